@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decision: (rule, snapshot, what was held before, now) -> is the domain in danger, who would
+ * be chosen, and every number that led there. Pure, and the same for the daemon, --dry-run, tests
+ * and replays.
+ */
+#pragma once
+
+#include "policy/policy.h"
+
+/* Three-valued: what can't be read is UNKNOWN, and UNKNOWN never acts. */
+enum policy_truth { POLICY_FALSE, POLICY_TRUE, POLICY_UNKNOWN };
+
+#define POLICY_RING 8
+
+/* What one condition remembers between looks: since when it is true, and its counter's past. */
+struct policy_held_cond {
+	uint64_t since_us; /* 0: not true at the last look */
+	uint8_t n, head;
+	struct {
+		uint64_t time_us, value;
+	} ring[POLICY_RING];
+};
+
+/* All zero = nothing known yet. One per rule and domain. */
+struct policy_held {
+	struct policy_held_cond cond[POLICY_CONDS_MAX];
+};
+
+/* What one condition saw, for the record. value and threshold are in the condition's own unit:
+ * bytes, permyriad (shares of amounts and pressure), bytes/s, microseconds, or a count. */
+struct policy_reading {
+	enum policy_truth truth;
+	bool known;
+	int64_t value, threshold;
+	uint64_t held_us; /* true for how long so far; what `for` is compared with */
+};
+
+/* The numbers of a domain that conditions are about; a bit of known for each. */
+enum policy_number {
+	POLICY_N_LIMIT,
+	POLICY_N_USAGE,
+	POLICY_N_UNRECLAIMABLE,
+	POLICY_N_AVAILABLE,
+	POLICY_N_SWAP_FREE,
+	POLICY_N_SWAP_TOTAL,
+	POLICY_N_SOME_TOTAL_US,
+	POLICY_N_FULL_TOTAL_US,
+	POLICY_N_EVENT_HIGH,
+	POLICY_N_EVENT_MAX,
+	POLICY_N_EVENT_OOM,
+	POLICY_N_EVENT_OOM_KILL,
+	POLICY_N_MAX
+};
+
+struct policy_numbers {
+	uint32_t known;
+	uint64_t n[POLICY_N_MAX];
+};
+
+/*
+ * measure.c: the numbers of a domain. The root without memory.current is the host (meminfo:
+ * unreclaimable = total - available); any other domain is its own files against its effective limit,
+ * and available = min(limit - unreclaimable, the host's MemAvailable).
+ */
+void policy_measure(const struct cgg_snapshot *snap, uint32_t domain, struct policy_numbers *ret);
+
+/*
+ * Evaluate a rule's condition on a domain, remembering in held. reading has room for rule->nconds.
+ * Calling it again at the same time with the same snapshot gives the same answer.
+ */
+enum policy_truth policy_holds(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+			       uint32_t domain, struct policy_held *held, uint64_t now_us,
+			       struct policy_reading *reading);
+
+/* After an action the past no longer tells of the present: start windows anew. */
+void policy_forget(struct policy_held *held);
+
+/* Whether a rule looks at a cgroup as a domain. */
+bool policy_is_domain(const struct policy_rule *rule, const char *path);
+
+/* A group must give back this share of the domain's limit, or killing it is of no use. */
+#define POLICY_GAIN_FLOOR_PERMYRIAD 10
+
+enum policy_unfit {
+	POLICY_FIT,
+	POLICY_UNFIT_PROTECTED,
+	POLICY_UNFIT_NO_GAIN, /* would free (next to) nothing */
+	POLICY_UNFIT_UNKNOWN_GAIN, /* memory.stat could not be read */
+	POLICY_UNFIT_STUCK, /* was killed before and has not died */
+};
+
+/*
+ * The candidates of a rule in order, and the first that may be acted on. stuck_ids: cgroups that an
+ * earlier kill could not end. groups has room for snap->n. Returns how many candidates there are;
+ * *ret_victim is an index into groups or CGG_NONE.
+ */
+size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *rule,
+		     const struct cgg_snapshot *snap, uint32_t domain, const uint64_t *own_ids,
+		     size_t nown_ids, const uint64_t *stuck_ids, size_t nstuck_ids,
+		     struct cgg_group *groups, uint32_t *ret_victim);
+
+/* Why a candidate can't be the victim. */
+enum policy_unfit policy_unfit(const struct cgg_snapshot *snap, uint32_t domain,
+			       const struct cgg_group *group, const uint64_t *stuck_ids,
+			       size_t nstuck_ids);
+
+const char *policy_unfit_name(enum policy_unfit unfit);

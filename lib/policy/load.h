@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON to struct cgg_policy, by json-c. The only part of this floor that reads files or allocates. */
+#pragma once
+
+#include "policy/policy.h"
+
+int policy_load(const char *path, struct cgg_policy **ret, struct cgg_error *err);
+int policy_load_text(const char *file, const char *text, size_t len, struct cgg_policy **ret,
+		     struct cgg_error *err);
+struct cgg_policy *policy_free(struct cgg_policy *policy);
+size_t policy_describe(const struct policy_rule *rule, char *buf, size_t size);

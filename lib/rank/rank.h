@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Candidates of a domain and their order. Pure: a function of its arguments; no files, no clock,
+ * no allocation. All memory is the caller's.
+ */
+#pragma once
+
+#include "snap/snapshot.h"
+
+/* A list of globs, owned by whoever made it. */
+struct rank_globs {
+	const char *const *glob;
+	size_t n;
+};
+
+/* The policy's numbers: the first glob that matches a group's path gives its priority, else 0. */
+struct rank_priority {
+	const char *glob;
+	int32_t priority;
+};
+
+struct rank_spec {
+	uint32_t domain; /* index in the snapshot */
+	enum cgg_unit unit;
+	const enum cgg_rank_key *keys; /* NULL: usage alone */
+	size_t nkeys;
+	struct rank_globs include, exclude; /* include.n == 0: everything */
+	struct rank_globs protect; /* these, what is below them and what holds them */
+	const struct rank_priority *priority;
+	size_t npriority;
+	const uint64_t *own_ids; /* ids of the guard's cgroup and all its ancestors */
+	size_t nown_ids;
+};
+
+/* unit.c */
+uint32_t rank_oom_unit(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain);
+uint32_t rank_owner(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain);
+bool rank_is_below(const struct cgg_snapshot *snap, uint32_t index, uint32_t top);
+
+/*
+ * Form the groups of a domain and order them. groups has room for snap->n. Returns how many there
+ * are: each cgroup that holds processes is in exactly one of them, or in none (not included).
+ */
+size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		   struct cgg_group *groups);
+
+/* terms.c */
+void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		struct cgg_group *group);
+
+/* < 0 when a comes before b: by the keys in order, unknown after known, at last by path. */
+int rank_compare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		 const struct cgg_group *a, const struct cgg_group *b);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tree at one instant, as the pure floors see it: plain arrays, nothing to call. */
+#pragma once
+
+#include "cgguard.h"
+
+struct cgg_snapshot {
+	struct cgg_cgroup *cgroups; /* pre-order; siblings by name */
+	uint32_t n;
+	struct cgg_host host;
+	uint64_t time_us;
+};

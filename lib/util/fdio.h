@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small kernel files at a directory fd: read whole into a fixed buffer, written in one call. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Read a file whole; buf is always terminated on success. Returns its length, or a negative errno:
+ * -ENOENT, -ENODEV (cgroup removed), -EOPNOTSUPP, -EFBIG (larger than size - 1), ...
+ */
+long fdio_read_at(int dirfd, const char *name, char *buf, size_t size);
+
+/* The same from an fd that is open, from its start. */
+long fdio_read(int fd, char *buf, size_t size);
+
+/* Write text in one write(2). 0 or a negative errno. */
+int fdio_write_at(int dirfd, const char *name, const char *text);
+
+/* What errno says of a cgroup that was removed. */
+bool fdio_is_gone(long code);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+// Globs over cgroup paths: * ? [a-z] [!a-z] within a segment, ** across segments, {a,b}, \ quotes.
+// "/a/**" matches what is below /a, not /a itself; "/a/**/b" matches /a/b too.
+#pragma once
+
+#include <stdbool.h>
+
+#define GLOB_MAX	1023 /* characters of one glob */
+#define GLOB_BRACES_MAX 4 /* {a,b} groups in one glob */
+
+/* NULL if the glob is well formed, else what is wrong with it. Static storage. */
+const char *glob_check(const char *glob);
+
+bool glob_match(const char *glob, const char *path);
