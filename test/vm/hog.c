@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hog: the workloads of the VM tests. One small static program; each mode uses memory in
+ * one way, as predictably as it can: transparent huge pages are off, each page is touched
+ * once, sizes are MiB. Every mode ends by sleeping for ever with what it holds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1024 * 1024)
+#define PAGE ((size_t)4096)
+#define CHUNK ((size_t)64 * 1024) /* the step in which a rate is kept */
+#define NO_RATE 0
+
+static const char usage[] =
+	"usage: hog [OPTION...] [termproof] MODE\n"
+	"  anon SIZE [RATE|max]         grow to SIZE MiB at RATE MiB/s\n"
+	"  hold SIZE                    allocate SIZE at once\n"
+	"  mlock SIZE                   the same, locked\n"
+	"  shm SIZE FILE [RATE|max]     write FILE, on a tmpfs\n"
+	"  cache FILE SIZE              read random pages of FILE for ever (made if short)\n"
+	"  dstate FILE                  append to FILE for ever; blocks while it is frozen\n"
+	"  fork SIZE                    fork bomb; each child holds SIZE and forks\n"
+	"  swarm COUNT SIZE [RATE|max]  COUNT children, each grows to SIZE\n"
+	"  threadzombie SIZE            the leader exits, another thread holds SIZE\n"
+	"  sleep                        just sleep\n"
+	"termproof before the mode ignores SIGTERM. Options, done in the order given:\n"
+	"  --adj N        write its oom_score_adj\n"
+	"  --cgroup PATH  move into that cgroup below $CG or /sys/fs/cgroup\n"
+	"  --delay MS     wait that long before starting\n"
+	"  --wait FILE    wait until FILE exists\n";
+
+__attribute__((format(printf, 1, 2))) _Noreturn static void die(const char *format, ...)
+{
+	int code = errno;
+	va_list args;
+
+	va_start(args, format);
+	fputs("hog: ", stderr);
+	vfprintf(stderr, format, args);
+	fprintf(stderr, ": %s\n", strerror(code));
+	va_end(args);
+	exit(1);
+}
+
+_Noreturn static void die_usage(void)
+{
+	fputs(usage, stderr);
+	exit(100);
+}
+
+static unsigned long to_number(const char *text)
+{
+	char *end;
+	unsigned long number;
+
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || *text == '-')
+		die_usage();
+	return number;
+}
+
+/* "max" and nothing at all mean as fast as it goes. */
+static unsigned long to_rate(const char *text)
+{
+	return text == NULL || strcmp(text, "max") == 0 ? NO_RATE : to_number(text);
+}
+
+static void sleep_ms(unsigned long ms)
+{
+	struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	while (nanosleep(&t, &t) < 0 && errno == EINTR)
+		continue;
+}
+
+_Noreturn static void sleep_forever(void)
+{
+	for (;;)
+		pause();
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Sleep until 'done' bytes at the rate are due, counted from the start: never drifts. */
+static void keep_rate(uint64_t start_us, size_t done, unsigned long rate)
+{
+	uint64_t due_us, now;
+
+	if (rate == NO_RATE)
+		return;
+	due_us = start_us + (uint64_t)done * 1000000 / (rate * MIB);
+	now = now_us();
+	if (due_us > now)
+		sleep_ms((unsigned long)((due_us - now + 999) / 1000));
+}
+
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die("%s", path);
+	close(fd);
+}
+
+static void *map_anon(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap");
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	return memory;
+}
+
+/* Grow by touching; the bytes differ, so that neither KSM nor zram makes them vanish. */
+static void grow(size_t size, unsigned long rate)
+{
+	unsigned char *memory = size != 0 ? map_anon(size) : NULL;
+	uint64_t start_us = now_us(), word = (uint64_t)getpid() << 32;
+
+	for (size_t done = 0; done < size; done += PAGE) {
+		for (size_t i = 0; i < PAGE; i += 256) {
+			word = word * 6364136223846793005u + 1442695040888963407u;
+			memcpy(memory + done + i, &word, sizeof(word));
+		}
+		if (done % CHUNK == 0)
+			keep_rate(start_us, done, rate);
+	}
+}
+
+static void hold(size_t size, bool locked)
+{
+	void *memory = map_anon(size);
+
+	if (locked && mlock(memory, size) < 0)
+		die("mlock");
+	if (!locked && madvise(memory, size, MADV_POPULATE_WRITE) < 0)
+		die("madvise");
+}
+
+static void write_file(const char *path, size_t size, unsigned long rate)
+{
+	static unsigned char chunk[CHUNK];
+	uint64_t start_us = now_us();
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die("%s", path);
+	memset(chunk, 'x', sizeof(chunk));
+	for (size_t done = 0; done < size; done += sizeof(chunk)) {
+		if (write(fd, chunk, sizeof(chunk)) < 0)
+			die("%s", path);
+		keep_rate(start_us, done, rate);
+	}
+	if (fsync(fd) < 0)
+		die("%s", path);
+	close(fd);
+}
+
+_Noreturn static void thrash(const char *path, size_t size)
+{
+	struct stat st;
+	unsigned char *memory;
+	uint64_t random = 88172645463325252u;
+	volatile unsigned char sink;
+	int fd;
+
+	if (stat(path, &st) < 0 || (size_t)st.st_size < size)
+		write_file(path, size, NO_RATE);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	memory = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		die("%s", path);
+	madvise(memory, size, MADV_RANDOM);
+	for (;;) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		sink = memory[random % (size / PAGE) * PAGE];
+	}
+	(void)sink;
+}
+
+_Noreturn static void write_forever(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die("%s", path);
+	for (;;) {
+		if (pwrite(fd, "x", 1, 0) < 0)
+			die("%s", path);
+		sleep_ms(5);
+	}
+}
+
+/* Children are not waited for: the kernel reaps them, so that no zombie is left. */
+_Noreturn static void fork_forever(size_t size)
+{
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			grow(size, NO_RATE);
+		else if (pid < 0)
+			sleep_ms(1);
+	}
+}
+
+static void swarm(unsigned long count, size_t size, unsigned long rate)
+{
+	for (unsigned long i = 0; i < count; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork %lu of %lu", i + 1, count);
+		if (pid == 0) {
+			grow(size, rate);
+			sleep_forever();
+		}
+	}
+	while (wait(NULL) > 0 || errno == EINTR)
+		continue;
+}
+
+_Noreturn static void *thread_main(void *size)
+{
+	grow(*(size_t *)size, NO_RATE);
+	sleep_forever();
+}
+
+_Noreturn static void leave_thread(size_t size)
+{
+	static size_t thread_size;
+	pthread_t thread;
+
+	thread_size = size;
+	errno = pthread_create(&thread, NULL, thread_main, &thread_size);
+	if (errno != 0)
+		die("pthread_create");
+	pthread_exit(NULL);
+}
+
+static void join_cgroup(const char *path)
+{
+	const char *root = getenv("CG");
+	char file[4096];
+
+	snprintf(file, sizeof(file), "%s/%s/cgroup.procs",
+		 root != NULL ? root : "/sys/fs/cgroup", path);
+	write_text(file, "0");
+}
+
+/* Do one option, or answer that it is none. */
+static bool option(const char *name, const char *value)
+{
+	if (strncmp(name, "--", 2) != 0)
+		return false;
+	if (value == NULL)
+		die_usage();
+	if (strcmp(name, "--adj") == 0)
+		write_text("/proc/self/oom_score_adj", value);
+	else if (strcmp(name, "--cgroup") == 0)
+		join_cgroup(value);
+	else if (strcmp(name, "--delay") == 0)
+		sleep_ms(to_number(value));
+	else if (strcmp(name, "--wait") == 0)
+		while (access(value, F_OK) < 0)
+			sleep_ms(10);
+	else
+		die_usage();
+	return true;
+}
+
+/* args[0] is the mode; args[count] is NULL, as argv has it */
+static void run(int count, char **args)
+{
+	const char *mode = args[0];
+
+	if (strcmp(mode, "anon") == 0 && (count == 2 || count == 3))
+		grow(to_number(args[1]) * MIB, to_rate(args[2]));
+	else if (strcmp(mode, "hold") == 0 && count == 2)
+		hold(to_number(args[1]) * MIB, false);
+	else if (strcmp(mode, "mlock") == 0 && count == 2)
+		hold(to_number(args[1]) * MIB, true);
+	else if (strcmp(mode, "shm") == 0 && (count == 3 || count == 4))
+		write_file(args[2], to_number(args[1]) * MIB, to_rate(args[3]));
+	else if (strcmp(mode, "cache") == 0 && count == 3 && to_number(args[2]) > 0)
+		thrash(args[1], to_number(args[2]) * MIB);
+	else if (strcmp(mode, "dstate") == 0 && count == 2)
+		write_forever(args[1]);
+	else if (strcmp(mode, "fork") == 0 && count == 2)
+		fork_forever(to_number(args[1]) * MIB);
+	else if (strcmp(mode, "swarm") == 0 && (count == 3 || count == 4))
+		swarm(to_number(args[1]), to_number(args[2]) * MIB, to_rate(args[3]));
+	else if (strcmp(mode, "threadzombie") == 0 && count == 2)
+		leave_thread(to_number(args[1]) * MIB);
+	else if (strcmp(mode, "sleep") != 0 || count != 1)
+		die_usage();
+}
+
+int main(int argc, char **argv)
+{
+	int i = 1;
+
+	while (i < argc && option(argv[i], argv[i + 1]))
+		i += 2;
+	if (i < argc && strcmp(argv[i], "termproof") == 0) {
+		signal(SIGTERM, SIG_IGN);
+		i++;
+	}
+	if (i >= argc)
+		die_usage();
+	run(argc - i, argv + i);
+	sleep_forever();
+}

@@ -1,0 +1,394 @@
+# shellcheck shell=dash disable=SC2015,SC2016,SC2038,SC2046,SC1091
+# What the suites in the guest stand on: TAP, cgroups, workloads, the guard. Busybox ash.
+#
+# A suite starts with ". /test/lib.sh", has one function per test, runs each by
+# "t 'what must hold' function", and ends with t_plan_end. A test runs in a subshell with
+# its own directory $T, and ends at the first failing assertion. Whatever it leaves behind
+# (cgroups, processes, frozen or not) is removed afterwards. Cgroup paths start with '/',
+# which is the root, $CG.
+
+T_COUNT=0
+T_TIMEOUT=60                    # seconds per test; a suite may set it
+exec 3>&1                       # TAP; a test's own output goes to $T/log
+
+# ---- TAP ----------------------------------------------------------------------------
+
+# t NAME FUNCTION: run one test
+t()
+{
+	t_selected "$1" "$2" || return 0
+	local body watchdog code
+	T_COUNT=$((T_COUNT + 1))
+	T=/tmp/t.$T_COUNT
+	mkdir "$T"
+	: >"$T/log"
+	T_OOM_KILLS=$(vmstat_oom_kill)
+	echo "# $(date +%T) $2" >/dev/console
+	[ -z "${CG-}" ] || mkdir -p "$CG/init.scope/test"
+
+	(
+		[ -z "${CG-}" ] || echo 0 >"$CG/init.scope/test/cgroup.procs"
+		"$2"
+	) >"$T/log" 2>&1 &
+	body=$!
+	(
+		sleep "$T_TIMEOUT" &
+		trap 'kill $!; exit' TERM
+		wait $!
+		echo "# expected an end, got none in $T_TIMEOUT s" >&3
+		: >"$T/failed"
+		kill -9 $body
+	) 2>/dev/null &
+	watchdog=$!
+	wait $body
+	code=$?
+	kill $watchdog
+	[ $code -eq 0 ] || : >"$T/failed"
+	t_cleanup
+
+	if [ -e "$T/failed" ]; then
+		t_show "$T/log" "$T/guard.err" "$T/incidents.jsonl"
+		dmesg | tail -n 60 >/dev/console
+		echo "not ok $T_COUNT - $1" >&3
+	elif [ -e "$T/skip" ]; then
+		echo "ok $T_COUNT - $1 # SKIP $(cat "$T/skip")" >&3
+	else
+		echo "ok $T_COUNT - $1" >&3
+	fi
+	rm -rf "$T"
+}
+
+t_plan_end()
+{
+	echo "1..$T_COUNT" >&3
+}
+
+# t_selected NAME FUNCTION: boot's arguments name tests by either, globs allowed
+t_selected()
+{
+	[ -s /test/only ] || return 0
+	local pattern
+	while IFS= read -r pattern; do
+		# shellcheck disable=SC2254
+		case $1 in $pattern) return 0 ;; esac
+		# shellcheck disable=SC2254
+		case $2 in $pattern) return 0 ;; esac
+	done </test/only
+	return 1
+}
+
+t_show()
+{
+	local file
+	for file; do
+		[ -s "$file" ] && tail -n 40 "$file" | sed "s|^|#   ${file##*/}: |" >&3
+	done
+}
+
+t_skip()
+{
+	echo "$*" >"$T/skip"
+	exit 0
+}
+
+# t_defer COMMAND: run it after the test, before its cgroups are removed; last in, first out
+t_defer()
+{
+	echo "$*" >>"$T/defer"
+}
+
+t_cleanup()
+{
+	[ ! -e "$T/defer" ] || tac "$T/defer" >"$T/undo"
+	[ ! -e "$T/undo" ] || . "$T/undo" >>"$T/log" 2>&1
+	[ -n "${CG-}" ] || return 0
+	local dir
+	for dir in "$CG"/*/ "$CG"/init.scope/test/; do
+		[ "$dir" = "$CG/init.scope/" ] || t_remove "${dir%/}"
+	done
+}
+
+# t_remove DIR: kill all in it, wait, remove it and what is below
+t_remove()
+{
+	if ! echo 1 >"$1/cgroup.kill"; then
+		find "$1" -name cgroup.threads -exec cat {} + | xargs -r kill -9
+	fi 2>/dev/null
+	if ! within 10 "grep -q '^populated 0' '$1/cgroup.events'"; then
+		echo "# expected ${1#"$CG"} to become empty, got" $(cat "$1/cgroup.procs") >&3
+		: >"$T/failed"
+	fi
+	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+}
+
+# ---- Assertions: each ends the test when it doesn't hold ------------------------------
+
+fail()
+{
+	echo "# $*" >&3
+	: >"$T/failed"
+	exit 1
+}
+
+# assert_eq EXPECTED GOT [WHAT]
+assert_eq()
+{
+	[ "$1" = "$2" ] || fail "${3+$3: }expected '$1' got '$2'"
+}
+
+# assert_between LOW HIGH GOT [WHAT]: numbers, both ends included
+assert_between()
+{
+	[ "$3" -ge "$1" ] && [ "$3" -le "$2" ] || fail "${4+$4: }expected $1..$2 got '$3'"
+}
+
+# assert_has TEXT PART: PART may hold wildcards
+assert_has()
+{
+	# shellcheck disable=SC2254
+	case $1 in
+	*$2*) ;;
+	*) fail "expected '*$2*' got '$1'" ;;
+	esac
+}
+
+# assert_ok COMMAND... and assert_fails STATUS COMMAND...
+assert_ok()
+{
+	"$@" || fail "expected status 0 got $? from: $*"
+}
+
+assert_fails()
+{
+	local expected=$1 got=0
+	shift
+	"$@" || got=$?
+	[ "$got" -eq "$expected" ] || fail "expected status $expected got $got from: $*"
+}
+
+# assert_alive PATH N: exactly N processes live in it and below
+assert_alive()
+{
+	local got
+	got=$(cg_alive "$1")
+	[ "$got" -eq "$2" ] || fail "expected $2 alive in $1 got $got:" $(cg_pids "$1")
+}
+
+# assert_dead PATH [SECONDS]: nothing lives in it and below, or it is gone, within 5 s
+assert_dead()
+{
+	within "${2-5}" "[ \"\$(cg_alive '$1')\" -eq 0 ]" ||
+		fail "expected none alive in $1 got" $(cg_pids "$1")
+}
+
+# assert_no_oom_kill: the kernel has killed nothing since the test began
+assert_no_oom_kill()
+{
+	local file path
+	for file in "$CG"/*/memory.events; do
+		[ -e "$file" ] || continue
+		path=${file#"$CG"} path=${path%/*}
+		assert_eq 0 "$(cg_event "$path" memory.events oom_kill)" "oom_kill of $path"
+	done
+	assert_eq "$T_OOM_KILLS" "$(vmstat_oom_kill)" "oom_kill of /proc/vmstat"
+}
+
+# ---- Time -----------------------------------------------------------------------------
+
+# now_cs: hundredths of a second since boot, in $NOW_CS
+now_cs()
+{
+	local up rest
+	# shellcheck disable=SC2034
+	read -r up rest </proc/uptime
+	NOW_CS=$((${up%.*} * 100 + 1${up#*.} - 100))
+}
+
+# within SECONDS COMMAND...: poll until it succeeds; the status says whether it did.
+# A single argument is evaluated: within 5 '[ "$(cg_alive /a)" -eq 3 ]'
+within()
+{
+	local end
+	now_cs
+	end=$((NOW_CS + $1 * 100))
+	shift
+	until if [ $# -eq 1 ]; then eval "$1"; else "$@"; fi; do
+		now_cs
+		[ "$NOW_CS" -lt "$end" ] || return 1
+		usleep 50000
+	done
+}
+
+# wait_until SECONDS COMMAND...: the same as an assertion
+wait_until()
+{
+	within "$@" || fail "expected within $1 s: $(shift && echo "$*")"
+}
+
+# ---- Cgroups --------------------------------------------------------------------------
+
+# cg_create PATH [FILE=VALUE...]: with its ancestors, which hand memory, pids and cpu down
+cg_create()
+{
+	local path=$1 at=$CG part setting
+	shift
+	for part in $(echo "$path" | tr / ' '); do
+		[ "$at" = "$CG" ] || echo '+memory +pids +cpu' >"$at/cgroup.subtree_control" ||
+			fail "can't enable controllers in ${at#"$CG"}"
+		at=$at/$part
+		[ -d "$at" ] || mkdir "$at" || fail "can't create ${at#"$CG"}"
+	done
+	for setting; do
+		cg_write "$path" "${setting%%=*}" "${setting#*=}"
+	done
+}
+
+# cg_run PATH COMMAND...: start it in the background, oom_score_adj 0; print its pid.
+# It is in the cgroup when this returns. Its output goes to $T/log.
+cg_run()
+{
+	local path=$1
+	shift
+	(
+		echo 0 >"$CG$path/cgroup.procs" && echo 0 >/proc/self/oom_score_adj || exit
+		exec "$@"
+	) </dev/null >>"$T/log" 2>&1 3>&- &
+	within 5 "[ ! -e /proc/$! ] || grep -qxF '0::$path' /proc/$!/cgroup"
+	echo $!
+}
+
+cg_write()
+{
+	echo "$3" >"$CG$1/$2" || fail "can't write '$3' to $1/$2"
+}
+
+cg_read()
+{
+	cat "$CG$1/$2"
+}
+
+# cg_event PATH FILE KEY: the number beside KEY, for memory.events, memory.stat and so on
+cg_event()
+{
+	local key value
+	while read -r key value; do
+		[ "$key" != "$3" ] || echo "$value"
+	done <"$CG$1/$2"
+}
+
+# cg_pids PATH: of it and all below
+cg_pids()
+{
+	find "$CG$1" -name cgroup.procs -exec cat {} + 2>/dev/null
+}
+
+cg_procs()
+{
+	cg_pids "$1" | wc -l
+}
+
+# cg_alive PATH: how many of its processes have a thread that isn't a zombie
+cg_alive()
+{
+	local count=0 pid
+	for pid in $(cg_pids "$1"); do
+		alive "$pid" && count=$((count + 1))
+	done
+	echo $count
+}
+
+# alive PID: the process exists and has a thread that isn't a zombie
+alive()
+{
+	local stat line
+	for stat in /proc/"$1"/task/*/stat; do
+		line=
+		read -r line 2>/dev/null <"$stat" || continue
+		case ${line##*) } in [!ZX]*) return 0 ;; esac
+	done 2>/dev/null
+	return 1
+}
+
+# state PID: R S D T Z ..., nothing when it is gone
+state()
+{
+	sed -n 's/^.*) \(.\) .*/\1/p' "/proc/$1/stat" 2>/dev/null
+}
+
+vmstat_oom_kill()
+{
+	sed -n 's/^oom_kill //p' /proc/vmstat
+}
+
+# need_module NAME: insert it and what it needs; skip the test where the kernel has none
+need_module()
+{
+	[ -e "/test/modules/$1.order" ] || t_skip "the kernel has no $1"
+	local file
+	while read -r file; do
+		insmod "/test/modules/$file" 2>&1 | grep -v 'File exists'
+	done <"/test/modules/$1.order"
+}
+
+# disk MIB DIR: an ext4 file system on a loop device, mounted on DIR for this test
+disk()
+{
+	need_module loop
+	dd if=/dev/zero of="$T/disk" bs=1M count="$1" 2>/dev/null && mke2fs -F "$T/disk" >/dev/null &&
+		mkdir -p "$2" && mount -t ext4 -o loop "$T/disk" "$2" || fail "no disk on $2"
+	t_defer "umount -l '$2'"
+}
+
+# ---- The guard ------------------------------------------------------------------------
+
+# guard_start ARGUMENT...: cgguard run in /guard, with its records in $T/incidents.jsonl
+# and its messages in $T/guard.err; returns when it says that it is guarding
+guard_start()
+{
+	cg_create /guard
+	(
+		echo 0 >"$CG/guard/cgroup.procs" && echo 0 >/proc/self/oom_score_adj || exit
+		exec cgguard run --incidents "$T/incidents.jsonl" "$@"
+	) </dev/null >"$T/guard.out" 2>"$T/guard.err" 3>&- &
+	GUARD_PID=$!
+	GUARD_RC=
+	within 5 'grep -q guarding "$T/guard.err" || ! alive $GUARD_PID'
+	grep -q guarding "$T/guard.err" || fail 'expected the guard to say "guarding" in 5 s'
+}
+
+# guard_wait [SECONDS]: wait until it has ended by itself
+guard_wait()
+{
+	wait_until "${1-5}" "! alive $GUARD_PID"
+	wait "$GUARD_PID"
+	GUARD_RC=$?
+}
+
+guard_stop()
+{
+	kill -TERM "$GUARD_PID"
+	guard_wait 5
+}
+
+# guard_rc: the exit status, after guard_wait or guard_stop
+guard_rc()
+{
+	echo "$GUARD_RC"
+}
+
+incidents()
+{
+	cat "$T/incidents.jsonl" 2>/dev/null
+}
+
+# incident N KEY: a value of the Nth record (-1 the last, all); KEY is like victims.0.pid
+incident()
+{
+	json-get "$T/incidents.jsonl" "$1" "$2"
+}
+
+# incident_has KEY VALUE: any record has it
+incident_has()
+{
+	incident all "$1" 2>/dev/null | grep -qxF -e "$2"
+}
