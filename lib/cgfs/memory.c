@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cgfs/memory.h"
+
+#include "cgfs/procs.h"
+#include "util/attr.h"
+#include "util/fdio.h"
+#include "util/parse.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FILE_MAX 16384 /* memory.stat is 1.5 KiB today; larger than this is an error */
+
+struct keyed {
+	const char *key;
+	size_t offset;
+};
+
+/* Give every line "key number" whose key is listed to its field. One pass over the text. */
+static void parse_flat(const char *text, const struct keyed *keys, size_t n, void *ret)
+{
+	while (*text) {
+		const char *space = strchr(text, ' '), *next = strchr(text, '\n');
+
+		if (!space || (next && space > next))
+			space = text;
+		for (size_t i = 0; i < n; i++) {
+			size_t len = (size_t)(space - text);
+
+			if (strncmp(text, keys[i].key, len) != 0 || keys[i].key[len] != '\0')
+				continue;
+			(void)parse_keyed(text, keys[i].key,
+					  (uint64_t *)(void *)((char *)ret + keys[i].offset));
+			break;
+		}
+		if (!next)
+			return;
+		text = next + 1;
+	}
+}
+
+void cgfs_parse_events(const char *text, struct cgg_events *ret)
+{
+	static const struct keyed keys[] = {
+		{"low", offsetof(struct cgg_events, low)},
+		{"high", offsetof(struct cgg_events, high)},
+		{"max", offsetof(struct cgg_events, max)},
+		{"oom", offsetof(struct cgg_events, oom)},
+		{"oom_kill", offsetof(struct cgg_events, oom_kill)},
+		{"oom_group_kill", offsetof(struct cgg_events, oom_group_kill)},
+	};
+
+	*ret = (struct cgg_events){0};
+	parse_flat(text, keys, CGG_ARRAY_LEN(keys), ret);
+}
+
+void cgfs_parse_stat(const char *text, struct cgg_stat *ret)
+{
+#define STAT(name)                                                                                 \
+	{                                                                                          \
+#name, offsetof(struct cgg_stat, name)                                             \
+	}
+	static const struct keyed keys[] = {
+		STAT(anon),
+		STAT(file),
+		STAT(shmem),
+		STAT(kernel),
+		STAT(kernel_stack),
+		STAT(pagetables),
+		STAT(percpu),
+		STAT(sock),
+		STAT(slab_reclaimable),
+		STAT(slab_unreclaimable),
+		STAT(unevictable),
+		STAT(inactive_anon),
+		STAT(active_anon),
+		STAT(inactive_file),
+		STAT(active_file),
+	};
+#undef STAT
+
+	*ret = (struct cgg_stat){0};
+	parse_flat(text, keys, CGG_ARRAY_LEN(keys), ret);
+}
+
+static int parse_pressure_line(const char *line, const char *name, uint32_t *ret_avg10,
+			       uint64_t *ret_total)
+{
+	const char *avg10, *total, *end;
+	uint64_t v;
+
+	line = strstr(line, name);
+	if (!line)
+		return -ENOENT;
+	end = strchr(line, '\n');
+	avg10 = strstr(line, "avg10=");
+	total = strstr(line, "total=");
+	if (!avg10 || !total || (end && (avg10 > end || total > end)))
+		return -EINVAL;
+	if (parse_hundredths(avg10 + 6, &end, &v) < 0)
+		return -EINVAL;
+	*ret_avg10 = (uint32_t)v;
+	*ret_total = strtoull(total + 6, NULL, 10);
+	return 0;
+}
+
+int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret)
+{
+	struct cgg_pressure p = {0};
+	int r = parse_pressure_line(text, "some ", &p.some_avg10_permyriad, &p.some_total_us);
+
+	if (r == 0)
+		r = parse_pressure_line(text, "full ", &p.full_avg10_permyriad, &p.full_total_us);
+	if (r == -ENOENT && strncmp(text, "some ", 5) == 0)
+		r = 0; /* no full line */
+	if (r < 0)
+		return -EINVAL;
+	*ret = p;
+	return 0;
+}
+
+/*
+ * The LRU lists are disjoint, and active_anon + inactive_anon hold anon, shmem and swap cache, so
+ * that mlocked memory (unevictable) is not counted twice as anon + shmem + unevictable would.
+ */
+void cgfs_derive(struct cgg_cgroup *cg)
+{
+	const struct cgg_stat *s = &cg->stat;
+	uint64_t lru = s->inactive_anon + s->active_anon + s->unevictable;
+	uint64_t plain = s->anon + s->shmem;
+	uint64_t kernel = s->slab_unreclaimable + s->kernel_stack + s->pagetables + s->percpu;
+
+	if (s->kernel > s->slab_reclaimable && s->kernel - s->slab_reclaimable > kernel)
+		kernel = s->kernel - s->slab_reclaimable; /* 5.18+: counts all the kernel's */
+	cg->unreclaimable_bytes = (lru > plain ? lru : plain) + kernel + s->sock;
+	cg->gain_bytes =
+		cg->unreclaimable_bytes > s->shmem ? cg->unreclaimable_bytes - s->shmem : 0;
+}
+
+/* A file with one number, or "max". */
+static int read_number(int dirfd, const char *file, uint64_t *ret)
+{
+	char buf[64];
+	long len = fdio_read_at(dirfd, file, buf, sizeof(buf));
+
+	if (len < 0)
+		return (int)len;
+	return parse_u64_or_max(buf, ret);
+}
+
+static int read_procs_count(int dirfd, struct cgg_cgroup *cg)
+{
+	uint32_t n = 0;
+	int r = cgfs_procs_each(dirfd, NULL, NULL, &n);
+
+	cg->threaded = r == -EOPNOTSUPP;
+	cg->nprocs = n;
+	return cg->threaded ? 0 : r;
+}
+
+static int read_one(int dirfd, enum cgg_have what, struct cgg_cgroup *cg)
+{
+	char buf[FILE_MAX];
+	uint64_t v = 0;
+	int r;
+	static const struct {
+		enum cgg_have what;
+		const char *file;
+		size_t offset;
+	} numbers[] = {
+		{CGG_HAVE_CURRENT, "memory.current", offsetof(struct cgg_cgroup, current_bytes)},
+		{CGG_HAVE_MAX, "memory.max", offsetof(struct cgg_cgroup, max_bytes)},
+		{CGG_HAVE_HIGH, "memory.high", offsetof(struct cgg_cgroup, high_bytes)},
+		{CGG_HAVE_LOW, "memory.low", offsetof(struct cgg_cgroup, low_bytes)},
+		{CGG_HAVE_MIN, "memory.min", offsetof(struct cgg_cgroup, min_bytes)},
+		{CGG_HAVE_PEAK, "memory.peak", offsetof(struct cgg_cgroup, peak_bytes)},
+		{CGG_HAVE_SWAP_CURRENT, "memory.swap.current",
+		 offsetof(struct cgg_cgroup, swap_current_bytes)},
+		{CGG_HAVE_SWAP_MAX, "memory.swap.max", offsetof(struct cgg_cgroup, swap_max_bytes)},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(numbers); i++) {
+		if (numbers[i].what == what)
+			return read_number(dirfd, numbers[i].file,
+					   (uint64_t *)(void *)((char *)cg + numbers[i].offset));
+	}
+	switch (what) {
+	case CGG_HAVE_OOM_GROUP:
+		r = read_number(dirfd, "memory.oom.group", &v);
+		cg->oom_group = v == 1;
+		return r;
+	case CGG_HAVE_POPULATED:
+		r = (int)fdio_read_at(dirfd, "cgroup.events", buf, sizeof(buf));
+		if (r >= 0)
+			r = parse_keyed(buf, "populated", &v);
+		cg->populated = v == 1;
+		return r;
+	case CGG_HAVE_PROCS:
+		return read_procs_count(dirfd, cg);
+	case CGG_HAVE_EVENTS:
+	case CGG_HAVE_EVENTS_LOCAL:
+		r = (int)fdio_read_at(
+			dirfd, what == CGG_HAVE_EVENTS ? "memory.events" : "memory.events.local",
+			buf, sizeof(buf));
+		if (r >= 0)
+			cgfs_parse_events(buf, what == CGG_HAVE_EVENTS ? &cg->events
+								       : &cg->events_local);
+		return r < 0 ? r : 0;
+	case CGG_HAVE_STAT:
+		r = (int)fdio_read_at(dirfd, "memory.stat", buf, sizeof(buf));
+		if (r < 0)
+			return r;
+		cgfs_parse_stat(buf, &cg->stat);
+		cgfs_derive(cg);
+		return 0;
+	case CGG_HAVE_PRESSURE:
+		r = (int)fdio_read_at(dirfd, "memory.pressure", buf, sizeof(buf));
+		return r < 0 ? r : cgfs_parse_pressure(buf, &cg->pressure);
+	default:
+		return -EINVAL;
+	}
+}
+
+int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg)
+{
+	bool gone = false;
+
+	for (uint32_t bit = 1; bit < CGG_HAVE_ALL; bit <<= 1) {
+		int r;
+
+		if (!(want & bit))
+			continue;
+		cg->have &= ~bit;
+		r = read_one(dirfd, (enum cgg_have)bit, cg);
+		if (r == 0)
+			cg->have |= bit;
+		else if (r == -ENODEV)
+			gone = true;
+	}
+	/* A file that is missing and a cgroup that is missing both say ENOENT: ask for one that every
+	 * cgroup has. */
+	if (!gone && (cg->have & want) == 0 && want != 0)
+		gone = faccessat(dirfd, "cgroup.procs", F_OK, 0) < 0 && errno == ENOENT;
+	return gone ? CGG_GONE : 0;
+}

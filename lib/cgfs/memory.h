@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The values of one cgroup. Every file may be missing (older kernel, root, swap off, controller not
+ * enabled): then its bit of have stays clear. Keys are found by name, never by place.
+ */
+#pragma once
+
+#include "cgguard.h"
+
+/*
+ * Read what want (enum cgg_have) asks for into cg, setting have bits for what was read and clearing
+ * those of what was asked for and not there. Returns 0, or CGG_GONE: the cgroup was removed.
+ */
+int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg);
+
+/* Text to values, for what comes from elsewhere than a file. */
+void cgfs_parse_events(const char *text, struct cgg_events *ret);
+void cgfs_parse_stat(const char *text, struct cgg_stat *ret);
+
+/* "some avg10=1.23 ... total=45" lines. -EINVAL when it isn't that. full may be missing. */
+int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
+
+/* What reclaim can't give back, and what a kill frees (see the README of lib/). */
+void cgfs_derive(struct cgg_cgroup *cg);

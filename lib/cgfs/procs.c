@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cgfs/procs.h"
+
+#include "cgguard.h"
+#include "util/attr.h"
+#include "util/fdio.h"
+#include "util/parse.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define PF_KTHREAD 0x00200000
+
+/* The numbers of one buffer; a number cut off at its end is kept in *partial for the next. */
+static int each_line(const char *buf, ssize_t len, uint64_t *partial, bool *in_number,
+		     cgfs_pid_fn fn, void *user, uint32_t *n)
+{
+	for (ssize_t i = 0; i < len; i++) {
+		int r;
+
+		if (buf[i] >= '0' && buf[i] <= '9') {
+			*partial = *partial * 10 + (uint64_t)(buf[i] - '0');
+			*in_number = true;
+			continue;
+		}
+		if (!*in_number)
+			continue;
+		++*n;
+		r = fn && *partial <= INT32_MAX ? fn(user, (pid_t)*partial) : 0;
+		*partial = 0;
+		*in_number = false;
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+int cgfs_procs_each(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n)
+{
+	CGG_AUTO_FD fd = openat(dirfd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	uint64_t partial = 0;
+	bool in_number = false;
+	char buf[4096];
+	ssize_t len;
+
+	if (fd < 0)
+		return -errno;
+	while ((len = read(fd, buf, sizeof(buf))) != 0) {
+		int r;
+
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0)
+			return -errno;
+		r = each_line(buf, len, &partial, &in_number, fn, user, ret_n);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+static int below(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint32_t *n);
+
+/* Each subdirectory of dirfd. Recursion is bounded by CGG_DEPTH_MAX; a frame is about 5 KiB. */
+static int below_children(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint32_t *n)
+{
+	_Alignas(struct dirent64) char buf[4096];
+	CGG_AUTO_FD fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	long len;
+
+	if (fd < 0)
+		return -errno;
+	while ((len = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < len;) {
+			struct dirent64 *d = (struct dirent64 *)(void *)(buf + at);
+			CGG_AUTO_FD child = -1;
+			int r;
+
+			at += d->d_reclen;
+			if (d->d_type != DT_DIR || strcmp(d->d_name, ".") == 0 ||
+			    strcmp(d->d_name, "..") == 0)
+				continue;
+			child = openat(fd, d->d_name,
+				       O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (child < 0) {
+				if (fdio_is_gone(-errno))
+					continue;
+				return -errno;
+			}
+			r = below(child, depth + 1, fn, user, n);
+			if (r != 0)
+				return r;
+		}
+	}
+	return len < 0 && !fdio_is_gone(-errno) ? -errno : 0;
+}
+
+static int below(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint32_t *n)
+{
+	struct stat st;
+	int r = cgfs_procs_each(dirfd, fn, user, n);
+
+	/* a threaded cgroup's processes are listed by its domain ancestor; a removed one has none */
+	if (r != 0 && r != -EOPNOTSUPP && !fdio_is_gone(r))
+		return r;
+	if (r != 0 && fdio_is_gone(r) && depth == 0)
+		return r;
+	if (fstat(dirfd, &st) < 0 || st.st_nlink == 2 || depth == CGG_DEPTH_MAX)
+		return 0;
+	r = below_children(dirfd, depth, fn, user, n);
+	return fdio_is_gone(r) ? 0 : r;
+}
+
+int cgfs_procs_each_below(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n)
+{
+	return below(dirfd, 0, fn, user, ret_n);
+}
+
+static long read_proc(int procfd, pid_t pid, const char *file, char *buf, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%d/%s", pid, file);
+	return fdio_read_at(procfd, path, buf, size);
+}
+
+int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret)
+{
+	char buf[32];
+	int64_t v;
+	long len = read_proc(procfd, pid, "oom_score_adj", buf, sizeof(buf));
+
+	if (len < 0)
+		return (int)len;
+	if (parse_i64(buf, &v) < 0)
+		return -EINVAL;
+	*ret = (int32_t)v;
+	return 0;
+}
+
+/* "VmRSS:\t  123 kB" in /proc/PID/status. */
+static bool status_kb(const char *text, const char *key, uint64_t *ret_bytes)
+{
+	const char *p = strstr(text, key);
+	uint64_t kb = 0;
+
+	if (!p || (p != text && p[-1] != '\n'))
+		return false;
+	for (p += strlen(key); *p == ' ' || *p == '\t'; p++)
+		;
+	for (; *p >= '0' && *p <= '9'; p++)
+		kb = kb * 10 + (uint64_t)(*p - '0');
+	*ret_bytes = kb * 1024;
+	return true;
+}
+
+static bool read_memory(const char *status, struct cgfs_proc *p)
+{
+	if (!status_kb(status, "VmRSS:", &p->rss_bytes))
+		return false;
+	status_kb(status, "VmSwap:", &p->swap_bytes);
+	status_kb(status, "VmPTE:", &p->pagetables_bytes);
+	return true;
+}
+
+/* A leader that has ended shows no memory while its threads hold it all: ask those. */
+static void read_thread_memory(int procfd, struct cgfs_proc *p)
+{
+	_Alignas(struct dirent64) char buf[1024];
+	char path[64], status[4096];
+	CGG_AUTO_FD fd = -1;
+	long len;
+
+	snprintf(path, sizeof(path), "%d/task", p->pid);
+	fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && (len = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < len;) {
+			struct dirent64 *d = (struct dirent64 *)(void *)(buf + at);
+
+			at += d->d_reclen;
+			if (d->d_name[0] < '1' || d->d_name[0] > '9' || strlen(d->d_name) > 10)
+				continue;
+			snprintf(path, sizeof(path), "%.10s/status", d->d_name);
+			if (fdio_read_at(fd, path, status, sizeof(status)) > 0 &&
+			    read_memory(status, p))
+				return;
+		}
+	}
+}
+
+int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
+{
+	struct cgfs_proc p = {.pid = pid};
+	char buf[4096], *open, *close;
+	unsigned int flags = 0;
+	long len = read_proc(procfd, pid, "stat", buf, sizeof(buf));
+
+	if (len < 0)
+		return (int)len;
+	/* pid (comm) state ...: comm may hold anything, so its end is the last ')' */
+	open = strchr(buf, '(');
+	close = strrchr(buf, ')');
+	if (!open || !close || close < open)
+		return -EINVAL;
+	snprintf(p.comm, sizeof(p.comm), "%.*s", (int)(close - open - 1), open + 1);
+	if (sscanf(close + 1, " %c %*d %*d %*d %*d %*d %u", &p.state, &flags) != 2)
+		return -EINVAL;
+	p.kthread = flags & PF_KTHREAD;
+	(void)cgfs_proc_adj(procfd, pid, &p.oom_score_adj);
+	len = read_proc(procfd, pid, "status", buf, sizeof(buf));
+	if (len > 0 && !read_memory(buf, &p))
+		read_thread_memory(procfd, &p);
+	*ret = p;
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes of a cgroup. A pid of 0 is a process in a PID namespace that ours can't see: it is
+ * counted, and never handed to anything that takes a pid.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Return non-zero to stop. */
+typedef int (*cgfs_pid_fn)(void *user, pid_t pid);
+
+/*
+ * Call fn (may be NULL) for each line of cgroup.procs, in buffers of fixed size, however many there
+ * are; *ret_n counts them. Returns 0, what fn returned, or -EOPNOTSUPP (threaded), -ENODEV, -ENOENT.
+ */
+int cgfs_procs_each(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n);
+
+/* The same for the whole subtree below dirfd. Vanished cgroups are passed over. */
+int cgfs_procs_each_below(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n);
+
+struct cgfs_proc {
+	pid_t pid;
+	char comm[64];
+	char state; /* as in /proc/PID/stat */
+	bool kthread; /* PF_KTHREAD */
+	int32_t oom_score_adj;
+	uint64_t rss_bytes, swap_bytes, pagetables_bytes; /* of any thread that has an mm */
+};
+
+/* Read /proc/PID. 0; -ENOENT/-ESRCH: it has ended. */
+int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret);
+
+/* oom_score_adj alone: what every member is asked before a group kill. */
+int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret);

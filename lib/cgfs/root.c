@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libcgroup knows where the controllers are mounted; the rest of this floor works with fds below
+ * the directory that is found here and never builds a path again.
+ */
+#include "cgfs/root.h"
+
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libcgroup.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#define TEXT_MAX 65536
+
+static bool is_cgroup2(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+static int open_dir(int at, const char *path)
+{
+	int fd = openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Whether the space separated list in a control file has a word. */
+static bool lists(int dirfd, const char *file, const char *word)
+{
+	char buf[4096];
+	size_t len = strlen(word);
+
+	if (fdio_read_at(dirfd, file, buf, sizeof(buf)) < 0)
+		return false;
+	for (const char *p = strstr(buf, word); p; p = strstr(p + 1, word)) {
+		if ((p == buf || p[-1] == ' ') && (p[len] == '\0' || strchr(" \n", p[len])))
+			return true;
+	}
+	return false;
+}
+
+/* The mount point of the first cgroup2 in this process's mounts. */
+static bool find_cgroup2_mount(char *ret, size_t size)
+{
+	FILE *f = fopen("/proc/self/mounts", "re");
+	char line[4096], at[2048], type[64];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %2047s %63s", at, type) == 2 && strcmp(type, "cgroup2") == 0)
+			found = snprintf(ret, size, "%s", at) < (int)size;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Say what this machine has instead of cgroup v2 memory, and how to get that. */
+static int explain_absence(const char *v1_memory, struct cgg_error *err)
+{
+	char v2[256];
+
+	if (find_cgroup2_mount(v2, sizeof(v2))) {
+		CGG_AUTO_FD fd = open_dir(AT_FDCWD, v2);
+
+		if (v1_memory)
+			return err_fail(err, -ENOTSUP,
+					"this machine is on the hybrid hierarchy: cgroup v2 is at "
+					"%s, but its "
+					"memory controller is on cgroup v1 (%s); cgguard needs it "
+					"on v2: boot with "
+					"systemd.unified_cgroup_hierarchy=1 (without systemd: "
+					"cgroup_no_v1=memory)",
+					v2, v1_memory);
+		if (fd >= 0)
+			return err_fail(err, -ENOTSUP,
+					"cgroup v2 is at %s, but has no memory controller "
+					"(cgroup.controllers does "
+					"not list it); remove cgroup_disable=memory from the "
+					"kernel command line, or, "
+					"in a container, have the host delegate it",
+					v2);
+	}
+	if (v1_memory)
+		return err_fail(err, -ENOTSUP,
+				"this machine is on cgroup v1 (memory at %s); cgguard needs cgroup "
+				"v2: boot "
+				"with systemd.unified_cgroup_hierarchy=1 (without systemd: "
+				"cgroup_no_v1=all and mount -t cgroup2 none /sys/fs/cgroup)",
+				v1_memory);
+	return err_fail(
+		err, -ENOENT,
+		"no cgroup filesystem is mounted; cgguard needs cgroup v2: mount -t cgroup2 none "
+		"/sys/fs/cgroup (in a container: give it a view of the host's)");
+}
+
+/* The directory of the memory controller's hierarchy, by libcgroup. */
+static int find_by_libcgroup(struct cgfs_root *ret, struct cgg_error *err)
+{
+	CGG_AUTO_FREE char *mount = NULL;
+	CGG_AUTO_FD fd = -1;
+	char v2[256];
+	int r;
+
+	r = cgroup_init();
+	if (r == 0)
+		r = cgroup_get_subsys_mount_point("memory", &mount);
+	if (r != 0 || !mount) {
+		/* A namespace root may show no controller to libcgroup while it has the files. */
+		if (!find_cgroup2_mount(v2, sizeof(v2)))
+			return explain_absence(NULL, err);
+		fd = open_dir(AT_FDCWD, v2);
+		if (fd < 0 || faccessat(fd, "memory.current", F_OK, 0) < 0)
+			return explain_absence(NULL, err);
+		snprintf(ret->shown, sizeof(ret->shown), "%s", v2);
+	} else {
+		fd = open_dir(AT_FDCWD, mount);
+		if (fd < 0)
+			return err_errno(err, fd, "cannot open '%s'", mount);
+		if (!is_cgroup2(fd))
+			return explain_absence(mount, err);
+		snprintf(ret->shown, sizeof(ret->shown), "%s", mount);
+	}
+	ret->dirfd = cgg_take_fd(&fd);
+	return 0;
+}
+
+/* A live tree must show memory files to somebody: to the root itself or to its children. */
+static int check_enabled(const struct cgfs_root *root, struct cgg_error *err)
+{
+	if (!lists(root->dirfd, "cgroup.controllers", "memory") &&
+	    faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
+		return err_fail(err, -ENOTSUP,
+				"the memory controller is not available in '%s' (its "
+				"cgroup.controllers does "
+				"not list it); enable it above: echo +memory > "
+				"../cgroup.subtree_control, or "
+				"remove cgroup_disable=memory from the kernel command line",
+				root->shown);
+	if (!lists(root->dirfd, "cgroup.subtree_control", "memory") &&
+	    faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
+		return err_fail(
+			err, -ENOTSUP,
+			"the memory controller is not enabled for the cgroups in '%s'; enable it: "
+			"echo +memory > %s/cgroup.subtree_control",
+			root->shown, root->shown);
+	return 0;
+}
+
+static int open_given(const char *root, struct cgfs_root *ret, struct cgg_error *err)
+{
+	CGG_AUTO_FD fd = open_dir(AT_FDCWD, root);
+	int inner;
+
+	if (fd < 0)
+		return err_errno(err, fd, "cannot open the tree '%s'", root);
+	snprintf(ret->shown, sizeof(ret->shown), "%s", root);
+	inner = open_dir(fd, "sys/fs/cgroup");
+	if (inner >= 0) { /* a recorded machine */
+		ret->dirfd = inner;
+		ret->live = is_cgroup2(inner);
+		ret->procfd = open_dir(fd, "proc");
+		return 0;
+	}
+	ret->live = is_cgroup2(fd);
+	if (ret->live)
+		ret->procfd = open_dir(AT_FDCWD, "/proc");
+	ret->dirfd = cgg_take_fd(&fd);
+	return 0;
+}
+
+int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *err)
+{
+	struct cgfs_root r = {.dirfd = -1, .procfd = -1};
+	int code;
+
+	if (root) {
+		code = open_given(root, &r, err);
+	} else {
+		code = find_by_libcgroup(&r, err);
+		r.live = true;
+		if (code == 0)
+			r.procfd = open_dir(AT_FDCWD, "/proc");
+	}
+	if (code == 0 && r.live)
+		code = check_enabled(&r, err);
+	if (code < 0) {
+		cgfs_root_close(&r);
+		return code;
+	}
+	*ret = r;
+	return 0;
+}
+
+void cgfs_root_close(struct cgfs_root *root)
+{
+	cgg_close_fd(&root->dirfd);
+	cgg_close_fd(&root->procfd);
+	root->dirfd = root->procfd = -1;
+}
+
+/* Climb from dirfd to the top of its mount. Takes dirfd, returns the top's. */
+static int climb_to_top(int dirfd)
+{
+	struct stat st, up_st;
+
+	while (fstat(dirfd, &st) == 0) {
+		int up = open_dir(dirfd, "..");
+
+		if (up < 0)
+			break;
+		if (fstat(up, &up_st) < 0 || up_st.st_dev != st.st_dev ||
+		    up_st.st_ino == st.st_ino) {
+			close(up);
+			break;
+		}
+		close(dirfd);
+		dirfd = up;
+	}
+	return dirfd;
+}
+
+size_t cgfs_own_ids(const struct cgfs_root *root, uint64_t *ids, size_t max)
+{
+	char buf[TEXT_MAX], *path, *end;
+	CGG_AUTO_FD top = climb_to_top(dup(root->dirfd));
+	CGG_AUTO_FD at = -1;
+	struct stat st, top_st;
+	size_t n = 0;
+
+	if (!root->live || top < 0 ||
+	    fdio_read_at(AT_FDCWD, "/proc/self/cgroup", buf, sizeof(buf)) < 0)
+		return 0;
+	path = strncmp(buf, "0::/", 4) == 0 ? buf : strstr(buf, "\n0::/");
+	if (!path)
+		return 0;
+	path = strchr(path, '/') + 1;
+	end = strchr(path, '\n');
+	if (end)
+		*end = '\0';
+	if (strncmp(path, "..", 2) == 0) /* outside of what our namespace shows */
+		return 0;
+	at = *path ? open_dir(top, path) : dup(top);
+	if (at < 0 || fstat(top, &top_st) < 0)
+		return 0;
+	while (n < max && fstat(at, &st) == 0 && st.st_dev == top_st.st_dev) {
+		int up;
+
+		ids[n++] = st.st_ino;
+		if (st.st_ino == top_st.st_ino)
+			break;
+		up = open_dir(at, "..");
+		if (up < 0)
+			break;
+		close(at);
+		at = up;
+	}
+	return n;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the tree is: this machine's, found through libcgroup, or the one at a directory given. */
+#pragma once
+
+#include "cgguard.h"
+
+struct cgfs_root {
+	int dirfd; /* the tree's root, O_PATH */
+	int procfd; /* the machine's /proc, O_PATH; -1: a bare tree without one */
+	bool live; /* a cgroup2 filesystem, not a recording */
+	char shown[256]; /* for messages */
+};
+
+int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *err);
+void cgfs_root_close(struct cgfs_root *root);
+
+/*
+ * Ids of our own cgroup and all its ancestors, nearest first, as far as this mount shows them.
+ * Returns how many (up to max); 0 when it can't be told.
+ */
+size_t cgfs_own_ids(const struct cgfs_root *root, uint64_t *ids, size_t max);

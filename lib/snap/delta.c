@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snap/take.h"
+
+/*
+ * Both tables are in pre-order with siblings by name, so what is in both comes in the same order,
+ * but for a cgroup made anew under an old name, whose id differs. Walk them side by side by path
+ * order: a merge, one pass.
+ */
+static int compare_place(const char *a, const char *b)
+{
+	/* '/' sorts before every other byte, so that this is the order of the tables */
+	for (;; a++, b++) {
+		unsigned char ca = (unsigned char)*a, cb = (unsigned char)*b;
+
+		if (ca == cb) {
+			if (ca == '\0')
+				return 0;
+			continue;
+		}
+		ca = ca == '/' ? 1 : ca == '\0' ? 0 : ca;
+		cb = cb == '/' ? 1 : cb == '\0' ? 0 : cb;
+		return ca < cb ? -1 : 1;
+	}
+}
+
+void snap_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev)
+{
+	uint64_t dt_us = snap->time_us - prev->time_us;
+	uint32_t p = 0;
+
+	for (uint32_t i = 0; i < snap->n; i++) {
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+		const struct cgg_cgroup *was;
+		int order = -1;
+
+		cg->has_growth = false;
+		cg->growth_bytes_per_s = 0;
+		while (p < prev->n && (order = compare_place(prev->cgroups[p].path, cg->path)) < 0)
+			p++;
+		if (p == prev->n)
+			continue;
+		was = &prev->cgroups[p];
+		if (order != 0 || was->id != cg->id || snap->time_us <= prev->time_us ||
+		    !(cg->have & was->have & CGG_HAVE_CURRENT))
+			continue;
+		cg->growth_bytes_per_s =
+			(int64_t)(((__int128)cg->current_bytes - (__int128)was->current_bytes) *
+				  1000000 / (__int128)dt_us);
+		cg->has_growth = true;
+	}
+}

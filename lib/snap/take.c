@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snap/take.h"
+
+#include "cgfs/host.h"
+#include "cgfs/memory.h"
+#include "util/attr.h"
+#include "util/err.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/* A snapshot that was taken whole, with its memory. */
+struct owned {
+	struct cgg_snapshot snap; /* first: what callers hold */
+	struct arena arena;
+};
+
+uint64_t snap_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+int snap_layout(const struct cgg_tree *tree, struct arena *arena, struct cgg_snapshot *ret)
+{
+	struct cgg_cgroup *cg = arena_alloc(arena, tree->n * sizeof(*cg));
+
+	if (!cg)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < tree->n; i++) {
+		const struct tree_entry *e = &tree->entry[i];
+		const char *path = arena_copy(arena, e->path, strlen(e->path));
+
+		if (!path)
+			return -ENOMEM;
+		cg[i] = (struct cgg_cgroup){
+			.path = path,
+			.name = path + (e->name - e->path),
+			.id = e->id,
+			.parent = e->parent,
+			.end = e->end,
+			.depth = e->depth,
+			.limit_bytes = CGG_MAX,
+		};
+	}
+	*ret = (struct cgg_snapshot){.cgroups = cg, .n = tree->n, .time_us = snap_now_us()};
+	return 0;
+}
+
+int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index, uint32_t want)
+{
+	return cgfs_read(tree->entry[index].dirfd, want, &snap->cgroups[index]);
+}
+
+/* A cgroup's limit from its parent's (the host's for the root) and its own. */
+static void derive_limit(struct cgg_snapshot *snap, uint32_t index)
+{
+	struct cgg_cgroup *cg = &snap->cgroups[index];
+	uint64_t limit = CGG_MAX;
+
+	if (cg->parent != CGG_NONE)
+		limit = snap->cgroups[cg->parent].limit_bytes;
+	else if (snap->host.have & CGG_HOST_HAVE_MEMORY)
+		limit = snap->host.total_bytes;
+	if (cg->have & CGG_HAVE_MAX && cg->max_bytes < limit)
+		limit = cg->max_bytes;
+	cg->limit_bytes = limit;
+}
+
+void snap_derive_limits(struct cgg_snapshot *snap)
+{
+	for (uint32_t i = 0; i < snap->n; i++)
+		derive_limit(snap, i);
+}
+
+void snap_read_limit(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index)
+{
+	uint32_t chain[CGG_DEPTH_MAX + 1];
+	size_t n = 0;
+
+	for (uint32_t i = index; i != CGG_NONE && n < CGG_ARRAY_LEN(chain);
+	     i = snap->cgroups[i].parent)
+		chain[n++] = i;
+	while (n-- > 0) {
+		snap_read(tree, snap, chain[n], CGG_HAVE_MAX);
+		derive_limit(snap, chain[n]);
+	}
+}
+
+int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err)
+{
+	CGG_AUTO_FREE struct owned *o = calloc(1, sizeof(*o));
+	size_t size = sizeof(struct cgg_cgroup);
+	int r;
+
+	if (!o)
+		return err_fail(err, -ENOMEM, "out of memory");
+	r = tree_scan(tree, err);
+	if (r == CGG_GONE)
+		return err_fail(err, -ENOENT, "the tree '%s' was removed", tree->root.shown);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < tree->n; i++)
+		size += sizeof(struct cgg_cgroup) + strlen(tree->entry[i].path) + 32;
+	if (arena_init(&o->arena, size, 0) < 0)
+		return err_fail(err, -ENOMEM, "out of memory for a snapshot of %u cgroups",
+				tree->n);
+	r = snap_layout(tree, &o->arena, &o->snap);
+	if (r < 0) {
+		arena_finish(&o->arena);
+		return err_fail(err, r, "out of memory for a snapshot of %u cgroups", tree->n);
+	}
+	for (uint32_t i = 0; i < tree->n; i++)
+		snap_read(tree, &o->snap, i, CGG_HAVE_ALL);
+	cgfs_host_read(tree->root.procfd, ~0U, &o->snap.host);
+	snap_derive_limits(&o->snap);
+	*ret = &o->snap;
+	o = NULL;
+	return 0;
+}
+
+struct cgg_snapshot *snap_free(struct cgg_snapshot *snap)
+{
+	struct owned *o = (struct owned *)snap;
+
+	if (o)
+		arena_finish(&o->arena);
+	free(o);
+	return NULL;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/arena.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int arena_init(struct arena *a, size_t size, size_t prefault)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	*a = (struct arena){.base = p, .size = size};
+	memset(a->base, 0, prefault < size ? prefault : size);
+	return 0;
+}
+
+void arena_finish(struct arena *a)
+{
+	if (a->base)
+		munmap(a->base, a->size);
+	*a = (struct arena){0};
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	size_t rounded;
+	void *p;
+
+	if (__builtin_add_overflow(size, 15U, &rounded))
+		return NULL;
+	rounded &= ~(size_t)15;
+	if (rounded > a->size - a->used)
+		return NULL;
+	p = a->base + a->used;
+	a->used += rounded;
+	return p;
+}
+
+char *arena_copy(struct arena *a, const char *s, size_t len)
+{
+	char *p = arena_alloc(a, len + 1);
+
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = '\0';
+	return p;
+}
+
+void arena_reset(struct arena *a)
+{
+	a->used = 0;
+}
