@@ -10,16 +10,13 @@ static int compare_place(const char *a, const char *b)
 {
 	/* '/' sorts before every other byte, so that this is the order of the tables */
 	for (;; a++, b++) {
-		unsigned char ca = (unsigned char)*a, cb = (unsigned char)*b;
+		int ca = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
+		int cb = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
 
-		if (ca == cb) {
-			if (ca == '\0')
-				return 0;
-			continue;
-		}
-		ca = ca == '/' ? 1 : ca == '\0' ? 0 : ca;
-		cb = cb == '/' ? 1 : cb == '\0' ? 0 : cb;
-		return ca < cb ? -1 : 1;
+		if (ca != cb)
+			return ca < cb ? -1 : 1;
+		if (ca == 0)
+			return 0;
 	}
 }
 

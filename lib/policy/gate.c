@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/gate.h"
+
+static uint64_t amount_bytes(const struct policy_amount *a, uint64_t limit)
+{
+	if (!a->is_share)
+		return a->bytes;
+	return (uint64_t)((unsigned __int128)limit * a->share_permyriad / 10000);
+}
+
+static uint64_t leaf_gate(const struct policy_cond *c, bool host, uint64_t limit)
+{
+	uint64_t amount;
+
+	if (limit == CGG_MAX)
+		return 0;
+	amount = amount_bytes(&c->amount, limit);
+	switch (c->kind) {
+	case POLICY_UNRECLAIMABLE_ABOVE:
+		return amount;
+	case POLICY_USAGE_ABOVE:
+		return host ? 0 : amount;
+	case POLICY_HEADROOM_BELOW:
+		if (host)
+			return 0;
+		/* fall through */
+	case POLICY_AVAILABLE_BELOW:
+		return amount < limit ? limit - amount : 0;
+	default:
+		return 0;
+	}
+}
+
+/* The gate of the condition at *at; *at moves behind it. */
+static uint64_t gate_of(const struct policy_rule *rule, uint8_t at, bool host, uint64_t limit)
+{
+	const struct policy_cond *c = &rule->cond[at];
+	uint64_t gate = c->kind == POLICY_ANY ? CGG_MAX : 0;
+
+	if (c->kind != POLICY_ALL && c->kind != POLICY_ANY)
+		return c->kind == POLICY_NOT ? 0 : leaf_gate(c, host, limit);
+	for (uint8_t child = (uint8_t)(at + 1); child < c->end; child = rule->cond[child].end) {
+		uint64_t g = gate_of(rule, child, host, limit);
+
+		if (c->kind == POLICY_ALL ? g > gate : g < gate)
+			gate = g;
+	}
+	return gate;
+}
+
+uint64_t policy_gate(const struct policy_rule *rule, bool host, uint64_t limit_bytes)
+{
+	return rule->nconds ? gate_of(rule, 0, host, limit_bytes) : 0;
+}
+
+uint64_t policy_horizon_us(const struct policy_rule *rule)
+{
+	uint64_t longest = 0;
+
+	for (uint8_t i = 0; i < rule->nconds; i++) {
+		uint64_t t = rule->cond[i].for_us + rule->cond[i].window_us;
+
+		if (t > longest)
+			longest = t;
+	}
+	return longest;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How far a domain is from danger, by one cheap number. Below its gate a rule's condition can't be
+ * true, whatever the dearer files say: so memory.current alone is read until then, and the way left
+ * over the fastest growth says when to look again.
+ */
+#pragma once
+
+#include "policy/decide.h"
+
+/*
+ * The least memory, in bytes, at which the condition could be true; 0: it can't be told. The number to
+ * compare is unreclaimable on the host, and memory.current (which bounds it) elsewhere.
+ */
+uint64_t policy_gate(const struct policy_rule *rule, bool host, uint64_t limit_bytes);
+
+/* The longest time that a condition of the rule needs to be looked at before it can be true. */
+uint64_t policy_horizon_us(const struct policy_rule *rule);
