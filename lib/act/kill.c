@@ -197,6 +197,24 @@ static void signalled(struct run *run)
 		run->res->signal_us = now_us();
 }
 
+/* SIGKILL to all that are held; 0 or the last error. */
+static int signal_all(struct run *run)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		int r = run->held[i].listed ? signal_held(&run->held[i]) : 0;
+
+		if (r < 0)
+			error = r;
+		else if (run->held[i].listed)
+			run->res->signalled++;
+	}
+	if (run->res->signalled > 0)
+		signalled(run);
+	return error;
+}
+
 /* Their memory comes back on our CPU time, not on that of a victim that has none. */
 static void release_held(struct run *run)
 {
@@ -288,6 +306,10 @@ static enum kill_outcome kill_by_file(struct run *run)
 		if (r == 0) {
 			signalled(run);
 			run->res->by_cgroup_kill = true;
+			/* A process whose leader thread has ended keeps its others: cgroup.kill signals
+			 * the dead leader alone (6.1), a pidfd the whole process. */
+			if (pass > 0)
+				(void)signal_all(run);
 			release_held(run);
 		}
 		run->res->passes++;
@@ -304,24 +326,6 @@ static enum kill_outcome kill_by_file(struct run *run)
 }
 
 /* ---- a group, pidfd by pidfd --------------------------------------------------------- */
-
-/* Signal who is held; *ret_new counts who was not dying yet. */
-static int signal_all(struct run *run)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < run->nheld; i++) {
-		int r = run->held[i].listed ? signal_held(&run->held[i]) : 0;
-
-		if (r < 0)
-			error = r;
-		else if (run->held[i].listed)
-			run->res->signalled++;
-	}
-	if (run->res->signalled > 0)
-		signalled(run);
-	return error;
-}
 
 /* Wait until all that are held have ended, at most ms. True if they have. */
 static bool wait_held(struct run *run, int ms)

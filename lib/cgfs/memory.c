@@ -148,6 +148,14 @@ static int read_number(int dirfd, const char *file, uint64_t *ret)
 	return parse_u64_or_max(buf, ret);
 }
 
+int cgfs_read_number_fd(int fd, uint64_t *ret)
+{
+	char buf[64];
+	long len = fdio_read(fd, buf, sizeof(buf));
+
+	return len < 0 ? (int)len : parse_u64_or_max(buf, ret);
+}
+
 static int read_procs_count(int dirfd, struct cgg_cgroup *cg)
 {
 	uint32_t n = 0;

@@ -13,6 +13,9 @@
  */
 int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg);
 
+/* A number (or "max") from an fd that is open. 0 or a negative errno. */
+int cgfs_read_number_fd(int fd, uint64_t *ret);
+
 /* Text to values, for what comes from elsewhere than a file. */
 void cgfs_parse_events(const char *text, struct cgg_events *ret);
 void cgfs_parse_stat(const char *text, struct cgg_stat *ret);

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
-#define TEXT_MAX 65536
+#define TEXT_MAX 8192 /* of /proc/self/cgroup */
 
 static bool is_cgroup2(int fd)
 {

@@ -367,6 +367,14 @@ int tree_watch(struct cgg_tree *tree)
 	return 0;
 }
 
+void tree_unwatch(struct cgg_tree *tree)
+{
+	cgg_close_fd(&tree->inotify_fd);
+	tree->inotify_fd = -1;
+	for (uint32_t i = 0; i < tree->n; i++)
+		tree->entry[i].wd = -1;
+}
+
 bool tree_watch_read(struct cgg_tree *tree, void (*on_file)(void *user, int wd), void *user)
 {
 	_Alignas(struct inotify_event) char buf[4096];

@@ -43,6 +43,9 @@ int tree_scan(struct cgg_tree *tree, struct cgg_error *err);
 /* From now on, inotify_fd tells when cgroups come and go. -errno where that can't be had. */
 int tree_watch(struct cgg_tree *tree);
 
+/* Stop that. */
+void tree_unwatch(struct cgg_tree *tree);
+
 /* Read what inotify has; true if the table is out of date. Watches that are not about directories
  * of the table are given to on_file. */
 bool tree_watch_read(struct cgg_tree *tree, void (*on_file)(void *user, int wd), void *user);

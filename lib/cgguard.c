@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public names; each is a door to the floor that does it. */
+#include "cgguard.h"
+
+#include "act/kill.h"
+#include "cgfs/host.h"
+#include "cgfs/tree.h"
+#include "engine/guard.h"
+#include "engine/record.h"
+#include "host-policy.h"
+#include "policy/load.h"
+#include "rank/rank.h"
+#include "snap/take.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/glob.h"
+#include "util/path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KILL_DEADLINE_US 10000000
+
+CGG_PUBLIC const char *cgg_version(void)
+{
+	return CGG_VERSION;
+}
+
+/* ---- tree, snapshots ----------------------------------------------------------------- */
+
+CGG_PUBLIC int cgg_tree_open(const char *root, struct cgg_tree **ret_tree, struct cgg_error *err)
+{
+	return tree_open(root, ret_tree, err);
+}
+
+CGG_PUBLIC struct cgg_tree *cgg_tree_close(struct cgg_tree *tree)
+{
+	return tree_close(tree);
+}
+
+CGG_PUBLIC int cgg_snapshot_take(struct cgg_tree *tree, struct cgg_snapshot **ret_snap,
+				 struct cgg_error *err)
+{
+	return snap_take(tree, ret_snap, err);
+}
+
+CGG_PUBLIC struct cgg_snapshot *cgg_snapshot_free(struct cgg_snapshot *snap)
+{
+	return snap_free(snap);
+}
+
+CGG_PUBLIC uint32_t cgg_snapshot_count(const struct cgg_snapshot *snap)
+{
+	return snap->n;
+}
+
+CGG_PUBLIC const struct cgg_cgroup *cgg_snapshot_get(const struct cgg_snapshot *snap,
+						     uint32_t index)
+{
+	return index < snap->n ? &snap->cgroups[index] : NULL;
+}
+
+CGG_PUBLIC uint32_t cgg_snapshot_find(const struct cgg_snapshot *snap, const char *path)
+{
+	for (uint32_t i = 0; i < snap->n; i++) {
+		if (strcmp(snap->cgroups[i].path, path) == 0)
+			return i;
+	}
+	return CGG_NONE;
+}
+
+CGG_PUBLIC const struct cgg_host *cgg_snapshot_host(const struct cgg_snapshot *snap)
+{
+	return &snap->host;
+}
+
+CGG_PUBLIC uint64_t cgg_snapshot_time_us(const struct cgg_snapshot *snap)
+{
+	return snap->time_us;
+}
+
+CGG_PUBLIC void cgg_snapshot_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev)
+{
+	snap_rates(snap, prev);
+}
+
+/* ---- ranking ------------------------------------------------------------------------- */
+
+CGG_PUBLIC uint32_t cgg_oom_unit(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain)
+{
+	return index < snap->n && domain < snap->n ? rank_oom_unit(snap, index, domain) : CGG_NONE;
+}
+
+CGG_PUBLIC int cgg_rank(const struct cgg_snapshot *snap, const struct cgg_rank_options *o,
+			struct cgg_group **ret_groups, size_t *ret_n, struct cgg_error *err)
+{
+	struct rank_spec spec = {
+		.domain = o->domain,
+		.unit = o->unit,
+		.keys = o->keys,
+		.nkeys = o->keys ? o->nkeys : 0,
+		.include = {o->include, o->ninclude},
+		.exclude = {o->exclude, o->nexclude},
+	};
+	struct cgg_group *groups;
+
+	if (o->domain >= snap->n || o->unit >= CGG_UNIT_MAX || o->nkeys > CGG_RANK_KEYS_MAX)
+		return err_fail(err, -EINVAL, "no such domain, unit, or too many keys");
+	if (o->policy) {
+		spec.protect = o->policy->protect;
+		spec.priority = o->policy->priority;
+		spec.npriority = o->policy->npriority;
+	}
+	groups = calloc(snap->n, sizeof(*groups));
+	if (!groups)
+		return err_fail(err, -ENOMEM, "out of memory for %u groups", snap->n);
+	*ret_n = rank_groups(snap, &spec, groups);
+	*ret_groups = groups;
+	return 0;
+}
+
+CGG_PUBLIC struct cgg_group *cgg_groups_free(struct cgg_group *groups)
+{
+	free(groups);
+	return NULL;
+}
+
+/* ---- policies ------------------------------------------------------------------------ */
+
+CGG_PUBLIC int cgg_policy_load(const char *path, struct cgg_policy **ret_policy,
+			       struct cgg_error *err)
+{
+	return policy_load(path, ret_policy, err);
+}
+
+CGG_PUBLIC int cgg_policy_default(struct cgg_policy **ret_policy, struct cgg_error *err)
+{
+	return policy_load_text("built-in host.json", host_policy, sizeof(host_policy) - 1,
+				ret_policy, err);
+}
+
+CGG_PUBLIC struct cgg_policy *cgg_policy_free(struct cgg_policy *policy)
+{
+	return policy_free(policy);
+}
+
+CGG_PUBLIC size_t cgg_policy_rules(const struct cgg_policy *policy)
+{
+	return policy->nrules;
+}
+
+CGG_PUBLIC size_t cgg_policy_describe(const struct cgg_policy *policy, size_t rule, char *buf,
+				      size_t size)
+{
+	if (rule >= policy->nrules) {
+		if (size)
+			buf[0] = '\0';
+		return 0;
+	}
+	return policy_describe(&policy->rule[rule], buf, size);
+}
+
+/* ---- the guard ----------------------------------------------------------------------- */
+
+CGG_PUBLIC int cgg_guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
+			      const struct cgg_guard_options *options, struct cgg_guard **ret_guard,
+			      struct cgg_error *err)
+{
+	return guard_open(tree, policy, options, ret_guard, err);
+}
+
+CGG_PUBLIC int cgg_guard_get_fd(const struct cgg_guard *guard)
+{
+	return guard->epoll_fd;
+}
+
+CGG_PUBLIC int cgg_guard_dispatch(struct cgg_guard *guard, struct cgg_error *err)
+{
+	return guard_dispatch(guard, err);
+}
+
+CGG_PUBLIC int cgg_guard_set_policy(struct cgg_guard *guard, const struct cgg_policy *policy,
+				    struct cgg_error *err)
+{
+	(void)err;
+	return guard_set_policy(guard, policy);
+}
+
+CGG_PUBLIC void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, bool *ret_settled,
+				uint64_t *ret_incidents)
+{
+	guard_state(guard, ret_busy, ret_settled, ret_incidents);
+}
+
+CGG_PUBLIC struct cgg_guard *cgg_guard_close(struct cgg_guard *guard)
+{
+	return guard_close(guard);
+}
+
+/* ---- one kill by hand ---------------------------------------------------------------- */
+
+/* What forbids it: the tree, the root, ourselves, the policy. NULL: nothing. */
+static const char *forbidden(const struct cgg_tree *tree, uint32_t index,
+			     const struct cgg_kill_options *o)
+{
+	const struct tree_entry *e = &tree->entry[index];
+	uint64_t own[CGG_DEPTH_MAX + 1];
+	size_t nown = cgfs_own_ids(&tree->root, own, CGG_ARRAY_LEN(own));
+
+	if (!tree->root.live)
+		return "it is in a recording, not in a cgroup2 filesystem";
+	if (index == 0)
+		return "the root of the tree is never killed";
+	for (size_t i = 0; i < nown && !o->process; i++) {
+		if (own[i] == e->id)
+			return "the guard itself is inside";
+	}
+	for (size_t g = 0; o->policy && g < o->policy->protect.n; g++) {
+		const char *glob = o->policy->protect.glob[g];
+
+		for (uint32_t up = index; up != CGG_NONE; up = tree->entry[up].parent) {
+			if (glob_match(glob, tree->entry[up].path))
+				return "the policy protects it";
+		}
+		for (uint32_t in = index; in < e->end; in++) {
+			if (glob_match(glob, tree->entry[in].path))
+				return "it holds a cgroup that the policy protects";
+		}
+	}
+	return NULL;
+}
+
+static long write_kill_record(const char *path, const struct cgg_kill_options *o,
+			      const struct kill_result *res, char *buf, size_t size)
+{
+	struct json j;
+
+	json_begin(&j, buf, size);
+	json_open(&j, NULL, '{');
+	json_str(&j, "event", "incident");
+	record_time(&j, "time");
+	json_str(&j, "rule", "by hand");
+	json_str(&j, "outcome", kill_outcome_name(res->outcome));
+	json_bool(&j, "dry_run", o->dry_run);
+	if (res->why)
+		json_str(&j, "why_not", res->why);
+	json_open(&j, "victim", '{');
+	json_str(&j, "cgroup", path);
+	json_str(&j, "scope", o->process ? "process" : "group");
+	record_kill(&j, res);
+	json_close(&j, '}');
+	json_open(&j, "times_us", '{');
+	if (res->signal_us)
+		json_u64(&j, "signalled", res->signal_us - res->start_us);
+	if (res->empty_us)
+		json_u64(&j, "empty", res->empty_us - res->start_us);
+	json_u64(&j, "end", res->end_us - res->start_us);
+	json_close(&j, '}');
+	json_close(&j, '}');
+	return json_end(&j);
+}
+
+static int kill_answer(const struct kill_result *res, const char *path, struct cgg_error *err)
+{
+	switch (res->outcome) {
+	case KILL_GONE:
+		return CGG_GONE;
+	case KILL_REFUSED:
+		err_fail(err, -EPERM, "'%s' is not killed: %s", path, res->why);
+		return CGG_REFUSED;
+	case KILL_UNFINISHED:
+		err_fail(err, -ETIMEDOUT, "'%s': %s", path, res->why);
+		return CGG_UNFINISHED;
+	case KILL_FAILED:
+		return err_fail(err, res->error < 0 ? res->error : -EIO, "'%s': %s", path,
+				res->why);
+	default:
+		return 0;
+	}
+}
+
+CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_options *o,
+			char *buf, size_t size, struct cgg_error *err)
+{
+	struct kill_result res = {0};
+	struct cgg_host host = {0};
+	struct kill_request req;
+	const char *why;
+	uint32_t index;
+	int r = tree_scan(tree, err);
+
+	if (r < 0)
+		return r;
+	index = tree_find(tree, path);
+	if (index == CGG_NONE)
+		return err_fail(err, -ENOENT,
+				"no cgroup '%s' in '%s' (paths start with / = that root)", path,
+				tree->root.shown);
+	why = forbidden(tree, index, o);
+	cgfs_host_read(tree->root.procfd, ~0U, &host);
+	req = (struct kill_request){
+		.dirfd = tree->entry[index].dirfd,
+		.procfd = tree->root.procfd,
+		.process = o->process,
+		.kill_exempt = o->kill_exempt,
+		.dry_run = o->dry_run,
+		.deadline_us = snap_now_us() + (o->deadline_us ? o->deadline_us : KILL_DEADLINE_US),
+		.total_bytes = host.total_bytes + host.swap_total_bytes,
+	};
+	if (why)
+		res = (struct kill_result){.outcome = KILL_REFUSED, .why = why};
+	else
+		kill_run(&req, &res);
+	if (write_kill_record(path, o, &res, buf, size) < 0)
+		return err_fail(err, -ENOSPC, "the record needs more than %zu bytes", size);
+	return kill_answer(&res, path, err);
+}
+
+/* ---- text ---------------------------------------------------------------------------- */
+
+CGG_PUBLIC size_t cgg_path_printable(const char *path, char *buf, size_t size)
+{
+	return path_printable(path, buf, size);
+}
+
+CGG_PUBLIC bool cgg_glob_match(const char *glob, const char *path)
+{
+	return glob_match(glob, path);
+}

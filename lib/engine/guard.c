@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Setting up, reloading, closing. What can fail or allocate is here, away from tick.c.
+ */
+#include "engine/guard.h"
+
+#include "cgfs/host.h"
+#include "policy/gate.h"
+#include "snap/take.h"
+#include "util/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SNAP_ARENA_SIZE ((size_t)CGG_TREE_MAX * 1024) /* address space, touched as used */
+#define SNAP_PREFAULT	((size_t)128 << 10)
+#define SETTLE_US	500000
+
+void guard_notice(struct cgg_guard *g, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int len;
+
+	if (!g->options.report)
+		return;
+	va_start(ap, fmt);
+	len = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		return;
+	if ((size_t)len >= sizeof(text))
+		len = sizeof(text) - 1;
+	g->options.report(g->options.user, CGG_REPORT_NOTICE, text, (size_t)len);
+}
+
+/* ---- domains ------------------------------------------------------------------------- */
+
+static struct guard_domain *find_domain(struct cgg_guard *g, uint16_t rule, uint64_t id,
+					uint32_t *hint)
+{
+	/* they were made in this order, so the next one is nearly always it */
+	for (uint32_t k = 0; k < g->ndomains; k++) {
+		uint32_t i = *hint + k < g->ndomains ? *hint + k : *hint + k - g->ndomains;
+		struct guard_domain *d = &g->domain[i];
+
+		if (d->used && d->rule == rule && d->id == id) {
+			*hint = i + 1 < g->ndomains ? i + 1 : 0;
+			return d;
+		}
+	}
+	return NULL;
+}
+
+static struct guard_domain *free_slot(struct cgg_guard *g, uint32_t *from)
+{
+	for (; *from < g->ndomains; ++*from) {
+		if (!g->domain[*from].used)
+			return &g->domain[*from];
+	}
+	return g->ndomains < GUARD_DOMAINS_MAX ? &g->domain[g->ndomains++] : NULL;
+}
+
+static void add_domain(struct cgg_guard *g, uint16_t rule, uint32_t index, uint32_t *from)
+{
+	struct guard_domain *d = free_slot(g, from);
+
+	if (!d) {
+		if (!g->domains_short)
+			guard_notice(
+				g,
+				"more than %d cgroups match the rules; the rest is not looked at",
+				GUARD_DOMAINS_MAX);
+		g->domains_short = true;
+		return;
+	}
+	memset(d, 0, sizeof(*d));
+	d->used = d->seen = true;
+	d->rule = rule;
+	d->id = g->tree->entry[index].id;
+	d->index = index;
+	watch_domain(g, d);
+}
+
+/* The domains of the table as it is now; those that stay keep what they remember. */
+static void match_domains(struct cgg_guard *g)
+{
+	uint32_t hint = 0, from = 0;
+
+	for (uint32_t i = 0; i < g->ndomains; i++)
+		g->domain[i].seen = false;
+	for (uint16_t r = 0; r < g->policy->nrules; r++) {
+		for (uint32_t i = 0; i < g->tree->n; i++) {
+			struct guard_domain *d;
+
+			if (!policy_is_domain(&g->policy->rule[r], g->tree->entry[i].path))
+				continue;
+			d = g->ndomains ? find_domain(g, r, g->tree->entry[i].id, &hint) : NULL;
+			if (d) {
+				d->seen = true;
+				d->index = i;
+				continue;
+			}
+			add_domain(g, r, i, &from);
+		}
+	}
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (!g->domain[i].used || g->domain[i].seen)
+			continue;
+		watch_domain_end(g, &g->domain[i]);
+		g->domain[i].used = false;
+	}
+}
+
+static void forget_domains(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (g->domain[i].used)
+			watch_domain_end(g, &g->domain[i]);
+		g->domain[i].used = false;
+	}
+	g->ndomains = 0;
+	g->domains_short = false;
+}
+
+/* ---- the table and the snapshot ------------------------------------------------------ */
+
+/* Lay out the snapshot anew beside the old one, carrying over what growth was measured from. */
+static int lay_out(struct cgg_guard *g, struct cgg_error *err)
+{
+	struct arena *a = &g->arena[!g->current];
+	struct cgg_snapshot old = g->snap, snap;
+	struct guard_seen *seen;
+	uint32_t k = 0;
+	int r;
+
+	arena_reset(a);
+	r = snap_layout(g->tree, a, &snap);
+	seen = arena_alloc(a, g->tree->n * sizeof(*seen));
+	if (r == 0)
+		g->groups = arena_alloc(a, g->tree->n * sizeof(*g->groups));
+	if (r < 0 || !seen || !g->groups)
+		return err_fail(err, -ENOMEM, "no room for a snapshot of %u cgroups", g->tree->n);
+	/* Both are in path order, so what stayed comes in the same order; what moved starts anew. */
+	for (uint32_t i = 0; i < snap.n; i++) {
+		uint32_t from = k;
+
+		seen[i] = (struct guard_seen){0};
+		while (k < old.n && old.cgroups[k].id != snap.cgroups[i].id && k < from + 8)
+			k++;
+		if (k < old.n && old.cgroups[k].id == snap.cgroups[i].id)
+			seen[i] = g->seen[k++];
+		else
+			k = from;
+	}
+	snap.host = old.host;
+	g->snap = snap;
+	g->seen = seen;
+	g->current = !g->current;
+	return 0;
+}
+
+int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
+{
+	uint64_t generation = g->tree->generation, start = snap_now_us(), took;
+	int r = tree_scan(g->tree, err);
+
+	took = snap_now_us() - start;
+	g->scan_due = false;
+	/* in a storm of cgroups coming and going, scans take no more than a tenth of the time */
+	g->scan_after_us =
+		start + (g->tree->inotify_fd < 0 || g->tree->watch_short ? 5000000 : 0) + 10 * took;
+	if (r != 0)
+		return r;
+	if (g->tree->generation == generation && g->snap.n == g->tree->n)
+		return 0;
+	r = lay_out(g, err);
+	if (r < 0)
+		return r;
+	match_domains(g);
+	watch_pressure(g);
+	return 0;
+}
+
+/* ---- life ---------------------------------------------------------------------------- */
+
+static bool root_has_current(const struct cgg_tree *tree)
+{
+	return faccessat(tree->root.dirfd, "memory.current", F_OK, 0) == 0;
+}
+
+static int set_up(struct cgg_guard *g, struct cgg_error *err)
+{
+	int r;
+
+	if (arena_init(&g->arena[0], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
+	    arena_init(&g->arena[1], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
+	    arena_init(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain) + 16, 0) < 0)
+		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
+	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
+	g->root_has_current = root_has_current(g->tree);
+	g->fastest = watch_measure_fastest();
+	r = workers_init(&g->workers, err);
+	if (r == 0)
+		r = watch_init(g, err);
+	if (r < 0)
+		return r;
+	cgfs_host_read(g->tree->root.procfd, ~0U, &g->snap.host);
+	r = guard_rescan(g, err);
+	if (r == CGG_GONE)
+		return err_fail(err, -ENODEV, "the tree was removed");
+	if (r == 0 && g->ndomains == 0)
+		guard_notice(g, "no cgroup matches any rule's domain yet");
+	return r;
+}
+
+int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
+	       const struct cgg_guard_options *options, struct cgg_guard **ret,
+	       struct cgg_error *err)
+{
+	struct cgg_guard *g;
+	int r;
+
+	if (!tree->root.live)
+		return err_fail(err, -EINVAL,
+				"'%s' is a recording, not a cgroup2 filesystem: nothing there can "
+				"be guarded",
+				tree->root.shown);
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return err_fail(err, -ENOMEM, "out of memory");
+	g->tree = tree;
+	g->policy = policy;
+	g->epoll_fd = g->timer_fd = g->workers.done_fd = -1;
+	for (size_t i = 0; i < WORKERS; i++)
+		g->workers.worker[i].wake_fd = g->workers.worker[i].dirfd = -1;
+	if (options)
+		g->options = *options;
+	g->started_us = snap_now_us();
+	r = set_up(g, err);
+	if (r < 0) {
+		guard_close(g);
+		return r;
+	}
+	watch_sleep(g, snap_now_us());
+	*ret = g;
+	return 0;
+}
+
+struct cgg_guard *guard_close(struct cgg_guard *g)
+{
+	if (!g)
+		return NULL;
+	workers_finish(&g->workers);
+	for (size_t i = 0; g->snap.n && i < WORKERS; i++) {
+		if (g->incident[i].used && g->incident[i].worker)
+			tick_follow(g, snap_now_us()); /* the last records */
+	}
+	forget_domains(g);
+	watch_finish(g);
+	arena_finish(&g->arena[0]);
+	arena_finish(&g->arena[1]);
+	arena_finish(&g->domain_arena);
+	free(g);
+	return NULL;
+}
+
+int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
+{
+	uint64_t now = snap_now_us();
+	int r = 0;
+
+	watch_read(g, now);
+	tick_follow(g, now);
+	tick(g, now);
+	/* Only after who is known was looked at: a scan may take a while, and memory. */
+	if (g->scan_due && now >= g->scan_after_us) {
+		r = guard_rescan(g, err);
+		if (r == CGG_GONE)
+			return err_fail(err, -ENODEV, "the tree was removed");
+		if (r < 0) {
+			guard_notice(g, "%s; going on with the cgroups known", err ? err->msg : "");
+			g->scan_due = true;
+			g->scan_after_us = now + 1000000;
+		}
+		tick(g, snap_now_us());
+	}
+	watch_sleep(g, snap_now_us());
+	return 0;
+}
+
+int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
+{
+	forget_domains(g);
+	g->policy = policy;
+	g->pressure_refused = false;
+	match_domains(g);
+	watch_pressure(g);
+	watch_sleep(g, snap_now_us());
+	return 0;
+}
+
+void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
+		 uint64_t *ret_incidents)
+{
+	uint64_t longest = 0;
+	bool busy = false, looked = true;
+
+	for (size_t i = 0; i < WORKERS; i++)
+		busy |= g->incident[i].used && !g->incident[i].overdue;
+	for (size_t i = 0; i < g->policy->nrules; i++) {
+		uint64_t t = policy_horizon_us(&g->policy->rule[i]);
+
+		longest = t > longest ? t : longest;
+	}
+	for (uint32_t i = 0; i < g->ndomains; i++)
+		looked &= !g->domain[i].used || g->domain[i].first_us != 0;
+	if (ret_busy)
+		*ret_busy = busy;
+	if (ret_settled)
+		*ret_settled =
+			looked && !busy && snap_now_us() > g->started_us + longest + SETTLE_US;
+	if (ret_incidents)
+		*ret_incidents = g->nincidents;
+}

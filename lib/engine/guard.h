@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guard's state between two looks. tick.c is the flow: look, decide, look again, act, follow up.
+ * watch.c says when to look; incident.c remembers what was done; guard.c sets all up and reloads.
+ *
+ * Everything here is reserved when the guard opens or when cgroups appear, never when they are in
+ * danger.
+ */
+#pragma once
+
+#include "act/worker.h"
+#include "cgfs/tree.h"
+#include "policy/decide.h"
+#include "util/arena.h"
+#include "util/attr.h"
+
+#define GUARD_DOMAINS_MAX  8192 /* rules times the cgroups that each looks at */
+#define GUARD_PRESSURE_MAX 16 /* PSI triggers: each is a real-time kernel thread */
+#define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
+#define GUARD_STUCK_MAX	   32
+#define GUARD_OWN_IDS_MAX  (CGG_DEPTH_MAX + 1)
+#define GUARD_RECORD_MAX   16384 /* bytes of one incident record */
+
+/* One cgroup as one rule sees it. */
+struct guard_domain {
+	bool used, seen; /* seen: by the scan under way */
+	uint16_t rule;
+	uint64_t id;
+	uint32_t index; /* in the table and the snapshot, as of the last scan */
+	int current_fd; /* memory.current, -1: opened each time */
+	int events_wd; /* inotify watch of memory.events, -1 */
+	uint64_t due_us; /* look again then */
+	uint64_t looked_us; /* last look */
+	uint64_t first_us; /* first look */
+	uint64_t limit_us; /* the effective limit was read then */
+	uint64_t level_bytes; /* what was compared with the gate then */
+	uint64_t growth; /* fastest of late, bytes/s */
+	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
+	uint64_t rest_until_us; /* cooldown */
+	uint64_t told_us; /* "nobody to kill" was reported then */
+	struct policy_held held;
+};
+
+enum incident_step { INCIDENT_NOTIFY, INCIDENT_KILL };
+
+#define INCIDENT_CANDIDATES 5
+#define INCIDENT_PATH_MAX   512 /* a longer one keeps its tail */
+
+struct incident_candidate {
+	char path[INCIDENT_PATH_MAX];
+	enum policy_unfit unfit;
+	struct cgg_group group;
+	uint64_t usage_bytes, gain_bytes;
+	bool usage_known, gain_known;
+};
+
+/* An action under way, and all that its record will say. */
+struct incident {
+	bool used;
+	uint64_t number;
+	struct policy_rule rule; /* a copy: a reload does not change what runs */
+	bool dry_run;
+	char domain[INCIDENT_PATH_MAX];
+	uint64_t domain_id;
+	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
+	uint64_t victim_id;
+	bool victim_is_unit; /* the kernel would kill it whole as well */
+	struct incident_candidate candidate[INCIDENT_CANDIDATES];
+	uint32_t ncandidates, ncandidates_total;
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct policy_numbers before, after;
+	uint64_t kernel_kills_before, kernel_kills_after;
+	bool kernel_kills_known;
+	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
+	uint64_t notify_us; /* 0: no such rung */
+	struct worker *worker;
+	bool overdue; /* the worker itself hangs in the kernel */
+	struct kill_result kill;
+};
+
+/* Bytes of one cgroup at an earlier time, for growth as a term of the order. */
+struct guard_seen {
+	uint64_t id, time_us, bytes;
+};
+
+struct cgg_guard {
+	struct cgg_tree *tree;
+	const struct cgg_policy *policy;
+	struct cgg_guard_options options;
+	int epoll_fd, timer_fd;
+	struct guard_pressure {
+		int fd;
+		uint64_t id; /* of the cgroup; the root's is the host's */
+	} pressure[GUARD_PRESSURE_MAX];
+	uint32_t npressure;
+	bool pressure_slow, pressure_refused;
+	uint64_t started_us;
+	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
+	bool root_has_current; /* a namespace's root, not the kernel's */
+	bool scan_due;
+	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */
+
+	struct arena arena[2]; /* the snapshot and seen[], laid out anew at each scan */
+	unsigned int current;
+	struct cgg_snapshot snap;
+	uint64_t host_us; /* snap.host was read then */
+	struct guard_seen *seen;
+	struct cgg_group *groups; /* room for snap.n */
+	uint64_t own_ids[GUARD_OWN_IDS_MAX];
+	size_t nown_ids;
+
+	struct arena domain_arena;
+	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
+	uint32_t ndomains; /* slots in use or once used */
+	uint32_t nheld_fds;
+	bool domains_short; /* more matched than there are slots */
+
+	struct workers workers;
+	struct incident incident[WORKERS];
+	uint64_t nincidents;
+	struct {
+		uint64_t id, until_us;
+	} stuck[GUARD_STUCK_MAX];
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	char record[GUARD_RECORD_MAX];
+};
+
+/* ---- guard.c: what cgguard.h promises, see there ---- */
+int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
+	       const struct cgg_guard_options *options, struct cgg_guard **ret,
+	       struct cgg_error *err);
+struct cgg_guard *guard_close(struct cgg_guard *g);
+int guard_dispatch(struct cgg_guard *g, struct cgg_error *err);
+int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy);
+void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
+		 uint64_t *ret_incidents);
+void guard_notice(struct cgg_guard *g, const char *fmt, ...) CGG_PRINTF(2, 3);
+
+/* Bring table, snapshot and domains up to date. 0 or negative: the old ones stay. CGG_GONE: no root. */
+int guard_rescan(struct cgg_guard *g, struct cgg_error *err);
+
+/* ---- watch.c ---- */
+int watch_init(struct cgg_guard *g, struct cgg_error *err);
+void watch_finish(struct cgg_guard *g);
+void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
+void watch_domain(struct cgg_guard *g, struct guard_domain *d);
+void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
+void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
+void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
+void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
+		uint64_t limit, uint64_t now_us);
+uint64_t watch_measure_fastest(void);
+
+/* ---- tick.c ---- */
+void tick(struct cgg_guard *g, uint64_t now_us);
+void tick_follow(struct cgg_guard *g, uint64_t now_us); /* what the workers are doing */
+bool tick_is_host(const struct cgg_guard *g, const struct guard_domain *d);
+
+/* ---- incident.c ---- */
+struct incident *incident_new(struct cgg_guard *g);
+void incident_report(struct cgg_guard *g, struct incident *in, const char *event);
+void incident_path(char *ret, const char *path);

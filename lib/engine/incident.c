@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one record of what happened: trigger, numbers before and after, candidates in order, victim,
+ * steps with their times, what came back. JSON, made in a buffer that was there before.
+ */
+#include "engine/guard.h"
+
+#include "engine/record.h"
+#include "snap/take.h"
+#include "util/json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct incident *incident_new(struct cgg_guard *g)
+{
+	for (size_t i = 0; i < WORKERS; i++) {
+		struct incident *in = &g->incident[i];
+
+		if (in->used)
+			continue;
+		memset(in, 0, sizeof(*in));
+		in->used = true;
+		return in;
+	}
+	return NULL;
+}
+
+void incident_path(char *ret, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len < INCIDENT_PATH_MAX)
+		memcpy(ret, path, len + 1);
+	else /* the tail tells more than the head */
+		snprintf(ret, INCIDENT_PATH_MAX, "...%s", path + len - (INCIDENT_PATH_MAX - 4));
+}
+
+/* "2026-11-22T23:54:49.123456Z". gmtime_r(3) may read files and allocate at its first call. */
+void record_time(struct json *j, const char *key)
+{
+	struct timespec ts;
+	char text[40];
+	int64_t days, era, doe, yoe, doy, mp;
+	unsigned int secs;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	/* days to civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" */
+	days = ts.tv_sec / 86400 + 719468;
+	secs = (unsigned int)(ts.tv_sec % 86400);
+	era = days / 146097;
+	doe = days - era * 146097;
+	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	mp = (5 * doy + 2) / 153;
+	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02u:%02u:%02u.%06uZ",
+		 (int)(yoe + era * 400 + (mp >= 10)), (int)(mp < 10 ? mp + 3 : mp - 9),
+		 (int)(doy - (153 * mp + 2) / 5 + 1), secs / 3600, secs / 60 % 60, secs % 60,
+		 (unsigned int)(ts.tv_nsec / 1000) % 1000000);
+	json_str(j, key, text);
+}
+
+/* ---- the parts ----------------------------------------------------------------------- */
+
+static void put_numbers(struct json *j, const char *key, const struct policy_numbers *n)
+{
+	static const struct {
+		enum policy_number what;
+		const char *name;
+	} names[] = {
+		{POLICY_N_LIMIT, "limit_bytes"},
+		{POLICY_N_USAGE, "usage_bytes"},
+		{POLICY_N_UNRECLAIMABLE, "unreclaimable_bytes"},
+		{POLICY_N_AVAILABLE, "available_bytes"},
+		{POLICY_N_SWAP_FREE, "swap_free_bytes"},
+		{POLICY_N_SWAP_TOTAL, "swap_total_bytes"},
+	};
+
+	json_open(j, key, '{');
+	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
+		if (n->known & 1U << names[i].what)
+			json_u64(j, names[i].name, n->n[names[i].what]);
+	}
+	json_close(j, '}');
+}
+
+static const char *unit_of(const struct policy_cond *c)
+{
+	switch (c->kind) {
+	case POLICY_PRESSURE_ABOVE:
+		return "permyriad";
+	case POLICY_GROWTH_ABOVE:
+		return "bytes/s";
+	case POLICY_TIME_TO_LIMIT_BELOW:
+		return "us";
+	case POLICY_EVENTS_ABOVE:
+		return policy_event_name(c->event);
+	default:
+		return c->amount.is_share ? "permyriad" : "bytes";
+	}
+}
+
+static void put_reading(struct json *j, const struct policy_cond *c, const struct policy_reading *r)
+{
+	static const char *const truth[] = {"false", "true", "unknown"};
+
+	json_open(j, NULL, '{');
+	json_str(j, "condition", policy_cond_name(c->kind));
+	json_str(j, "is", truth[r->truth]);
+	if (c->kind > POLICY_NOT && r->known) {
+		json_i64(j, "value", r->value);
+		json_i64(j, "threshold", r->threshold);
+		json_str(j, "unit", unit_of(c));
+	}
+	if (c->kind > POLICY_NOT && c->for_us && c->kind != POLICY_PRESSURE_ABOVE) {
+		json_u64(j, "held_us", r->held_us);
+		json_u64(j, "for_us", c->for_us);
+	}
+	json_close(j, '}');
+}
+
+static void put_candidate(struct json *j, const struct policy_rule *rule,
+			  const struct incident_candidate *c)
+{
+	json_open(j, NULL, '{');
+	json_str(j, "cgroup", c->path);
+	if (c->usage_known)
+		json_u64(j, "usage_bytes", c->usage_bytes);
+	if (c->gain_known)
+		json_u64(j, "gain_bytes", c->gain_bytes);
+	json_open(j, "order", '{');
+	for (size_t i = 0; i < rule->nkeys; i++) {
+		enum cgg_rank_key key = rule->key[i];
+
+		if (c->group.known & 1U << key)
+			json_i64(j, cgg_rank_key_name(key), c->group.term[key]);
+		else
+			json_null(j, cgg_rank_key_name(key));
+	}
+	json_close(j, '}');
+	json_str(j, "verdict", policy_unfit_name(c->unfit));
+	json_close(j, '}');
+}
+
+static void put_procs(struct json *j, const char *key, const struct kill_proc *p, uint32_t n)
+{
+	json_open(j, key, '[');
+	for (uint32_t i = 0; i < n; i++) {
+		char state[2] = {p[i].state, '\0'};
+
+		json_open(j, NULL, '{');
+		json_i64(j, "pid", p[i].pid);
+		json_str(j, "comm", p[i].comm);
+		json_u64(j, "rss_bytes", p[i].rss_bytes);
+		json_i64(j, "oom_score_adj", p[i].oom_score_adj);
+		json_str(j, "state", state);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+void record_kill(struct json *j, const struct kill_result *k)
+{
+	json_open(j, "kill", '{');
+	json_str(j, "method",
+		 k->by_cgroup_kill ? (k->signalled ? "cgroup.kill+pidfd" : "cgroup.kill")
+				   : "pidfd");
+	json_u64(j, "passes", k->passes);
+	json_u64(j, "members", k->members);
+	json_u64(j, "signalled", k->signalled);
+	json_u64(j, "exempt", k->exempt);
+	json_u64(j, "hidden", k->hidden);
+	json_u64(j, "released", k->released);
+	json_bool(j, "frozen", k->frozen);
+	if (k->error)
+		json_i64(j, "errno", -k->error);
+	json_close(j, '}');
+	put_procs(j, "processes", k->proc, k->nproc);
+	if (k->nremaining)
+		put_procs(j, "remaining", k->remaining, k->nremaining);
+	if (k->before_known)
+		json_u64(j, "before_bytes", k->before_bytes);
+	json_u64(j, "swap_before_bytes", k->swap_before_bytes);
+	if (k->before_known && k->after_known) {
+		json_u64(j, "after_bytes", k->after_bytes);
+		json_u64(j, "freed_bytes",
+			 k->before_bytes > k->after_bytes ? k->before_bytes - k->after_bytes : 0);
+	}
+}
+
+/* Microseconds after the look that found the danger. */
+static void put_since(struct json *j, const char *key, const struct incident *in, uint64_t when_us)
+{
+	if (when_us >= in->look_us)
+		json_u64(j, key, when_us - in->look_us);
+}
+
+static void put_times(struct json *j, const struct incident *in)
+{
+	json_open(j, "times_us", '{');
+	put_since(j, "decided", in, in->decide_us);
+	put_since(j, "notified", in, in->notify_us);
+	put_since(j, "acted", in, in->act_us);
+	put_since(j, "signalled", in, in->kill.signal_us);
+	put_since(j, "empty", in, in->kill.empty_us);
+	put_since(j, "end", in, snap_now_us());
+	json_close(j, '}');
+}
+
+/* ---- the record ---------------------------------------------------------------------- */
+
+static const char *outcome(const struct incident *in, bool notice)
+{
+	if (in->kill.outcome != KILL_NONE)
+		return kill_outcome_name(in->kill.outcome);
+	if (in->victim_index == CGG_NONE && in->notify_us == 0)
+		return "no-victim";
+	if (notice || in->notify_us != 0)
+		return "notified";
+	return "no-worker";
+}
+
+static const char *why_not(const struct incident *in)
+{
+	if (in->kill.why)
+		return in->kill.why;
+	if (in->victim_index == CGG_NONE && in->notify_us == 0)
+		return in->ncandidates_total == 0
+			       ? "no cgroup with processes matches the rule's candidates"
+			       : "no candidate may be killed, or killing it would free next to "
+				 "nothing";
+	return NULL;
+}
+
+static void put_why(struct json *j, const struct incident *in)
+{
+	json_open(j, "when", '[');
+	for (uint8_t i = 0; i < in->rule.nconds; i++)
+		put_reading(j, &in->rule.cond[i], &in->reading[i]);
+	json_close(j, ']');
+	put_numbers(j, "domain_before", &in->before);
+}
+
+static void put_victim(struct json *j, const struct incident *in)
+{
+	const struct incident_candidate *c = &in->candidate[in->victim_index];
+	bool process = !c->group.whole;
+
+	for (uint8_t i = 0; i < in->rule.nactions; i++)
+		process |= in->rule.action[i].kind == POLICY_KILL && in->rule.action[i].process;
+	json_open(j, "victim", '{');
+	json_str(j, "cgroup", c->path);
+	json_u64(j, "id", in->victim_id);
+	json_str(j, "scope", process ? "process" : "group");
+	json_bool(j, "oom_group", in->victim_is_unit);
+	if (in->kill.outcome != KILL_NONE)
+		record_kill(j, &in->kill);
+	json_close(j, '}');
+}
+
+void incident_report(struct cgg_guard *g, struct incident *in, const char *event)
+{
+	bool notice = strcmp(event, "notice") == 0;
+	struct json j;
+	long len;
+
+	if (!notice)
+		in->number = ++g->nincidents;
+	json_begin(&j, g->record, sizeof(g->record));
+	json_open(&j, NULL, '{');
+	json_str(&j, "event", event);
+	record_time(&j, "time");
+	if (!notice)
+		json_u64(&j, "number", in->number);
+	json_str(&j, "rule", in->rule.name);
+	json_str(&j, "domain", in->domain);
+	json_str(&j, "outcome", outcome(in, notice));
+	json_bool(&j, "dry_run", in->dry_run);
+	if (why_not(in))
+		json_str(&j, "why_not", why_not(in));
+	put_why(&j, in);
+	if (in->after.known)
+		put_numbers(&j, "domain_after", &in->after);
+	json_u64(&j, "candidates_total", in->ncandidates_total);
+	json_open(&j, "candidates", '[');
+	for (uint32_t i = 0; i < in->ncandidates; i++)
+		put_candidate(&j, &in->rule, &in->candidate[i]);
+	json_close(&j, ']');
+	if (in->victim_index != CGG_NONE)
+		put_victim(&j, in);
+	if (in->kernel_kills_known && in->kernel_kills_after >= in->kernel_kills_before &&
+	    !notice && in->kill.outcome != KILL_NONE)
+		json_u64(&j, "kernel_oom_kills", in->kernel_kills_after - in->kernel_kills_before);
+	put_times(&j, in);
+	json_close(&j, '}');
+	len = json_end(&j);
+	if (len < 0) { /* cannot be: the parts are bounded; but never say nothing */
+		guard_notice(g, "an incident of rule '%s' was too large to record", in->rule.name);
+		return;
+	}
+	if (g->options.report)
+		g->options.report(g->options.user, CGG_REPORT_INCIDENT, g->record, (size_t)len);
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When to look. What the kernel tells of (cgroups made and removed, memory.events, stalls) wakes us;
+ * plain growth below a limit it does not tell of, so there the way left to the gate over the fastest
+ * growth this machine can do says when to look next: seldom far away, often when close.
+ *
+ * Measured (peers: trigger matrix): PSI never fired before the kernel's kill for plain anonymous
+ * growth under memory.max, and fired for a harmless page-cache thrash. So an event only ever means
+ * "look now", never "act".
+ */
+#include "engine/guard.h"
+
+#include "cgfs/pressure.h"
+#include "snap/take.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#define MS		   1000ULL
+#define LOOK_MIN_US	   (5 * MS) /* close to the gate and growing */
+#define LOOK_FAR_MIN_US	   (20 * MS) /* not close yet */
+#define LOOK_STILL_US	   (50 * MS) /* close, not growing */
+#define LOOK_MAX_US	   (10000 * MS)
+#define LOOK_UNGATED_US	   (1000 * MS) /* a condition that memory alone can't rule out */
+#define EVENT_GAP_US	   (10 * MS)
+#define RESCAN_US	   (5000 * MS) /* where not every directory could be watched */
+#define PRESSURE_STALL_US  50000
+#define PRESSURE_WINDOW_US 1000000
+#define MEASURE_BYTES	   (16U << 20)
+
+enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_PRESSURE };
+
+static int epoll_add(struct cgg_guard *g, int fd, uint32_t events, uint32_t tag)
+{
+	struct epoll_event e = {.events = events, .data.u32 = tag};
+
+	return epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+/*
+ * How fast one thread can fill memory here, bytes/s. Real hardware does 2.5 GiB/s in 4 KiB pages;
+ * emulation a tenth of that.
+ */
+uint64_t watch_measure_fastest(void)
+{
+	uint64_t start = snap_now_us(), took;
+	char *p = mmap(NULL, MEASURE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+
+	if (p == MAP_FAILED)
+		return 4ULL << 30;
+	for (size_t i = 0; i < MEASURE_BYTES; i += 4096)
+		((volatile char *)p)[i] = 1;
+	took = snap_now_us() - start;
+	munmap(p, MEASURE_BYTES);
+	return MEASURE_BYTES * 1000000ULL / (took ? took : 1);
+}
+
+int watch_init(struct cgg_guard *g, struct cgg_error *err)
+{
+	int r;
+
+	g->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	g->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (g->epoll_fd < 0 || g->timer_fd < 0)
+		return err_errno(err, -errno, "cannot make an epoll and a timer");
+	r = tree_watch(g->tree);
+	if (r == 0)
+		r = epoll_add(g, g->tree->inotify_fd, EPOLLIN, TAG_TREE);
+	if (r < 0)
+		guard_notice(
+			g,
+			"cgroups can't be watched by inotify (%s): looking for new ones every 5 s",
+			strerror(-r));
+	r = epoll_add(g, g->timer_fd, EPOLLIN, TAG_TIMER);
+	if (r == 0)
+		r = epoll_add(g, g->workers.done_fd, EPOLLIN, TAG_WORKERS);
+	return r < 0 ? err_errno(err, r, "cannot watch the timer") : 0;
+}
+
+static void close_pressure(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->npressure; i++)
+		close(g->pressure[i].fd); /* which also takes it out of epoll */
+	g->npressure = 0;
+}
+
+void watch_finish(struct cgg_guard *g)
+{
+	close_pressure(g);
+	cgg_close_fd(&g->timer_fd);
+	cgg_close_fd(&g->epoll_fd);
+	if (g->tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
+		tree_unwatch(g->tree);
+}
+
+/* ---- pressure ------------------------------------------------------------------------ */
+
+static int arm_pressure(struct cgg_guard *g, uint32_t top)
+{
+	bool host = top == 0 && g->tree->root.procfd >= 0, slow;
+	int fd = cgfs_pressure_arm(host ? g->tree->root.procfd : g->tree->entry[top].dirfd,
+				   host ? "pressure/memory" : "memory.pressure", false,
+				   PRESSURE_STALL_US, PRESSURE_WINDOW_US, &slow);
+
+	if (fd < 0)
+		return fd;
+	if (epoll_add(g, fd, EPOLLPRI, TAG_PRESSURE) < 0) {
+		close(fd);
+		return 0;
+	}
+	g->pressure_slow |= slow;
+	g->pressure[g->npressure++] =
+		(struct guard_pressure){.fd = fd, .id = g->tree->entry[top].id};
+	return 0;
+}
+
+/* The deepest cgroup that holds everything a rule looks at: one trigger there serves all. */
+static uint32_t rule_top(const struct cgg_guard *g, const struct policy_rule *rule)
+{
+	uint32_t top = 0;
+
+	for (uint32_t i = 0; i < g->snap.n; i++) {
+		const char *path = g->snap.cgroups[i].path;
+		size_t len = strlen(path);
+
+		if (strncmp(rule->domain, path, len) != 0 || strcspn(rule->domain, "*?[{\\") < len)
+			continue;
+		if (rule->domain[len] == '/' || rule->domain[len] == '\0')
+			top = i;
+	}
+	return top;
+}
+
+/* The tops of all rules, each once. */
+static uint32_t wanted_tops(const struct cgg_guard *g, uint32_t *tops)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < g->policy->nrules && n < GUARD_PRESSURE_MAX; i++) {
+		uint32_t top = rule_top(g, &g->policy->rule[i]), k = 0;
+
+		while (k < n && tops[k] != top)
+			k++;
+		if (k == n)
+			tops[n++] = top;
+	}
+	return n;
+}
+
+/* Disarm what is no longer wanted. What stays keeps its window. */
+static void disarm_others(struct cgg_guard *g, const uint32_t *tops, uint32_t n)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < g->npressure; i++) {
+		uint32_t k = 0;
+
+		while (k < n && g->tree->entry[tops[k]].id != g->pressure[i].id)
+			k++;
+		if (k < n)
+			g->pressure[kept++] = g->pressure[i];
+		else
+			close(g->pressure[i].fd);
+	}
+	g->npressure = kept;
+}
+
+static bool is_armed(const struct cgg_guard *g, uint64_t id)
+{
+	for (uint32_t i = 0; i < g->npressure; i++) {
+		if (g->pressure[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+void watch_pressure(struct cgg_guard *g)
+{
+	uint32_t tops[GUARD_PRESSURE_MAX];
+	uint32_t n = wanted_tops(g, tops);
+	bool was_slow = g->pressure_slow;
+
+	disarm_others(g, tops, n);
+	for (uint32_t i = 0; i < n; i++) {
+		int r = is_armed(g, g->tree->entry[tops[i]].id) ? 0 : arm_pressure(g, tops[i]);
+
+		if (r < 0 && !g->pressure_refused)
+			guard_notice(g,
+				     "no memory pressure (PSI) trigger on '%s' (%s): going by "
+				     "memory alone, "
+				     "looking more often near a limit",
+				     g->snap.cgroups[tops[i]].path,
+				     r == -ENOENT || r == -EOPNOTSUPP
+					     ? "PSI is off; boot with psi=1"
+					     : strerror(-r));
+		g->pressure_refused |= r < 0;
+	}
+	if (g->pressure_slow && !was_slow)
+		guard_notice(g, "pressure triggers are served every 2 s only (CAP_SYS_RESOURCE is "
+				"missing)");
+}
+
+/* ---- domains ------------------------------------------------------------------------- */
+
+void watch_domain(struct cgg_guard *g, struct guard_domain *d)
+{
+	int dirfd = g->tree->entry[d->index].dirfd;
+	char path[48];
+
+	d->current_fd = d->events_wd = -1;
+	if (tick_is_host(g, d))
+		return;
+	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
+		d->current_fd = openat(dirfd, "memory.current", O_RDONLY | O_CLOEXEC);
+		if (d->current_fd >= 0)
+			g->nheld_fds++;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", dirfd);
+	if (g->tree->inotify_fd >= 0)
+		d->events_wd = inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
+}
+
+void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
+{
+	if (d->current_fd >= 0) {
+		close(d->current_fd);
+		g->nheld_fds--;
+	}
+	if (d->events_wd >= 0 && g->tree->inotify_fd >= 0) /* it may have ended with the file */
+		(void)inotify_rm_watch(g->tree->inotify_fd, d->events_wd);
+	d->current_fd = d->events_wd = -1;
+}
+
+static void look_soon(struct guard_domain *d, uint64_t now_us)
+{
+	uint64_t when = d->looked_us + d->calm_gap_us;
+
+	if (when < now_us)
+		when = now_us;
+	if (when < d->due_us)
+		d->due_us = when;
+}
+
+/* memory.events of a cgroup has changed; several rules may share the watch. */
+static void on_file(void *user, int wd)
+{
+	struct cgg_guard *g = user;
+	uint64_t now = snap_now_us();
+
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (g->domain[i].used && g->domain[i].events_wd == wd)
+			look_soon(&g->domain[i], now);
+	}
+}
+
+/* A stall somewhere: every domain is worth a look. */
+static void stalled(struct cgg_guard *g, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < g->ndomains; i++)
+		look_soon(&g->domain[i], now_us);
+}
+
+/* ---- the loop's two ends ------------------------------------------------------------- */
+
+void watch_read(struct cgg_guard *g, uint64_t now_us)
+{
+	struct epoll_event events[16];
+	int n = epoll_wait(g->epoll_fd, events, CGG_ARRAY_LEN(events), 0);
+	uint64_t count;
+
+	/* A PSI trigger tells once, and a poll of this epoll by an outer one has asked it already: woken
+	 * with nothing to see, it was that. */
+	if (n == 0)
+		stalled(g, now_us);
+	for (int i = 0; i < n; i++) {
+		switch (events[i].data.u32) {
+		case TAG_TREE:
+			if (tree_watch_read(g->tree, on_file, g))
+				g->scan_due = true;
+			break;
+		case TAG_TIMER:
+			(void)!read(g->timer_fd, &count, sizeof(count));
+			break;
+		case TAG_WORKERS:
+			(void)!read(g->workers.done_fd, &count, sizeof(count));
+			break;
+		default:
+			stalled(g, now_us);
+		}
+		if (events[i].data.u32 == TAG_PRESSURE && events[i].events & (EPOLLERR | EPOLLHUP))
+			g->scan_due = true; /* its cgroup was removed: armed anew after the scan */
+	}
+	if ((g->tree->inotify_fd < 0 || g->tree->watch_short) && now_us >= g->scan_after_us)
+		g->scan_due = true;
+}
+
+void watch_sleep(struct cgg_guard *g, uint64_t now_us)
+{
+	uint64_t next = UINT64_MAX;
+	struct itimerspec t = {0};
+
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (g->domain[i].used && g->domain[i].due_us < next)
+			next = g->domain[i].due_us;
+	}
+	for (size_t i = 0; i < WORKERS; i++) {
+		const struct incident *in = &g->incident[i];
+
+		/* a worker that hangs in the kernel says nothing: look after its deadline */
+		if (in->used && in->worker && !in->overdue &&
+		    in->worker->request.deadline_us + 500 * MS < next)
+			next = in->worker->request.deadline_us + 500 * MS;
+	}
+	if ((g->scan_due || g->tree->inotify_fd < 0 || g->tree->watch_short) &&
+	    g->scan_after_us < next)
+		next = g->scan_after_us;
+	if (next != UINT64_MAX) {
+		uint64_t wait = next > now_us ? next - now_us : 1;
+
+		t.it_value.tv_sec = (time_t)(wait / 1000000);
+		t.it_value.tv_nsec = (long)(wait % 1000000 * 1000);
+	}
+	timerfd_settime(g->timer_fd, 0, &t, NULL);
+}
+
+void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
+		uint64_t limit, uint64_t now_us)
+{
+	uint64_t near = gate - gate / 8, wait, speed;
+
+	if (d->looked_us != 0 && now_us > d->looked_us) {
+		uint64_t dt = now_us - d->looked_us;
+		uint64_t grown = level > d->level_bytes ? level - d->level_bytes : 0;
+		uint64_t now_growth = grown * 1000000 / dt;
+
+		/* up at once, down by half a look: a hog that pauses is still a hog */
+		d->growth = now_growth > d->growth / 2 ? now_growth : d->growth / 2;
+	}
+	speed = 2 * d->growth > g->fastest ? 2 * d->growth : g->fastest;
+	if (gate == 0) {
+		wait = LOOK_UNGATED_US;
+	} else if (level < near) {
+		wait = (near - level) * 1000000 / speed;
+		wait = wait < LOOK_FAR_MIN_US ? LOOK_FAR_MIN_US : wait;
+	} else {
+		wait = limit > level ? (limit - level) * 500000 / speed : 0;
+		wait = wait < LOOK_MIN_US ? LOOK_MIN_US : wait;
+		if (d->growth == 0 && wait < LOOK_STILL_US)
+			wait = LOOK_STILL_US;
+	}
+	wait = wait > LOOK_MAX_US ? LOOK_MAX_US : wait;
+	d->level_bytes = level;
+	d->calm_gap_us = wait / 2 > EVENT_GAP_US && level < near ? wait / 2 : EVENT_GAP_US;
+	d->looked_us = now_us;
+	d->due_us = now_us + wait;
+}
