@@ -35,11 +35,24 @@ struct rank_spec {
 /* unit.c */
 uint32_t rank_oom_unit(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain);
 uint32_t rank_owner(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain);
-bool rank_is_below(const struct cgg_snapshot *snap, uint32_t index, uint32_t top);
+bool rank_is_below(const struct cgg_snapshot *snap, uint32_t index, uint32_t top); /* or at it */
+
+/* The cgroup is one container, service or scope, by its name alone. */
+bool rank_is_owner(const struct cgg_snapshot *snap, uint32_t index);
+
+/* A slice or a user's session: holds the containers, services and scopes of many. */
+bool rank_holds_units(const struct cgg_snapshot *snap, uint32_t index);
+
+/* A container runtime's monitor (conmon): never a candidate, for as long as it is as small as one. */
+bool rank_is_monitor(const struct cgg_snapshot *snap, uint32_t index);
+
+/* groups.c */
 
 /*
  * Form the groups of a domain and order them. groups has room for snap->n. Returns how many there
  * are: each cgroup that holds processes is in exactly one of them, or in none (not included).
+ * CGG_UNIT_MATCH without include: everything matches, so the one candidate is the domain itself (of
+ * the kernel's root, which can't be killed, the cgroups directly below it).
  */
 size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 		   struct cgg_group *groups);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The groups of a domain. Whether a cgroup is the top of a group depends on nothing but the cgroup
+ * itself, and the topmost wins: so one walk in pre-order that skips what a top covers finds them
+ * all, each once, without remembering any.
+ */
+#include "rank/rank.h"
+
+#include "util/glob.h"
+
+#include <string.h>
+
+/* What a walk says of one cgroup: a group starts here, and where to go on. */
+struct reach {
+	bool group, whole;
+	uint32_t end; /* the group covers [index, end) */
+};
+
+static bool any_glob(const struct rank_globs *globs, const char *path)
+{
+	for (size_t i = 0; i < globs->n; i++) {
+		if (glob_match(globs->glob[i], path))
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct rank_spec *spec, const char *path)
+{
+	return (spec->include.n == 0 || any_glob(&spec->include, path)) &&
+	       !any_glob(&spec->exclude, path);
+}
+
+static bool has_procs(const struct cgg_cgroup *cg)
+{
+	return (cg->have & CGG_HAVE_PROCS) && cg->nprocs > 0;
+}
+
+static bool has_procs_in(const struct cgg_snapshot *snap, uint32_t from, uint32_t end)
+{
+	for (uint32_t i = from; i < end; i++) {
+		if (has_procs(&snap->cgroups[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The kernel's own root: no memory files, holds kernel threads, can't be killed. */
+static bool is_true_root(const struct cgg_snapshot *snap, uint32_t index)
+{
+	return index == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT);
+}
+
+#define HAVE_MEMORY                                                                                \
+	(CGG_HAVE_CURRENT | CGG_HAVE_MAX | CGG_HAVE_HIGH | CGG_HAVE_LOW | CGG_HAVE_MIN |           \
+	 CGG_HAVE_STAT | CGG_HAVE_OOM_GROUP)
+
+/*
+ * The children have no memory controller, so that their memory is counted here and only here: they
+ * are no groups of their own (a workload must not hide its processes in a bare mkdir). Slices and
+ * user sessions hold the things of many: nobody's memory is known there, and nothing to be killed.
+ */
+static bool counts_for_children(const struct cgg_snapshot *snap, uint32_t index)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
+
+	if (!(cg->have & CGG_HAVE_CURRENT) || cg->end == index + 1 || rank_holds_units(snap, index))
+		return false;
+	for (uint32_t i = index + 1; i < cg->end; i = snap->cgroups[i].end) {
+		if (snap->cgroups[i].have & HAVE_MEMORY)
+			return false;
+	}
+	return true;
+}
+
+/* A threaded child holds threads of a process that is here. */
+static bool has_threads_below(const struct cgg_snapshot *snap, uint32_t index)
+{
+	uint32_t end = snap->cgroups[index].end;
+
+	for (uint32_t i = index + 1; i < end; i = snap->cgroups[i].end) {
+		if (snap->cgroups[i].threaded && has_procs_in(snap, i, snap->cgroups[i].end))
+			return true;
+	}
+	return false;
+}
+
+/* The top of a group whatever it holds itself. */
+static bool is_top(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t index)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
+
+	if (spec->unit == CGG_UNIT_MATCH)
+		return is_wanted(spec, cg->path);
+	if ((cg->have & CGG_HAVE_OOM_GROUP) && cg->oom_group)
+		return true;
+	return spec->unit == CGG_UNIT_LEAF && index != spec->domain && rank_is_owner(snap, index);
+}
+
+static struct reach look(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+			 uint32_t index)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
+	struct reach none = {.end = index + 1};
+	bool counts, holds;
+
+	if (is_true_root(snap, index) || cg->threaded)
+		return none;
+	if (is_top(snap, spec, index)) {
+		holds = has_procs_in(snap, index, cg->end);
+		return (struct reach){.group = holds, .whole = true, .end = cg->end};
+	}
+	if (spec->unit == CGG_UNIT_MATCH)
+		return none;
+	counts = counts_for_children(snap, index);
+	holds = has_procs(cg) || has_threads_below(snap, index) ||
+		(counts && has_procs_in(snap, index, cg->end));
+	if (!holds)
+		return none;
+	/* Not all of system.slice for a process that somebody has put into it. */
+	if (rank_holds_units(snap, index) && has_procs_in(snap, index + 1, cg->end))
+		return none;
+	if (spec->unit == CGG_UNIT_LEAF) /* what it has below dies with it */
+		return (struct reach){.group = true, .whole = true, .end = cg->end};
+	return (struct reach){.group = true, .end = counts ? cg->end : index + 1};
+}
+
+/* What can't be read may hold processes. */
+static bool may_hold(const struct cgg_snapshot *snap, uint32_t index)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
+
+	if (cg->have & CGG_HAVE_POPULATED)
+		return cg->populated;
+	for (uint32_t i = index; i < cg->end; i++) {
+		if (!(snap->cgroups[i].have & CGG_HAVE_PROCS) || has_procs(&snap->cgroups[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_protected_inside(const struct cgg_snapshot *snap, const struct rank_globs *protect,
+				uint32_t index, uint32_t end)
+{
+	uint32_t i = index + 1;
+
+	while (protect->n > 0 && i < end) {
+		if (!any_glob(protect, snap->cgroups[i].path)) {
+			i++;
+			continue;
+		}
+		if (may_hold(snap, i))
+			return true;
+		i = snap->cgroups[i].end;
+	}
+	return false;
+}
+
+static bool is_protected_above(const struct cgg_snapshot *snap, const struct rank_spec *spec)
+{
+	uint32_t i = snap->cgroups[spec->domain].parent;
+
+	for (; i != CGG_NONE; i = snap->cgroups[i].parent) {
+		if (any_glob(&spec->protect, snap->cgroups[i].path))
+			return true;
+	}
+	return false;
+}
+
+static bool is_own(const struct rank_spec *spec, uint64_t id)
+{
+	for (size_t i = 0; i < spec->nown_ids; i++) {
+		if (spec->own_ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* What the kernel would kill here: one unit for all the processes, or none is named. */
+static uint32_t common_unit(const struct cgg_snapshot *snap, uint32_t domain, uint32_t index,
+			    uint32_t end)
+{
+	uint32_t unit = rank_oom_unit(snap, index, domain);
+	bool first = true;
+
+	if (unit != CGG_NONE)
+		return unit;
+	for (uint32_t i = index; i < end; i++) {
+		uint32_t of_member;
+
+		if (!has_procs(&snap->cgroups[i]))
+			continue;
+		of_member = rank_oom_unit(snap, i, domain);
+		if (!first && of_member != unit)
+			return CGG_NONE;
+		unit = of_member;
+		first = false;
+	}
+	return unit;
+}
+
+/* Heap sort: in place and of the same cost for every input (qsort may allocate). */
+static void sift(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		 struct cgg_group *groups, size_t at, size_t n)
+{
+	struct cgg_group moved = groups[at];
+
+	for (size_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
+		if (child + 1 < n &&
+		    rank_compare(snap, spec, &groups[child], &groups[child + 1]) < 0)
+			child++;
+		if (rank_compare(snap, spec, &moved, &groups[child]) >= 0)
+			break;
+		groups[at] = groups[child];
+		at = child;
+	}
+	groups[at] = moved;
+}
+
+static void sort(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		 struct cgg_group *groups, size_t n)
+{
+	for (size_t i = n / 2; i-- > 0;)
+		sift(snap, spec, groups, i, n);
+	for (size_t last = n; last-- > 1;) {
+		struct cgg_group top = groups[0];
+
+		groups[0] = groups[last];
+		groups[last] = top;
+		sift(snap, spec, groups, 0, last);
+	}
+}
+
+size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		   struct cgg_group *groups)
+{
+	uint32_t end, protected_end = 0; /* all before it is below something protected */
+	struct reach reach;
+	size_t n = 0;
+
+	if (spec->domain >= snap->n)
+		return 0;
+	end = snap->cgroups[spec->domain].end;
+	if (is_protected_above(snap, spec))
+		protected_end = end;
+	for (uint32_t i = spec->domain; i < end; i = reach.end) {
+		const struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		reach = look(snap, spec, i);
+		if (i >= protected_end && any_glob(&spec->protect, cg->path))
+			protected_end = cg->end;
+		if (!reach.group || rank_is_monitor(snap, i))
+			continue;
+		if (spec->unit != CGG_UNIT_MATCH && !is_wanted(spec, cg->path))
+			continue;
+		groups[n] = (struct cgg_group){
+			.cgroup = i,
+			.whole = reach.whole,
+			.oom_unit = common_unit(snap, spec->domain, i, reach.end),
+			.protect = i < protected_end || is_own(spec, cg->id) ||
+				   is_protected_inside(snap, &spec->protect, i, reach.end),
+		};
+		rank_terms(snap, spec, &groups[n++]);
+	}
+	sort(snap, spec, groups, n);
+	return n;
+}
