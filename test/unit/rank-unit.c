@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OOM units as the kernel finds them, owners as we do, and the groups that are made of both. */
+#include "kit/snap.h"
+#include "kit/t.h"
+
+#include "rank/rank.h"
+
+/* ---- OOM units: mem_cgroup_get_oom_group(), case by case -------------------------------- */
+
+struct unit_row {
+	const char *name, *tree, *index, *domain, *unit; /* unit NULL: dies alone */
+};
+
+static const struct unit_row unit_rows[] = {
+	{"no flag anywhere", "/a max=1Gi\n/a/b procs=1", "/a/b", "/a", NULL},
+	{"flag on the victim's own cgroup", "/a max=1Gi\n/a/b group=1", "/a/b", "/a", "/a/b"},
+	{"limit@a group@a/b/c: only c dies", "/a max=1Gi\n/a/b/c group=1\n/a/b/d procs=1", "/a/b/c",
+	 "/a", "/a/b/c"},
+	{"limit@a group@a/b/c: d is not in it", "/a max=1Gi\n/a/b/c group=1\n/a/b/d procs=1",
+	 "/a/b/d", "/a", NULL},
+	{"limit@a group@a/b: c dies", "/a max=1Gi\n/a/b group=1\n/a/b/c\n/a/b/d", "/a/b/c", "/a",
+	 "/a/b"},
+	{"limit@a group@a/b: and so does d", "/a max=1Gi\n/a/b group=1\n/a/b/c\n/a/b/d", "/a/b/d",
+	 "/a", "/a/b"},
+	{"group@a and a/b/c: the topmost wins", "/a max=1Gi group=1\n/a/b\n/a/b/c group=1",
+	 "/a/b/c", "/a", "/a"},
+	{"group@a/b and a/b/c, unflagged between",
+	 "/a max=1Gi\n/a/b group=1\n/a/b/x\n/a/b/x/c group=1", "/a/b/x/c", "/a", "/a/b"},
+	{"the domain itself counts", "/a max=1Gi group=1\n/a/b", "/a/b", "/a", "/a"},
+	{"process in the domain itself", "/a max=1Gi group=1 procs=2", "/a", "/a", "/a"},
+	{"flag above the domain is ignored", "/a group=1\n/a/b max=1Gi", "/a/b", "/a/b", NULL},
+	{"flag above the domain, another within", "/a group=1\n/a/b max=1Gi\n/a/b/c group=1",
+	 "/a/b/c", "/a/b", "/a/b/c"},
+	{"global OOM: the topmost of all", "/a group=1\n/a/b group=1", "/a/b", "/", "/a"},
+	{"global OOM without flags", "/a\n/a/b procs=1", "/a/b", "/", NULL},
+	{"victim in the root", "/ procs=90\n/a group=1", "/", "/", NULL},
+	{"victim moved out of the domain", "/a max=1Gi group=1\n/b group=1", "/b", "/a", NULL},
+	{"the domain is below the victim", "/a group=1\n/a/b max=1Gi group=1", "/a", "/a/b", NULL},
+	{"a sibling with the name as prefix", "/a max=1Gi group=1\n/ab group=1", "/ab", "/a", NULL},
+	{"a namespace's root has the file", "/ current=1Mi group=1\n/a group=1", "/a", "/", "/"},
+	{"unknown flag is no flag", "/a max=1Gi nogroup\n/a/b group=1", "/a/b", "/a", "/a/b"},
+	{"no memory controller below the flag", "/a max=1Gi\n/a/b group=1\n/a/b/c bare", "/a/b/c",
+	 "/a", "/a/b"},
+};
+
+TEST(the_oom_unit_is_what_the_kernel_finds)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(unit_rows); i++) {
+		const struct unit_row *row = &unit_rows[i];
+		struct cgg_snapshot *snap = kit_snap(row->tree);
+
+		T_ROW(row->name);
+		T_EQ_INT(rank_oom_unit(snap, kit_at(snap, row->index), kit_at(snap, row->domain)),
+			 row->unit ? kit_at(snap, row->unit) : CGG_NONE);
+		kit_snap_free(snap);
+	}
+}
+
+TEST(an_index_beyond_the_snapshot_has_no_unit)
+{
+	struct cgg_snapshot *snap = kit_snap("/a group=1");
+
+	T_EQ_INT(rank_oom_unit(snap, 2, 0), CGG_NONE);
+	T_EQ_INT(rank_oom_unit(snap, 1, 2), CGG_NONE);
+	T_EQ_INT(rank_oom_unit(snap, CGG_NONE, 0), CGG_NONE);
+	T_ASSERT(!rank_is_below(snap, 2, 0) && !rank_is_below(snap, 1, 2));
+	T_ASSERT(rank_is_below(snap, 1, 0) && rank_is_below(snap, 1, 1));
+	kit_snap_free(snap);
+}
+
+/* A generator of its own: the same trees on every machine. */
+static uint32_t next(uint32_t *state)
+{
+	*state = *state * 1664525U + 1013904223U;
+	return *state >> 8;
+}
+
+#define RANDOM_MAX 40
+
+/* A random tree in pre-order; paths are made for the naive reading of it. */
+static void random_tree(uint32_t *state, struct cgg_snapshot *snap, char paths[][256])
+{
+	uint32_t stack[RANDOM_MAX], depth = 0;
+
+	snap->n = 1 + next(state) % RANDOM_MAX;
+	for (uint32_t i = 0; i < snap->n; i++) {
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		*cg = (struct cgg_cgroup){.path = paths[i], .parent = CGG_NONE, .end = i + 1};
+		cg->oom_group = next(state) % 3 == 0;
+		cg->have = next(state) % 5 ? CGG_HAVE_OOM_GROUP : 0;
+		if (i == 0) {
+			snprintf(paths[0], 256, "/");
+			stack[depth++] = 0;
+			continue;
+		}
+		depth = 1 + next(state) % depth;
+		cg->parent = stack[depth - 1];
+		snprintf(paths[i], 256, "%s/%u", depth == 1 ? "" : paths[cg->parent], i);
+		stack[depth++] = i;
+		for (uint32_t j = cg->parent; j != CGG_NONE; j = snap->cgroups[j].parent)
+			snap->cgroups[j].end = i + 1;
+	}
+}
+
+/* By paths alone: of all flagged cgroups between domain and index, the one with the shortest path. */
+static uint32_t naive_unit(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain)
+{
+	const char *path = snap->cgroups[index].path, *top = snap->cgroups[domain].path;
+	uint32_t best = CGG_NONE;
+	size_t best_len = SIZE_MAX;
+
+	for (uint32_t i = 0; i < snap->n; i++) {
+		const char *p = snap->cgroups[i].path;
+		size_t len = i == 0 ? 0 : strlen(p), top_len = domain == 0 ? 0 : strlen(top);
+		bool over = strncmp(path, p, len) == 0 && (path[len] == '/' || path[len] == '\0');
+		bool under =
+			strncmp(p, top, top_len) == 0 && (p[top_len] == '/' || p[top_len] == '\0');
+
+		if (i == 0)
+			over = true;
+		if (domain == 0)
+			under = true;
+		if (over && under && (snap->cgroups[i].have & CGG_HAVE_OOM_GROUP) &&
+		    snap->cgroups[i].oom_group && len < best_len) {
+			best = i;
+			best_len = len;
+		}
+	}
+	return best;
+}
+
+TEST(a_naive_search_by_paths_finds_the_same_units_in_random_trees)
+{
+	static struct cgg_cgroup cgroups[RANDOM_MAX];
+	static char paths[RANDOM_MAX][256];
+	struct cgg_snapshot snap = {.cgroups = cgroups};
+	uint32_t state = 20240229, found = 0;
+
+	for (int round = 0; round < 2000; round++) {
+		uint32_t index, domain, unit;
+
+		random_tree(&state, &snap, paths);
+		index = next(&state) % snap.n;
+		domain = next(&state) % 3 ? 0 : next(&state) % snap.n;
+		unit = rank_oom_unit(&snap, index, domain);
+		found += unit != CGG_NONE;
+		T_EQ_INT(unit, naive_unit(&snap, index, domain));
+	}
+	T_ASSERT(found > 500 && found < 1900); /* both answers were asked for */
+}
+
+/* ---- owners ----------------------------------------------------------------------------- */
+
+#define HEX64	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define POD	"/kubepods/burstable/pod1b2c3d4e"
+#define SESSION "/user.slice/user-1000.slice/user@1000.service"
+
+struct owner_row {
+	const char *name, *index, *domain, *owner;
+};
+
+static const struct owner_row owner_rows[] = {
+	{"a service", "/system.slice/web.service", "/", "/system.slice/web.service"},
+	{"a service's own children", "/system.slice/web.service/a/b", "/",
+	 "/system.slice/web.service"},
+	{"containerd, systemd driver",
+	 "/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope/x", "/",
+	 "/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope"},
+	{"crun's container below its scope", "/machine.slice/libpod-1.scope/container", "/",
+	 "/machine.slice/libpod-1.scope"},
+	{"a scope within a scope", "/machine.slice/libpod-1.scope/inner.scope", "/",
+	 "/machine.slice/libpod-1.scope"},
+	{"containerd, cgroupfs driver", POD "/" HEX64 "/init", "/", POD "/" HEX64},
+	{"a pod is no owner", POD "/infra/x", "/", POD "/infra/x"},
+	{"63 digits are no container id",
+	 "/x/123456789abcdef0123456789abcdef0123456789abcdef0123456789"
+	 "abcdef/y",
+	 "/", "/x/123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/y"},
+	{"Docker, cgroupfs driver", "/docker/buildkit/x", "/", "/docker/buildkit"},
+	{"Docker in Docker", "/docker/" HEX64 "/docker/" HEX64, "/", "/docker/" HEX64},
+	{"LXC 4", "/lxc.payload.web/system.slice/x.service", "/", "/lxc.payload.web"},
+	{"LXC 3", "/lxc/web/system.slice/x.service", "/", "/lxc/web"},
+	{"Podman, cgroupfs driver", "/libpod_parent/libpod-1/x", "/", "/libpod_parent/libpod-1"},
+	{"OpenRC of old", "/openrc/sshd/x", "/", "/openrc/sshd"},
+	{"OpenRC", "/openrc.sshd/x", "/", "/openrc.sshd"},
+	{"Garden", "/garden/abc/x", "/", "/garden/abc"},
+	{"a session is no owner, its services are", SESSION "/app.slice/web.service/x", "/",
+	 SESSION "/app.slice/web.service"},
+	{"a session's own cgroups stand alone", SESSION "/x/y", "/", SESSION "/x/y"},
+	{"a user can't name a unit like a session", SESSION "/app.slice/user@1.service/x", "/",
+	 SESSION "/app.slice/user@1.service"},
+	{"init.scope is none", "/init.scope/x", "/", "/init.scope/x"},
+	{"nothing matches", "/a/b/c", "/", "/a/b/c"},
+	{"the domain is not its children's owner", "/system.slice/web.service/a/b",
+	 "/system.slice/web.service", "/system.slice/web.service/a/b"},
+	{"the domain is its own", "/system.slice/web.service", "/system.slice/web.service",
+	 "/system.slice/web.service"},
+	{"an owner within an owner that is the domain", "/a.service/b.service/c", "/a.service",
+	 "/a.service/b.service"},
+	{"not below the domain", "/a.service/b", "/x", "/a.service/b"},
+};
+
+TEST(an_owner_is_the_topmost_container_service_or_scope)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(owner_rows); i++) {
+		const struct owner_row *row = &owner_rows[i];
+		struct cgg_snapshot *snap;
+		char tree[1024];
+
+		snprintf(tree, sizeof(tree), "%s\n%s\n%s\n", row->index, row->domain, row->owner);
+		snap = kit_snap(tree);
+		T_ROW(row->name);
+		T_EQ_STR(snap->cgroups[rank_owner(snap, kit_at(snap, row->index),
+						  kit_at(snap, row->domain))]
+				 .path,
+			 row->owner);
+		kit_snap_free(snap);
+	}
+}
+
+/* ---- groups ----------------------------------------------------------------------------- */
+
+struct group_row {
+	const char *name, *tree, *domain;
+	enum cgg_unit unit;
+	const char *include, *exclude;
+	const char *groups; /* path[:p] [:u=path], by path; ":1" = one process of it */
+};
+
+#define LEAF  CGG_UNIT_LEAF
+#define OOM   CGG_UNIT_OOM_GROUP
+#define MATCH CGG_UNIT_MATCH
+
+static const struct group_row group_rows[] = {
+	{"only what holds processes", "/a current=1\n/a/b procs=1 current=1\n/c current=1", "/",
+	 LEAF, NULL, NULL, "/a/b"},
+	{"a service is one, however it splits itself",
+	 "/s.service current=9\n/s.service/a procs=1 current=4\n/s.service/b procs=1 current=5",
+	 "/", LEAF, NULL, NULL, "/s.service"},
+	{"an OOM unit above the owner wins",
+	 "/x group=1 current=9\n/x/a.scope procs=1 current=4\n/x/b.scope procs=1 current=5", "/",
+	 LEAF, NULL, NULL, "/x"},
+	{"an owner above the OOM unit wins",
+	 "/m/l.scope current=9\n/m/l.scope/container group=1 procs=2 current=9", "/", LEAF, NULL,
+	 NULL, "/m/l.scope"},
+	{"an OOM unit above the domain does not count",
+	 "/x group=1 current=9\n/x/d/a procs=1 current=4\n/x/d/b procs=1 current=5", "/x/d", LEAF,
+	 NULL, NULL, "/x/d/a /x/d/b"},
+	{"the domain's own processes make it a candidate", "/a procs=2 current=9", "/a", LEAF, NULL,
+	 NULL, "/a"},
+	{"the true root is never one", "/ procs=100\n/a procs=1 current=1", "/", LEAF, NULL, NULL,
+	 "/a"},
+	{"a namespace's root may be", "/ procs=100 current=9", "/", LEAF, NULL, NULL, "/"},
+	{"what a group has below is not counted twice",
+	 "/a procs=1 current=9\n/a/b procs=1 current=5", "/", LEAF, NULL, NULL, "/a"},
+	{"an empty child hides nothing", "/a procs=3 current=9\n/a/empty", "/", LEAF, NULL, NULL,
+	 "/a"},
+	{"a child without the controller hides nothing", "/a current=9\n/a/x bare procs=3", "/",
+	 LEAF, NULL, NULL, "/a"},
+	{"nor two levels of them", "/a current=9\n/a/x bare\n/a/x/y bare procs=3", "/", LEAF, NULL,
+	 NULL, "/a"},
+	{"a slice is never killed for what can't be told apart in it",
+	 "/s.slice current=9\n/s.slice/x bare procs=3", "/", LEAF, NULL, NULL, "/s.slice/x"},
+	{"nor a session", "/u/user@1.service current=9\n/u/user@1.service/x bare procs=3", "/",
+	 LEAF, NULL, NULL, "/u/user@1.service/x"},
+	{"nor for a process in the slice itself",
+	 "/s.slice current=9 procs=1\n/s.slice/a.service current=5 procs=1", "/", LEAF, NULL, NULL,
+	 "/s.slice/a.service"},
+	{"a sibling with the controller: the bare one is unknown, its parent no group",
+	 "/a current=9\n/a/x bare procs=3\n/a/y procs=1 current=4", "/", LEAF, NULL, NULL,
+	 "/a/x /a/y"},
+	{"threads belong to the domain above", "/a current=9\n/a/t bare threaded procs=4", "/",
+	 LEAF, NULL, NULL, "/a"},
+	{"threads below a holder", "/a current=9 procs=1\n/a/t bare threaded procs=4", "/", OOM,
+	 NULL, NULL, "/a:1"},
+	{"threads below threads", "/a current=9\n/a/t bare threaded\n/a/t/u bare threaded procs=1",
+	 "/", LEAF, NULL, NULL, "/a"},
+	{"include and exclude speak of the group's path",
+	 "/a.service/x procs=1 current=1\n/b.service procs=1 current=1\n/c procs=1 current=1", "/",
+	 LEAF, "/*.service", "/b*", "/a.service"},
+	{"include of an inner path alone does not include the group",
+	 "/a.service/x procs=1 current=1", "/", LEAF, "/a.service/x", NULL, ""},
+
+	{"oom-group: units and single cgroups",
+	 "/a group=1 current=9\n/a/b procs=1 current=4\n/c procs=2 current=1\n/d.service/e procs=1",
+	 "/", OOM, NULL, NULL, "/a:u=/a /c:1 /d.service/e:1"},
+	{"oom-group: nested single ones are each their own",
+	 "/a procs=1 current=9\n/a/b procs=1 current=4", "/", OOM, NULL, NULL, "/a:1 /a/b:1"},
+	{"oom-group: a bare child's memory is its parent's", "/a current=9\n/a/b bare procs=1", "/",
+	 OOM, NULL, NULL, "/a:1"},
+	{"oom-group: a unit without processes is no candidate", "/a group=1 current=9\n/a/b", "/",
+	 OOM, NULL, NULL, ""},
+
+	{"match: the topmost that is included",
+	 "/k/p/a procs=1 current=1\n/k/p/b procs=1 current=1\n/x procs=1 current=1", "/", MATCH,
+	 "/k/**", NULL, "/k/p"},
+	{"match: excluded tops give way to what is below",
+	 "/k/p/a procs=1 current=1\n/k/p/b procs=1 current=1", "/", MATCH, "/k/**", "/k/p",
+	 "/k/p/a /k/p/b"},
+	{"match: the domain itself can match", "/k/p procs=1 current=1", "/k/p", MATCH, "/k/*",
+	 NULL, "/k/p"},
+	{"match: what is above the domain is not asked", "/k/p/a procs=1 current=1", "/k/p/a",
+	 MATCH, "/k/p", NULL, ""},
+	{"match without include: the domain itself",
+	 "/k current=9\n/k/a procs=1 current=1\n/k/b procs=1 current=1", "/k", MATCH, NULL, NULL,
+	 "/k"},
+	{"match without include at the true root: what is directly below",
+	 "/ procs=9\n/k/a procs=1 current=1\n/l procs=1 current=1\n/m current=1", "/", MATCH, NULL,
+	 NULL, "/k /l"},
+
+	{"a monitor is no candidate",
+	 "/s.slice/crio-conmon-1.scope procs=1 current=1\n/libpod_parent/libpod-conmon-2 procs=1\n"
+	 "/s.slice/x-conmon-3.scope procs=1\n/conmon procs=1 current=1",
+	 "/", LEAF, NULL, NULL, "/conmon"},
+	{"a hog can't hide behind a monitor's name",
+	 "/s.slice/libpod-conmon-1.scope procs=1 current=1Gi anon=1Gi\n"
+	 "/s.slice/libpod-conmon-2.scope procs=1 current=1Gi anon=2Mi file=1022Mi",
+	 "/", LEAF, NULL, NULL, "/s.slice/libpod-conmon-1.scope"},
+	{"the unit the kernel would kill: one for all members",
+	 "/m/l.scope current=9\n/m/l.scope/container group=1 procs=2 current=9\n/m/l.scope/empty",
+	 "/", LEAF, NULL, NULL, "/m/l.scope:u=/m/l.scope/container"},
+	{"the unit the kernel would kill: two are none",
+	 "/m/l.scope/a group=1 procs=2 current=9\n/m/l.scope/b group=1 procs=1", "/", LEAF, NULL,
+	 NULL, "/m/l.scope:u="},
+};
+
+/* Whether a group is as "path[:1][:u=unit]" says. */
+static void check_group(const struct cgg_snapshot *snap, const struct cgg_group *group, char *want)
+{
+	char *unit = strstr(want, ":u="), *one;
+
+	if (unit)
+		*unit = '\0';
+	one = strstr(want, ":1");
+	if (one)
+		*one = '\0';
+	T_EQ_STR(snap->cgroups[group->cgroup].path, want);
+	T_EQ_INT(group->whole, !one);
+	if (unit)
+		T_EQ_INT(group->oom_unit, unit[3] ? kit_at(snap, unit + 3) : CGG_NONE);
+}
+
+TEST(groups_are_formed_by_the_unit_of_the_rule)
+{
+	const enum cgg_rank_key by_path[1] = {0};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(group_rows); i++) {
+		const struct group_row *row = &group_rows[i];
+		struct cgg_snapshot *snap = kit_snap(row->tree);
+		struct rank_spec spec = {
+			.domain = kit_at(snap, row->domain),
+			.unit = row->unit,
+			.keys = by_path,
+			.include = {&row->include, row->include ? 1 : 0},
+			.exclude = {&row->exclude, row->exclude ? 1 : 0},
+		};
+		struct cgg_group groups[16];
+		char *want = strdup(row->groups), *save, *word = strtok_r(want, " ", &save);
+		size_t n, k = 0;
+
+		T_ROW(row->name);
+		T_MUST(want && snap->n <= CGG_ARRAY_LEN(groups));
+		n = rank_groups(snap, &spec, groups);
+		for (; word && k < n; word = strtok_r(NULL, " ", &save))
+			check_group(snap, &groups[k++], word);
+		T_ASSERT(!word);
+		T_EQ_INT(n, k);
+		free(want);
+		kit_snap_free(snap);
+	}
+}
+
+TEST(a_domain_beyond_the_snapshot_has_no_groups)
+{
+	struct cgg_snapshot *snap = kit_snap("/a procs=1");
+	struct rank_spec spec = {.domain = 7};
+	struct cgg_group groups[2];
+
+	T_EQ_INT(rank_groups(snap, &spec, groups), 0);
+	kit_snap_free(snap);
+}
+
+/* ---- protection ------------------------------------------------------------------------- */
+
+struct protect_row {
+	const char *name, *tree, *domain;
+	enum cgg_unit unit;
+	const char *glob; /* NULL: none */
+	uint64_t own_id;
+	const char *group;
+	bool protect;
+};
+
+static const struct protect_row protect_rows[] = {
+	{"nothing", "/a procs=1 id=5", "/", LEAF, NULL, 6, "/a", false},
+	{"its own path", "/a procs=1", "/", LEAF, "/a", 0, "/a", true},
+	{"another's path", "/a procs=1", "/", LEAF, "/b", 0, "/a", false},
+	{"an ancestor's path", "/a/b/c procs=1", "/", LEAF, "/a", 0, "/a/b/c", true},
+	{"an ancestor's path above the domain", "/a/b/c procs=1", "/a/b", LEAF, "/a", 0, "/a/b/c",
+	 true},
+	{"the path of the domain", "/a/b/c procs=1", "/a/b", LEAF, "/a/b", 0, "/a/b/c", true},
+	{"a sibling of an ancestor", "/a/b/c procs=1\n/a/x procs=1", "/", LEAF, "/a/x", 0, "/a/b/c",
+	 false},
+	{"something inside", "/a.service/db procs=1\n/a.service/web procs=1", "/", LEAF,
+	 "/a.service/db", 0, "/a.service", true},
+	{"something empty inside", "/a.service/db\n/a.service/web procs=1", "/", LEAF,
+	 "/a.service/db", 0, "/a.service", false},
+	{"something inside that is populated further down", "/a.service/db/x procs=1", "/", LEAF,
+	 "/a.service/db", 0, "/a.service", true},
+	{"something inside that may be populated for all we know",
+	 "/a.service/db noprocs\n/a.service/web procs=1", "/", LEAF, "/a.service/db", 0,
+	 "/a.service", true},
+	{"something inside, said to be empty", "/a.service/db populated=0\n/a.service/web procs=1",
+	 "/", LEAF, "/a.service/db", 0, "/a.service", false},
+	{"something inside, said to be populated",
+	 "/a.service/db populated=1\n/a.service/web procs=1", "/", LEAF, "/a.service/db", 0,
+	 "/a.service", true},
+	{"what is inside one process's cgroup is not touched",
+	 "/a procs=1 current=2\n/a/b procs=1 current=1", "/", OOM, "/a/b", 0, "/a", false},
+	{"the guard's own cgroup", "/a procs=1 id=5", "/", LEAF, NULL, 5, "/a", true},
+	{"an ancestor of the guard's own", "/a id=5\n/a/g.scope procs=1 id=6", "/", MATCH, NULL, 5,
+	 "/a", true},
+};
+
+TEST(protection_holds_for_the_group_what_is_above_and_what_is_inside)
+{
+	const enum cgg_rank_key by_path[1] = {0};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(protect_rows); i++) {
+		const struct protect_row *row = &protect_rows[i];
+		struct cgg_snapshot *snap = kit_snap(row->tree);
+		struct rank_spec spec = {
+			.domain = kit_at(snap, row->domain),
+			.unit = row->unit,
+			.keys = by_path,
+			.protect = {&row->glob, row->glob ? 1 : 0},
+			.own_ids = &row->own_id,
+			.nown_ids = 1,
+		};
+		struct cgg_group groups[16];
+		size_t n = rank_groups(snap, &spec, groups), at = 0;
+
+		T_ROW(row->name);
+		while (at < n && groups[at].cgroup != kit_at(snap, row->group))
+			at++;
+		T_ASSERT(at < n);
+		if (at < n)
+			T_EQ_INT(groups[at].protect, row->protect);
+		kit_snap_free(snap);
+	}
+}
