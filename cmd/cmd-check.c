@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+#include "opt.h"
+#include "print.h"
+
+#include <stdio.h>
+
+const char help_check[] =
+	"Usage: cgguard check [--json] [FILE|DIR...]\n"
+	"Load each policy as run would, and say what its rules do, or what is wrong and where.\n"
+	"A directory's *.json files are merged in the order of their names. With no argument:\n"
+	"the built-in default.\n\n"
+	"  --json   one object for each argument\n\n"
+	"Exit codes: 0 all are good, 2 at least one is not.\n";
+
+static void describe(const struct cgg_policy *policy, struct json_object *rules)
+{
+	char line[2048];
+
+	for (size_t i = 0; i < cgg_policy_rules(policy); i++) {
+		cgg_policy_describe(policy, i, line, sizeof(line));
+		if (rules)
+			json_object_array_add(rules, json_object_new_string(line));
+		else
+			printf("  %s\n", line);
+	}
+}
+
+static int check_one(const char *path, struct json_object *all)
+{
+	const char *shown = path ? path : "built-in host.json";
+	struct json_object *o = all ? json_object_new_object() : NULL;
+	struct json_object *rules = all ? json_object_new_array() : NULL;
+	struct cgg_policy *policy = NULL;
+	struct cgg_error err = {0};
+	int r = path ? cgg_policy_load(path, &policy, &err) : cgg_policy_default(&policy, &err);
+
+	if (o) {
+		json_object_object_add(o, "policy", json_object_new_string(shown));
+		json_object_object_add(o, "ok", json_object_new_boolean(r == 0));
+		if (r < 0)
+			json_object_object_add(o, "error", json_object_new_string(err.msg));
+		json_object_object_add(o, "rules", rules);
+		json_object_array_add(all, o);
+	} else if (r < 0) {
+		complain(0, "%s", err.msg);
+	} else {
+		printf("%s: good, %zu rule%s\n", shown, cgg_policy_rules(policy),
+		       cgg_policy_rules(policy) == 1 ? "" : "s");
+	}
+	if (r == 0)
+		describe(policy, rules);
+	cgg_policy_free(policy);
+	return r < 0 ? EXIT_INPUT : EXIT_DONE;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	struct json_object *all;
+	struct opt o;
+	int code = opt_read(argc, argv, "j", &o);
+
+	if (code != 0)
+		return code;
+	all = o.json ? json_object_new_array() : NULL;
+	if (o.nargs == 0)
+		code = check_one(NULL, all);
+	for (int i = 0; i < o.nargs; i++) {
+		int one = check_one(o.args[i], all);
+
+		code = one ? one : code;
+	}
+	if (all)
+		print_json(all);
+	return code;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+#include "opt.h"
+#include "self.h"
+#include "sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+const char help_run[] =
+	"Usage: cgguard run [OPTION...]\n"
+	"Guard this machine, or the cgroups that we see, in the foreground. Incidents are JSON "
+	"lines on\n"
+	"stdout; what people should know goes to stderr, 'guarding' when it is ready.\n\n"
+	"  --policy PATH     a file, or a directory whose *.json files are merged in name order\n"
+	"                    (default: the built-in policy for a host that runs anything)\n"
+	"  --incidents FILE  append incidents to FILE instead\n"
+	"  --root DIR        guard another cgroup2 mount, or only the cgroups below one\n"
+	"  --dry-run         decide and record, but touch nothing\n"
+	"  --once            look for as long as the conditions take, act once at the most, and "
+	"end:\n"
+	"                    exit code 0 all is well, 1 there was an incident\n\n"
+	"Signals: SIGHUP loads the policy anew (a bad one is told of, and the old one stays in "
+	"force);\n"
+	"SIGTERM and SIGINT end it: a kill under way is finished first.\n";
+
+#define DRAIN_MS 1000
+
+struct daemon {
+	struct opt o;
+	struct cgg_policy *policy;
+	struct cgg_tree *tree;
+	struct cgg_guard *guard;
+	struct sink *out, *notes;
+	int signal_fd, epoll_fd;
+};
+
+static void note(struct daemon *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct daemon *d, const char *fmt, ...)
+{
+	char text[1024] = "cgguard: ";
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(text + 9, sizeof(text) - 9, fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		return;
+	if ((size_t)len >= sizeof(text) - 9)
+		len = sizeof(text) - 10;
+	sink_put(d->notes, text, (size_t)len + 9);
+}
+
+static void on_self_notice(void *user, const char *text)
+{
+	note(user, "%s", text);
+}
+
+static void on_report(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	struct daemon *d = user;
+
+	if (kind == CGG_REPORT_INCIDENT)
+		sink_put(d->out, text, len);
+	else if (kind == CGG_REPORT_NOTICE)
+		note(d, "%.*s", (int)len, text);
+}
+
+/* Both sinks, before anything can go wrong that they should tell of. */
+static int open_sinks(struct daemon *d)
+{
+	int out = d->o.incidents
+			  ? open(d->o.incidents, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)
+			  : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	int notes = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (out < 0)
+		return complain(d->o.incidents ? EXIT_INPUT : EXIT_MACHINE,
+				"cannot write incidents to '%s': %s",
+				d->o.incidents ? d->o.incidents : "stdout", strerror(errno));
+	if (notes < 0) /* started without a stderr */
+		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	d->out = sink_new(out);
+	d->notes = sink_new(notes);
+	if (!d->out || !d->notes)
+		return complain(EXIT_MACHINE, "cannot start the writing threads: %s",
+				strerror(errno));
+	return 0;
+}
+
+static int load(struct daemon *d, struct cgg_policy **ret, struct cgg_error *err)
+{
+	return d->o.policy ? cgg_policy_load(d->o.policy, ret, err) : cgg_policy_default(ret, err);
+}
+
+static void reload(struct daemon *d)
+{
+	struct cgg_policy *fresh = NULL;
+	struct cgg_error err = {0};
+	int r = load(d, &fresh, &err);
+
+	if (r == 0)
+		r = cgg_guard_set_policy(d->guard, fresh, &err);
+	if (r < 0) {
+		note(d, "%s; the old policy stays in force", err.msg);
+		cgg_policy_free(fresh);
+		return;
+	}
+	cgg_policy_free(d->policy);
+	d->policy = fresh;
+	note(d, "reloaded: %zu rules from %s", cgg_policy_rules(fresh),
+	     d->o.policy ? d->o.policy : "the built-in default");
+}
+
+/* True: end. */
+static bool on_signal(struct daemon *d)
+{
+	struct signalfd_siginfo si;
+	bool end = false;
+
+	while (read(d->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGHUP)
+			reload(d);
+		else
+			end = true;
+	}
+	return end;
+}
+
+static int watch_signals(struct daemon *d)
+{
+	struct epoll_event guard = {.events = EPOLLIN, .data.fd = cgg_guard_get_fd(d->guard)};
+	struct epoll_event signals = {.events = EPOLLIN};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signal_fd = signals.data.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (d->signal_fd < 0 || d->epoll_fd < 0 ||
+	    epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, d->signal_fd, &signals) < 0 ||
+	    epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, guard.data.fd, &guard) < 0)
+		return complain(EXIT_MACHINE, "cannot wait for events: %s", strerror(errno));
+	return 0;
+}
+
+static void tell_drops(struct daemon *d)
+{
+	uint64_t dropped = sink_dropped(d->out);
+
+	if (dropped)
+		note(d, "%llu incident records could not be written (slow, full or closed output)",
+		     (unsigned long long)dropped);
+}
+
+/* Until a signal ends it, or --once is through. Returns an exit code. */
+static int loop(struct daemon *d)
+{
+	uint64_t incidents;
+	bool settled = false;
+
+	for (;;) {
+		struct epoll_event e[2];
+		int n = epoll_wait(d->epoll_fd, e, 2, d->o.once ? 50 : -1);
+		struct cgg_error err = {0};
+
+		if (n < 0 && errno != EINTR)
+			return complain(EXIT_MACHINE, "cannot wait for events: %s",
+					strerror(errno));
+		for (int i = 0; i < n; i++) {
+			if (e[i].data.fd == d->signal_fd) {
+				if (on_signal(d))
+					return EXIT_DONE;
+			} else if (cgg_guard_dispatch(d->guard, &err) < 0) {
+				note(d, "%s", err.msg);
+				return EXIT_MACHINE;
+			}
+		}
+		tell_drops(d);
+		cgg_guard_state(d->guard, NULL, &settled, &incidents);
+		if (d->o.once && settled)
+			return incidents ? EXIT_NO : EXIT_DONE;
+	}
+}
+
+static int start(struct daemon *d)
+{
+	struct cgg_guard_options go = {.dry_run = d->o.dry_run, .report = on_report, .user = d};
+	struct cgg_error err = {0};
+	int r = load(d, &d->policy, &err);
+
+	if (r < 0)
+		return complain(EXIT_INPUT, "%s", err.msg);
+	signal(SIGPIPE, SIG_IGN);
+	r = cgg_tree_open(d->o.root, &d->tree, &err);
+	if (r == 0) {
+		self_prepare(on_self_notice, d);
+		r = cgg_guard_open(d->tree, d->policy, &go, &d->guard, &err);
+	}
+	if (r < 0)
+		return complain(exit_code(r) == EXIT_INPUT && !d->o.root ? EXIT_MACHINE
+									 : exit_code(r),
+				"%s", err.msg);
+	r = watch_signals(d);
+	if (r != 0)
+		return r;
+	note(d, "guarding %s by %zu rules of %s%s", d->o.root ? d->o.root : "this machine",
+	     cgg_policy_rules(d->policy),
+	     d->o.policy ? d->o.policy
+			 : "the built-in default (policies/host.json; --policy gives another)",
+	     d->o.dry_run ? ", dry run: nothing is touched" : "");
+	return loop(d);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct daemon d = {.signal_fd = -1, .epoll_fd = -1};
+	int code = opt_read(argc, argv, "prin1", &d.o);
+
+	if (code == 0 && d.o.nargs > 0)
+		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
+				d.o.args[0]);
+	if (code == 0)
+		code = open_sinks(&d);
+	if (code == 0)
+		code = start(&d);
+	cgg_guard_close(d.guard);
+	if (d.out)
+		tell_drops(&d);
+	cgg_tree_close(d.tree);
+	cgg_policy_free(d.policy);
+	sink_free(d.out, DRAIN_MS);
+	sink_free(d.notes, DRAIN_MS);
+	if (d.signal_fd >= 0)
+		close(d.signal_fd);
+	if (d.epoll_fd >= 0)
+		close(d.epoll_fd);
+	return code;
+}

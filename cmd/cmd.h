@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One command is one file: a row of the table in main.c, and a function. */
+#pragma once
+
+#include "cgguard.h"
+
+/* Exit codes: the program's contract, told by --help. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_NO = 1, /* the answer is no: refused, gone, nothing found, an incident (--once) */
+	EXIT_INPUT = 2, /* wrong usage or a policy that can't be loaded; nothing was started */
+	EXIT_MACHINE = 3, /* this machine or our permissions don't allow it */
+	EXIT_TIMEOUT = 4, /* the deadline passed */
+};
+
+struct command {
+	const char *name;
+	const char *summary;
+	const char *help; /* after the usage line */
+	int (*run)(int argc, char **argv);
+};
+
+int cmd_check(int argc, char **argv);
+int cmd_kill(int argc, char **argv);
+int cmd_rank(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_tree(int argc, char **argv);
+
+extern const char help_check[], help_kill[], help_rank[], help_run[], help_tree[];
+
+/* "cgguard: MESSAGE" on stderr; returns code. */
+int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Exit code of a failure of the library. */
+int exit_code(int negative_errno);

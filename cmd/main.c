@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command table, and help made from it. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Keep alphabetized. */
+static const struct command commands[] = {
+	{"check", "check policies before they are used", help_check, cmd_check},
+	{"kill", "kill a group, with every guard of the daemon's", help_kill, cmd_kill},
+	{"rank", "groups in order: who uses most, and what would die together", help_rank,
+	 cmd_rank},
+	{"run", "guard: the daemon, in the foreground", help_run, cmd_run},
+	{"tree", "the cgroup tree with memory, limits and OOM units", help_tree, cmd_tree},
+};
+
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+int complain(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("cgguard: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return code;
+}
+
+int exit_code(int negative_errno)
+{
+	switch (negative_errno) {
+	case -EINVAL:
+	case -ENOENT:
+	case -E2BIG:
+		return EXIT_INPUT;
+	case -ETIMEDOUT:
+		return EXIT_TIMEOUT;
+	default:
+		return EXIT_MACHINE;
+	}
+}
+
+static int usage(FILE *out, int code)
+{
+	fputs("Usage: cgguard COMMAND [OPTION...]\n"
+	      "Guards container hosts against running out of memory: knows what dies together,\n"
+	      "ranks whole groups, and acts by a JSON policy before the kernel's OOM killer has "
+	      "to.\n\n",
+	      out);
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n  cgguard COMMAND --help   tells all of a command\n"
+	      "  cgguard --version\n\n"
+	      "Exit codes: 0 done; 1 the answer is no (refused, gone, nothing found); 2 wrong "
+	      "usage or\n"
+	      "bad policy, nothing was started; 3 this machine or our permissions don't allow it;\n"
+	      "4 a deadline passed.\n",
+	      out);
+	return code;
+}
+
+static int help(const struct command *c)
+{
+	printf("cgguard %s - %s\n\n%s", c->name, c->summary, c->help);
+	return EXIT_DONE;
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < NCOMMANDS; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc < 2)
+		return usage(stderr, EXIT_INPUT);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return usage(stdout, EXIT_DONE);
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("cgguard %s\n", cgg_version());
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "help") == 0)
+		return argc > 2 && (c = find(argv[2])) ? help(c) : usage(stdout, EXIT_DONE);
+	c = find(argv[1]);
+	if (!c)
+		return complain(EXIT_INPUT, "no command '%s'; cgguard --help lists them", argv[1]);
+	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return help(c);
+	}
+	return c->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	setlocale(LC_CTYPE, "");
+	code = dispatch(argc, argv);
+	if (fflush(stdout) != 0 && code == EXIT_DONE)
+		return complain(EXIT_MACHINE, "cannot write the output: %s", strerror(errno));
+	return code;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "opt.h"
+
+#include "cmd.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The letter stands for the option in opt_read()'s accepts; there are no short options. */
+static const struct option options[] = {
+	{"root", required_argument, NULL, 'r'},
+	{"policy", required_argument, NULL, 'p'},
+	{"incidents", required_argument, NULL, 'i'},
+	{"json", no_argument, NULL, 'j'},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"once", no_argument, NULL, '1'},
+	{"process", no_argument, NULL, 'P'},
+	{"exempt", required_argument, NULL, 'e'},
+	{"deadline", required_argument, NULL, 'd'},
+	{"by", required_argument, NULL, 'b'},
+	{"unit", required_argument, NULL, 'u'},
+	{"domain", required_argument, NULL, 'D'},
+	{"include", required_argument, NULL, 'I'},
+	{"exclude", required_argument, NULL, 'X'},
+	{"top", required_argument, NULL, 't'},
+	{"all", no_argument, NULL, 'a'},
+	{NULL, 0, NULL, 0},
+};
+
+static int read_keys(struct opt *o, char *list)
+{
+	char *save = NULL;
+
+	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		enum cgg_rank_key key = cgg_rank_key_parse(name);
+
+		if (key == CGG_RANK_KEY_MAX) {
+			complain(EXIT_INPUT, "--by: no key '%s'; there are:", name);
+			for (int i = 0; i < CGG_RANK_KEY_MAX; i++)
+				complain(EXIT_INPUT, "  %s",
+					 cgg_rank_key_name((enum cgg_rank_key)i));
+			return EXIT_INPUT;
+		}
+		if (o->nkeys == CGG_RANK_KEYS_MAX)
+			return complain(EXIT_INPUT, "--by: more than %d keys", CGG_RANK_KEYS_MAX);
+		o->key[o->nkeys++] = key;
+	}
+	return 0;
+}
+
+static int read_deadline(struct opt *o, const char *text)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno == 0 && end != text && *text != '-') {
+		if (strcmp(end, "ms") == 0 && v > 0 && v <= 3600000)
+			o->deadline_us = v * 1000;
+		else if (strcmp(end, "s") == 0 && v > 0 && v <= 3600)
+			o->deadline_us = v * 1000000;
+	}
+	if (o->deadline_us == 0)
+		return complain(EXIT_INPUT,
+				"--deadline '%s': a time up to an hour, like 500ms or 10s", text);
+	return 0;
+}
+
+static int read_unit(struct opt *o, const char *text)
+{
+	static const char *const names[] = {"leaf", "oom-group", "match"};
+
+	for (int i = 0; i < CGG_UNIT_MAX; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			o->unit = (enum cgg_unit)i;
+			return 0;
+		}
+	}
+	return complain(EXIT_INPUT, "--unit '%s': leaf, oom-group or match", text);
+}
+
+static int read_glob(const char *option, const char *glob, const char **list, size_t *n)
+{
+	if (*glob != '/')
+		return complain(EXIT_INPUT, "--%s '%s': a path glob starts with '/'", option, glob);
+	if (*n == OPT_GLOBS_MAX)
+		return complain(EXIT_INPUT, "--%s: more than %d", option, OPT_GLOBS_MAX);
+	list[(*n)++] = glob;
+	return 0;
+}
+
+static int read_top(struct opt *o, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	o->top = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || *text == '-')
+		return complain(EXIT_INPUT, "--top '%s': how many, 0 for all", text);
+	return 0;
+}
+
+static int read_exempt(struct opt *o, const char *text)
+{
+	o->kill_exempt = strcmp(text, "kill") == 0;
+	if (!o->kill_exempt && strcmp(text, "spare") != 0)
+		return complain(EXIT_INPUT, "--exempt '%s': spare or kill", text);
+	return 0;
+}
+
+static int read_one(struct opt *o, int c, char *arg)
+{
+	switch (c) {
+	case 'r':
+		o->root = arg;
+		return 0;
+	case 'p':
+		o->policy = arg;
+		return 0;
+	case 'i':
+		o->incidents = arg;
+		return 0;
+	case 'j':
+		o->json = true;
+		return 0;
+	case 'n':
+		o->dry_run = true;
+		return 0;
+	case '1':
+		o->once = true;
+		return 0;
+	case 'P':
+		o->process = true;
+		return 0;
+	case 'a':
+		o->all = true;
+		return 0;
+	case 'D':
+		o->domain = arg;
+		return 0;
+	case 'e':
+		return read_exempt(o, arg);
+	case 'd':
+		return read_deadline(o, arg);
+	case 'b':
+		return read_keys(o, arg);
+	case 'u':
+		return read_unit(o, arg);
+	case 't':
+		return read_top(o, arg);
+	case 'I':
+		return read_glob("include", arg, o->include, &o->ninclude);
+	default:
+		return read_glob("exclude", arg, o->exclude, &o->nexclude);
+	}
+}
+
+int opt_read(int argc, char **argv, const char *accepts, struct opt *ret)
+{
+	int c, index = 0, r;
+
+	*ret = (struct opt){.top = 20};
+	opterr = 0;
+	optind = 1;
+	while ((c = getopt_long(argc, argv, ":", options, &index)) != -1) {
+		if (c == ':')
+			return complain(EXIT_INPUT, "%s: %s needs a value", argv[0],
+					argv[optind - 1]);
+		if (c == '?' || !strchr(accepts, c))
+			return complain(EXIT_INPUT,
+					"%s: no option '%s'; cgguard %s --help lists them", argv[0],
+					argv[optind - 1], argv[0]);
+		r = read_one(ret, c, optarg);
+		if (r != 0)
+			return r;
+	}
+	ret->args = argv + optind;
+	ret->nargs = argc - optind;
+	return 0;
+}

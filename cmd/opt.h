@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of all commands: each reads what it knows of one list, so that they mean the same everywhere. */
+#pragma once
+
+#include "cgguard.h"
+
+#define OPT_GLOBS_MAX 32
+
+struct opt {
+	const char *root, *policy, *incidents, *domain;
+	bool json, dry_run, once, process, kill_exempt, all;
+	enum cgg_unit unit;
+	enum cgg_rank_key key[CGG_RANK_KEYS_MAX];
+	size_t nkeys;
+	const char *include[OPT_GLOBS_MAX], *exclude[OPT_GLOBS_MAX];
+	size_t ninclude, nexclude;
+	uint64_t deadline_us;
+	unsigned long top;
+	char **args; /* what is left */
+	int nargs;
+};
+
+/*
+ * Read argv by the letters of accepts (see opt.c). 0, or an exit code after complaining.
+ */
+int opt_read(int argc, char **argv, const char *accepts, struct opt *ret);

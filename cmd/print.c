@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "print.h"
+
+#include <inttypes.h>
+#include <langinfo.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *print_bytes(bool known, uint64_t bytes, char buf[PRINT_SIZE])
+{
+	static const char units[] = "BKMGTPE";
+	uint64_t whole = bytes, tenths = 0;
+	size_t unit = 0;
+
+	if (!known)
+		return "-";
+	if (bytes == CGG_MAX)
+		return "max";
+	while (whole >= 1024 && unit < sizeof(units) - 2) {
+		tenths = whole % 1024 * 10 / 1024;
+		whole /= 1024;
+		unit++;
+	}
+	if (unit > 0 && whole < 10)
+		snprintf(buf, PRINT_SIZE, "%" PRIu64 ".%" PRIu64 "%c", whole, tenths, units[unit]);
+	else
+		snprintf(buf, PRINT_SIZE, "%" PRIu64 "%c", whole, units[unit]);
+	return buf;
+}
+
+const char *print_share(const struct cgg_cgroup *cg, char *buf, size_t size)
+{
+	char limit[PRINT_SIZE];
+
+	if (!(cg->have & CGG_HAVE_CURRENT) || cg->limit_bytes == CGG_MAX || cg->limit_bytes == 0)
+		return "-";
+	snprintf(buf, size, "%3" PRIu64 "%% of %s",
+		 (uint64_t)((unsigned __int128)cg->current_bytes * 100 / cg->limit_bytes),
+		 print_bytes(true, cg->limit_bytes, limit));
+	return buf;
+}
+
+char *print_path(const char *path)
+{
+	size_t len = cgg_path_printable(path, NULL, 0) + 1;
+	char *p = malloc(len);
+
+	if (!p) {
+		fputs("cgguard: out of memory\n", stderr);
+		exit(3);
+	}
+	cgg_path_printable(path, p, len);
+	return p;
+}
+
+bool print_utf8(void)
+{
+	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+static void add_u64(struct json_object *o, const char *key, bool known, uint64_t v)
+{
+	if (!known)
+		return;
+	json_object_object_add(
+		o, key, v == CGG_MAX ? json_object_new_string("max") : json_object_new_uint64(v));
+}
+
+static struct json_object *events_json(const struct cgg_events *e)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_u64(o, "low", true, e->low);
+	add_u64(o, "high", true, e->high);
+	add_u64(o, "max", true, e->max);
+	add_u64(o, "oom", true, e->oom);
+	add_u64(o, "oom_kill", true, e->oom_kill);
+	add_u64(o, "oom_group_kill", true, e->oom_group_kill);
+	return o;
+}
+
+static struct json_object *pressure_json(const struct cgg_pressure *p)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_u64(o, "some_avg10_permyriad", true, p->some_avg10_permyriad);
+	add_u64(o, "full_avg10_permyriad", true, p->full_avg10_permyriad);
+	add_u64(o, "some_total_us", true, p->some_total_us);
+	add_u64(o, "full_total_us", true, p->full_total_us);
+	return o;
+}
+
+static struct json_object *stat_json(const struct cgg_stat *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_u64(o, "anon", true, s->anon);
+	add_u64(o, "file", true, s->file);
+	add_u64(o, "shmem", true, s->shmem);
+	add_u64(o, "kernel", true, s->kernel);
+	add_u64(o, "sock", true, s->sock);
+	add_u64(o, "slab_reclaimable", true, s->slab_reclaimable);
+	add_u64(o, "slab_unreclaimable", true, s->slab_unreclaimable);
+	add_u64(o, "unevictable", true, s->unevictable);
+	return o;
+}
+
+static void add_path(struct json_object *o, const char *key, const char *path)
+{
+	char *p = print_path(path);
+
+	json_object_object_add(o, key, json_object_new_string(p));
+	free(p);
+}
+
+struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t index)
+{
+	const struct cgg_cgroup *cg = cgg_snapshot_get(snap, index);
+	uint32_t unit = cgg_oom_unit(snap, index, 0);
+	struct json_object *o = json_object_new_object();
+
+	add_path(o, "cgroup", cg->path);
+	add_u64(o, "id", true, cg->id);
+	add_u64(o, "current_bytes", cg->have & CGG_HAVE_CURRENT, cg->current_bytes);
+	add_u64(o, "peak_bytes", cg->have & CGG_HAVE_PEAK, cg->peak_bytes);
+	add_u64(o, "max_bytes", cg->have & CGG_HAVE_MAX, cg->max_bytes);
+	add_u64(o, "high_bytes", cg->have & CGG_HAVE_HIGH, cg->high_bytes);
+	add_u64(o, "low_bytes", cg->have & CGG_HAVE_LOW, cg->low_bytes);
+	add_u64(o, "min_bytes", cg->have & CGG_HAVE_MIN, cg->min_bytes);
+	add_u64(o, "swap_current_bytes", cg->have & CGG_HAVE_SWAP_CURRENT, cg->swap_current_bytes);
+	add_u64(o, "swap_max_bytes", cg->have & CGG_HAVE_SWAP_MAX, cg->swap_max_bytes);
+	add_u64(o, "limit_bytes", cg->limit_bytes != CGG_MAX, cg->limit_bytes);
+	add_u64(o, "unreclaimable_bytes", cg->have & CGG_HAVE_STAT, cg->unreclaimable_bytes);
+	add_u64(o, "gain_bytes", cg->have & CGG_HAVE_STAT, cg->gain_bytes);
+	add_u64(o, "processes", cg->have & CGG_HAVE_PROCS && !cg->threaded, cg->nprocs);
+	if (cg->have & CGG_HAVE_POPULATED)
+		json_object_object_add(o, "populated", json_object_new_boolean(cg->populated));
+	if (cg->have & CGG_HAVE_OOM_GROUP)
+		json_object_object_add(o, "oom_group", json_object_new_boolean(cg->oom_group));
+	if (unit != CGG_NONE)
+		add_path(o, "oom_unit", cgg_snapshot_get(snap, unit)->path);
+	if (cg->threaded)
+		json_object_object_add(o, "threaded", json_object_new_boolean(true));
+	if (cg->have & CGG_HAVE_EVENTS)
+		json_object_object_add(o, "events", events_json(&cg->events));
+	if (cg->have & CGG_HAVE_EVENTS_LOCAL)
+		json_object_object_add(o, "events_local", events_json(&cg->events_local));
+	if (cg->have & CGG_HAVE_STAT)
+		json_object_object_add(o, "stat", stat_json(&cg->stat));
+	if (cg->have & CGG_HAVE_PRESSURE)
+		json_object_object_add(o, "pressure", pressure_json(&cg->pressure));
+	return o;
+}
+
+struct json_object *print_host_json(const struct cgg_host *h)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_u64(o, "total_bytes", h->have & CGG_HOST_HAVE_MEMORY, h->total_bytes);
+	add_u64(o, "available_bytes", h->have & CGG_HOST_HAVE_MEMORY, h->available_bytes);
+	add_u64(o, "swap_total_bytes", h->have & CGG_HOST_HAVE_SWAP, h->swap_total_bytes);
+	add_u64(o, "swap_free_bytes", h->have & CGG_HOST_HAVE_SWAP, h->swap_free_bytes);
+	add_u64(o, "oom_kill", h->have & CGG_HOST_HAVE_OOM_KILL, h->oom_kill);
+	if (h->have & CGG_HOST_HAVE_PRESSURE)
+		json_object_object_add(o, "pressure", pressure_json(&h->pressure));
+	return o;
+}
+
+void print_json(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+void print_host(const struct cgg_host *h)
+{
+	char a[PRINT_SIZE], b[PRINT_SIZE];
+
+	if (!(h->have & CGG_HOST_HAVE_MEMORY))
+		return;
+	printf("host: %s of %s available", print_bytes(true, h->available_bytes, a),
+	       print_bytes(true, h->total_bytes, b));
+	if (!(h->have & CGG_HOST_HAVE_SWAP))
+		putchar('\n');
+	else if (h->swap_total_bytes == 0)
+		puts(", no swap");
+	else
+		printf(", swap %s of %s free\n", print_bytes(true, h->swap_free_bytes, a),
+		       print_bytes(true, h->swap_total_bytes, b));
+}

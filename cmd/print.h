@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables for eyes, JSON for programs. */
+#pragma once
+
+#include "cgguard.h"
+
+#include <json-c/json.h>
+
+#define PRINT_SIZE 24
+
+/* "612M", "1.2G", "-" where it is not known. */
+const char *print_bytes(bool known, uint64_t bytes, char buf[PRINT_SIZE]);
+
+/* "60% of 1.0G", "-" where there is no limit. */
+const char *print_share(const struct cgg_cgroup *cg, char *buf, size_t size);
+
+/* A cgroup's path, printable, as long as it is; to be freed. */
+char *print_path(const char *path);
+
+/* Whether the terminal takes UTF-8. */
+bool print_utf8(void);
+
+/* Everything that was read of a cgroup. */
+struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t index);
+struct json_object *print_host_json(const struct cgg_host *host);
+
+/* Print and free. */
+void print_json(struct json_object *o);
+
+/* "host: 3.8G of 7.7G available, swap 1.0G of 2.0G free" */
+void print_host(const struct cgg_host *host);

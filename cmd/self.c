@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "self.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static int write_adj(const char *value)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+static void raise_nofile(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &rl); /* the tree says so where it is not enough */
+}
+
+static void tell(self_notice_fn notice, void *user, int error, const char *what,
+		 const char *without)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s: %s; %s", what, strerror(error), without);
+	notice(user, text);
+}
+
+void self_prepare(self_notice_fn notice, void *user)
+{
+	int r;
+
+	raise_nofile();
+	/* ONFAULT: what is reserved and never touched costs nothing */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		tell(notice, user, errno, "cannot lock memory (CAP_IPC_LOCK)",
+		     "the guard may have to wait for its own pages when memory is short");
+	r = write_adj("-1000");
+	if (r < 0)
+		tell(notice, user, -r, "cannot set our oom_score_adj to -1000 (CAP_SYS_RESOURCE)",
+		     "the kernel may choose the guard as its victim");
+	if (setpriority(PRIO_PROCESS, 0, -20) < 0)
+		tell(notice, user, errno, "cannot raise our priority (CAP_SYS_NICE)",
+		     "a busy machine may delay the guard");
+}

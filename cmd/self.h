@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Make this process able to act when nothing else can. */
+#pragma once
+
+/* Called for each thing that was refused, with what it goes on without. */
+typedef void (*self_notice_fn)(void *user, const char *text);
+
+/*
+ * Lock our memory, exempt us from the OOM killer, raise our priority and limit of fds. Each that is not
+ * permitted is told of, and gone on without.
+ */
+void self_prepare(self_notice_fn notice, void *user);
