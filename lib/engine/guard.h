@@ -149,6 +149,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happe
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
 void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 		uint64_t limit, uint64_t now_us);
+void watch_rest(struct guard_domain *d, uint64_t now_us); /* nothing to see for now */
 uint64_t watch_measure_fastest(void);
 
 /* ---- tick.c ---- */

@@ -424,6 +424,10 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		d->due_us = now_us + LIMIT_FRESH_US;
 		return;
 	}
+	if (level == CGG_MAX) { /* no memory controller there (now): nothing to be known */
+		watch_rest(d, now_us);
+		return;
+	}
 	gate = policy_gate(rule, tick_is_host(g, d), limit);
 	if (level < gate - gate / 8) { /* what was held is no longer true */
 		watch_plan(g, d, level, gate, limit, now_us);

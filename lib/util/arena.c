@@ -12,6 +12,8 @@ int arena_init(struct arena *a, size_t size, size_t prefault)
 
 	if (p == MAP_FAILED)
 		return -ENOMEM;
+	/* a huge page for the first byte of each table would cost megabytes, locked */
+	(void)madvise(p, size, MADV_NOHUGEPAGE);
 	*a = (struct arena){.base = p, .size = size};
 	memset(a->base, 0, prefault < size ? prefault : size);
 	return 0;

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#define SHORT_READ 2048 /* less than this from a kernel file, and it has ended */
+
 static int open_at(int dirfd, const char *name, int flags)
 {
 	int fd;
@@ -33,6 +35,9 @@ long fdio_read(int fd, char *buf, size_t size)
 		len += (size_t)n;
 		if (len == size)
 			return -EFBIG;
+		/* seq_file fills a page before it returns less than was asked for */
+		if ((size_t)n < SHORT_READ)
+			break;
 	}
 	buf[len] = '\0';
 	return (long)len;
