@@ -98,3 +98,4 @@ struct cgg_policy {
 const char *policy_cond_name(enum policy_cond_kind kind);
 const char *policy_action_name(enum policy_action_kind kind);
 const char *policy_event_name(enum policy_event event);
+const char *policy_unit_name(enum cgg_unit unit);
