@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policy texts for tests of the reader. */
+#pragma once
+
+#include "policy/load.h"
+
+/* A rule without its name, and a whole list of one rule. */
+#define RULE                                                                                       \
+	"\"domain\": \"/\", \"when\": {\"usage_above\": \"1Mi\"}, \"then\": [{\"action\": "        \
+	"\"notify\"}]"
+#define RULES "\"rules\": [{\"name\": \"r\", " RULE "}]}"
+
+/* A policy of one rule "r" with these parts put in; what is NULL has a harmless value. */
+void kit_rule(char *buf, size_t size, const char *where, const char *when, const char *then,
+	      const char *more);
+
+/* head, then n times item with its number for '#' and commas between, then tail; to be freed. */
+char *kit_repeat(const char *head, const char *item, unsigned int n, const char *tail);
+
+/* Load a text as "FILE"; NULL with err filled in when it is refused. */
+struct cgg_policy *kit_load(const char *text, struct cgg_error *err);

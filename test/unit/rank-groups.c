@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which groups a domain has, by each unit of a rule, and which of them are protected. */
+#include "kit/snap.h"
+#include "kit/t.h"
+
+#include "rank/rank.h"
+
+struct group_row {
+	const char *name, *tree, *domain;
+	enum cgg_unit unit;
+	const char *include, *exclude;
+	const char *groups; /* path[:p] [:u=path], by path; ":1" = one process of it */
+};
+
+#define LEAF  CGG_UNIT_LEAF
+#define OOM   CGG_UNIT_OOM_GROUP
+#define MATCH CGG_UNIT_MATCH
+
+static const struct group_row group_rows[] = {
+	{"only what holds processes", "/a current=1\n/a/b procs=1 current=1\n/c current=1", "/",
+	 LEAF, NULL, NULL, "/a/b"},
+	{"a service is one, however it splits itself",
+	 "/s.service current=9\n/s.service/a procs=1 current=4\n/s.service/b procs=1 current=5",
+	 "/", LEAF, NULL, NULL, "/s.service"},
+	{"an OOM unit above the owner wins",
+	 "/x group=1 current=9\n/x/a.scope procs=1 current=4\n/x/b.scope procs=1 current=5", "/",
+	 LEAF, NULL, NULL, "/x"},
+	{"an owner above the OOM unit wins",
+	 "/m/l.scope current=9\n/m/l.scope/container group=1 procs=2 current=9", "/", LEAF, NULL,
+	 NULL, "/m/l.scope"},
+	{"an OOM unit above the domain does not count",
+	 "/x group=1 current=9\n/x/d/a procs=1 current=4\n/x/d/b procs=1 current=5", "/x/d", LEAF,
+	 NULL, NULL, "/x/d/a /x/d/b"},
+	{"the domain's own processes make it a candidate", "/a procs=2 current=9", "/a", LEAF, NULL,
+	 NULL, "/a"},
+	{"the true root is never one", "/ procs=100\n/a procs=1 current=1", "/", LEAF, NULL, NULL,
+	 "/a"},
+	{"a namespace's root may be", "/ procs=100 current=9", "/", LEAF, NULL, NULL, "/"},
+	{"what a group has below is not counted twice",
+	 "/a procs=1 current=9\n/a/b procs=1 current=5", "/", LEAF, NULL, NULL, "/a"},
+	{"an empty child hides nothing", "/a procs=3 current=9\n/a/empty", "/", LEAF, NULL, NULL,
+	 "/a"},
+	{"a child without the controller hides nothing", "/a current=9\n/a/x bare procs=3", "/",
+	 LEAF, NULL, NULL, "/a"},
+	{"nor two levels of them", "/a current=9\n/a/x bare\n/a/x/y bare procs=3", "/", LEAF, NULL,
+	 NULL, "/a"},
+	{"a slice is never killed for what can't be told apart in it",
+	 "/s.slice current=9\n/s.slice/x bare procs=3", "/", LEAF, NULL, NULL, "/s.slice/x"},
+	{"nor a session", "/u/user@1.service current=9\n/u/user@1.service/x bare procs=3", "/",
+	 LEAF, NULL, NULL, "/u/user@1.service/x"},
+	{"nor for a process in the slice itself",
+	 "/s.slice current=9 procs=1\n/s.slice/a.service current=5 procs=1", "/", LEAF, NULL, NULL,
+	 "/s.slice/a.service"},
+	{"a sibling with the controller: the bare one is unknown, its parent no group",
+	 "/a current=9\n/a/x bare procs=3\n/a/y procs=1 current=4", "/", LEAF, NULL, NULL,
+	 "/a/x /a/y"},
+	{"threads belong to the domain above", "/a current=9\n/a/t bare threaded procs=4", "/",
+	 LEAF, NULL, NULL, "/a"},
+	{"threads below a holder", "/a current=9 procs=1\n/a/t bare threaded procs=4", "/", OOM,
+	 NULL, NULL, "/a:1"},
+	{"threads below threads", "/a current=9\n/a/t bare threaded\n/a/t/u bare threaded procs=1",
+	 "/", LEAF, NULL, NULL, "/a"},
+	{"include and exclude speak of the group's path",
+	 "/a.service/x procs=1 current=1\n/b.service procs=1 current=1\n/c procs=1 current=1", "/",
+	 LEAF, "/*.service", "/b*", "/a.service"},
+	{"include of an inner path alone does not include the group",
+	 "/a.service/x procs=1 current=1", "/", LEAF, "/a.service/x", NULL, ""},
+
+	{"oom-group: units and single cgroups",
+	 "/a group=1 current=9\n/a/b procs=1 current=4\n/c procs=2 current=1\n/d.service/e procs=1",
+	 "/", OOM, NULL, NULL, "/a:u=/a /c:1 /d.service/e:1"},
+	{"oom-group: nested single ones are each their own",
+	 "/a procs=1 current=9\n/a/b procs=1 current=4", "/", OOM, NULL, NULL, "/a:1 /a/b:1"},
+	{"oom-group: a bare child's memory is its parent's", "/a current=9\n/a/b bare procs=1", "/",
+	 OOM, NULL, NULL, "/a:1"},
+	{"oom-group: a unit without processes is no candidate", "/a group=1 current=9\n/a/b", "/",
+	 OOM, NULL, NULL, ""},
+
+	{"match: the topmost that is included",
+	 "/k/p/a procs=1 current=1\n/k/p/b procs=1 current=1\n/x procs=1 current=1", "/", MATCH,
+	 "/k/**", NULL, "/k/p"},
+	{"match: excluded tops give way to what is below",
+	 "/k/p/a procs=1 current=1\n/k/p/b procs=1 current=1", "/", MATCH, "/k/**", "/k/p",
+	 "/k/p/a /k/p/b"},
+	{"match: the domain itself can match", "/k/p procs=1 current=1", "/k/p", MATCH, "/k/*",
+	 NULL, "/k/p"},
+	{"match: what is above the domain is not asked", "/k/p/a procs=1 current=1", "/k/p/a",
+	 MATCH, "/k/p", NULL, ""},
+	{"match without include: the domain itself",
+	 "/k current=9\n/k/a procs=1 current=1\n/k/b procs=1 current=1", "/k", MATCH, NULL, NULL,
+	 "/k"},
+	{"match without include at the true root: what is directly below",
+	 "/ procs=9\n/k/a procs=1 current=1\n/l procs=1 current=1\n/m current=1", "/", MATCH, NULL,
+	 NULL, "/k /l"},
+
+	{"a monitor is no candidate",
+	 "/s.slice/crio-conmon-1.scope procs=1 current=1\n/libpod_parent/libpod-conmon-2 procs=1\n"
+	 "/s.slice/x-conmon-3.scope procs=1\n/conmon procs=1 current=1",
+	 "/", LEAF, NULL, NULL, "/conmon"},
+	{"a hog can't hide behind a monitor's name",
+	 "/s.slice/libpod-conmon-1.scope procs=1 current=1Gi anon=1Gi\n"
+	 "/s.slice/libpod-conmon-2.scope procs=1 current=1Gi anon=2Mi file=1022Mi",
+	 "/", LEAF, NULL, NULL, "/s.slice/libpod-conmon-1.scope"},
+	{"the unit the kernel would kill: one for all members",
+	 "/m/l.scope current=9\n/m/l.scope/container group=1 procs=2 current=9\n/m/l.scope/empty",
+	 "/", LEAF, NULL, NULL, "/m/l.scope:u=/m/l.scope/container"},
+	{"the unit the kernel would kill: two are none",
+	 "/m/l.scope/a group=1 procs=2 current=9\n/m/l.scope/b group=1 procs=1", "/", LEAF, NULL,
+	 NULL, "/m/l.scope:u="},
+};
+
+/* Whether a group is as "path[:1][:u=unit]" says. */
+static void check_group(const struct cgg_snapshot *snap, const struct cgg_group *group, char *want)
+{
+	char *unit = strstr(want, ":u="), *one;
+
+	if (unit)
+		*unit = '\0';
+	one = strstr(want, ":1");
+	if (one)
+		*one = '\0';
+	T_EQ_STR(snap->cgroups[group->cgroup].path, want);
+	T_EQ_INT(group->whole, !one);
+	if (unit)
+		T_EQ_INT(group->oom_unit, unit[3] ? kit_at(snap, unit + 3) : CGG_NONE);
+}
+
+TEST(groups_are_formed_by_the_unit_of_the_rule)
+{
+	const enum cgg_rank_key by_path[1] = {0};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(group_rows); i++) {
+		const struct group_row *row = &group_rows[i];
+		struct cgg_snapshot *snap = kit_snap(row->tree);
+		struct rank_spec spec = {
+			.domain = kit_at(snap, row->domain),
+			.unit = row->unit,
+			.keys = by_path,
+			.include = {&row->include, row->include ? 1 : 0},
+			.exclude = {&row->exclude, row->exclude ? 1 : 0},
+		};
+		struct cgg_group groups[16];
+		char *want = strdup(row->groups), *save, *word = strtok_r(want, " ", &save);
+		size_t n, k = 0;
+
+		T_ROW(row->name);
+		T_MUST(want && snap->n <= CGG_ARRAY_LEN(groups));
+		n = rank_groups(snap, &spec, groups);
+		for (; word && k < n; word = strtok_r(NULL, " ", &save))
+			check_group(snap, &groups[k++], word);
+		T_ASSERT(!word);
+		T_EQ_INT(n, k);
+		free(want);
+		kit_snap_free(snap);
+	}
+}
+
+TEST(a_domain_beyond_the_snapshot_has_no_groups)
+{
+	struct cgg_snapshot *snap = kit_snap("/a procs=1");
+	struct rank_spec spec = {.domain = 7};
+	struct cgg_group groups[2];
+
+	T_EQ_INT(rank_groups(snap, &spec, groups), 0);
+	kit_snap_free(snap);
+}
+
+/* ---- protection ------------------------------------------------------------------------- */
+
+struct protect_row {
+	const char *name, *tree, *domain;
+	enum cgg_unit unit;
+	const char *glob; /* NULL: none */
+	uint64_t own_id;
+	const char *group;
+	bool protect;
+};
+
+static const struct protect_row protect_rows[] = {
+	{"nothing", "/a procs=1 id=5", "/", LEAF, NULL, 6, "/a", false},
+	{"its own path", "/a procs=1", "/", LEAF, "/a", 0, "/a", true},
+	{"another's path", "/a procs=1", "/", LEAF, "/b", 0, "/a", false},
+	{"an ancestor's path", "/a/b/c procs=1", "/", LEAF, "/a", 0, "/a/b/c", true},
+	{"an ancestor's path above the domain", "/a/b/c procs=1", "/a/b", LEAF, "/a", 0, "/a/b/c",
+	 true},
+	{"the path of the domain", "/a/b/c procs=1", "/a/b", LEAF, "/a/b", 0, "/a/b/c", true},
+	{"a sibling of an ancestor", "/a/b/c procs=1\n/a/x procs=1", "/", LEAF, "/a/x", 0, "/a/b/c",
+	 false},
+	{"something inside", "/a.service/db procs=1\n/a.service/web procs=1", "/", LEAF,
+	 "/a.service/db", 0, "/a.service", true},
+	{"something empty inside", "/a.service/db\n/a.service/web procs=1", "/", LEAF,
+	 "/a.service/db", 0, "/a.service", false},
+	{"something inside that is populated further down", "/a.service/db/x procs=1", "/", LEAF,
+	 "/a.service/db", 0, "/a.service", true},
+	{"something inside that may be populated for all we know",
+	 "/a.service/db noprocs\n/a.service/web procs=1", "/", LEAF, "/a.service/db", 0,
+	 "/a.service", true},
+	{"something inside, said to be empty", "/a.service/db populated=0\n/a.service/web procs=1",
+	 "/", LEAF, "/a.service/db", 0, "/a.service", false},
+	{"something inside, said to be populated",
+	 "/a.service/db populated=1\n/a.service/web procs=1", "/", LEAF, "/a.service/db", 0,
+	 "/a.service", true},
+	{"what is inside one process's cgroup is not touched",
+	 "/a procs=1 current=2\n/a/b procs=1 current=1", "/", OOM, "/a/b", 0, "/a", false},
+	{"the guard's own cgroup", "/a procs=1 id=5", "/", LEAF, NULL, 5, "/a", true},
+	{"an ancestor of the guard's own", "/a id=5\n/a/g.scope procs=1 id=6", "/", MATCH, NULL, 5,
+	 "/a", true},
+};
+
+TEST(protection_holds_for_the_group_what_is_above_and_what_is_inside)
+{
+	const enum cgg_rank_key by_path[1] = {0};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(protect_rows); i++) {
+		const struct protect_row *row = &protect_rows[i];
+		struct cgg_snapshot *snap = kit_snap(row->tree);
+		struct rank_spec spec = {
+			.domain = kit_at(snap, row->domain),
+			.unit = row->unit,
+			.keys = by_path,
+			.protect = {&row->glob, row->glob ? 1 : 0},
+			.own_ids = &row->own_id,
+			.nown_ids = 1,
+		};
+		struct cgg_group groups[16];
+		size_t n = rank_groups(snap, &spec, groups), at = 0;
+
+		T_ROW(row->name);
+		while (at < n && groups[at].cgroup != kit_at(snap, row->group))
+			at++;
+		T_ASSERT(at < n);
+		if (at < n)
+			T_EQ_INT(groups[at].protect, row->protect);
+		kit_snap_free(snap);
+	}
+}
