@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kill against a real cgroup2 where the shell is too slow or too coarse: what happens between
+ * choosing and killing. Runs in the VM, as root; each case makes its cgroups below the directory given.
+ */
+#include "kit/t.h"
+
+#include "act/worker.h"
+#include "cgfs/tree.h"
+#include "snap/take.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define BASE   "/sys/fs/cgroup/live"
+#define SECOND 1000000ULL
+
+static int procfd(void)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	T_MUST(fd >= 0);
+	return fd;
+}
+
+static int make(const char *name)
+{
+	int base, fd;
+
+	(void)mkdir(BASE, 0755);
+	(void)fdio_write_at(AT_FDCWD, BASE "/cgroup.subtree_control", "+memory +pids");
+	base = open(BASE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	T_MUST(base >= 0 && mkdirat(base, name, 0755) == 0);
+	fd = openat(base, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	T_MUST(fd >= 0);
+	close(base);
+	return fd;
+}
+
+static void drop(const char *name, int fd)
+{
+	int base = open(BASE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	close(fd);
+	for (int i = 0; i < 200 && unlinkat(base, name, AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
+		usleep(10000);
+	close(base);
+}
+
+/* A child in the cgroup that only waits. */
+static pid_t spawn(int dirfd)
+{
+	char text[16];
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		for (;;)
+			pause();
+	}
+	snprintf(text, sizeof(text), "%d", pid);
+	T_MUST(pid > 0 && fdio_write_at(dirfd, "cgroup.procs", text) == 0);
+	return pid;
+}
+
+static bool lives(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) == 0;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static struct kill_request request(int dirfd)
+{
+	return (struct kill_request){.dirfd = dirfd,
+				     .procfd = procfd(),
+				     .deadline_us = snap_now_us() + 5 * SECOND,
+				     .total_bytes = 1ULL << 30};
+}
+
+TEST(a_group_that_was_removed_is_gone_and_nobody_is_signalled)
+{
+	struct kill_result res;
+	struct kill_request req;
+	int fd = make("gone");
+
+	drop("gone", dup(fd));
+	req = request(fd);
+	T_EQ_INT(kill_run(&req, &res), KILL_GONE);
+	T_EQ_INT(res.signal_us, 0);
+	close(fd);
+}
+
+TEST(a_group_made_anew_under_the_same_name_is_not_the_one_that_was_chosen)
+{
+	int chosen = make("again"), anew;
+	struct kill_request req;
+	struct kill_result res;
+	pid_t pid;
+
+	drop("again", dup(chosen));
+	anew = make("again");
+	pid = spawn(anew);
+	req = request(chosen);
+	T_EQ_INT(kill_run(&req, &res), KILL_GONE);
+	T_ASSERT(lives(pid));
+	end(pid);
+	close(chosen);
+	drop("again", anew);
+}
+
+TEST(an_empty_group_is_gone)
+{
+	int fd = make("empty");
+	struct kill_request req = request(fd);
+	struct kill_result res;
+
+	T_EQ_INT(kill_run(&req, &res), KILL_GONE);
+	T_EQ_INT(res.signal_us, 0);
+	drop("empty", fd);
+}
+
+TEST(a_process_that_left_before_the_kill_lives)
+{
+	int from = make("from"), to = make("to");
+	pid_t leaves = spawn(from), stays = spawn(from);
+	struct kill_request req;
+	struct kill_result res;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", leaves);
+	T_MUST(fdio_write_at(to, "cgroup.procs", text) == 0);
+	req = request(from);
+	T_EQ_INT(kill_run(&req, &res), KILL_DONE);
+	T_EQ_INT(res.members, 1);
+	T_ASSERT(lives(leaves));
+	T_ASSERT(!lives(stays));
+	end(leaves);
+	drop("from", from);
+	drop("to", to);
+}
+
+TEST(our_own_group_is_refused_and_we_live)
+{
+	int fd = make("own"), base = open("/sys/fs/cgroup/init.scope", O_PATH | O_CLOEXEC);
+	struct kill_request req = request(fd);
+	struct kill_result res;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", getpid());
+	T_MUST(fdio_write_at(fd, "cgroup.procs", text) == 0);
+	T_EQ_INT(kill_run(&req, &res), KILL_REFUSED);
+	T_EQ_INT(res.signal_us, 0);
+	T_HAS(res.why, "guard itself");
+	T_MUST(fdio_write_at(base, "cgroup.procs", text) == 0);
+	close(base);
+	drop("own", fd);
+}
+
+TEST(scope_process_inside_our_own_group_never_chooses_us)
+{
+	int fd = make("inside"), base = open("/sys/fs/cgroup/init.scope", O_PATH | O_CLOEXEC);
+	struct kill_request req = request(fd);
+	struct kill_result res;
+	pid_t pid = spawn(fd);
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", getpid());
+	T_MUST(fdio_write_at(fd, "cgroup.procs", text) == 0);
+	req.process = true;
+	T_EQ_INT(kill_run(&req, &res), KILL_DONE);
+	T_EQ_INT(res.proc[0].pid, pid);
+	T_ASSERT(!lives(pid));
+	T_MUST(fdio_write_at(base, "cgroup.procs", text) == 0);
+	close(base);
+	drop("inside", fd);
+}
+
+TEST(a_dry_run_touches_nobody_and_names_them)
+{
+	int fd = make("dry");
+	pid_t pid = spawn(fd);
+	struct kill_request req = request(fd);
+	struct kill_result res;
+
+	req.dry_run = true;
+	T_EQ_INT(kill_run(&req, &res), KILL_WOULD);
+	T_EQ_INT(res.nproc, 1);
+	T_EQ_INT(res.proc[0].pid, pid);
+	T_ASSERT(lives(pid));
+	end(pid);
+	drop("dry", fd);
+}
+
+TEST(four_workers_kill_four_groups_at_once)
+{
+	static struct workers workers;
+	struct worker *w[WORKERS];
+	pid_t pid[WORKERS];
+	int fd[WORKERS];
+	char name[16];
+
+	T_MUST(workers_init(&workers, NULL) == 0);
+	for (int i = 0; i < WORKERS; i++) {
+		struct kill_request req;
+
+		snprintf(name, sizeof(name), "w%d", i);
+		fd[i] = make(name);
+		pid[i] = spawn(fd[i]);
+		req = request(fd[i]);
+		w[i] = workers_idle(&workers);
+		T_MUST(w[i] && worker_start(w[i], &req) == 0);
+	}
+	T_ASSERT(workers_idle(&workers) == NULL);
+	for (int i = 0; i < WORKERS; i++) {
+		for (int k = 0; k < 500 && atomic_load(&w[i]->state) != WORKER_DONE; k++)
+			usleep(10000);
+		T_EQ_INT(w[i]->result.outcome, KILL_DONE);
+		T_ASSERT(!lives(pid[i]));
+		snprintf(name, sizeof(name), "w%d", i);
+		drop(name, fd[i]);
+	}
+	workers_finish(&workers);
+}
+
+/* The rescan's fds and ids on the real filesystem, whose link counts it trusts. */
+TEST(the_tree_sees_a_cgroup_made_anew_as_another)
+{
+	struct cgg_tree *tree = NULL;
+	uint32_t first, second;
+	uint64_t id;
+	int fd = make("seen");
+
+	T_MUST(tree_open(NULL, &tree, NULL) == 0 && tree_watch(tree) == 0);
+	first = tree_find(tree, "/live/seen");
+	T_MUST(first != CGG_NONE);
+	id = tree->entry[first].id;
+	drop("seen", fd);
+	fd = make("seen");
+	T_ASSERT(tree_watch_read(tree, NULL, NULL));
+	T_MUST(tree_scan(tree, NULL) == 0);
+	second = tree_find(tree, "/live/seen");
+	T_MUST(second != CGG_NONE);
+	T_ASSERT(tree->entry[second].id != id);
+	T_ASSERT(tree_find_id(tree, id) == CGG_NONE);
+	drop("seen", fd);
+	tree_close(tree);
+}
+
+TEST(cgroup_v2_is_found_through_libcgroup_and_our_own_ids_are_known)
+{
+	struct cgg_tree *tree = NULL;
+	uint64_t ids[CGG_DEPTH_MAX + 1];
+	size_t n;
+
+	T_MUST(tree_open(NULL, &tree, NULL) == 0);
+	T_EQ_STR(tree->root.shown, "/sys/fs/cgroup");
+	n = cgfs_own_ids(&tree->root, ids, CGG_ARRAY_LEN(ids));
+	T_ASSERT(n >= 2);
+	if (n >= 1)
+		T_ASSERT(tree_find_id(tree, ids[n - 1]) == 0);
+	if (n >= 2)
+		T_EQ_STR(tree->entry[tree_find_id(tree, ids[n - 2])].path, "/init.scope");
+	tree_close(tree);
+}
