@@ -152,10 +152,24 @@ void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 void watch_rest(struct guard_domain *d, uint64_t now_us); /* nothing to see for now */
 uint64_t watch_measure_fastest(void);
 
+/* ---- look.c ---- */
+bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d);
+void look_host(struct cgg_guard *g, uint64_t now_us);
+
+/* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
+bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
+		uint64_t *ret_limit);
+enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
+				const struct policy_rule *rule, uint64_t now_us);
+void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
+		     uint64_t now_us);
+uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known);
+bool look_has_key(const struct policy_rule *rule, enum cgg_rank_key key);
+bool look_by_usage(const struct policy_rule *rule); /* page cache counts in a condition of it */
+
 /* ---- tick.c ---- */
 void tick(struct cgg_guard *g, uint64_t now_us);
 void tick_follow(struct cgg_guard *g, uint64_t now_us); /* what the workers are doing */
-bool tick_is_host(const struct cgg_guard *g, const struct guard_domain *d);
 
 /* ---- incident.c ---- */
 struct incident *incident_new(struct cgg_guard *g);

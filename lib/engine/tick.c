@@ -8,8 +8,6 @@
  */
 #include "engine/guard.h"
 
-#include "cgfs/host.h"
-#include "cgfs/memory.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -17,173 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MS	       1000ULL
-#define HOST_FRESH_US  (2 * MS)
-#define LIMIT_FRESH_US (1000 * MS)
-#define STUCK_US       (60000 * MS) /* then it may be tried again */
-#define TELL_AGAIN_US  (60000 * MS)
-#define SEEN_MIN_US    (50 * MS)
-#define OVERDUE_US     (500 * MS)
-
-bool tick_is_host(const struct cgg_guard *g, const struct guard_domain *d)
-{
-	/* a namespace's root has memory.current, the kernel's has not */
-	return d->index == 0 && !g->root_has_current;
-}
-
-/* ---- look ---------------------------------------------------------------------------- */
-
-static void read_host(struct cgg_guard *g, uint64_t now_us)
-{
-	if (g->host_us != 0 && now_us < g->host_us + HOST_FRESH_US)
-		return;
-	cgfs_host_read(g->tree->root.procfd, ~(uint32_t)CGG_HOST_HAVE_OOM_KILL, &g->snap.host);
-	g->host_us = now_us;
-}
-
-static bool read_current(struct cgg_guard *g, struct guard_domain *d)
-{
-	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
-
-	if (d->current_fd >= 0 && cgfs_read_number_fd(d->current_fd, &cg->current_bytes) == 0) {
-		cg->have |= CGG_HAVE_CURRENT;
-		return true;
-	}
-	return snap_read(g->tree, &g->snap, d->index, CGG_HAVE_CURRENT) == 0;
-}
-
-/* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
-static bool read_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us,
-		       uint64_t *ret_level, uint64_t *ret_limit)
-{
-	const struct cgg_host *h = &g->snap.host;
-	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
-
-	if (tick_is_host(g, d)) {
-		read_host(g, now_us);
-		*ret_level = h->total_bytes - h->available_bytes;
-		*ret_limit = h->have & CGG_HOST_HAVE_MEMORY ? h->total_bytes : CGG_MAX;
-		return true;
-	}
-	if (!read_current(g, d))
-		return false;
-	if (d->limit_us == 0 || now_us >= d->limit_us + LIMIT_FRESH_US) {
-		read_host(g, now_us);
-		snap_read_limit(g->tree, &g->snap, d->index);
-		d->limit_us = now_us;
-	}
-	*ret_level = cg->have & CGG_HAVE_CURRENT ? cg->current_bytes : CGG_MAX;
-	*ret_limit = cg->limit_bytes;
-	return true;
-}
-
-/* The files that a rule's conditions are about. */
-static uint32_t needs(const struct policy_rule *rule)
-{
-	static const uint32_t need[POLICY_COND_MAX] = {
-		[POLICY_AVAILABLE_BELOW] = CGG_HAVE_STAT,
-		[POLICY_SWAP_FREE_BELOW] = CGG_HAVE_SWAP_CURRENT | CGG_HAVE_SWAP_MAX,
-		[POLICY_UNRECLAIMABLE_ABOVE] = CGG_HAVE_STAT,
-		[POLICY_PRESSURE_ABOVE] = CGG_HAVE_PRESSURE,
-		[POLICY_TIME_TO_LIMIT_BELOW] = CGG_HAVE_STAT,
-		[POLICY_EVENTS_ABOVE] = CGG_HAVE_EVENTS,
-	};
-	uint32_t want = CGG_HAVE_CURRENT;
-
-	for (uint8_t i = 0; i < rule->nconds; i++)
-		want |= need[rule->cond[i].kind];
-	return want;
-}
-
-static enum policy_truth evaluate(struct cgg_guard *g, struct guard_domain *d,
-				  const struct policy_rule *rule, uint64_t now_us)
-{
-	read_host(g, now_us);
-	if (!tick_is_host(g, d)) {
-		snap_read_limit(g->tree, &g->snap, d->index);
-		d->limit_us = now_us;
-		if (snap_read(g->tree, &g->snap, d->index, needs(rule)) == CGG_GONE)
-			return POLICY_UNKNOWN;
-	}
-	return policy_holds(rule, &g->snap, d->index, &d->held, now_us, g->reading);
-}
-
-/* ---- candidates ---------------------------------------------------------------------- */
-
-static bool has_key(const struct policy_rule *rule, enum cgg_rank_key key)
-{
-	for (size_t i = 0; i < rule->nkeys; i++) {
-		if (rule->key[i] == key)
-			return true;
-	}
-	return false;
-}
-
-static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)
-{
-	if (seen->id != cg->id) {
-		*seen = (struct guard_seen){cg->id, now_us, cg->current_bytes};
-		return;
-	}
-	if (now_us < seen->time_us + SEEN_MIN_US)
-		return;
-	cg->growth_bytes_per_s = (int64_t)(((__int128)cg->current_bytes - (__int128)seen->bytes) *
-					   1000000 / (__int128)(now_us - seen->time_us));
-	cg->has_growth = true;
-	*seen = (struct guard_seen){cg->id, now_us, cg->current_bytes};
-}
-
-/*
- * Read what ranking needs below a domain. memory.current bounds all that a kill could free, so that
- * the dear memory.stat is read only of who can matter; an empty subtree is passed over whole.
- */
-static void read_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
-			    uint64_t now_us)
-{
-	uint64_t limit = g->snap.cgroups[top].limit_bytes;
-	uint64_t floor = limit == CGG_MAX ? 0 : limit / 10000 * POLICY_GAIN_FLOOR_PERMYRIAD;
-	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
-	uint32_t end = g->snap.cgroups[top].end;
-
-	if (has_key(rule, CGG_RANK_OVER_PROTECTION))
-		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
-	for (uint32_t i = top; i < end; i++)
-		g->snap.cgroups[i].have &= CGG_HAVE_MAX;
-	for (uint32_t i = top; i < end;) {
-		struct cgg_cgroup *cg = &g->snap.cgroups[i];
-
-		snap_read(g->tree, &g->snap, i,
-			  CGG_HAVE_POPULATED | CGG_HAVE_CURRENT | CGG_HAVE_OOM_GROUP);
-		if (cg->have & CGG_HAVE_POPULATED && !cg->populated) {
-			i = cg->end;
-			continue;
-		}
-		snap_read(g->tree, &g->snap, i, CGG_HAVE_PROCS);
-		if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= floor)
-			snap_read(g->tree, &g->snap, i, more);
-		if (has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
-			snap_read_limit(g->tree, &g->snap, i);
-		if (cg->have & CGG_HAVE_CURRENT)
-			note_growth(&g->seen[i], cg, now_us);
-		i++;
-	}
-}
+#define MS	      1000ULL
+#define GONE_AGAIN_US (1000 * MS)
+#define STUCK_US      (60000 * MS) /* then it may be tried again */
+#define TELL_AGAIN_US (60000 * MS)
+#define OVERDUE_US    (500 * MS)
 
 /* ---- decide -------------------------------------------------------------------------- */
-
-static uint64_t kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known)
-{
-	struct cgg_cgroup *cg = &g->snap.cgroups[index];
-
-	if (index == 0 && !g->root_has_current) {
-		cgfs_host_read(g->tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &g->snap.host);
-		*ret_known = g->snap.host.have & CGG_HOST_HAVE_OOM_KILL;
-		return g->snap.host.oom_kill;
-	}
-	*ret_known = snap_read(g->tree, &g->snap, index, CGG_HAVE_EVENTS) == 0 &&
-		     cg->have & CGG_HAVE_EVENTS;
-	return cg->events.oom_kill;
-}
 
 static size_t stuck_ids(struct cgg_guard *g, uint64_t now_us, uint64_t *ids)
 {
@@ -270,7 +108,7 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 	in->look_us = now_us;
 	memcpy(in->reading, g->reading, sizeof(in->reading));
 	policy_measure(&g->snap, d->index, &in->before);
-	in->kernel_kills_before = kernel_kills(g, d->index, &in->kernel_kills_known);
+	in->kernel_kills_before = look_kernel_kills(g, d->index, &in->kernel_kills_known);
 }
 
 /* ---- act ----------------------------------------------------------------------------- */
@@ -308,12 +146,13 @@ static bool start_kill(struct cgg_guard *g, struct incident *in, const struct po
 /* Run the ladder. True if it goes on (a worker is at it), false if it is over. */
 static bool act(struct cgg_guard *g, struct incident *in, uint32_t victim)
 {
-	in->act_us = snap_now_us();
 	for (uint8_t i = 0; i < in->rule.nactions; i++) {
 		const struct policy_action *a = &in->rule.action[i];
 
-		if (a->kind == POLICY_KILL)
+		if (a->kind == POLICY_KILL) {
+			in->act_us = snap_now_us();
 			return start_kill(g, in, a, victim);
+		}
 		if (in->notify_us == 0) {
 			in->notify_us = snap_now_us();
 			if (in->rule.nactions > 1)
@@ -368,7 +207,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (is_blocked(g, d) || !(in = incident_new(g)))
 		return;
 	fill_incident(g, d, rule, in, now_us);
-	read_candidates(g, rule, d->index, now_us);
+	look_candidates(g, rule, d->index, now_us);
 	g->nown_ids = cgfs_own_ids(&g->tree->root, g->own_ids, GUARD_OWN_IDS_MAX);
 	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own_ids, g->nown_ids, stuck,
 			  nstuck, g->groups, &victim);
@@ -380,7 +219,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	}
 	/* look again: choosing took time, and the danger may be over or the victim gone */
 	g->host_us = 0;
-	if (evaluate(g, d, rule, snap_now_us()) != POLICY_TRUE) {
+	if (look_evaluate(g, d, rule, snap_now_us()) != POLICY_TRUE) {
 		in->used = false;
 		return;
 	}
@@ -399,17 +238,6 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 
 /* ---- one domain ---------------------------------------------------------------------- */
 
-/* Whether page cache counts in one of the rule's conditions. */
-static bool by_usage(const struct policy_rule *rule)
-{
-	for (uint8_t i = 0; i < rule->nconds; i++) {
-		if (rule->cond[i].kind == POLICY_USAGE_ABOVE ||
-		    rule->cond[i].kind == POLICY_HEADROOM_BELOW)
-			return true;
-	}
-	return false;
-}
-
 static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
@@ -419,30 +247,30 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 
 	if (d->first_us == 0)
 		d->first_us = now_us;
-	if (!read_level(g, d, now_us, &level, &limit)) {
+	if (!look_level(g, d, now_us, &level, &limit)) {
 		g->scan_due = true;
-		d->due_us = now_us + LIMIT_FRESH_US;
+		d->due_us = now_us + GONE_AGAIN_US;
 		return;
 	}
 	if (level == CGG_MAX) { /* no memory controller there (now): nothing to be known */
 		watch_rest(d, now_us);
 		return;
 	}
-	gate = policy_gate(rule, tick_is_host(g, d), limit);
+	gate = policy_gate(rule, look_is_host(g, d), limit);
 	if (level < gate - gate / 8) { /* what was held is no longer true */
 		watch_plan(g, d, level, gate, limit, now_us);
 		policy_forget(&d->held);
 		return;
 	}
-	truth = evaluate(g, d, rule, now_us);
+	truth = look_evaluate(g, d, rule, now_us);
 	/* full of page cache is not near danger: from here on what counts is unreclaimable */
-	if (cg->have & CGG_HAVE_STAT && !by_usage(rule))
+	if (cg->have & CGG_HAVE_STAT && !look_by_usage(rule))
 		level = cg->unreclaimable_bytes;
 	watch_plan(g, d, level, gate, limit, now_us);
 	if (truth == POLICY_TRUE && now_us >= d->rest_until_us)
 		decide(g, d, rule, now_us);
-	else if (has_key(rule, CGG_RANK_GROWTH))
-		read_candidates(g, rule, d->index, now_us);
+	else if (look_has_key(rule, CGG_RANK_GROWTH))
+		look_candidates(g, rule, d->index, now_us);
 }
 
 void tick(struct cgg_guard *g, uint64_t now_us)
@@ -491,10 +319,10 @@ static void measure_after(struct cgg_guard *g, struct incident *in, uint64_t now
 	if (index == CGG_NONE)
 		return;
 	g->host_us = 0;
-	read_host(g, now_us);
+	look_host(g, now_us);
 	snap_read(g->tree, &g->snap, index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
 	policy_measure(&g->snap, index, &in->after);
-	in->kernel_kills_after = kernel_kills(g, index, &known);
+	in->kernel_kills_after = look_kernel_kills(g, index, &known);
 	in->kernel_kills_known &= known;
 }
 

@@ -219,7 +219,7 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 	char path[48];
 
 	d->current_fd = d->events_wd = -1;
-	if (tick_is_host(g, d))
+	if (look_is_host(g, d))
 		return;
 	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
 		d->current_fd = openat(dirfd, "memory.current", O_RDONLY | O_CLOEXEC);

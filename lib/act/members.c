@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is in a group, and holding them: a pid that was read is only a hint. The pidfd is opened first,
+ * then the list is read again, and who is not on it is let go.
+ */
+#include "act/members.h"
+
+#include "cgfs/procs.h"
+#include "util/attr.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448 /* 5.15, after Debian 12's headers */
+#endif
+
+#define EXEMPT_ADJ	  (-1000)
+#define RUNTIME_MAX_BYTES (64ULL << 20) /* a shim or pause process is smaller */
+
+uint64_t members_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static bool is_exempt(const struct members *run, pid_t pid)
+{
+	int32_t adj = 0;
+
+	/* one that has ended meanwhile is no member to spare */
+	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0 && adj == EXEMPT_ADJ;
+}
+
+/* ---- the first look ------------------------------------------------------------------ */
+
+/* Keep the largest few for the record, largest first. */
+void members_remember(struct kill_result *res, const struct cgfs_proc *p)
+{
+	uint32_t at = res->nproc;
+
+	while (at > 0 && res->proc[at - 1].rss_bytes < p->rss_bytes)
+		at--;
+	if (at == KILL_PROCS_MAX)
+		return;
+	if (res->nproc < KILL_PROCS_MAX)
+		res->nproc++;
+	memmove(&res->proc[at + 1], &res->proc[at], (res->nproc - 1 - at) * sizeof(res->proc[0]));
+	res->proc[at] = (struct kill_proc){.pid = p->pid,
+					   .state = p->state,
+					   .oom_score_adj = p->oom_score_adj,
+					   .rss_bytes = p->rss_bytes};
+	memcpy(res->proc[at].comm, p->comm, sizeof(p->comm));
+}
+
+/* Who is in there: may we act at all, and who has to be spared. */
+int members_census(void *user, pid_t pid)
+{
+	struct members *run = user;
+	struct kill_result *res = run->res;
+	struct cgfs_proc p;
+
+	res->members++;
+	if (pid == 0) {
+		res->hidden++;
+		return 0;
+	}
+	if (pid == run->self)
+		run->self_inside = true;
+	if (pid == 1)
+		run->init_inside = true;
+	if (is_exempt(run, pid))
+		res->exempt++;
+	/* names are for the record: not worth a long delay in a large group */
+	if (res->members <= KILL_PROCS_MAX && cgfs_proc_read(run->req->procfd, pid, &p) == 0)
+		members_remember(res, &p);
+	return 0;
+}
+
+/* ---- holding members by pidfd -------------------------------------------------------- */
+
+static int hold_one(void *user, pid_t pid)
+{
+	struct members *run = user;
+	int fd;
+
+	if (pid <= 1 || pid == run->self)
+		return 0;
+	if (run->nheld == KILL_PIDFDS_MAX) {
+		run->overflow = true;
+		return 1;
+	}
+	if (run->spare && is_exempt(run, pid))
+		return 0;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0)
+		return 0; /* it has ended; or no memory or fd for it now: the next pass */
+	run->held[run->nheld++] = (struct member){.pid = pid, .fd = fd};
+	return 0;
+}
+
+int members_mark_listed(void *user, pid_t pid)
+{
+	struct members *run = user;
+
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		if (run->held[i].pid == pid)
+			run->held[i].listed = true;
+	}
+	return 0;
+}
+
+void members_let_go(struct members *run)
+{
+	for (uint32_t i = 0; i < run->nheld; i++)
+		close(run->held[i].fd);
+	run->nheld = 0;
+	run->overflow = false;
+}
+
+void members_hold(struct members *run)
+{
+	uint32_t n = 0;
+
+	members_let_go(run);
+	(void)cgfs_procs_each_below(run->req->dirfd, hold_one, run, &n);
+	(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
+}
+
+int members_signal_one(const struct member *h)
+{
+	if (syscall(SYS_pidfd_send_signal, h->fd, SIGKILL, NULL, 0) == 0)
+		return 0;
+	return errno == ESRCH ? 0 : -errno;
+}
+
+void members_signalled(struct members *run)
+{
+	if (run->res->signal_us == 0)
+		run->res->signal_us = members_now_us();
+}
+
+/* SIGKILL to all that are held; 0 or the last error. */
+int members_signal(struct members *run)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		int r = run->held[i].listed ? members_signal_one(&run->held[i]) : 0;
+
+		if (r < 0)
+			error = r;
+		else if (run->held[i].listed)
+			run->res->signalled++;
+	}
+	if (run->res->signalled > 0)
+		members_signalled(run);
+	return error;
+}
+
+/* Their memory comes back on our CPU time, not on that of a victim that has none. */
+void members_release(struct members *run)
+{
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		if (run->held[i].listed && syscall(SYS_process_mrelease, run->held[i].fd, 0) == 0)
+			run->res->released++;
+	}
+}
+
+/* Wait until all that are held have ended, at most ms. True if they have. */
+bool members_wait(struct members *run, int ms)
+{
+	uint64_t until = members_now_us() + (uint64_t)ms * 1000;
+
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		struct pollfd p = {.fd = run->held[i].fd, .events = POLLIN};
+		uint64_t now = members_now_us();
+
+		if (run->held[i].listed &&
+		    poll(&p, 1, now < until ? (int)((until - now) / 1000) : 0) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* ---- one of them ---- */
+
+/* What is left, for the record. */
+int members_remain(void *user, pid_t pid)
+{
+	struct members *run = user;
+	struct kill_result *res = run->res;
+	struct kill_proc *k = &res->remaining[res->nremaining];
+	struct cgfs_proc p;
+
+	if (pid == 0 || (run->spare && is_exempt(run, pid)) ||
+	    cgfs_proc_read(run->req->procfd, pid, &p) < 0)
+		return 0;
+	*k = (struct kill_proc){.pid = pid, .state = p.state, .rss_bytes = p.rss_bytes};
+	memcpy(k->comm, p.comm, sizeof(p.comm));
+	return ++res->nremaining == CGG_ARRAY_LEN(res->remaining);
+}
+
+/* A runtime's own processes die with their container or not at all; a hog can't pose as one. */
+static bool is_runtime_own(const struct cgfs_proc *p)
+{
+	static const char *const names[] = {"conmon", "containerd-shim", "pause", "catatonit"};
+
+	if (p->rss_bytes >= RUNTIME_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
+		if (strncmp(p->comm, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * oom_badness() since 5.9 (mm/oom_kill.c): rss + swap + page tables, in pages, plus oom_score_adj
+ * thousandths of the domain's total. Of equals, the last seen wins, as there.
+ */
+int members_choose(void *user, pid_t pid)
+{
+	struct members *run = user;
+	const int64_t page = 4096;
+	struct cgfs_proc p;
+	int64_t points;
+
+	if (pid <= 1 || pid == run->self || cgfs_proc_read(run->req->procfd, pid, &p) < 0)
+		return 0;
+	if (p.kthread || p.rss_bytes == 0 || is_runtime_own(&p) ||
+	    (run->spare && p.oom_score_adj == EXEMPT_ADJ))
+		return 0;
+	points = (int64_t)(p.rss_bytes + p.swap_bytes + p.pagetables_bytes) / page +
+		 p.oom_score_adj * ((int64_t)(run->req->total_bytes / (uint64_t)page) / 1000);
+	if (run->best.pid != 0 && points < run->best_points)
+		return 0;
+	run->best = p;
+	run->best_points = points;
+	return 0;
+}

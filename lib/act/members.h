@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The members of a group while it is killed: seen, held by pidfd, signalled, handed back. */
+#pragma once
+
+#include "act/kill.h"
+#include "cgfs/procs.h"
+
+/* The processes of one pass, each held by pidfd. */
+struct member {
+	pid_t pid;
+	int fd;
+	bool listed; /* in the group still, after the pidfd was opened */
+};
+
+struct members {
+	const struct kill_request *req;
+	struct kill_result *res;
+	pid_t self;
+	bool self_inside, init_inside;
+	bool spare; /* members at -1000 must live */
+	struct member held[KILL_PIDFDS_MAX];
+	uint32_t nheld;
+	bool overflow; /* more than fit: another pass */
+	struct cgfs_proc best;
+	int64_t best_points;
+};
+
+uint64_t members_now_us(void);
+
+/* For cgfs_procs_each_below(), with the struct members as user: */
+int members_census(void *user, pid_t pid); /* may we act at all, who has to be spared */
+int members_choose(void *user, pid_t pid); /* into best: the highest badness */
+int members_mark_listed(void *user, pid_t pid); /* held ones that are in the group still */
+int members_remain(void *user, pid_t pid); /* into result->remaining */
+
+/* Keep the largest few for the record, largest first. */
+void members_remember(struct kill_result *res, const struct cgfs_proc *p);
+
+/* Hold who is there now by pidfd, and let go of who was held before. */
+void members_hold(struct members *run);
+void members_let_go(struct members *run);
+
+/* SIGKILL to one that is held, or to all that are listed; 0 or the last error. */
+int members_signal_one(const struct member *h);
+int members_signal(struct members *run);
+void members_signalled(struct members *run);
+
+/* Their memory comes back on our CPU time, not on that of a victim that has none. */
+void members_release(struct members *run);
+
+/* Wait until all that are held have ended, at most ms. True if they have. */
+bool members_wait(struct members *run, int ms);

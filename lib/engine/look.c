@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a look reads, and no more: one cheap number while a domain is far from danger, the files of its
+ * conditions when it is near, the candidates when it is in danger.
+ */
+#include "engine/guard.h"
+
+#include "cgfs/host.h"
+#include "cgfs/memory.h"
+#include "snap/take.h"
+
+#define MS	       1000ULL
+#define HOST_FRESH_US  (2 * MS)
+#define LIMIT_FRESH_US (1000 * MS)
+#define SEEN_MIN_US    (50 * MS)
+
+bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	/* a namespace's root has memory.current, the kernel's has not */
+	return d->index == 0 && !g->root_has_current;
+}
+
+void look_host(struct cgg_guard *g, uint64_t now_us)
+{
+	if (g->host_us != 0 && now_us < g->host_us + HOST_FRESH_US)
+		return;
+	cgfs_host_read(g->tree->root.procfd, ~(uint32_t)CGG_HOST_HAVE_OOM_KILL, &g->snap.host);
+	g->host_us = now_us;
+}
+
+static bool read_current(struct cgg_guard *g, struct guard_domain *d)
+{
+	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
+
+	if (d->current_fd >= 0 && cgfs_read_number_fd(d->current_fd, &cg->current_bytes) == 0) {
+		cg->have |= CGG_HAVE_CURRENT;
+		return true;
+	}
+	return snap_read(g->tree, &g->snap, d->index, CGG_HAVE_CURRENT) == 0;
+}
+
+/* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
+bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
+		uint64_t *ret_limit)
+{
+	const struct cgg_host *h = &g->snap.host;
+	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
+
+	if (look_is_host(g, d)) {
+		look_host(g, now_us);
+		*ret_level = h->total_bytes - h->available_bytes;
+		*ret_limit = h->have & CGG_HOST_HAVE_MEMORY ? h->total_bytes : CGG_MAX;
+		return true;
+	}
+	if (!read_current(g, d))
+		return false;
+	if (d->limit_us == 0 || now_us >= d->limit_us + LIMIT_FRESH_US) {
+		look_host(g, now_us);
+		snap_read_limit(g->tree, &g->snap, d->index);
+		d->limit_us = now_us;
+	}
+	*ret_level = cg->have & CGG_HAVE_CURRENT ? cg->current_bytes : CGG_MAX;
+	*ret_limit = cg->limit_bytes;
+	return true;
+}
+
+/* The files that a rule's conditions are about. */
+static uint32_t needs(const struct policy_rule *rule)
+{
+	static const uint32_t need[POLICY_COND_MAX] = {
+		[POLICY_AVAILABLE_BELOW] = CGG_HAVE_STAT,
+		[POLICY_SWAP_FREE_BELOW] = CGG_HAVE_SWAP_CURRENT | CGG_HAVE_SWAP_MAX,
+		[POLICY_UNRECLAIMABLE_ABOVE] = CGG_HAVE_STAT,
+		[POLICY_PRESSURE_ABOVE] = CGG_HAVE_PRESSURE,
+		[POLICY_TIME_TO_LIMIT_BELOW] = CGG_HAVE_STAT,
+		[POLICY_EVENTS_ABOVE] = CGG_HAVE_EVENTS,
+	};
+	uint32_t want = CGG_HAVE_CURRENT;
+
+	for (uint8_t i = 0; i < rule->nconds; i++)
+		want |= need[rule->cond[i].kind];
+	return want;
+}
+
+enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
+				const struct policy_rule *rule, uint64_t now_us)
+{
+	look_host(g, now_us);
+	if (!look_is_host(g, d)) {
+		snap_read_limit(g->tree, &g->snap, d->index);
+		d->limit_us = now_us;
+		if (snap_read(g->tree, &g->snap, d->index, needs(rule)) == CGG_GONE)
+			return POLICY_UNKNOWN;
+	}
+	return policy_holds(rule, &g->snap, d->index, &d->held, now_us, g->reading);
+}
+
+bool look_has_key(const struct policy_rule *rule, enum cgg_rank_key key)
+{
+	for (size_t i = 0; i < rule->nkeys; i++) {
+		if (rule->key[i] == key)
+			return true;
+	}
+	return false;
+}
+
+static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)
+{
+	if (seen->id != cg->id) {
+		*seen = (struct guard_seen){cg->id, now_us, cg->current_bytes};
+		return;
+	}
+	if (now_us < seen->time_us + SEEN_MIN_US)
+		return;
+	cg->growth_bytes_per_s = (int64_t)(((__int128)cg->current_bytes - (__int128)seen->bytes) *
+					   1000000 / (__int128)(now_us - seen->time_us));
+	cg->has_growth = true;
+	*seen = (struct guard_seen){cg->id, now_us, cg->current_bytes};
+}
+
+/*
+ * Read what ranking needs below a domain. memory.current bounds all that a kill could free, so that
+ * the dear memory.stat is read only of who can matter; an empty subtree is passed over whole.
+ */
+void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
+		     uint64_t now_us)
+{
+	uint64_t limit = g->snap.cgroups[top].limit_bytes;
+	uint64_t floor = limit == CGG_MAX ? 0 : limit / 10000 * POLICY_GAIN_FLOOR_PERMYRIAD;
+	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
+	uint32_t end = g->snap.cgroups[top].end;
+
+	if (look_has_key(rule, CGG_RANK_OVER_PROTECTION))
+		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
+	for (uint32_t i = top; i < end; i++)
+		g->snap.cgroups[i].have &= CGG_HAVE_MAX;
+	for (uint32_t i = top; i < end;) {
+		struct cgg_cgroup *cg = &g->snap.cgroups[i];
+
+		snap_read(g->tree, &g->snap, i,
+			  CGG_HAVE_POPULATED | CGG_HAVE_CURRENT | CGG_HAVE_OOM_GROUP);
+		if (cg->have & CGG_HAVE_POPULATED && !cg->populated) {
+			i = cg->end;
+			continue;
+		}
+		snap_read(g->tree, &g->snap, i, CGG_HAVE_PROCS);
+		if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= floor)
+			snap_read(g->tree, &g->snap, i, more);
+		if (look_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
+			snap_read_limit(g->tree, &g->snap, i);
+		if (cg->have & CGG_HAVE_CURRENT)
+			note_growth(&g->seen[i], cg, now_us);
+		i++;
+	}
+}
+
+uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known)
+{
+	struct cgg_cgroup *cg = &g->snap.cgroups[index];
+
+	if (index == 0 && !g->root_has_current) {
+		cgfs_host_read(g->tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &g->snap.host);
+		*ret_known = g->snap.host.have & CGG_HOST_HAVE_OOM_KILL;
+		return g->snap.host.oom_kill;
+	}
+	*ret_known = snap_read(g->tree, &g->snap, index, CGG_HAVE_EVENTS) == 0 &&
+		     cg->have & CGG_HAVE_EVENTS;
+	return cg->events.oom_kill;
+}
+
+/* Whether page cache counts in one of the rule's conditions. */
+bool look_by_usage(const struct policy_rule *rule)
+{
+	for (uint8_t i = 0; i < rule->nconds; i++) {
+		if (rule->cond[i].kind == POLICY_USAGE_ABOVE ||
+		    rule->cond[i].kind == POLICY_HEADROOM_BELOW)
+			return true;
+	}
+	return false;
+}
