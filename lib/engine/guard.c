@@ -10,6 +10,7 @@
 #include "util/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -192,6 +193,27 @@ static bool root_has_current(const struct cgg_tree *tree)
 	return faccessat(tree->root.dirfd, "memory.current", F_OK, 0) == 0;
 }
 
+/* What a kill will have to do without is told now, not when it is needed. */
+static void tell_permissions(struct cgg_guard *g)
+{
+	if (g->tree->n < 2 ||
+	    faccessat(g->tree->entry[1].dirfd, "cgroup.kill", W_OK, AT_EACCESS) == 0)
+		return;
+	if (errno == EROFS)
+		guard_notice(
+			g,
+			"the cgroup tree is mounted read-only: going on with kills pidfd by pidfd");
+	else if (errno == ENOENT)
+		guard_notice(g, "this kernel has no cgroup.kill (5.14): going on with kills pidfd "
+				"by pidfd");
+	else
+		guard_notice(g,
+			     "no permission to write cgroup.kill (%s; run as root, or delegate the "
+			     "tree): "
+			     "going on with kills pidfd by pidfd, of processes that we may signal",
+			     strerror(errno));
+}
+
 static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
@@ -214,6 +236,8 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		return err_fail(err, -ENODEV, "the tree was removed");
 	if (r == 0 && g->ndomains == 0)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
+	if (r == 0)
+		tell_permissions(g);
 	return r;
 }
 
