@@ -115,15 +115,29 @@ static bool plain_match(const char *g, const char *p)
 	return true;
 }
 
+/* What follows the element at g: a quoted character, a class or one character. */
+static const char *skip(const char *g)
+{
+	bool hit;
+
+	if (*g == '\\' && g[1])
+		return g + 2;
+	if (*g == '[') {
+		const char *end = class_match(g, 'x', &hit);
+
+		if (end)
+			return end;
+	}
+	return g + 1;
+}
+
 /* The first unquoted { outside a class; its closing } in *close. NULL: none. */
 static const char *find_brace(const char *g, const char **close)
 {
 	const char *open = NULL;
 
-	for (; *g; g++) {
-		if (*g == '\\' && g[1])
-			g++;
-		else if (*g == '{' && !open)
+	for (; *g; g = skip(g)) {
+		if (*g == '{' && !open)
 			open = g;
 		else if (*g == '}' && open) {
 			*close = g;
@@ -143,10 +157,9 @@ static bool braces_match(const char *g, const char *path, int left)
 	for (const char *alt = open + 1, *end; alt <= close; alt = end + 1) {
 		size_t head = (size_t)(open - g), mid, tail = strlen(close + 1);
 
-		for (end = alt; end < close && *end != ','; end++) {
-			if (*end == '\\')
-				end++;
-		}
+		end = alt;
+		while (end < close && *end != ',')
+			end = skip(end);
 		mid = (size_t)(end - alt);
 		if (head + mid + tail >= sizeof(buf))
 			return false;
