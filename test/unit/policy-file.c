@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which files count, how those of a directory are merged, and that what we ship loads. */
+/* Which files count, and how those of a directory are merged. */
 #include "kit/policy.h"
 #include "kit/t.h"
 
@@ -264,59 +264,4 @@ TEST(limits_hold_across_the_files_of_a_directory)
 	expect_load_error(dir, -EINVAL, "b.json: /rules/0: more than 64 rules");
 	free(globs);
 	end_dir();
-}
-
-/* ---- what is shipped -------------------------------------------------------------------- */
-
-struct shipped_row {
-	const char *file;
-	size_t nrules;
-	const char *rule; /* the first one, described */
-};
-
-static const struct shipped_row shipped[] = {
-	{"host.json", 3,
-	 "host-low: / when all(any(all(available below 5.00%, available below 2GiB), available "
-	 "below "
-	 "64MiB, all(available below 10.00%, time to limit below 500ms)), any(swap free below "
-	 "10.00%, "
-	 "full pressure above 20.00% for 2s)); candidates: unit leaf by priority, gain; then "
-	 "notify, "
-	 "kill the group within 10s; cooldown 1s"},
-	{"kubernetes.json", 4, "node-low: / when "},
-	{"systemd.json", 3, "machine-low: / when "},
-	{"container-limit.json", 3,
-	 "scope-limit: each /**/{docker,libpod,nerdctl,cri-containerd,crio}-*.scope when all(any("
-	 "unreclaimable above 98.00%, all(unreclaimable above 95.00%, time to limit below 2s)), "
-	 "swap "
-	 "free below 10.00%); candidate: itself; then notify, kill the group within 10s; cooldown "
-	 "1s"},
-};
-
-TEST(the_policies_that_are_shipped_load)
-{
-	for (size_t i = 0; i < CGG_ARRAY_LEN(shipped); i++) {
-		struct cgg_policy *policy = NULL;
-		struct cgg_error err = {0};
-		char path[512], text[1024];
-
-		T_ROW(shipped[i].file);
-		snprintf(path, sizeof(path), "%s/%s", POLICY_DIR, shipped[i].file);
-		/* not by path: who may write a checkout is not the question here */
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		char *json = calloc(1, POLICY_FILE_MAX);
-		ssize_t len = json ? read(fd, json, POLICY_FILE_MAX - 1) : -1;
-
-		T_MUST(fd >= 0 && len > 0);
-		T_EQ_INT(policy_load_text(path, json, (size_t)len, &policy, &err), 0);
-		T_EQ_STR(err.msg, "");
-		close(fd);
-		free(json);
-		if (!policy)
-			continue;
-		T_EQ_INT(policy->nrules, shipped[i].nrules);
-		T_ASSERT(policy_describe(&policy->rule[0], text, sizeof(text)) < sizeof(text));
-		T_HAS(text, shipped[i].rule);
-		policy_free(policy);
-	}
 }

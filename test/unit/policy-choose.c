@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is chosen, who is passed over and why, and what a look says of its numbers. */
+#include "kit/story.h"
+
+/* A policy, a tree, and who is chosen; the candidates in order with why they are not fit. */
+struct choice {
+	const char *name, *where, *more, *top; /* of the policy; NULL: "/", nothing, nothing */
+	const char *domain, *tree;
+	uint64_t own_id, stuck_id;
+	const char *order; /* "path" or "path(why)", separated by blanks */
+	const char *victim; /* NULL: nobody */
+};
+
+#define GIB "host total=1Gi available=50Mi free=9Mi\n"
+
+static const struct choice choices[] = {
+	{"the largest gain", NULL, NULL, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi\n/c procs=1 anon=10Mi", 0, 0, "/b /a /c",
+	 "/b"},
+	{"a page cache hog is not worth killing", NULL, NULL, NULL, "/",
+	 GIB "/hog procs=1 current=900Mi anon=1Mi file=899Mi\n/a procs=1 current=30Mi anon=30Mi", 0,
+	 0, "/a /hog(no gain)", "/a"},
+	{"nor one of tmpfs, which outlives it", NULL, NULL, NULL, "/",
+	 GIB "/hog procs=1 anon=1Mi shmem=899Mi\n/a procs=1 anon=30Mi", 0, 0, "/a /hog(no gain)",
+	 "/a"},
+	{"by usage it comes first, and still is passed over", NULL, "\"rank\": [\"usage\"]", NULL,
+	 "/",
+	 GIB "/hog procs=1 current=900Mi anon=1Mi file=899Mi\n/a procs=1 current=30Mi anon=30Mi", 0,
+	 0, "/hog(no gain) /a", "/a"},
+	{"the floor is a thousandth of the limit", NULL, NULL, NULL, "/",
+	 "host total=1000Mi available=50Mi free=9Mi\n/a procs=1 anon=1Mi\n/b procs=1 anon=1048575",
+	 0, 0, "/a /b(no gain)", "/a"},
+	{"or 1 MiB where the limit is unknown", NULL, NULL, NULL, "/",
+	 "/a procs=1 anon=1Mi\n/b procs=1 anon=1048575", 0, 0, "/a /b(no gain)", "/a"},
+	{"nothing is no gain, however small the limit", "\"domain\": \"/s\"", NULL, NULL, "/s",
+	 "/s max=100\n/s/a procs=1 anon=0\n/s/b procs=1 anon=1", 0, 0, "/s/b /s/a(no gain)",
+	 "/s/b"},
+	{"unknown gain is last and never acted on", NULL, NULL, NULL, "/",
+	 GIB "/a procs=1 current=900Mi", 0, 0, "/a(gain unknown)", NULL},
+	{"priority before gain", NULL, NULL,
+	 "\"priorities\": {\"/b\": -5, \"/**\": 0, \"/a\": -9}, ", "/",
+	 GIB "/a procs=1 anon=50Mi\n/b procs=1 anon=10Mi", 0, 0, "/b /a", "/b"},
+	{"priority without gain is passed over", NULL, NULL, "\"priorities\": {\"/b\": -5}, ", "/",
+	 GIB "/a procs=1 anon=50Mi\n/b procs=1 anon=0", 0, 0, "/b(no gain) /a", "/a"},
+	{"protected: its path", NULL, NULL, "\"protect\": [\"/b\"], ", "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi", 0, 0, "/b(protected) /a", "/a"},
+	{"protected: what is below", NULL, NULL, "\"protect\": [\"/s\"], ", "/",
+	 GIB "/a procs=1 anon=20Mi\n/s/b procs=1 anon=30Mi", 0, 0, "/s/b(protected) /a", "/a"},
+	{"protected: what holds it", NULL, NULL, "\"protect\": [\"/b.service/db\"], ", "/",
+	 GIB "/a procs=1 anon=20Mi\n/b.service anon=30Mi\n/b.service/db procs=1", 0, 0,
+	 "/b.service(protected) /a", "/a"},
+	{"protected: all of them", NULL, NULL, "\"protect\": [\"/**\"], ", "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi", 0, 0, "/b(protected) /a(protected)",
+	 NULL},
+	{"protected: the guard itself", NULL, NULL, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi id=77", 77, 0, "/b(protected) /a", "/a"},
+	{"stuck: killed before and still there", NULL, NULL, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi id=77", 0, 77, "/b(stuck) /a", "/a"},
+	{"include and exclude", NULL,
+	 "\"candidates\": {\"include\": [\"/k/**\"], \"exclude\": [\"/k/b\"]}", NULL, "/",
+	 GIB "/a procs=1 anon=90Mi\n/k/b procs=1 anon=80Mi\n/k/c procs=1 anon=30Mi", 0, 0, "/k/c",
+	 "/k/c"},
+	{"by OOM unit", NULL, "\"candidates\": {\"unit\": \"oom-group\"}", NULL, "/",
+	 GIB "/a group=1 anon=50Mi\n/a/1 procs=1 anon=25Mi\n/a/2 procs=1 anon=25Mi\n"
+	     "/b procs=1 anon=30Mi",
+	 0, 0, "/a /b", "/a"},
+	{"each: the cgroup itself, whole", "\"each\": \"/k/*\"", NULL, NULL, "/k/c",
+	 GIB "/k/c max=100Mi anon=99Mi\n/k/c/1 procs=1 anon=50Mi\n/k/c/2 procs=1 anon=49Mi", 0, 0,
+	 "/k/c", "/k/c"},
+	{"each: but not if it is protected", "\"each\": \"/k/*\"", NULL,
+	 "\"protect\": [\"/k/c/2\"], ", "/k/c",
+	 GIB "/k/c max=100Mi anon=99Mi\n/k/c/1 procs=1 anon=50Mi\n/k/c/2 procs=1 anon=49Mi", 0, 0,
+	 "/k/c(protected)", NULL},
+	{"each: of its parts, if candidates say so", "\"each\": \"/k/*\"",
+	 "\"candidates\": {\"unit\": \"leaf\"}", NULL, "/k/c",
+	 GIB "/k/c max=100Mi anon=99Mi\n/k/c/1 procs=1 anon=50Mi\n/k/c/2 procs=1 anon=49Mi", 0, 0,
+	 "/k/c/1 /k/c/2", "/k/c/1"},
+	{"nobody there", NULL, NULL, NULL, "/", GIB "/a anon=20Mi", 0, 0, "", NULL},
+};
+
+static struct cgg_policy *policy_of(const struct choice *choice)
+{
+	struct cgg_error err = {0};
+	struct cgg_policy *policy;
+	char text[2048];
+
+	snprintf(text, sizeof(text),
+		 "{\"version\": 1, %s\"rules\": [{\"name\": \"r\", %s, \"when\": {\"usage_above\": "
+		 "\"1Mi\"}, \"then\": [{\"action\": \"kill\"}]%s%s}]}",
+		 choice->top ? choice->top : "",
+		 choice->where ? choice->where : "\"domain\": \"/\"", choice->more ? ", " : "",
+		 choice->more ? choice->more : "");
+	policy = kit_load(text, &err);
+	T_EQ_STR(err.msg, "");
+	T_MUST(policy);
+	return policy;
+}
+
+static void choose(const struct choice *choice)
+{
+	struct cgg_policy *policy = policy_of(choice);
+	struct cgg_snapshot *snap = kit_snap(choice->tree);
+	uint32_t domain = kit_at(snap, choice->domain), victim = 12345;
+	struct cgg_group groups[16];
+	char order[512] = "";
+	size_t len = 0, n;
+
+	T_MUST(snap->n <= CGG_ARRAY_LEN(groups));
+	T_ASSERT(policy_is_domain(&policy->rule[0], choice->domain));
+	n = policy_choose(policy, &policy->rule[0], snap, domain, &choice->own_id, 1,
+			  &choice->stuck_id, 1, groups, &victim);
+	for (size_t i = 0; i < n; i++) {
+		enum policy_unfit unfit =
+			policy_unfit(snap, domain, &groups[i], &choice->stuck_id, 1);
+		bool fit = unfit == POLICY_FIT;
+
+		len += (size_t)snprintf(order + len, sizeof(order) - len, "%s%s%s%s%s",
+					i ? " " : "", snap->cgroups[groups[i].cgroup].path,
+					fit ? "" : "(", fit ? "" : policy_unfit_name(unfit),
+					fit ? "" : ")");
+	}
+	T_EQ_STR(order, choice->order);
+	T_EQ_INT(victim == CGG_NONE, choice->victim == NULL);
+	if (choice->victim && victim < n)
+		T_EQ_STR(snap->cgroups[groups[victim].cgroup].path, choice->victim);
+	kit_snap_free(snap);
+	policy_free(policy);
+}
+
+TEST(the_victim_is_the_first_that_is_fit)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(choices); i++) {
+		T_ROW(choices[i].name);
+		choose(&choices[i]);
+	}
+}
+
+struct domain_row {
+	const char *where, *path;
+	bool is;
+};
+
+static const struct domain_row domain_rows[] = {
+	{"\"domain\": \"/\"", "/", true},	 {"\"domain\": \"/\"", "/a", false},
+	{"\"domain\": \"/a\"", "/a", true},	 {"\"domain\": \"/a\"", "/a/b", false},
+	{"\"domain\": \"/a\"", "/ab", false},	 {"\"each\": \"/a/*\"", "/a/b", true},
+	{"\"each\": \"/a/*\"", "/a/b/c", false}, {"\"each\": \"/a/*\"", "/a", false},
+	{"\"each\": \"/**\"", "/a/b", true},	 {"\"each\": \"/**\"", "/", false},
+};
+
+TEST(domains_are_named_by_path_or_glob)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(domain_rows); i++) {
+		struct choice choice = {.where = domain_rows[i].where};
+		struct cgg_policy *policy = policy_of(&choice);
+
+		T_ROW(domain_rows[i].where);
+		T_EQ_INT(policy_is_domain(&policy->rule[0], domain_rows[i].path),
+			 domain_rows[i].is);
+		policy_free(policy);
+	}
+}
+
+/* ---- readings --------------------------------------------------------------------------- */
+
+struct reading_row {
+	const char *when, *first, *then; /* a second apart; first may be NULL */
+	bool known;
+	int64_t value, threshold;
+};
+
+static const struct reading_row reading_rows[] = {
+	{"{\"usage_above\": \"90%\"}", NULL, "/a max=100Mi current=45Mi", true, 4500, 9000},
+	{"{\"usage_above\": \"90Mi\"}", NULL, "/a current=45Mi", true, 45 << 20, 90 << 20},
+	{"{\"usage_above\": \"90%\"}", NULL, "/a", false, 0, 0},
+	{"{\"headroom_below\": \"1Mi\"}", NULL, "/a max=3Mi current=1Mi", true, 2 << 20, 1 << 20},
+	{"{\"pressure_above\": {\"some\": \"20%\"}}", "/a some=0s full=0s", "/a some=123ms full=0s",
+	 true, 1230, 2000},
+	{"{\"pressure_above\": {\"some\": \"20%\"}}", "/a some=0s full=0s", "/a some=9s full=0s",
+	 true, 10000, 2000},
+	{"{\"growth_above\": \"5Mi\"}", "/a current=9Mi", "/a current=7Mi", true, -(2 << 20),
+	 5 << 20},
+	{"{\"growth_above\": \"10%\"}", "/a max=50Mi current=1Mi", "/a max=50Mi current=4Mi", true,
+	 3 << 20, 5 << 20},
+	{"{\"time_to_limit_below\": \"2s\"}", "/a max=9Mi anon=1Mi", "/a max=9Mi anon=3Mi", true,
+	 3000000, 2000000},
+	{"{\"time_to_limit_below\": \"2s\"}", "/a max=9Mi anon=3Mi", "/a max=9Mi anon=3Mi", true,
+	 INT64_MAX, 2000000},
+	{"{\"events_above\": {\"oom\": 4, \"window\": \"10s\"}}", "/a ev_oom=5", "/a ev_oom=7",
+	 true, 2, 4},
+	{"{\"usage_above\": \"16000000000000000\"}", NULL, "/a current=18446744073709551615", true,
+	 INT64_MAX, 16000000000000000},
+};
+
+TEST(a_reading_tells_value_and_threshold_in_the_condition_s_unit)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(reading_rows); i++) {
+		const struct reading_row *row = &reading_rows[i];
+		struct cgg_policy *policy = rule_of(row->when);
+		struct policy_reading reading[POLICY_CONDS_MAX];
+		struct policy_held held = {0};
+
+		T_ROW(row->when);
+		for (int look = row->first ? 0 : 1; look < 2; look++) {
+			struct cgg_snapshot *snap = kit_snap(look ? row->then : row->first);
+
+			policy_holds(&policy->rule[0], snap, 1, &held, 1000000 + look * 1000000U,
+				     reading);
+			kit_snap_free(snap);
+		}
+		T_EQ_INT(reading->known, row->known);
+		T_EQ_INT(reading->value, row->value);
+		T_EQ_INT(reading->threshold, row->threshold);
+		policy_free(policy);
+	}
+}
+
+TEST(a_reading_tells_how_long_it_has_been_true)
+{
+	struct cgg_policy *policy = rule_of("{\"usage_above\": \"1Mi\", \"for\": \"3s\"}");
+	struct cgg_snapshot *snap = kit_snap("/a current=2Mi");
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct policy_held held = {0};
+
+	for (uint64_t s = 1; s <= 5; s++) {
+		policy_holds(&policy->rule[0], snap, 1, &held, s * 1000000, reading);
+		T_EQ_INT(reading->held_us, (s - 1) * 1000000);
+		T_EQ_INT(reading->truth, s >= 4 ? POLICY_TRUE : POLICY_FALSE);
+	}
+	policy_forget(&held);
+	T_EQ_INT(policy_holds(&policy->rule[0], snap, 1, &held, 6000000, reading), POLICY_FALSE);
+	T_EQ_INT(reading->held_us, 0);
+	kit_snap_free(snap);
+	policy_free(policy);
+}
+
+TEST(a_forgotten_past_is_unknown_again)
+{
+	struct cgg_policy *policy = rule_of("{\"growth_above\": \"1Mi\"}");
+	struct cgg_snapshot *less = kit_snap("/a current=2Mi"), *more = kit_snap("/a current=20Mi");
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct policy_held held = {0};
+	const struct policy_rule *rule = &policy->rule[0];
+
+	T_EQ_INT(policy_holds(rule, less, 1, &held, 1000000, reading), POLICY_UNKNOWN);
+	T_EQ_INT(policy_holds(rule, more, 1, &held, 2000000, reading), POLICY_TRUE);
+	policy_forget(&held);
+	T_EQ_INT(policy_holds(rule, more, 1, &held, 3000000, reading), POLICY_UNKNOWN);
+	T_EQ_INT(policy_holds(rule, more, 1, &held, 4000000, reading), POLICY_FALSE);
+	kit_snap_free(less);
+	kit_snap_free(more);
+	policy_free(policy);
+}
+
+TEST(a_rule_without_a_condition_or_a_domain_never_holds)
+{
+	struct cgg_policy *policy = rule_of("{\"not\": {\"usage_above\": \"1Mi\"}}");
+	struct cgg_snapshot *snap = kit_snap("/a current=2");
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct policy_held held = {0};
+	struct policy_rule empty = {.nconds = 0};
+
+	T_EQ_INT(policy_holds(&empty, snap, 1, &held, 5, reading), POLICY_UNKNOWN);
+	T_EQ_INT(policy_holds(&policy->rule[0], snap, CGG_NONE, &held, 5, reading), POLICY_UNKNOWN);
+	T_EQ_INT(policy_holds(&policy->rule[0], snap, 1, &held, 5, reading), POLICY_TRUE);
+	kit_snap_free(snap);
+	policy_free(policy);
+}
+
+TEST(every_name_is_there)
+{
+	for (int i = 0; i < POLICY_COND_MAX; i++)
+		T_ASSERT(policy_cond_name((enum policy_cond_kind)i));
+	T_EQ_STR(policy_cond_name(POLICY_COND_MAX), "unknown");
+	T_EQ_STR(policy_action_name(POLICY_KILL), "kill");
+	T_EQ_STR(policy_action_name(POLICY_ACTION_MAX), "unknown");
+	T_EQ_STR(policy_event_name(POLICY_EVENT_OOM_KILL), "oom_kill");
+	T_EQ_STR(policy_unit_name(CGG_UNIT_OOM_GROUP), "oom-group");
+	T_EQ_STR(policy_unfit_name(POLICY_FIT), "fit");
+	T_EQ_STR(policy_unfit_name(POLICY_UNFIT_STUCK), "stuck");
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policies that we ship: they load, and do in typical machines what their README says. */
+#include "kit/policy.h"
+#include "kit/snap.h"
+#include "kit/t.h"
+
+#include "policy/decide.h"
+
+#include <fcntl.h>
+
+/* Not by its path: who may write a checkout is not the question here. */
+static struct cgg_policy *shipped_policy(const char *file)
+{
+	struct cgg_policy *policy = NULL;
+	struct cgg_error err = {0};
+	char path[512], json[16384];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", POLICY_DIR, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, json, sizeof(json));
+	T_MUST(len > 0 && (size_t)len < sizeof(json));
+	close(fd);
+	T_EQ_INT(policy_load_text(path, json, (size_t)len, &policy, &err), 0);
+	T_EQ_STR(err.msg, "");
+	T_MUST(policy);
+	return policy;
+}
+
+struct shipped_row {
+	const char *file;
+	size_t nrules;
+	const char *rule; /* the first one, described */
+};
+
+static const struct shipped_row shipped[] = {
+	{"host.json", 3,
+	 "host-low: / when all(any(all(available below 5.00%, available below 2GiB), available "
+	 "below "
+	 "64MiB, all(available below 10.00%, time to limit below 500ms)), any(swap free below "
+	 "10.00%, "
+	 "full pressure above 20.00% for 2s)); candidates: unit leaf by priority, gain; then "
+	 "notify, "
+	 "kill the group within 10s; cooldown 1s"},
+	{"kubernetes.json", 4, "node-low: / when "},
+	{"systemd.json", 3, "machine-low: / when "},
+	{"container-limit.json", 3,
+	 "scope-limit: each /**/{docker,libpod,nerdctl,cri-containerd,crio}-*.scope when all(any("
+	 "unreclaimable above 98.00%, all(unreclaimable above 95.00%, time to limit below 2s)), "
+	 "swap "
+	 "free below 10.00%); candidate: itself; then notify, kill the group within 10s; cooldown "
+	 "1s"},
+};
+
+TEST(they_load_and_describe_themselves)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(shipped); i++) {
+		struct cgg_policy *policy = shipped_policy(shipped[i].file);
+		char text[1024];
+
+		T_ROW(shipped[i].file);
+		T_EQ_INT(policy->nrules, shipped[i].nrules);
+		T_ASSERT(policy_describe(&policy->rule[0], text, sizeof(text)) < sizeof(text));
+		T_HAS(text, shipped[i].rule);
+		policy_free(policy);
+	}
+}
+
+/* A machine, and what each rule that holds there would do: "rule domain victim; ..." in order. */
+struct machine {
+	const char *name, *file, *tree, *decisions;
+};
+
+#define ROOMY "host total=8Gi available=6Gi free=1Gi swap_total=0 swap_free=0 full=0s\n"
+#define SHORT "host total=8Gi available=300Mi free=90Mi swap_total=0 swap_free=0 full=0s\n"
+#define USER  "/user.slice/user-1000.slice/user@1000.service"
+#define PODS  "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice"
+#define BEST  "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod2.slice"
+
+static const struct machine machines[] = {
+	{"nothing is near", "host.json", ROOMY "/system.slice/a.service procs=1 anon=1Gi", ""},
+	{"short of memory: the largest service", "host.json",
+	 SHORT "/system.slice/a.service procs=1 anon=1Gi\n/system.slice/b.service procs=9 anon=2Gi",
+	 "host-low / /system.slice/b.service"},
+	{"swap still helps", "host.json",
+	 "host total=8Gi available=300Mi free=90Mi swap_total=8Gi swap_free=4Gi full=0s\n"
+	 "/system.slice/a.service procs=1 anon=1Gi",
+	 ""},
+	{"300 MiB of 64 GiB is short, 3 GiB of them are enough", "host.json",
+	 "host total=64Gi available=3Gi free=1Gi swap_total=0 swap_free=0 full=0s\n"
+	 "/a procs=1 anon=1Gi",
+	 ""},
+	{"60 MiB of 512 MiB is short", "host.json",
+	 "host total=512Mi available=60Mi free=10Mi swap_total=0 swap_free=0 full=0s\n"
+	 "/a procs=1 anon=100Mi",
+	 "host-low / /a"},
+	{"a swarm dies, the database lives", "host.json",
+	 SHORT "/s.scope procs=60 anon=4Gi\n/system.slice/db.service procs=1 anon=3Gi",
+	 "host-low / /s.scope"},
+	{"the system's own and the runtimes are left alone", "host.json",
+	 SHORT "/init.scope procs=1 anon=3Gi\n/system.slice/containerd.service procs=9 anon=3Gi\n"
+	       "/system.slice/ssh.service procs=9 anon=3Gi\n/openrc.sshd procs=1 anon=3Gi\n"
+	       "/system.slice/systemd-journald.service procs=1 anon=3Gi\n"
+	       "/system.slice/sshd@1.service procs=1 anon=3Gi\n/a procs=1 anon=100Mi",
+	 "host-low / /a"},
+	{"a process of a session's manager can hide nothing", "host.json",
+	 SHORT USER "/init.scope procs=5 anon=3Gi\n/a procs=1 anon=100Mi",
+	 "host-low / " USER "/init.scope"},
+	{"a service at its own limit dies whole", "host.json",
+	 ROOMY "/system.slice/a.service max=100Mi anon=99Mi\n"
+	       "/system.slice/a.service/1 procs=1 anon=50Mi\n"
+	       "/system.slice/a.service/2 procs=1 anon=49Mi",
+	 "unit-limit /system.slice/a.service /system.slice/a.service; "
+	 "group-limit /system.slice/a.service /system.slice/a.service/1"},
+	{"page cache at the limit is no danger", "host.json",
+	 ROOMY "/system.slice/a.service procs=1 max=100Mi current=100Mi anon=20Mi file=80Mi", ""},
+	{"a slice at its limit loses its largest group", "host.json",
+	 ROOMY "/my.slice max=100Mi anon=99Mi\n/my.slice/a.service procs=1 anon=50Mi\n"
+	       "/my.slice/b.service procs=1 anon=49Mi",
+	 "group-limit /my.slice /my.slice/a.service"},
+	{"a session at its limit loses its largest service", "host.json",
+	 ROOMY USER " max=100Mi anon=99Mi\n" USER "/app.slice/a.service procs=1 anon=50Mi\n" USER
+		    "/init.scope procs=1 anon=2Mi",
+	 "unit-limit " USER " " USER "/app.slice/a.service; group-limit " USER " " USER
+	 "/app.slice/a.service"},
+	{"a Docker container of the cgroupfs driver at its limit", "host.json",
+	 ROOMY "/docker/c max=100Mi anon=99Mi procs=3",
+	 "unit-limit /docker/c /docker/c; group-limit /docker/c /docker/c"},
+
+	{"a node that is short: best effort first, however small", "kubernetes.json",
+	 SHORT PODS "/cri-containerd-1.scope procs=1 anon=2Gi\n" BEST
+		    "/cri-containerd-2.scope procs=1 anon=100Mi\n"
+		    "/system.slice/a.service procs=1 anon=4Gi",
+	 "node-low / " BEST "/cri-containerd-2.scope"},
+	{"guaranteed last, cgroupfs", "kubernetes.json",
+	 SHORT "/kubepods/pod3/c procs=1 anon=2Gi\n/kubepods/burstable/pod1/c procs=1 anon=100Mi",
+	 "node-low / /kubepods/burstable/pod1/c"},
+	{"nothing but pods", "kubernetes.json", SHORT "/system.slice/a.service procs=1 anon=4Gi",
+	 "node-low / -"},
+	{"a container at its limit, by its memory.oom.group", "kubernetes.json",
+	 ROOMY PODS "/crio-1.scope max=100Mi anon=99Mi group=1 procs=3\n" PODS
+		    "/crio-2.scope max=100Mi anon=99Mi procs=3",
+	 "container-limit " PODS "/crio-1.scope " PODS "/crio-1.scope; container-limit " PODS
+	 "/crio-2.scope " PODS "/crio-2.scope(one process)"},
+	{"the same with cgroupfs", "kubernetes.json",
+	 ROOMY "/kubepods/burstable/pod1/c max=100Mi anon=99Mi group=1 procs=3",
+	 "container-limit-cgroupfs /kubepods/burstable/pod1/c /kubepods/burstable/pod1/c"},
+	{"a pod at its limit loses its largest container", "kubernetes.json",
+	 ROOMY PODS " max=100Mi anon=99Mi\n" PODS "/crio-1.scope anon=60Mi procs=3\n" PODS
+		    "/crio-2.scope anon=39Mi procs=3",
+	 "pod-limit " PODS " " PODS "/crio-1.scope"},
+
+	{"applications before services, the desktop last", "systemd.json",
+	 SHORT USER "/app.slice/a.scope procs=1 anon=100Mi\n" USER
+		    "/session.slice/shell.service procs=1 anon=3Gi\n"
+		    "/system.slice/a.service procs=1 anon=2Gi",
+	 "machine-low / " USER "/app.slice/a.scope"},
+	{"a service at its MemoryMax=", "systemd.json",
+	 ROOMY "/system.slice/a.service max=100Mi anon=99Mi procs=3",
+	 "service-limit /system.slice/a.service /system.slice/a.service"},
+	{"a user at the slice's MemoryMax=", "systemd.json",
+	 ROOMY "/user.slice/user-1000.slice max=100Mi anon=99Mi\n" USER
+	       "/app.slice/a.scope procs=1 anon=60Mi\n" USER "/app.slice/b.scope procs=1 anon=30Mi",
+	 "user-limit /user.slice/user-1000.slice " USER "/app.slice/a.scope"},
+
+	{"the host is nobody's business here", "container-limit.json",
+	 SHORT "/system.slice/docker-1.scope procs=1 anon=4Gi", ""},
+	{"containers of every engine", "container-limit.json",
+	 ROOMY "/system.slice/docker-1.scope max=100Mi anon=99Mi procs=3\n"
+	       "/machine.slice/libpod-1.scope/container max=100Mi anon=99Mi procs=3\n"
+	       "/docker/c max=100Mi anon=99Mi procs=3\n/lxc.payload.c max=100Mi anon=99Mi procs=3",
+	 "scope-limit /system.slice/docker-1.scope /system.slice/docker-1.scope; "
+	 "crun-limit /machine.slice/libpod-1.scope/container "
+	 "/machine.slice/libpod-1.scope/container; "
+	 "cgroupfs-limit /docker/c /docker/c; cgroupfs-limit /lxc.payload.c /lxc.payload.c"},
+};
+
+#define CGROUPS_MAX 32
+
+/* What one rule does in one domain, added to the line. */
+static size_t decide(const struct cgg_policy *policy, const struct policy_rule *rule,
+		     const struct cgg_snapshot *snap, uint32_t domain, char *buf, size_t size)
+{
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct cgg_group groups[CGROUPS_MAX];
+	struct policy_held held = {0};
+	uint32_t victim = CGG_NONE;
+	bool found;
+
+	/* the second look has a past to compare with */
+	policy_holds(rule, snap, domain, &held, 1000000, reading);
+	if (policy_holds(rule, snap, domain, &held, 2000000, reading) != POLICY_TRUE)
+		return 0;
+	policy_choose(policy, rule, snap, domain, NULL, 0, NULL, 0, groups, &victim);
+	found = victim != CGG_NONE;
+	return (size_t)snprintf(buf, size, "%s %s %s%s; ", rule->name, snap->cgroups[domain].path,
+				found ? snap->cgroups[groups[victim].cgroup].path : "-",
+				found && !groups[victim].whole ? "(one process)" : "");
+}
+
+TEST(they_do_in_typical_machines_what_their_readme_says)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(machines); i++) {
+		struct cgg_policy *policy = shipped_policy(machines[i].file);
+		struct cgg_snapshot *snap = kit_snap(machines[i].tree);
+		char got[2048] = "";
+		size_t len = 0;
+
+		T_ROW(machines[i].name);
+		T_MUST(snap->n <= CGROUPS_MAX);
+		for (size_t r = 0; r < policy->nrules; r++) {
+			for (uint32_t d = 0; d < snap->n; d++) {
+				if (policy_is_domain(&policy->rule[r], snap->cgroups[d].path))
+					len += decide(policy, &policy->rule[r], snap, d, got + len,
+						      sizeof(got) - len);
+			}
+		}
+		got[len > 2 ? len - 2 : 0] = '\0';
+		T_EQ_STR(got, machines[i].decisions);
+		kit_snap_free(snap);
+		policy_free(policy);
+	}
+}
