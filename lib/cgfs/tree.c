@@ -2,7 +2,8 @@
 /*
  * A scan makes a new table beside the old one and moves over the fds of what is still there; then
  * the two change places. kernfs gives a directory st_nlink 2 + its children, so a leaf need not be
- * listed, and with inotify on the directories nothing is scanned until something changes.
+ * listed, and with inotify on the directories nothing is scanned until something changes: each is
+ * watched before it is listed, so that what comes in between is told of.
  */
 #include "cgfs/tree.h"
 
@@ -164,7 +165,16 @@ static void sort_descending(struct pending *p, uint32_t n)
 	}
 }
 
-/* Take over the fd of what was known, or open it. A vanished one is no error: *ret_fd is -1. */
+static int watch_dir(struct cgg_tree *tree, struct tree_entry *e)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", e->dirfd);
+	e->wd = inotify_add_watch(tree->inotify_fd, path, WATCH_DIR);
+	return e->wd < 0 ? -errno : 0;
+}
+
+/* Take over the fd of what was known, or open it. A vanished one is no error: e->dirfd is -1. */
 static int hold(struct scan *s, int parent_fd, const char *name, const struct stat *st,
 		struct tree_entry *e)
 {
@@ -190,6 +200,14 @@ static int hold(struct scan *s, int parent_fd, const char *name, const struct st
 	return 0;
 }
 
+/* A removed directory that is held can be asked for all but what is in it. */
+static bool is_removed(const struct cgfs_root *root, const struct stat *st)
+{
+	return st->st_nlink == 0 ||
+	       (root->live && faccessat(root->dirfd, "cgroup.procs", F_OK, 0) < 0 &&
+		errno == ENOENT);
+}
+
 /* Add one cgroup to the new table and list its children. */
 static int visit(struct scan *s, struct pending what, struct cgg_error *err)
 {
@@ -205,8 +223,11 @@ static int visit(struct scan *s, struct pending what, struct cgg_error *err)
 		return is_root ? CGG_GONE : 0;
 	if (!S_ISDIR(st.st_mode))
 		return 0;
-	if (is_root)
+	if (is_root) {
+		if (is_removed(&s->tree->root, &st))
+			return CGG_GONE;
 		s->dev = st.st_dev;
+	}
 	if (st.st_dev != s->dev) /* something is mounted over it: not this tree */
 		return 0;
 	*e = (struct tree_entry){.id = st.st_ino, .parent = what.parent, .dirfd = -1, .wd = -1};
@@ -217,6 +238,8 @@ static int visit(struct scan *s, struct pending what, struct cgg_error *err)
 				 s->n);
 	if (e->dirfd < 0)
 		return is_root ? CGG_GONE : 0;
+	if (s->tree->inotify_fd >= 0 && e->wd < 0 && watch_dir(s->tree, e) == 0)
+		(void)fstat(e->dirfd, &st); /* as it is from now on */
 	if (is_root)
 		e->path = e->name = "/";
 	else
@@ -229,7 +252,9 @@ static int visit(struct scan *s, struct pending what, struct cgg_error *err)
 	first = s->npending;
 	r = list_children(s, s->n - 1, e->dirfd, err);
 	if (r < 0)
-		return err && r != -E2BIG ? err_errno(err, r, "cannot list '%s'", e->path) : r;
+		return r == -E2BIG ? r
+				   : err_errno(err, r, "cannot list '%s'%s", e->path,
+					       r == -EMFILE ? " (raise LimitNOFILE)" : "");
 	sort_descending(s->pending + first, s->npending - first);
 	return 0;
 }
@@ -289,8 +314,6 @@ static void clear_moved(struct tree_entry *entry, uint32_t n)
 		entry[i].moved = false;
 }
 
-static void watch_new(struct cgg_tree *tree);
-
 static void adopt(struct cgg_tree *tree, struct scan *s, uint32_t *slot, uint32_t mask)
 {
 	bool same = s->nmoved == s->n && s->n == tree->n;
@@ -304,8 +327,10 @@ static void adopt(struct cgg_tree *tree, struct scan *s, uint32_t *slot, uint32_
 	tree->current = !tree->current;
 	if (!same)
 		tree->generation++;
-	if (tree->inotify_fd >= 0)
-		watch_new(tree);
+	/* where a watch is refused (max_user_watches), the engine looks now and then instead */
+	tree->watch_short = false;
+	for (uint32_t i = 0; tree->inotify_fd >= 0 && i < tree->n; i++)
+		tree->watch_short |= tree->entry[i].wd < 0;
 }
 
 int tree_scan(struct cgg_tree *tree, struct cgg_error *err)
@@ -337,25 +362,6 @@ int tree_scan(struct cgg_tree *tree, struct cgg_error *err)
 	return 0;
 }
 
-static int watch_dir(struct cgg_tree *tree, struct tree_entry *e)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", e->dirfd);
-	e->wd = inotify_add_watch(tree->inotify_fd, path, WATCH_DIR);
-	return e->wd < 0 ? -errno : 0;
-}
-
-/* Where a watch is refused (max_user_watches), the engine looks now and then instead. */
-static void watch_new(struct cgg_tree *tree)
-{
-	tree->watch_short = false;
-	for (uint32_t i = 0; i < tree->n; i++) {
-		if (tree->entry[i].wd < 0 && watch_dir(tree, &tree->entry[i]) < 0)
-			tree->watch_short = true;
-	}
-}
-
 int tree_watch(struct cgg_tree *tree)
 {
 	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -363,7 +369,11 @@ int tree_watch(struct cgg_tree *tree)
 	if (fd < 0)
 		return -errno;
 	tree->inotify_fd = fd;
-	watch_new(tree);
+	tree->watch_short = false;
+	for (uint32_t i = 0; i < tree->n; i++) {
+		if (watch_dir(tree, &tree->entry[i]) < 0)
+			tree->watch_short = true;
+	}
 	return 0;
 }
 

@@ -40,7 +40,7 @@ struct cgg_tree *tree_close(struct cgg_tree *tree);
  */
 int tree_scan(struct cgg_tree *tree, struct cgg_error *err);
 
-/* From now on, inotify_fd tells when cgroups come and go. -errno where that can't be had. */
+/* From the next scan on, inotify_fd tells when cgroups come and go. -errno where that can't be had. */
 int tree_watch(struct cgg_tree *tree);
 
 /* Stop that. */
