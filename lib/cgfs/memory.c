@@ -16,9 +16,14 @@ struct keyed {
 	size_t offset;
 };
 
-/* Give every line "key number" whose key is listed to its field. One pass over the text. */
-static void parse_flat(const char *text, const struct keyed *keys, size_t n, void *ret)
+/*
+ * Give every line "key number" whose key is listed to its field. One pass over the text. A text that
+ * has none of them is not that file: -EINVAL, since unknown is not zero.
+ */
+static int parse_flat(const char *text, const struct keyed *keys, size_t n, void *ret)
 {
+	int r = -EINVAL;
+
 	while (*text) {
 		const char *space = strchr(text, ' '), *next = strchr(text, '\n');
 
@@ -29,17 +34,19 @@ static void parse_flat(const char *text, const struct keyed *keys, size_t n, voi
 
 			if (strncmp(text, keys[i].key, len) != 0 || keys[i].key[len] != '\0')
 				continue;
-			(void)parse_keyed(text, keys[i].key,
-					  (uint64_t *)(void *)((char *)ret + keys[i].offset));
+			if (parse_keyed(text, keys[i].key,
+					(uint64_t *)(void *)((char *)ret + keys[i].offset)) == 0)
+				r = 0;
 			break;
 		}
 		if (!next)
-			return;
+			break;
 		text = next + 1;
 	}
+	return r;
 }
 
-void cgfs_parse_events(const char *text, struct cgg_events *ret)
+int cgfs_parse_events(const char *text, struct cgg_events *ret)
 {
 	static const struct keyed keys[] = {
 		{"low", offsetof(struct cgg_events, low)},
@@ -51,10 +58,10 @@ void cgfs_parse_events(const char *text, struct cgg_events *ret)
 	};
 
 	*ret = (struct cgg_events){0};
-	parse_flat(text, keys, CGG_ARRAY_LEN(keys), ret);
+	return parse_flat(text, keys, CGG_ARRAY_LEN(keys), ret);
 }
 
-void cgfs_parse_stat(const char *text, struct cgg_stat *ret)
+int cgfs_parse_stat(const char *text, struct cgg_stat *ret)
 {
 #define STAT(name)                                                                                 \
 	{                                                                                          \
@@ -80,40 +87,57 @@ void cgfs_parse_stat(const char *text, struct cgg_stat *ret)
 #undef STAT
 
 	*ret = (struct cgg_stat){0};
-	parse_flat(text, keys, CGG_ARRAY_LEN(keys), ret);
+	return parse_flat(text, keys, CGG_ARRAY_LEN(keys), ret);
 }
 
-static int parse_pressure_line(const char *line, const char *name, uint32_t *ret_avg10,
+/* "total=NUMBER" at the end of a line. */
+static int parse_total(const char *line, const char *end, uint64_t *ret)
+{
+	const char *total = strstr(line, "total=");
+	char digits[24] = "";
+	size_t len;
+
+	if (!total || (end && total > end))
+		return -EINVAL;
+	total += strlen("total=");
+	len = end ? (size_t)(end - total) : strlen(total);
+	if (len >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, total, len);
+	return parse_u64(digits, ret) < 0 ? -EINVAL : 0;
+}
+
+static int parse_pressure_line(const char *text, const char *name, uint32_t *ret_avg10,
 			       uint64_t *ret_total)
 {
-	const char *avg10, *total, *end;
+	const char *line = text, *avg10, *end;
 	uint64_t v;
 
-	line = strstr(line, name);
+	while (line && strncmp(line, name, strlen(name)) != 0) {
+		line = strchr(line, '\n');
+		line += line != NULL;
+	}
 	if (!line)
 		return -ENOENT;
 	end = strchr(line, '\n');
 	avg10 = strstr(line, "avg10=");
-	total = strstr(line, "total=");
-	if (!avg10 || !total || (end && (avg10 > end || total > end)))
+	if (!avg10 || (end && avg10 > end))
 		return -EINVAL;
-	if (parse_hundredths(avg10 + 6, &end, &v) < 0)
+	if (parse_hundredths(avg10 + strlen("avg10="), &avg10, &v) < 0 || v > 10000)
 		return -EINVAL;
 	*ret_avg10 = (uint32_t)v;
-	*ret_total = strtoull(total + 6, NULL, 10);
-	return 0;
+	return parse_total(line, end, ret_total);
 }
 
 int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret)
 {
 	struct cgg_pressure p = {0};
-	int r = parse_pressure_line(text, "some ", &p.some_avg10_permyriad, &p.some_total_us);
+	int r;
 
-	if (r == 0)
-		r = parse_pressure_line(text, "full ", &p.full_avg10_permyriad, &p.full_total_us);
-	if (r == -ENOENT && strncmp(text, "some ", 5) == 0)
-		r = 0; /* no full line */
-	if (r < 0)
+	if (parse_pressure_line(text, "some ", &p.some_avg10_permyriad, &p.some_total_us) < 0)
+		return -EINVAL;
+	r = parse_pressure_line(text, "full ", &p.full_avg10_permyriad, &p.full_total_us);
+	if (r < 0 && r != -ENOENT) /* there may be no full line */
 		return -EINVAL;
 	*ret = p;
 	return 0;
@@ -210,17 +234,17 @@ static int read_one(int dirfd, enum cgg_have what, struct cgg_cgroup *cg)
 		r = (int)fdio_read_at(
 			dirfd, what == CGG_HAVE_EVENTS ? "memory.events" : "memory.events.local",
 			buf, sizeof(buf));
-		if (r >= 0)
-			cgfs_parse_events(buf, what == CGG_HAVE_EVENTS ? &cg->events
-								       : &cg->events_local);
-		return r < 0 ? r : 0;
+		if (r < 0)
+			return r;
+		return cgfs_parse_events(buf,
+					 what == CGG_HAVE_EVENTS ? &cg->events : &cg->events_local);
 	case CGG_HAVE_STAT:
 		r = (int)fdio_read_at(dirfd, "memory.stat", buf, sizeof(buf));
 		if (r < 0)
 			return r;
-		cgfs_parse_stat(buf, &cg->stat);
+		r = cgfs_parse_stat(buf, &cg->stat);
 		cgfs_derive(cg);
-		return 0;
+		return r;
 	case CGG_HAVE_PRESSURE:
 		r = (int)fdio_read_at(dirfd, "memory.pressure", buf, sizeof(buf));
 		return r < 0 ? r : cgfs_parse_pressure(buf, &cg->pressure);

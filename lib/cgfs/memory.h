@@ -16,9 +16,9 @@ int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg);
 /* A number (or "max") from an fd that is open. 0 or a negative errno. */
 int cgfs_read_number_fd(int fd, uint64_t *ret);
 
-/* Text to values, for what comes from elsewhere than a file. */
-void cgfs_parse_events(const char *text, struct cgg_events *ret);
-void cgfs_parse_stat(const char *text, struct cgg_stat *ret);
+/* Text to values, for what comes from elsewhere than a file. -EINVAL when it has none of the keys. */
+int cgfs_parse_events(const char *text, struct cgg_events *ret);
+int cgfs_parse_stat(const char *text, struct cgg_stat *ret);
 
 /* "some avg10=1.23 ... total=45" lines. -EINVAL when it isn't that. full may be missing. */
 int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
