@@ -31,14 +31,14 @@ static uint64_t age_of(const struct policy_held_cond *held, int at, uint64_t now
 	return now_us > time_us ? now_us - time_us : 0;
 }
 
-/* The newest sample that is at least so old; -1: none. */
+/* The newest sample that is at least so old (which is more than nothing); -1: none. */
 static int newest_of_age(const struct policy_held_cond *held, uint64_t now_us, uint64_t age_us)
 {
 	for (unsigned int i = 0; i < held->n; i++) {
 		int at = (int)nth_newest(held, i);
 		uint64_t age = age_of(held, at, now_us);
 
-		if (age > 0 && age >= age_us)
+		if (age >= age_us)
 			return at;
 	}
 	return -1;
@@ -113,6 +113,10 @@ static const struct amount_source {
 	[POLICY_HEADROOM_BELOW] = {POLICY_N_USAGE, POLICY_N_LIMIT, true},
 };
 
+/*
+ * A host without any swap has none left to help, which is what swap_free_below asks: 0 of 0 is 0, and
+ * so below every threshold.
+ */
 static void eval_amount(const struct policy_cond *cond, const struct look *look,
 			struct policy_reading *reading)
 {
@@ -135,10 +139,6 @@ static void eval_amount(const struct policy_cond *cond, const struct look *look,
 		threshold = cond->amount.share_permyriad;
 	}
 	see(reading, seen, threshold, source->below ? seen < threshold : seen >= threshold);
-	/* No swap at all: none is left to help, which is what the question is about. */
-	if (cond->kind == POLICY_SWAP_FREE_BELOW && knows(look, POLICY_N_SWAP_TOTAL) &&
-	    n[POLICY_N_SWAP_TOTAL] == 0)
-		reading->truth = POLICY_TRUE;
 }
 
 static uint64_t window_or(uint64_t window_us, uint64_t otherwise)

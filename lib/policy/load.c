@@ -219,23 +219,21 @@ static int add_file(struct cgg_policy *policy, int fd, const struct stat *st, co
 }
 
 /*
- * A link is followed since a ConfigMap of Kubernetes is made of them. Only who may write the directory
- * can have made it, and what it leads to is checked like any other file.
+ * Links are followed, since a ConfigMap of Kubernetes is made of them: only who may write the
+ * directory can have made one, and what it leads to is checked like any other file.
  */
 static int add_entry(struct cgg_policy *policy, int dirfd, const char *dir, const char *name,
 		     struct cgg_error *err)
 {
-	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	CGG_AUTO_FREE char *path = NULL;
-	CGG_AUTO_FD fd = openat(dirfd, name, flags | O_NOFOLLOW);
+	CGG_AUTO_FD fd = -1;
 	struct stat st;
 
 	if (asprintf(&path, "%s/%s", dir, name) < 0) {
 		path = NULL;
 		return err_fail(err, -ENOMEM, "%s: out of memory", dir);
 	}
-	if (fd < 0 && errno == ELOOP)
-		fd = openat(dirfd, name, flags);
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(err, -errno, "%s", path);
 	return add_file(policy, fd, &st, path, err);

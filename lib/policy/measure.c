@@ -65,16 +65,12 @@ static void measure_swap(const struct cgg_snapshot *snap, uint32_t domain,
 		return;
 	for (uint32_t i = domain; i != CGG_NONE; i = snap->cgroups[i].parent) {
 		const struct cgg_cgroup *cg = &snap->cgroups[i];
-		uint64_t max = cg->swap_max_bytes;
 
 		if ((cg->have & both) != both)
 			continue;
-		total = min(total, max);
-		/* of itself also when it is the host's swap that bounds it */
-		if (i == domain)
-			max = min(max, total);
-		if (max != CGG_MAX)
-			left = min(left, less(max, cg->swap_current_bytes));
+		total = min(total, cg->swap_max_bytes);
+		if (cg->swap_max_bytes != CGG_MAX)
+			left = min(left, less(cg->swap_max_bytes, cg->swap_current_bytes));
 	}
 	if (total == CGG_MAX)
 		return;

@@ -57,14 +57,13 @@ static bool is_true_root(const struct cgg_snapshot *snap, uint32_t index)
 
 /*
  * The children have no memory controller, so that their memory is counted here and only here: they
- * are no groups of their own (a workload must not hide its processes in a bare mkdir). Slices and
- * user sessions hold the things of many: nobody's memory is known there, and nothing to be killed.
+ * are no groups of their own (a workload must not hide its processes in a bare mkdir).
  */
 static bool counts_for_children(const struct cgg_snapshot *snap, uint32_t index)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[index];
 
-	if (!(cg->have & CGG_HAVE_CURRENT) || cg->end == index + 1 || rank_holds_units(snap, index))
+	if (!(cg->have & CGG_HAVE_CURRENT) || cg->end == index + 1)
 		return false;
 	for (uint32_t i = index + 1; i < cg->end; i = snap->cgroups[i].end) {
 		if (snap->cgroups[i].have & HAVE_MEMORY)
@@ -117,7 +116,8 @@ static struct reach look(const struct cgg_snapshot *snap, const struct rank_spec
 		(counts && has_procs_in(snap, index, cg->end));
 	if (!holds)
 		return none;
-	/* Not all of system.slice for a process that somebody has put into it. */
+	/* A slice or a session holds the things of many: not all of system.slice for a process that
+	 * somebody has put into it, or because it is where its services' memory is counted. */
 	if (rank_holds_units(snap, index) && has_procs_in(snap, index + 1, cg->end))
 		return none;
 	if (spec->unit == CGG_UNIT_LEAF) /* what it has below dies with it */

@@ -130,7 +130,7 @@ static const struct story for_stories[] = {
 	  {2001, HOST("9Mi"), F},
 	  {2500, HOST("99Mi"), F}}},
 	{"for: from the very first microsecond",
-	 "{\"available_below\": \"8%\", \"for\": \"1ms\"}",
+	 "{\"available_below\": \"8%\", \"for\": \"1500us\"}",
 	 "/",
 	 {{0, HOST("9Mi"), F}, {1, NULL, F}, {2, NULL, T}}},
 	{"for: on a forecast",

@@ -190,6 +190,26 @@ TEST(what_belongs_to_somebody_else_is_not_trusted)
 	end_dir();
 }
 
+TEST(what_belongs_to_root_is_trusted_by_all)
+{
+	struct cgg_policy *policy = NULL;
+	struct cgg_error err = {0};
+
+	begin_dir();
+	write_rule("a.json", "one", "");
+	T_MUST(chmod(dir, 0755) == 0);
+	if (geteuid() != 0) {
+		T_SKIP("only root can make files of root");
+	} else {
+		T_MUST(seteuid(65534) == 0);
+		T_EQ_INT(policy_load(dir, &policy, &err), 0);
+		T_EQ_STR(err.msg, "");
+		T_MUST(seteuid(0) == 0);
+	}
+	policy_free(policy);
+	end_dir();
+}
+
 TEST(what_is_no_regular_file_is_not_read)
 {
 	begin_dir();
@@ -231,7 +251,7 @@ TEST(a_directory_needs_policies_but_not_too_many)
 	write_file("e.txt", "", 0644);
 	expect_load_error(dir, -ENOENT, "no file named *.json in it");
 	for (unsigned int i = 0; i <= POLICY_FILES_MAX; i++) {
-		char name[16], rule[16];
+		char name[16], rule[24];
 
 		snprintf(name, sizeof(name), "%02u.json", i);
 		snprintf(rule, sizeof(rule), "r%u", i);
@@ -240,6 +260,10 @@ TEST(a_directory_needs_policies_but_not_too_many)
 			struct cgg_policy *policy = NULL;
 
 			T_EQ_INT(policy_load(dir, &policy, NULL), 0);
+			for (size_t j = 0; policy && j < policy->nrules; j++) {
+				snprintf(rule, sizeof(rule), "r%zu", j);
+				T_EQ_STR(policy->rule[j].name, rule);
+			}
 			policy_free(policy);
 		}
 	}

@@ -164,6 +164,14 @@ static const struct story limit_stories[] = {
 	  {1200, "/a max=100Mi anon=0", F},
 	  {1300, "/a max=100Mi anon=49Mi", F},
 	  {1400, "/a max=100Mi anon=99Mi", T}}},
+	{"time to limit: never less than 200 ms",
+	 "{\"time_to_limit_below\": \"150ms\"}",
+	 "/a",
+	 {{1000, "/a max=100Mi anon=0", U}, {1050, NULL, F}, {1200, "/a max=100Mi anon=52Mi", F}}},
+	{"time to limit: never more than 2 s",
+	 "{\"time_to_limit_below\": \"10s\"}",
+	 "/a",
+	 {{1000, "/a max=100Mi anon=0", U}, {7000, NULL, F}, {9000, "/a max=100Mi anon=20Mi", T}}},
 	{"time to limit: no limit",
 	 "{\"time_to_limit_below\": \"1s\"}",
 	 "/a",
@@ -253,4 +261,28 @@ TEST(time_to_limit_is_what_is_left_over_the_growth)
 TEST(events_are_counted_within_a_window)
 {
 	TELL(event_stories);
+}
+
+/* The ring is short: looks in quick succession must not push the window's beginning out of it. */
+TEST(frequent_looks_do_not_shorten_the_window)
+{
+	struct cgg_policy *policy = rule_of(SOME20);
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct policy_held held = {0};
+
+	for (uint64_t ms = 1000; ms <= 4000; ms += 10) {
+		struct cgg_snapshot *snap;
+		char tree[64];
+
+		/* a quarter of the time is stalled */
+		snprintf(tree, sizeof(tree), "/a some=%" PRIu64 "us full=0s", (ms - 1000) * 250);
+		snap = kit_snap(tree);
+		policy_holds(&policy->rule[0], snap, 1, &held, ms * 1000, reading);
+		if (ms >= 2000)
+			T_EQ_INT(reading->truth, POLICY_TRUE);
+		if (ms >= 2200)
+			T_ASSERT(reading->value >= 2500 && reading->value <= 3000);
+		kit_snap_free(snap);
+	}
+	policy_free(policy);
 }

@@ -180,8 +180,7 @@ static const struct wrong_row wrong_then[] = {
 	{"[5]", "/rules/0/then/0: expected an object"},
 	{"[{}]", "/rules/0/then/0: 'action' is missing"},
 	{"[{\"action\": \"kil\"}]", "then/0/action: unknown action 'kil'; did you mean 'kill'?"},
-	{"[{\"action\": \"throttle\"}]",
-	 "unknown action 'throttle'; expected one of: notify, kill"},
+	{"[{\"action\": \"reboot\"}]", "unknown action 'reboot'; expected one of: notify, "},
 	{"[{\"action\": \"notify\", \"scope\": \"group\"}]", "then/0: unknown key 'scope'"},
 	{"[{\"action\": \"kill\", \"scope\": \"grup\"}]", "did you mean 'group'?"},
 	{"[{\"action\": \"kill\", \"exempt\": true}]",
@@ -225,6 +224,7 @@ static const struct wrong_row wrong_where[] = {
 static const struct wrong_row wrong_more[] = {
 	{"\"candidates\": []", "/rules/0/candidates: expected an object"},
 	{"\"candidates\": {\"includes\": []}", "did you mean 'include'?"},
+	{"\"candidates\": {\"exlcudes\": []}", "did you mean 'exclude'?"},
 	{"\"candidates\": {\"include\": []}", "candidates/include: empty"},
 	{"\"candidates\": {\"exclude\": [\"x\"]}", "candidates/exclude/0: 'x': a path glob"},
 	{"\"candidates\": {\"unit\": \"oom_group\"}",
