@@ -130,15 +130,15 @@ splitting_a_scope_hides_nothing()
 dies_by_name()
 {
 	mkdir "$CG/$1" || fail "can't create it"
-	cg_write "/$1" memory.max 32M
+	cg_write "/$1" memory.max 64M
 	cg_write "/$1" memory.swap.max 0
 	: >"$T/incidents.jsonl"
-	cg_run "/$1" hog anon 64 50 >/dev/null
-	wait_until 15 '[ "$(incident_count)" -eq 1 ]'
+	cg_run "/$1" hog anon 128 20 >/dev/null
+	within 15 '[ "$(incident_count)" -eq 1 ]' || fail "no incident of $2, $(cg_event "/$1" memory.events oom_kill) killed by the kernel"
 	assert_dead "/$1"
 	json_lines "$T/incidents.jsonl"
 	pick 1
-	says_killed "/$2" 30 group-limit "/$2"
+	says_killed "/$2" 60 group-limit "/$2"
 }
 
 any_name_dies()
@@ -173,7 +173,7 @@ dry_run_touches_nothing()
 	says victim.kill.members 2
 	says victim.processes.0.comm hog
 	says_between victim.processes.0.rss_bytes $((25 << 20)) $((64 << 20))
-	assert_fails 1 got victim.freed_bytes
+	says victim.kill.signalled 0
 	assert_fails 1 got times_us.signalled
 	sleep 5
 	# Said again at times, but a condition that lasts is no flood of records.
