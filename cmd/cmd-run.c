@@ -15,6 +15,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define STATE_DIR "/run/cgguard"
+
 const char help_run[] =
 	"Usage: cgguard run [OPTION...]\n"
 	"Guard this machine, or the cgroups that we see, in the foreground. Incidents are JSON "
@@ -24,13 +26,17 @@ const char help_run[] =
 	"                    (default: the built-in policy for a host that runs anything)\n"
 	"  --incidents FILE  append incidents to FILE instead\n"
 	"  --root DIR        guard another cgroup2 mount, or only the cgroups below one\n"
+	"  --state DIR       where to remember what is changed until it is put back, for the next "
+	"start\n"
+	"                    after a crash (default " STATE_DIR ")\n"
 	"  --dry-run         decide and record, but touch nothing\n"
 	"  --once            look for as long as the conditions take, act once at the most, and "
 	"end:\n"
 	"                    exit code 0 all is well, 1 there was an incident\n\n"
 	"Signals: SIGHUP loads the policy anew (a bad one is told of, and the old one stays in "
 	"force);\n"
-	"SIGTERM and SIGINT end it: a kill under way is finished first.\n";
+	"SIGTERM and SIGINT end it: what was changed is put back, a kill under way is finished "
+	"first.\n";
 
 #define DRAIN_MS 1000
 
@@ -198,7 +204,10 @@ static int loop(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	struct cgg_guard_options go = {.dry_run = d->o.dry_run, .report = on_report, .user = d};
+	struct cgg_guard_options go = {.dry_run = d->o.dry_run,
+				       .report = on_report,
+				       .user = d,
+				       .state_dir = d->o.state ? d->o.state : STATE_DIR};
 	struct cgg_error err = {0};
 	int r = load(d, &d->policy, &err);
 
@@ -228,7 +237,7 @@ static int start(struct daemon *d)
 int cmd_run(int argc, char **argv)
 {
 	struct daemon d = {.signal_fd = -1, .epoll_fd = -1};
-	int code = opt_read(argc, argv, "prin1", &d.o);
+	int code = opt_read(argc, argv, "prin1s", &d.o);
 
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",

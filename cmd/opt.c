@@ -24,6 +24,7 @@ static const struct option options[] = {
 	{"domain", required_argument, NULL, 'D'},
 	{"include", required_argument, NULL, 'I'},
 	{"exclude", required_argument, NULL, 'X'},
+	{"state", required_argument, NULL, 's'},
 	{"top", required_argument, NULL, 't'},
 	{"all", no_argument, NULL, 'a'},
 	{NULL, 0, NULL, 0},
@@ -137,6 +138,9 @@ static int read_one(struct opt *o, int c, char *arg)
 		return 0;
 	case 'a':
 		o->all = true;
+		return 0;
+	case 's':
+		o->state = arg;
 		return 0;
 	case 'D':
 		o->domain = arg;

@@ -7,7 +7,7 @@
 #define OPT_GLOBS_MAX 32
 
 struct opt {
-	const char *root, *policy, *incidents, *domain;
+	const char *root, *policy, *incidents, *domain, *state;
 	bool json, dry_run, once, process, kill_exempt, all;
 	enum cgg_unit unit;
 	enum cgg_rank_key key[CGG_RANK_KEYS_MAX];

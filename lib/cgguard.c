@@ -231,7 +231,7 @@ static const char *forbidden(const struct cgg_tree *tree, uint32_t index,
 	return NULL;
 }
 
-static long write_kill_record(const char *path, const struct cgg_kill_options *o,
+static long write_kill_record(const char *path, uint64_t id, const struct cgg_kill_options *o,
 			      const struct kill_result *res, char *buf, size_t size)
 {
 	struct json j;
@@ -247,6 +247,7 @@ static long write_kill_record(const char *path, const struct cgg_kill_options *o
 		json_str(&j, "why_not", res->why);
 	json_open(&j, "victim", '{');
 	json_str(&j, "cgroup", path);
+	json_u64(&j, "id", id);
 	json_str(&j, "scope", o->process ? "process" : "group");
 	record_kill(&j, res);
 	json_close(&j, '}');
@@ -312,7 +313,7 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 		res = (struct kill_result){.outcome = KILL_REFUSED, .why = why};
 	else
 		kill_run(&req, &res);
-	if (write_kill_record(path, o, &res, buf, size) < 0)
+	if (write_kill_record(path, tree->entry[index].id, o, &res, buf, size) < 0)
 		return err_fail(err, -ENOSPC, "the record needs more than %zu bytes", size);
 	return kill_answer(&res, path, err);
 }

@@ -321,6 +321,9 @@ struct cgg_guard_options {
 	bool dry_run; /* decide and report, touch nothing */
 	cgg_report_fn report; /* must not block: a kill may be waiting behind it */
 	void *user;
+	/* Where to remember what is changed (memory.high, cgroup.freeze) until it is put back, so
+	 * that the next start does after a crash; made if missing. NULL: nowhere. */
+	const char *state_dir;
 };
 
 struct cgg_guard;

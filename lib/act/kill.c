@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -172,7 +173,7 @@ static enum kill_outcome kill_by_pidfd(struct members *run)
 static enum kill_outcome kill_process(struct members *run)
 {
 	uint32_t n = 0;
-	int fd, r;
+	int r;
 
 	(void)cgfs_procs_each_below(run->req->dirfd, members_choose, run, &n);
 	if (run->best.pid == 0) {
@@ -189,18 +190,16 @@ static enum kill_outcome kill_process(struct members *run)
 	members_remember(run->res, &run->best);
 	if (run->req->dry_run)
 		return KILL_WOULD;
-	fd = (int)syscall(SYS_pidfd_open, run->best.pid, 0);
-	if (fd < 0)
-		return errno == ESRCH ? KILL_GONE : fail(run, -errno, "no pidfd could be opened");
-	run->held[run->nheld++] = (struct member){.pid = run->best.pid, .fd = fd};
+	if (members_hold_one(run, run->best.pid) != 0 || run->nheld == 0)
+		return members_exists(run, run->best.pid)
+			       ? fail(run, -EMFILE, "no pidfd could be opened")
+			       : KILL_GONE;
 	(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
 	if (!run->held[0].listed)
 		return KILL_GONE; /* it has ended, or moved elsewhere: not ours to kill any more */
-	r = members_signal_one(&run->held[0]);
+	r = members_signal(run);
 	if (r < 0)
 		return fail(run, r, "the process could not be signalled (CAP_KILL is needed)");
-	members_signalled(run);
-	run->res->signalled = 1;
 	run->res->passes = 1;
 	do {
 		members_release(run);
@@ -259,7 +258,11 @@ static enum kill_outcome run_all(struct members *run)
 
 enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *res)
 {
-	struct members run = {.req = req, .res = res, .self = getpid(), .spare = !req->kill_exempt};
+	struct members run = {.req = req,
+			      .res = res,
+			      .self = getpid(),
+			      .spare = !req->kill_exempt,
+			      .signal = SIGKILL};
 
 	*res = (struct kill_result){.start_us = members_now_us()};
 	res->outcome = run_all(&run);

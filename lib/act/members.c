@@ -86,7 +86,7 @@ int members_census(void *user, pid_t pid)
 
 /* ---- holding members by pidfd -------------------------------------------------------- */
 
-static int hold_one(void *user, pid_t pid)
+int members_hold_one(void *user, pid_t pid)
 {
 	struct members *run = user;
 	int fd;
@@ -130,13 +130,20 @@ void members_hold(struct members *run)
 	uint32_t n = 0;
 
 	members_let_go(run);
-	(void)cgfs_procs_each_below(run->req->dirfd, hold_one, run, &n);
+	(void)cgfs_procs_each_below(run->req->dirfd, members_hold_one, run, &n);
 	(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
 }
 
-int members_signal_one(const struct member *h)
+bool members_exists(const struct members *run, pid_t pid)
 {
-	if (syscall(SYS_pidfd_send_signal, h->fd, SIGKILL, NULL, 0) == 0)
+	int32_t adj;
+
+	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0;
+}
+
+static int signal_one(const struct members *run, const struct member *h)
+{
+	if (syscall(SYS_pidfd_send_signal, h->fd, run->signal, NULL, 0) == 0)
 		return 0;
 	return errno == ESRCH ? 0 : -errno;
 }
@@ -153,7 +160,7 @@ int members_signal(struct members *run)
 	int error = 0;
 
 	for (uint32_t i = 0; i < run->nheld; i++) {
-		int r = run->held[i].listed ? members_signal_one(&run->held[i]) : 0;
+		int r = run->held[i].listed ? signal_one(run, &run->held[i]) : 0;
 
 		if (r < 0)
 			error = r;

@@ -18,6 +18,7 @@ struct members {
 	pid_t self;
 	bool self_inside, init_inside;
 	bool spare; /* members at -1000 must live */
+	int signal; /* SIGKILL, or SIGTERM for who is asked first */
 	struct member held[KILL_PIDFDS_MAX];
 	uint32_t nheld;
 	bool overflow; /* more than fit: another pass */
@@ -40,8 +41,12 @@ void members_remember(struct kill_result *res, const struct cgfs_proc *p);
 void members_hold(struct members *run);
 void members_let_go(struct members *run);
 
-/* SIGKILL to one that is held, or to all that are listed; 0 or the last error. */
-int members_signal_one(const struct member *h);
+/* Hold one more by pidfd, unless it has to be spared. */
+int members_hold_one(void *user, pid_t pid);
+
+bool members_exists(const struct members *run, pid_t pid);
+
+/* The signal to all that are held and listed; 0 or the last error. */
 int members_signal(struct members *run);
 void members_signalled(struct members *run);
 

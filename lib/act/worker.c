@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 
 /* below_children() of cgfs/procs.c is what needs this much, at CGG_DEPTH_MAX */
@@ -36,7 +37,10 @@ static void *worker_main(void *arg)
 		await(w->wake_fd);
 		if (atomic_load(&w->stop))
 			return NULL;
-		kill_run(&w->request, &w->result);
+		if (w->is_soft)
+			soft_run(&w->request, &w->soft, &w->cancel, &w->soft_result);
+		else
+			kill_run(&w->request, &w->result);
 		atomic_store(&w->state, WORKER_DONE);
 		bump(w->done_fd);
 	}
@@ -92,6 +96,7 @@ void workers_finish(struct workers *w)
 
 		if (one->started) {
 			atomic_store(&one->stop, true);
+			atomic_store(&one->cancel, true);
 			bump(one->wake_fd);
 			pthread_join(one->thread, NULL);
 			one->started = false;
@@ -113,12 +118,21 @@ struct worker *workers_idle(struct workers *w)
 	return NULL;
 }
 
-int worker_start(struct worker *w, const struct kill_request *request)
+int worker_start(struct worker *w, const struct kill_request *request,
+		 const struct soft_request *soft)
 {
 	if (dup3(request->dirfd, w->dirfd, O_CLOEXEC) < 0)
 		return -errno;
 	w->request = *request;
 	w->request.dirfd = w->dirfd;
+	w->is_soft = soft != NULL;
+	if (soft) {
+		w->soft = *soft;
+		if (snprintf(w->path, sizeof(w->path), "%s", soft->path) >= (int)sizeof(w->path))
+			return -ENAMETOOLONG;
+		w->soft.path = w->path;
+	}
+	atomic_store(&w->cancel, false);
 	atomic_store(&w->state, WORKER_BUSY);
 	bump(w->wake_fd);
 	return 0;

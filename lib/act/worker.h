@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads that exist before danger does, each with room for one kill. cgroup.kill takes the kernel's
+ * Threads that exist before danger does, each with room for one action. cgroup.kill takes the kernel's
  * cgroup_mutex and process_mrelease the victim's mmap lock: neither may hold up the thread that
  * watches.
  */
 #pragma once
 
-#include "act/kill.h"
+#include "act/soft.h"
 
 #include <pthread.h>
 
@@ -22,8 +22,13 @@ struct worker {
 	int dirfd; /* the slot's own fd number, dup3()ed over: never a new one */
 	_Atomic enum worker_state state;
 	_Atomic bool stop;
+	_Atomic bool cancel; /* the danger is past: end a soft action early */
+	bool is_soft;
 	struct kill_request request;
+	struct soft_request soft;
+	char path[UNDO_PATH_MAX];
 	struct kill_result result;
+	struct soft_result soft_result;
 };
 
 struct workers {
@@ -34,11 +39,15 @@ struct workers {
 /* Start the threads. 0 or a negative errno. */
 int workers_init(struct workers *w, struct cgg_error *err);
 
-/* Wait for kills under way (their deadlines bound that), end the threads. */
+/* End soft actions early, wait for kills under way (their deadlines bound that), end the threads. */
 void workers_finish(struct workers *w);
 
 /* An idle one, or NULL. */
 struct worker *workers_idle(struct workers *w);
 
-/* Hand it a request; its dirfd is duplicated into the worker's slot. 0 or a negative errno. */
-int worker_start(struct worker *w, const struct kill_request *request);
+/*
+ * Hand it a kill, or with soft what comes before one; dirfd and path are copied into the worker's slot.
+ * 0 or a negative errno.
+ */
+int worker_start(struct worker *w, const struct kill_request *request,
+		 const struct soft_request *soft);

@@ -157,6 +157,9 @@ void cgfs_derive(struct cgg_cgroup *cg)
 	if (s->kernel > s->slab_reclaimable && s->kernel - s->slab_reclaimable > kernel)
 		kernel = s->kernel - s->slab_reclaimable; /* 5.18+: counts all the kernel's */
 	cg->unreclaimable_bytes = (lru > plain ? lru : plain) + kernel + s->sock;
+	/* memory.stat may be 2 s old, memory.current never is: the part can't exceed the whole */
+	if (cg->have & CGG_HAVE_CURRENT && cg->unreclaimable_bytes > cg->current_bytes)
+		cg->unreclaimable_bytes = cg->current_bytes;
 	cg->gain_bytes =
 		cg->unreclaimable_bytes > s->shmem ? cg->unreclaimable_bytes - s->shmem : 0;
 }

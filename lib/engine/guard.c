@@ -8,6 +8,7 @@
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/err.h"
+#include "util/fdio.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -214,6 +215,34 @@ static void tell_permissions(struct cgg_guard *g)
 			     strerror(errno));
 }
 
+/* A run that was ended by force left a value changed: put it back, if it still is what was set. */
+static void put_back(void *user, const struct undo_entry *e)
+{
+	struct cgg_guard *g = user;
+	uint32_t index = tree_find_id(g->tree, e->id);
+	char now[UNDO_VALUE_MAX];
+
+	if (index == CGG_NONE ||
+	    fdio_read_at(g->tree->entry[index].dirfd, e->file, now, sizeof(now)) <= 0)
+		return;
+	now[strcspn(now, "\n")] = '\0';
+	if (strcmp(now, e->after) == 0 &&
+	    fdio_write_at(g->tree->entry[index].dirfd, e->file, e->before) == 0)
+		guard_notice(g, "put back %s of '%s' to %s, which an earlier run had left at %s",
+			     e->file, g->tree->entry[index].path, e->before, e->after);
+}
+
+static void set_up_undo(struct cgg_guard *g)
+{
+	struct cgg_error err = {0};
+
+	if (undo_init(&g->undo, g->options.state_dir, &err) < 0)
+		guard_notice(g,
+			     "%s; going on, but what a crash leaves changed will not be put back",
+			     err.msg);
+	(void)undo_left(&g->undo, put_back, g);
+}
+
 static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
@@ -238,6 +267,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
 	if (r == 0)
 		tell_permissions(g);
+	set_up_undo(g);
 	return r;
 }
 
@@ -258,7 +288,7 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->tree = tree;
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->workers.done_fd = -1;
+	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = -1;
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i].wake_fd = g->workers.worker[i].dirfd = -1;
 	if (options)
@@ -285,6 +315,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	}
 	forget_domains(g);
 	watch_finish(g);
+	undo_finish(&g->undo);
 	arena_finish(&g->arena[0]);
 	arena_finish(&g->arena[1]);
 	arena_finish(&g->domain_arena);

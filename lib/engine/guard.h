@@ -37,11 +37,11 @@ struct guard_domain {
 	uint64_t growth; /* fastest of late, bytes/s */
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
 	uint64_t rest_until_us; /* cooldown */
-	uint64_t told_us; /* "nobody to kill" was reported then */
+	bool past; /* the last look found no danger */
+	uint64_t told_us; /* this was reported then, and is not at every look: */
+	uint64_t told_id; /* nobody to kill (0), or whom a dry run would kill */
 	struct policy_held held;
 };
-
-enum incident_step { INCIDENT_NOTIFY, INCIDENT_KILL };
 
 #define INCIDENT_CANDIDATES 5
 #define INCIDENT_PATH_MAX   512 /* a longer one keeps its tail */
@@ -52,6 +52,12 @@ struct incident_candidate {
 	struct cgg_group group;
 	uint64_t usage_bytes, gain_bytes;
 	bool usage_known, gain_known;
+};
+
+/* One rung that was tried before the kill. */
+struct incident_step {
+	enum policy_action_kind kind;
+	struct soft_result soft;
 };
 
 /* An action under way, and all that its record will say. */
@@ -71,6 +77,10 @@ struct incident {
 	struct policy_numbers before, after;
 	uint64_t kernel_kills_before, kernel_kills_after;
 	bool kernel_kills_known;
+	uint8_t rung; /* of the ladder: the one that runs */
+	struct incident_step step[POLICY_ACTIONS_MAX];
+	uint8_t nsteps;
+	bool averted; /* the danger was past before the kill */
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
 	struct worker *worker;
@@ -116,12 +126,13 @@ struct cgg_guard {
 	bool domains_short; /* more matched than there are slots */
 
 	struct workers workers;
+	struct undo undo;
 	struct incident incident[WORKERS];
 	uint64_t nincidents;
 	struct {
 		uint64_t id, until_us;
 	} stuck[GUARD_STUCK_MAX];
-	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct policy_reading reading[POLICY_CONDS_MAX]; /* of the last look */
 	char record[GUARD_RECORD_MAX];
 };
 

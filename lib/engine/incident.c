@@ -182,7 +182,7 @@ void record_kill(struct json *j, const struct kill_result *k)
 	if (k->before_known)
 		json_u64(j, "before_bytes", k->before_bytes);
 	json_u64(j, "swap_before_bytes", k->swap_before_bytes);
-	if (k->before_known && k->after_known) {
+	if (k->before_known && k->after_known && k->signal_us) {
 		json_u64(j, "after_bytes", k->after_bytes);
 		json_u64(j, "freed_bytes",
 			 k->before_bytes > k->after_bytes ? k->before_bytes - k->after_bytes : 0);
@@ -216,6 +216,10 @@ static const char *outcome(const struct incident *in, bool notice)
 		return kill_outcome_name(in->kill.outcome);
 	if (in->victim_index == CGG_NONE && in->notify_us == 0)
 		return "no-victim";
+	if (in->averted)
+		return "averted";
+	if (in->nsteps > 0)
+		return "ladder-ended";
 	if (notice || in->notify_us != 0)
 		return "notified";
 	return "no-worker";
@@ -240,6 +244,30 @@ static void put_why(struct json *j, const struct incident *in)
 		put_reading(j, &in->rule.cond[i], &in->reading[i]);
 	json_close(j, ']');
 	put_numbers(j, "domain_before", &in->before);
+}
+
+static void put_steps(struct json *j, const struct incident *in)
+{
+	json_open(j, "steps", '[');
+	for (uint8_t i = 0; i < in->nsteps; i++) {
+		const struct soft_result *r = &in->step[i].soft;
+
+		json_open(j, NULL, '{');
+		json_str(j, "action", policy_action_name(in->step[i].kind));
+		json_str(j, "outcome", soft_outcome_name(r->outcome));
+		if (r->error)
+			json_i64(j, "errno", -r->error);
+		put_since(j, "from_us", in, r->start_us);
+		put_since(j, "to_us", in, r->end_us);
+		if (r->known) {
+			json_u64(j, "before_bytes", r->before_bytes);
+			json_u64(j, "after_bytes", r->after_bytes);
+		}
+		if (r->drifted)
+			json_u64(j, "drifted", r->drifted);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
 }
 
 static void put_victim(struct json *j, const struct incident *in)
@@ -289,6 +317,8 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	json_close(&j, ']');
 	if (in->victim_index != CGG_NONE)
 		put_victim(&j, in);
+	if (in->nsteps > 0)
+		put_steps(&j, in);
 	if (in->kernel_kills_known && in->kernel_kills_after >= in->kernel_kills_before &&
 	    !notice && in->kill.outcome != KILL_NONE)
 		json_u64(&j, "kernel_oom_kills", in->kernel_kills_after - in->kernel_kills_before);

@@ -4,7 +4,8 @@
  * workers are doing. Nothing here allocates, forks or waits.
  *
  *   due -> level below the gate? sleep : evaluate -> true? candidates -> choose -> look again
- *       -> notify, kill (a worker's) ... done -> measure -> one incident record -> cooldown
+ *       -> the ladder, rung by rung (a worker's), while the danger lasts
+ *       -> measure -> one incident record -> cooldown
  */
 #include "engine/guard.h"
 
@@ -49,6 +50,22 @@ static void note_stuck(struct cgg_guard *g, uint64_t id, uint64_t now_us)
 	g->stuck[oldest].until_us = now_us + STUCK_US;
 }
 
+static bool is_of(const struct cgg_guard *g, const struct incident *in,
+		  const struct guard_domain *d)
+{
+	return in->domain_id == d->id && strcmp(g->policy->rule[d->rule].name, in->rule.name) == 0;
+}
+
+/* The incident of a domain that is under way. */
+static struct incident *incident_of(struct cgg_guard *g, const struct guard_domain *d)
+{
+	for (size_t i = 0; i < WORKERS; i++) {
+		if (g->incident[i].used && !g->incident[i].overdue && is_of(g, &g->incident[i], d))
+			return &g->incident[i];
+	}
+	return NULL;
+}
+
 /* A kill is under way whose memory will come back to this domain, or that this domain is part of. */
 static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 {
@@ -56,7 +73,7 @@ static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 		const struct incident *in = &g->incident[i];
 		uint32_t victim;
 
-		if (!in->used || in->overdue || !in->worker)
+		if (!in->used || in->overdue || !in->worker || in->worker->is_soft)
 			continue;
 		victim = tree_find_id(g->tree, in->victim_id);
 		if (victim != CGG_NONE && (rank_is_below(&g->snap, victim, d->index) ||
@@ -122,9 +139,26 @@ static uint64_t badness_total(const struct cgg_guard *g, const struct incident *
 	return total;
 }
 
-static bool start_kill(struct cgg_guard *g, struct incident *in, const struct policy_action *a,
-		       uint32_t victim)
+static uint64_t reclaim_bytes(const struct cgg_guard *g, const struct policy_action *a,
+			      uint32_t victim)
 {
+	const struct cgg_cgroup *cg = &g->snap.cgroups[victim];
+
+	if (!a->amount.is_share)
+		return a->amount.bytes;
+	return (uint64_t)((unsigned __int128)cg->current_bytes * a->amount.share_permyriad / 10000);
+}
+
+/* Hand the rung to a worker. */
+static bool start(struct cgg_guard *g, struct incident *in, const struct policy_action *a,
+		  uint32_t victim)
+{
+	static const enum soft_kind softs[POLICY_ACTION_MAX] = {
+		[POLICY_RECLAIM] = SOFT_RECLAIM,
+		[POLICY_THROTTLE] = SOFT_THROTTLE,
+		[POLICY_FREEZE] = SOFT_FREEZE,
+		[POLICY_TERMINATE] = SOFT_TERMINATE,
+	};
 	struct kill_request req = {
 		.dirfd = g->tree->entry[victim].dirfd,
 		.procfd = g->tree->root.procfd,
@@ -134,24 +168,33 @@ static bool start_kill(struct cgg_guard *g, struct incident *in, const struct po
 		.deadline_us = snap_now_us() + a->deadline_us,
 		.total_bytes = badness_total(g, in),
 	};
+	struct soft_request soft = {
+		.kind = softs[a->kind],
+		.amount_bytes = reclaim_bytes(g, a, victim),
+		.id = in->victim_id,
+		.path = g->snap.cgroups[victim].path,
+		.undo = &g->undo,
+	};
 
 	in->worker = workers_idle(&g->workers);
-	if (!in->worker || worker_start(in->worker, &req) < 0) {
+	if (!in->worker ||
+	    worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft) < 0) {
 		in->worker = NULL;
 		return false;
 	}
 	return true;
 }
 
-/* Run the ladder. True if it goes on (a worker is at it), false if it is over. */
+/* Run the ladder from its rung on. True if a worker is at it, false if it is over. */
 static bool act(struct cgg_guard *g, struct incident *in, uint32_t victim)
 {
-	for (uint8_t i = 0; i < in->rule.nactions; i++) {
-		const struct policy_action *a = &in->rule.action[i];
+	for (; in->rung < in->rule.nactions; in->rung++) {
+		const struct policy_action *a = &in->rule.action[in->rung];
 
-		if (a->kind == POLICY_KILL) {
-			in->act_us = snap_now_us();
-			return start_kill(g, in, a, victim);
+		if (a->kind != POLICY_NOTIFY) {
+			if (in->act_us == 0)
+				in->act_us = snap_now_us();
+			return start(g, in, a, victim);
 		}
 		if (in->notify_us == 0) {
 			in->notify_us = snap_now_us();
@@ -182,17 +225,17 @@ static void finish(struct cgg_guard *g, struct guard_domain *d, struct incident 
 	policy_forget(&d->held);
 }
 
-/* Nobody may be killed: say so, but not at every look. */
-static void nobody(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
-		   uint64_t now_us)
+/* Nobody may be killed, or a dry run would kill the same one: not to be told at every look. */
+static bool was_told(struct guard_domain *d, const struct incident *in, uint64_t id,
+		     uint64_t now_us)
 {
-	d->rest_until_us = now_us + in->rule.cooldown_us;
-	in->used = false;
-	if (d->told_us != 0 && now_us < d->told_us + TELL_AGAIN_US)
-		return;
+	if (d->told_us != 0 && d->told_id == id && now_us < d->told_us + TELL_AGAIN_US) {
+		d->rest_until_us = now_us + in->rule.cooldown_us;
+		return true;
+	}
 	d->told_us = now_us;
-	in->used = true;
-	finish(g, d, in, now_us);
+	d->told_id = id;
+	return false;
 }
 
 /* The rule is true: choose, look again, act. */
@@ -203,8 +246,9 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	size_t nstuck = stuck_ids(g, now_us, stuck), n;
 	struct incident *in;
 	uint32_t victim, index;
+	bool nobody;
 
-	if (is_blocked(g, d) || !(in = incident_new(g)))
+	if (incident_of(g, d) || is_blocked(g, d) || !(in = incident_new(g)))
 		return;
 	fill_incident(g, d, rule, in, now_us);
 	look_candidates(g, rule, d->index, now_us);
@@ -213,8 +257,15 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 			  nstuck, g->groups, &victim);
 	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
 	in->decide_us = snap_now_us();
-	if (victim == CGG_NONE && !only_notifies(rule)) {
-		nobody(g, d, in, now_us);
+	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
+	in->victim_id = g->snap.cgroups[index].id;
+	nobody = victim == CGG_NONE && !only_notifies(rule);
+	if ((nobody || in->dry_run) && was_told(d, in, nobody ? 0 : in->victim_id, now_us)) {
+		in->used = false;
+		return;
+	}
+	if (nobody) {
+		finish(g, d, in, now_us);
 		return;
 	}
 	/* look again: choosing took time, and the danger may be over or the victim gone */
@@ -223,8 +274,6 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		in->used = false;
 		return;
 	}
-	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
-	in->victim_id = g->snap.cgroups[index].id;
 	in->victim_is_unit = victim != CGG_NONE && g->groups[victim].oom_unit == index;
 	if (victim != CGG_NONE &&
 	    snap_read(g->tree, &g->snap, index, CGG_HAVE_POPULATED) == CGG_GONE) {
@@ -237,6 +286,16 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 }
 
 /* ---- one domain ---------------------------------------------------------------------- */
+
+/* While a soft rung runs: is the danger past? A throttled or frozen group does not grow, so it is memory
+ * that tells, where the rule's condition has to do with it. */
+static void watch_danger(struct cgg_guard *g, struct guard_domain *d, bool past)
+{
+	struct incident *in = incident_of(g, d);
+
+	if (past && in && in->worker && in->worker->is_soft)
+		atomic_store(&in->worker->cancel, true);
+}
 
 static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
@@ -259,6 +318,7 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	gate = policy_gate(rule, look_is_host(g, d), limit);
 	if (level < gate - gate / 8) { /* what was held is no longer true */
 		watch_plan(g, d, level, gate, limit, now_us);
+		watch_danger(g, d, true);
 		policy_forget(&d->held);
 		return;
 	}
@@ -267,6 +327,8 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	if (cg->have & CGG_HAVE_STAT && !look_by_usage(rule))
 		level = cg->unreclaimable_bytes;
 	watch_plan(g, d, level, gate, limit, now_us);
+	d->past = gate > 0 ? level < gate : truth != POLICY_TRUE;
+	watch_danger(g, d, d->past);
 	if (truth == POLICY_TRUE && now_us >= d->rest_until_us)
 		decide(g, d, rule, now_us);
 	else if (look_has_key(rule, CGG_RANK_GROWTH))
@@ -302,11 +364,8 @@ static void start_anew(struct cgg_guard *g, uint64_t victim_id, uint64_t now_us)
 static struct guard_domain *domain_of(struct cgg_guard *g, const struct incident *in)
 {
 	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
-
-		if (d->used && d->id == in->domain_id &&
-		    strcmp(g->policy->rule[d->rule].name, in->rule.name) == 0)
-			return d;
+		if (g->domain[i].used && is_of(g, in, &g->domain[i]))
+			return &g->domain[i];
 	}
 	return NULL;
 }
@@ -326,28 +385,10 @@ static void measure_after(struct cgg_guard *g, struct incident *in, uint64_t now
 	in->kernel_kills_known &= known;
 }
 
-static void follow_one(struct cgg_guard *g, struct incident *in, uint64_t now_us)
+/* The kill is through, or hangs. */
+static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
+		       uint64_t now_us)
 {
-	struct guard_domain *d = domain_of(g, in);
-	bool done = atomic_load(&in->worker->state) == WORKER_DONE;
-
-	if (!done && (in->overdue || now_us < in->worker->request.deadline_us + OVERDUE_US))
-		return;
-	if (done && in->overdue) { /* it was reported when it became so */
-		atomic_store(&in->worker->state, WORKER_IDLE);
-		in->used = false;
-		return;
-	}
-	if (done) {
-		in->kill = in->worker->result;
-		atomic_store(&in->worker->state, WORKER_IDLE);
-	} else {
-		in->overdue = true;
-		in->kill = (struct kill_result){
-			.outcome = KILL_UNFINISHED,
-			.why = "the kernel has not come back from the kill itself",
-		};
-	}
 	measure_after(g, in, now_us);
 	if (in->kill.outcome == KILL_UNFINISHED || in->kill.outcome == KILL_FAILED ||
 	    in->kill.outcome == KILL_REFUSED)
@@ -357,6 +398,56 @@ static void follow_one(struct cgg_guard *g, struct incident *in, uint64_t now_us
 	if (d && in->kill.outcome != KILL_DONE && in->kill.outcome != KILL_WOULD)
 		d->rest_until_us = 0; /* nothing was gained: the next candidate */
 	start_anew(g, in->victim_id, now_us);
+}
+
+/* A soft rung is through: the next one, if the danger lasts and the victim is there. */
+static void after_soft(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
+		       uint64_t now_us)
+{
+	uint32_t victim = tree_find_id(g->tree, in->victim_id);
+	enum soft_outcome outcome = in->step[in->nsteps - 1].soft.outcome;
+
+	in->averted = outcome == SOFT_EARLY || outcome == SOFT_GONE || victim == CGG_NONE;
+	if (!in->averted && d && !in->dry_run) {
+		g->host_us = 0;
+		d->limit_us = 0;
+		look(g, d, now_us);
+		in->averted = d->past;
+	}
+	in->rung++;
+	if (!in->averted && d && act(g, in, victim))
+		return;
+	measure_after(g, in, now_us);
+	finish(g, d, in, now_us);
+}
+
+static void follow_one(struct cgg_guard *g, struct incident *in, uint64_t now_us)
+{
+	struct worker *w = in->worker;
+	bool done = atomic_load(&w->state) == WORKER_DONE;
+
+	if (!done && (in->overdue || now_us < w->request.deadline_us + OVERDUE_US))
+		return;
+	if (done)
+		atomic_store(&w->state, WORKER_IDLE);
+	if (done && in->overdue) { /* it was reported when it became so */
+		in->used = false;
+		return;
+	}
+	if (done && w->is_soft) {
+		in->step[in->nsteps++] =
+			(struct incident_step){in->rule.action[in->rung].kind, w->soft_result};
+		in->worker = NULL;
+		after_soft(g, domain_of(g, in), in, now_us);
+		return;
+	}
+	in->overdue = !done;
+	in->kill = done ? w->result
+			: (struct kill_result){
+				  .outcome = KILL_UNFINISHED,
+				  .why = "the kernel has not come back from the action itself",
+			  };
+	after_kill(g, domain_of(g, in), in, now_us);
 }
 
 void tick_follow(struct cgg_guard *g, uint64_t now_us)

@@ -136,12 +136,23 @@ static void put_candidates(struct line *line, const struct policy_rule *rule)
 
 static void put_action(struct line *line, const struct policy_action *action)
 {
+	bool scoped = action->kind == POLICY_KILL || action->kind == POLICY_TERMINATE;
+
 	put(line, "%s", policy_action_name(action->kind));
-	if (action->kind != POLICY_KILL)
+	if (action->kind == POLICY_NOTIFY)
 		return;
-	put(line, action->process ? " one process" : " the group");
+	if (action->kind == POLICY_RECLAIM) {
+		put(line, " ");
+		if (action->amount.is_share)
+			put_share(line, action->amount.share_permyriad);
+		else
+			put_bytes(line, action->amount.bytes);
+	}
+	if (scoped)
+		put(line, action->process ? " one process" : " the group");
 	put(line, action->kill_exempt ? " with its exempt" : "");
-	put(line, " within ");
+	put(line, action->kind == POLICY_THROTTLE || action->kind == POLICY_FREEZE ? " for "
+										   : " within ");
 	put_time(line, action->deadline_us);
 }
 

@@ -79,7 +79,7 @@ static int read_priority(const struct doc_node *member, void *user)
 {
 	struct cgg_policy *policy = user;
 	struct rank_priority *priority;
-	int64_t number;
+	int64_t number = 0;
 	int r;
 
 	if (policy->npriority == POLICY_GLOBS_MAX)

@@ -59,13 +59,23 @@ struct policy_cond {
 	enum policy_event event;
 };
 
-enum policy_action_kind { POLICY_NOTIFY, POLICY_KILL, POLICY_ACTION_MAX };
+/* Mild to final. */
+enum policy_action_kind {
+	POLICY_NOTIFY,
+	POLICY_RECLAIM,
+	POLICY_THROTTLE,
+	POLICY_FREEZE,
+	POLICY_TERMINATE,
+	POLICY_KILL,
+	POLICY_ACTION_MAX
+};
 
 struct policy_action {
 	enum policy_action_kind kind;
-	bool process; /* kill: scope process, not group */
-	bool kill_exempt; /* kill: "exempt": "kill"; else members at -1000 are spared */
-	uint64_t deadline_us; /* kill: until all are gone */
+	bool process; /* terminate, kill: scope process, not group */
+	bool kill_exempt; /* terminate, kill: "exempt": "kill"; else members at -1000 are spared */
+	uint64_t deadline_us; /* "deadline", "for" or "grace": then the next rung */
+	struct policy_amount amount; /* reclaim: a share is of the group's usage */
 };
 
 struct policy_rule {

@@ -6,7 +6,11 @@
 
 #include <errno.h>
 
-#define DEADLINE_US 10000000ULL /* of a kill that names none */
+#define SECOND_US	1000000ULL
+#define KILL_US		(10 * SECOND_US) /* of a kill that names no deadline */
+#define RECLAIM_US	(2 * SECOND_US)
+#define GRACE_US	(5 * SECOND_US)
+#define THROTTLE_MAX_US (10 * SECOND_US) /* an application that is throttled stands still */
 
 static int read_rule_name(const struct doc_node *node, const struct read *read,
 			  struct policy_rule *rule)
@@ -141,25 +145,77 @@ static int read_either(const struct doc_node *action, const char *key, const cha
 	return r;
 }
 
-static int read_kill(const struct doc_node *node, struct policy_action *action)
-{
-	static const char *const keys[] = {"action", "scope", "exempt", "deadline"};
-	struct doc_node value;
-	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
+/* What an action takes beside its name; the time is its deadline under the name that fits. */
+struct action_form {
+	const char *time; /* NULL: has none */
+	uint64_t default_us; /* 0: has to be given */
+	uint64_t max_us;
+	bool scope, amount;
+};
 
-	action->deadline_us = DEADLINE_US;
+static const struct action_form action_forms[POLICY_ACTION_MAX] = {
+	[POLICY_NOTIFY] = {NULL},
+	[POLICY_RECLAIM] = {"deadline", RECLAIM_US, POLICY_TIME_MAX_US, .amount = true},
+	[POLICY_THROTTLE] = {"for", 0, THROTTLE_MAX_US},
+	[POLICY_FREEZE] = {"for", 0, POLICY_TIME_MAX_US},
+	[POLICY_TERMINATE] = {"grace", GRACE_US, POLICY_TIME_MAX_US, .scope = true},
+	[POLICY_KILL] = {"deadline", KILL_US, POLICY_TIME_MAX_US, .scope = true},
+};
+
+static int read_action_time(const struct doc_node *node, const struct action_form *form,
+			    struct policy_action *action)
+{
+	struct doc_node value;
+	int r;
+
+	action->deadline_us = form->default_us;
+	if (!form->time)
+		return 0;
+	if (form->default_us > 0 && !doc_get(node, form->time, &value))
+		return 0;
+	r = doc_need(node, form->time, &value);
 	if (r == 0)
-		r = read_either(node, "scope", "group", "process", &action->process);
-	if (r == 0)
-		r = read_either(node, "exempt", "spare", "kill", &action->kill_exempt);
-	if (r == 0 && doc_get(node, "deadline", &value))
 		r = read_time(&value, READ_TIME_MIN_US, &action->deadline_us);
+	if (r == 0 && action->deadline_us > form->max_us)
+		return doc_fail(&value, "at the most %llus here: what is throttled stands still",
+				(unsigned long long)(form->max_us / SECOND_US));
+	return r;
+}
+
+static int read_action_parts(const struct doc_node *node, struct policy_action *action)
+{
+	const struct action_form *form = &action_forms[action->kind];
+	const char *keys[5] = {"action"};
+	size_t n = 1;
+	struct doc_node value;
+	int r;
+
+	if (form->time)
+		keys[n++] = form->time;
+	if (form->amount)
+		keys[n++] = "amount";
+	if (form->scope) {
+		keys[n++] = "scope";
+		keys[n++] = "exempt";
+	}
+	r = doc_object(node, keys, n);
+	if (r == 0)
+		r = read_action_time(node, form, action);
+	if (r == 0 && form->amount)
+		r = doc_need(node, "amount", &value);
+	if (r == 0 && form->amount)
+		r = read_amount(&value, &action->amount);
+	if (r == 0 && form->scope)
+		r = read_either(node, "scope", "group", "process", &action->process);
+	if (r == 0 && form->scope)
+		r = read_either(node, "exempt", "spare", "kill", &action->kill_exempt);
 	return r;
 }
 
 static int read_action(const struct doc_node *node, struct policy_action *action)
 {
-	static const char *const any[] = {"action", "scope", "exempt", "deadline"};
+	static const char *const any[] = {"action", "scope", "exempt", "deadline",
+					  "for",    "grace", "amount"};
 	const char *names[POLICY_ACTION_MAX];
 	struct doc_node value;
 	size_t which;
@@ -174,7 +230,7 @@ static int read_action(const struct doc_node *node, struct policy_action *action
 	if (r < 0)
 		return r;
 	action->kind = (enum policy_action_kind)which;
-	return action->kind == POLICY_KILL ? read_kill(node, action) : doc_object(node, any, 1);
+	return read_action_parts(node, action);
 }
 
 static int read_then(const struct doc_node *node, struct policy_rule *rule)

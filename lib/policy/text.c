@@ -29,8 +29,9 @@ const char *policy_cond_name(enum policy_cond_kind kind)
 const char *policy_action_name(enum policy_action_kind kind)
 {
 	static const char *const names[POLICY_ACTION_MAX] = {
-		[POLICY_NOTIFY] = "notify",
-		[POLICY_KILL] = "kill",
+		[POLICY_NOTIFY] = "notify",	  [POLICY_RECLAIM] = "reclaim",
+		[POLICY_THROTTLE] = "throttle",	  [POLICY_FREEZE] = "freeze",
+		[POLICY_TERMINATE] = "terminate", [POLICY_KILL] = "kill",
 	};
 
 	return NAME_OF(names, kind);

@@ -218,7 +218,7 @@ TEST(four_workers_kill_four_groups_at_once)
 		pid[i] = spawn(fd[i]);
 		req = request(fd[i]);
 		w[i] = workers_idle(&workers);
-		T_MUST(w[i] && worker_start(w[i], &req) == 0);
+		T_MUST(w[i] && worker_start(w[i], &req, NULL) == 0);
 	}
 	T_ASSERT(workers_idle(&workers) == NULL);
 	for (int i = 0; i < WORKERS; i++) {

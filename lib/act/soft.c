@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "act/soft.h"
+
+#include "act/members.h"
+#include "util/fdio.h"
+#include "util/parse.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define STEP_MS 20 /* how soon an early end is seen */
+#define RECLAIM_STEP                                                                               \
+	(8ULL << 20) /* bytes asked for at once: the kernel does not come back before */
+
+struct soft {
+	const struct kill_request *req;
+	const struct soft_request *soft;
+	const _Atomic bool *cancel;
+	struct soft_result *res;
+};
+
+static bool is_over(const struct soft *s)
+{
+	return atomic_load(s->cancel) || members_now_us() >= s->req->deadline_us;
+}
+
+/* Until the deadline, or the danger is past. True if it was the latter. */
+static bool hold(const struct soft *s)
+{
+	while (!is_over(s))
+		nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000L}, NULL);
+	return atomic_load(s->cancel);
+}
+
+static bool read_current(const struct soft *s, uint64_t *ret)
+{
+	char buf[32];
+
+	return fdio_read_at(s->req->dirfd, "memory.current", buf, sizeof(buf)) > 0 &&
+	       parse_u64(buf, ret) == 0;
+}
+
+static enum soft_outcome failed(struct soft *s, int error)
+{
+	s->res->error = error;
+	if (error == -ENODEV)
+		return SOFT_GONE;
+	return error == -ENOENT || error == -EOPNOTSUPP ? SOFT_UNSUPPORTED : SOFT_FAILED;
+}
+
+/* ---- reclaim ------------------------------------------------------------------------- */
+
+static enum soft_outcome reclaim(struct soft *s)
+{
+	uint64_t left = s->soft->amount_bytes;
+	char text[24];
+
+	while (left > 0) {
+		uint64_t step = left < RECLAIM_STEP ? left : RECLAIM_STEP;
+		int r;
+
+		if (is_over(s))
+			return atomic_load(s->cancel) ? SOFT_EARLY : SOFT_SHORT;
+		snprintf(text, sizeof(text), "%" PRIu64, step);
+		r = fdio_write_at(s->req->dirfd, "memory.reclaim", text);
+		if (r == -EAGAIN || r == -EBUSY)
+			return SOFT_SHORT; /* there is no more to be had */
+		if (r < 0)
+			return failed(s, r);
+		left -= step;
+	}
+	return SOFT_DONE;
+}
+
+/* ---- throttle, freeze: a value that is held and put back ----------------------------- */
+
+static bool read_value(const struct soft *s, const char *file, char *ret)
+{
+	long len = fdio_read_at(s->req->dirfd, file, ret, UNDO_VALUE_MAX);
+
+	if (len <= 0)
+		return false;
+	ret[strcspn(ret, "\n")] = '\0';
+	return true;
+}
+
+/* Put it back, unless somebody else has changed it meanwhile: then theirs stands. */
+static void put_back(struct soft *s, const char *file, const char *before, const char *after,
+		     struct undo_entry *e)
+{
+	char now[UNDO_VALUE_MAX];
+
+	if (read_value(s, file, now) && strcmp(now, after) != 0)
+		s->res->drifted++;
+	else
+		(void)fdio_write_at(s->req->dirfd, file, before);
+	if (e)
+		undo_clear(s->soft->undo, e);
+}
+
+static enum soft_outcome hold_value(struct soft *s, const char *file, const char *after)
+{
+	char before[UNDO_VALUE_MAX];
+	struct undo_entry *e;
+	bool early;
+	int r;
+
+	if (!read_value(s, file, before))
+		return failed(s, fdio_write_at(s->req->dirfd, file, after) < 0 ? -ENOENT : -EIO);
+	e = undo_note(s->soft->undo, s->soft->id, s->soft->path, file, before, after);
+	r = fdio_write_at(s->req->dirfd, file, after);
+	if (r < 0) {
+		if (e)
+			undo_clear(s->soft->undo, e);
+		return failed(s, r);
+	}
+	early = hold(s);
+	put_back(s, file, before, after, e);
+	return early ? SOFT_EARLY : SOFT_DONE;
+}
+
+/* memory.high at what is used now: whoever grows on is made to reclaim, and to sleep for the rest. */
+static enum soft_outcome throttle(struct soft *s)
+{
+	char text[UNDO_VALUE_MAX];
+	uint64_t now;
+
+	if (!read_current(s, &now))
+		return failed(s, -ENOENT);
+	now = now / 4096 * 4096; /* as the kernel will show it */
+	snprintf(text, sizeof(text), "%" PRIu64, now);
+	return hold_value(s, "memory.high", text);
+}
+
+/* ---- terminate ----------------------------------------------------------------------- */
+
+static enum soft_outcome wait_ended(struct soft *s, struct members *m)
+{
+	while (!is_over(s)) {
+		if (members_wait(m, STEP_MS))
+			return SOFT_DONE;
+	}
+	if (members_wait(m, 0))
+		return SOFT_DONE;
+	return atomic_load(s->cancel) ? SOFT_EARLY : SOFT_SHORT;
+}
+
+static enum soft_outcome terminate(struct soft *s, struct members *m)
+{
+	uint32_t n = 0;
+	int r;
+
+	m->signal = SIGTERM;
+	if (s->req->process) {
+		(void)cgfs_procs_each_below(s->req->dirfd, members_choose, m, &n);
+		if (m->best.pid == 0)
+			return SOFT_GONE;
+		members_remember(m->res, &m->best);
+		members_hold_one(m, m->best.pid);
+		(void)cgfs_procs_each_below(s->req->dirfd, members_mark_listed, m, &n);
+	} else {
+		members_hold(m);
+	}
+	if (m->nheld == 0)
+		return SOFT_GONE;
+	r = members_signal(m);
+	if (r < 0 && m->res->signalled == 0)
+		return failed(s, r);
+	return wait_ended(s, m);
+}
+
+/* ---- all of it ----------------------------------------------------------------------- */
+
+static enum soft_outcome run(struct soft *s, struct members *m)
+{
+	bool one = s->soft->kind == SOFT_TERMINATE && s->req->process;
+	uint32_t n = 0;
+	int r = cgfs_procs_each_below(s->req->dirfd, members_census, m, &n);
+
+	if (fdio_is_gone(r) || (r == 0 && m->res->members == 0))
+		return SOFT_GONE;
+	if (r < 0)
+		return failed(s, r);
+	/* what would slow, stop or end us, too */
+	if (!one && (m->self_inside || m->init_inside))
+		return SOFT_REFUSED;
+	if (s->req->dry_run)
+		return SOFT_WOULD;
+	switch (s->soft->kind) {
+	case SOFT_RECLAIM:
+		return reclaim(s);
+	case SOFT_THROTTLE:
+		return throttle(s);
+	case SOFT_FREEZE:
+		return hold_value(s, "cgroup.freeze", "1");
+	default:
+		return terminate(s, m);
+	}
+}
+
+enum soft_outcome soft_run(const struct kill_request *req, const struct soft_request *soft,
+			   const _Atomic bool *cancel, struct soft_result *res)
+{
+	struct kill_result seen = {0};
+	struct members m = {.req = req, .res = &seen, .self = getpid(), .spare = !req->kill_exempt};
+	struct soft s = {.req = req, .soft = soft, .cancel = cancel, .res = res};
+
+	*res = (struct soft_result){.start_us = members_now_us()};
+	res->known = read_current(&s, &res->before_bytes);
+	res->outcome = run(&s, &m);
+	members_let_go(&m);
+	res->known &= read_current(&s, &res->after_bytes);
+	res->end_us = members_now_us();
+	return res->outcome;
+}
+
+const char *soft_outcome_name(enum soft_outcome outcome)
+{
+	static const char *const names[] = {
+		[SOFT_NONE] = "none",	    [SOFT_DONE] = "done",
+		[SOFT_WOULD] = "would",	    [SOFT_EARLY] = "danger-past",
+		[SOFT_SHORT] = "short",	    [SOFT_GONE] = "gone",
+		[SOFT_REFUSED] = "refused", [SOFT_UNSUPPORTED] = "unsupported",
+		[SOFT_FAILED] = "failed",
+	};
+
+	return names[outcome];
+}

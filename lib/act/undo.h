@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What we changed and have to put back, remembered outside this process: a small file, written by
+ * rename before each change and after each undoing, so that the next start finds what a crash left.
+ */
+#pragma once
+
+#include "cgguard.h"
+
+#include <pthread.h>
+
+#define UNDO_SLOTS     8
+#define UNDO_PATH_MAX  4096
+#define UNDO_VALUE_MAX 32
+#define UNDO_FILE      "undo"
+
+struct undo_entry {
+	bool used;
+	uint64_t id; /* of the cgroup */
+	const char *file; /* "memory.high" or "cgroup.freeze" */
+	char before[UNDO_VALUE_MAX], after[UNDO_VALUE_MAX];
+	char path[UNDO_PATH_MAX];
+};
+
+struct undo {
+	int dirfd; /* -1: nothing is remembered outside */
+	pthread_mutex_t lock; /* workers only, never the thread that watches */
+	struct undo_entry entry[UNDO_SLOTS];
+};
+
+/*
+ * Use a directory of ours (made if it is missing; owned by us and not writable by others, or it is
+ * refused: -EPERM). dir NULL: remember nothing outside. 0 or a negative errno with err; the undo is
+ * usable either way.
+ */
+int undo_init(struct undo *u, const char *dir, struct cgg_error *err);
+void undo_finish(struct undo *u);
+
+/* About to change: remember. Returns the entry, NULL when all are in use. */
+struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, const char *file,
+			     const char *before, const char *after);
+
+/* It is put back, or there is nothing to put back any more. */
+void undo_clear(struct undo *u, struct undo_entry *e);
+
+/*
+ * What an earlier run left behind, read from the file: fn is called for each. A damaged line is
+ * passed over. Returns how many there were, or a negative errno.
+ */
+typedef void (*undo_fn)(void *user, const struct undo_entry *e);
+int undo_left(struct undo *u, undo_fn fn, void *user);
