@@ -9,12 +9,12 @@ static inline int64_t number_clamp(uint64_t v)
 	return v > INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
-/* a * b / c without overflow on the way; c > 0. Exact below 2^64, else a little too small. */
+/* a * b / c without overflow on the way. Exact below 2^64, else a little too small. */
 static inline uint64_t number_mul_div(uint64_t a, uint64_t b, uint64_t c)
 {
 	uint64_t whole, part;
 
-	if (__builtin_mul_overflow(a / c, b, &whole))
+	if (c == 0 || __builtin_mul_overflow(a / c, b, &whole))
 		return UINT64_MAX;
 	for (a %= c; __builtin_mul_overflow(a, b, &part); a >>= 1)
 		c >>= 1;
