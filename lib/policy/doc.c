@@ -360,7 +360,7 @@ int doc_int(const struct doc_node *node, int64_t min, int64_t max, int64_t *ret)
 int doc_name(const struct doc_node *node, const char *what, const char *const *names, size_t n,
 	     size_t *ret)
 {
-	const char *text = NULL;
+	const char *text = "";
 	int r = doc_string(node, what, &text);
 
 	if (r < 0)
