@@ -3,9 +3,27 @@
 
 #include "cgfs/memory.h"
 #include "util/fdio.h"
+#include "util/parse.h"
 
-#include <errno.h>
 #include <string.h>
+
+/* lxcfs has served wrapped negative numbers: those are none. */
+static bool parse_kb(const char *s, uint64_t *ret_bytes)
+{
+	uint64_t kb = 0, bytes;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	for (; *s >= '0' && *s <= '9'; s++) {
+		if (__builtin_mul_overflow(kb, 10U, &kb) ||
+		    __builtin_add_overflow(kb, (uint64_t)(*s - '0'), &kb))
+			return false;
+	}
+	if (__builtin_mul_overflow(kb, 1024U, &bytes))
+		return false;
+	*ret_bytes = bytes;
+	return true;
+}
 
 /* "Key:   123 kB" */
 static bool meminfo(const char *text, const char *key, uint64_t *ret_bytes)
@@ -13,18 +31,11 @@ static bool meminfo(const char *text, const char *key, uint64_t *ret_bytes)
 	size_t len = strlen(key);
 
 	for (const char *p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
-		uint64_t kb = 0;
-
 		if (strncmp(p, key, len) != 0 || p[len] != ':')
 			continue;
 		for (p += len + 1; *p == ' '; p++)
 			;
-		if (*p < '0' || *p > '9')
-			return false;
-		for (; *p >= '0' && *p <= '9'; p++)
-			kb = kb * 10 + (uint64_t)(*p - '0');
-		*ret_bytes = kb * 1024;
-		return true;
+		return parse_kb(p, ret_bytes);
 	}
 	return false;
 }
@@ -48,18 +59,11 @@ static void read_meminfo(int procfd, uint32_t want, struct cgg_host *h)
 
 static void read_oom_kill(int procfd, struct cgg_host *h)
 {
-	char buf[16384], *p;
-	uint64_t v = 0;
+	char buf[16384];
 
-	if (fdio_read_at(procfd, "vmstat", buf, sizeof(buf)) < 0)
-		return;
-	p = strstr(buf, "\noom_kill ");
-	if (!p)
-		return;
-	for (p += strlen("\noom_kill "); *p >= '0' && *p <= '9'; p++)
-		v = v * 10 + (uint64_t)(*p - '0');
-	h->oom_kill = v;
-	h->have |= CGG_HOST_HAVE_OOM_KILL;
+	if (fdio_read_at(procfd, "vmstat", buf, sizeof(buf)) >= 0 &&
+	    parse_keyed(buf, "oom_kill", &h->oom_kill) == 0)
+		h->have |= CGG_HOST_HAVE_OOM_KILL;
 }
 
 void cgfs_host_read(int procfd, uint32_t want, struct cgg_host *host)

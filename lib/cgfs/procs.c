@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 
 #define PF_KTHREAD 0x00200000
+#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
 
 /* The numbers of one buffer; a number cut off at its end is kept in *partial for the next. */
 static int each_line(const char *buf, ssize_t len, uint64_t *partial, bool *in_number,
@@ -24,7 +25,8 @@ static int each_line(const char *buf, ssize_t len, uint64_t *partial, bool *in_n
 		int r;
 
 		if (buf[i] >= '0' && buf[i] <= '9') {
-			*partial = *partial * 10 + (uint64_t)(buf[i] - '0');
+			if (*partial <= INT32_MAX) /* what is larger is no pid */
+				*partial = *partial * 10 + (uint64_t)(buf[i] - '0');
 			*in_number = true;
 			continue;
 		}
@@ -42,7 +44,7 @@ static int each_line(const char *buf, ssize_t len, uint64_t *partial, bool *in_n
 
 int cgfs_procs_each(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n)
 {
-	CGG_AUTO_FD fd = openat(dirfd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	CGG_AUTO_FD fd = openat(dirfd, "cgroup.procs", READ_FLAGS);
 	uint64_t partial = 0;
 	bool in_number = false;
 	char buf[4096];
@@ -61,7 +63,7 @@ int cgfs_procs_each(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n)
 		if (r != 0)
 			return r;
 	}
-	return 0;
+	return each_line("\n", 1, &partial, &in_number, fn, user, ret_n);
 }
 
 static int below(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint32_t *n);
@@ -137,42 +139,68 @@ int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret)
 
 	if (len < 0)
 		return (int)len;
-	if (parse_i64(buf, &v) < 0)
+	if (parse_i64(buf, &v) < 0 || v < INT32_MIN || v > INT32_MAX)
 		return -EINVAL;
 	*ret = (int32_t)v;
 	return 0;
 }
 
-/* "VmRSS:\t  123 kB" in /proc/PID/status. */
-static bool status_kb(const char *text, const char *key, uint64_t *ret_bytes)
+/* "VmRSS:\t  123 kB", a line of /proc/PID/status. True for VmRSS, which whoever has memory has. */
+static bool status_line(const char *line, struct cgfs_proc *p)
 {
-	const char *p = strstr(text, key);
-	uint64_t kb = 0;
+	const struct {
+		const char *key;
+		uint64_t *bytes;
+	} keys[] = {
+		{"VmRSS:", &p->rss_bytes},
+		{"VmSwap:", &p->swap_bytes},
+		{"VmPTE:", &p->pagetables_bytes},
+	};
 
-	if (!p || (p != text && p[-1] != '\n'))
-		return false;
-	for (p += strlen(key); *p == ' ' || *p == '\t'; p++)
-		;
-	for (; *p >= '0' && *p <= '9'; p++)
-		kb = kb * 10 + (uint64_t)(*p - '0');
-	*ret_bytes = kb * 1024;
-	return true;
+	for (size_t i = 0; i < CGG_ARRAY_LEN(keys); i++) {
+		const char *s = line + strlen(keys[i].key);
+		uint64_t kb = 0;
+
+		if (strncmp(line, keys[i].key, strlen(keys[i].key)) != 0)
+			continue;
+		s += strspn(s, " \t");
+		for (; *s >= '0' && *s <= '9'; s++)
+			kb = kb * 10 + (uint64_t)(*s - '0');
+		*keys[i].bytes = kb * 1024;
+		return i == 0;
+	}
+	return false;
 }
 
-static bool read_memory(const char *status, struct cgfs_proc *p)
+/* By the line, of any length: Groups alone may be longer than all the rest. */
+static bool read_memory(int dirfd, const char *path, struct cgfs_proc *p)
 {
-	if (!status_kb(status, "VmRSS:", &p->rss_bytes))
-		return false;
-	status_kb(status, "VmSwap:", &p->swap_bytes);
-	status_kb(status, "VmPTE:", &p->pagetables_bytes);
-	return true;
+	CGG_AUTO_FD fd = openat(dirfd, path, READ_FLAGS);
+	bool found = false, within = false;
+	char buf[4096], *line, *next;
+	off_t at = 0;
+	ssize_t n;
+
+	while (fd >= 0 && (n = pread(fd, buf, sizeof(buf) - 1, at)) > 0) {
+		buf[n] = '\0';
+		for (line = buf; (next = strchr(line, '\n')); line = next + 1) {
+			found |= !within && status_line(line, p);
+			within = false;
+		}
+		if (line == buf) { /* no end of it here */
+			within = true;
+			line += n;
+		}
+		at += line - buf;
+	}
+	return found;
 }
 
 /* A leader that has ended shows no memory while its threads hold it all: ask those. */
 static void read_thread_memory(int procfd, struct cgfs_proc *p)
 {
 	_Alignas(struct dirent64) char buf[1024];
-	char path[64], status[4096];
+	char path[64];
 	CGG_AUTO_FD fd = -1;
 	long len;
 
@@ -186,8 +214,7 @@ static void read_thread_memory(int procfd, struct cgfs_proc *p)
 			if (d->d_name[0] < '1' || d->d_name[0] > '9' || strlen(d->d_name) > 10)
 				continue;
 			snprintf(path, sizeof(path), "%.10s/status", d->d_name);
-			if (fdio_read_at(fd, path, status, sizeof(status)) > 0 &&
-			    read_memory(status, p))
+			if (read_memory(fd, path, p))
 				return;
 		}
 	}
@@ -212,8 +239,8 @@ int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 		return -EINVAL;
 	p.kthread = flags & PF_KTHREAD;
 	(void)cgfs_proc_adj(procfd, pid, &p.oom_score_adj);
-	len = read_proc(procfd, pid, "status", buf, sizeof(buf));
-	if (len > 0 && !read_memory(buf, &p))
+	snprintf(buf, sizeof(buf), "%d/status", pid);
+	if (!read_memory(procfd, buf, &p))
 		read_thread_memory(procfd, &p);
 	*ret = p;
 	return 0;
