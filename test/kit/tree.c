@@ -95,6 +95,8 @@ static char unescape(const char **s)
 	switch (p[1]) {
 	case 'n':
 		return '\n';
+	case 't':
+		return '\t';
 	case 's':
 		return ' ';
 	case '\\':

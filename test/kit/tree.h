@@ -9,7 +9,7 @@
  * A path with a leading '/' is a cgroup: it and its missing parents get an empty cgroup.procs. One
  * without is a plain directory below the same top; "/" may itself be placed by a line "root DIR", as
  * for a recorded machine (root sys/fs/cgroup). Plain values end with a newline; quoted ones are exactly
- * what they say. \n \s (space) \\ \xNN are understood everywhere. A line of spaces, or with #, is
+ * what they say. \n \t \s (space) \\ \xNN are understood everywhere. A line of spaces, or with #, is
  * none. Everything is made by directory fds: paths may be as long and as deep as they like.
  */
 #pragma once
