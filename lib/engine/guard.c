@@ -20,6 +20,7 @@
 #define SNAP_ARENA_SIZE ((size_t)CGG_TREE_MAX * 1024) /* address space, touched as used */
 #define SNAP_PREFAULT	((size_t)128 << 10)
 #define SETTLE_US	500000
+#define BLIND_SCAN_US	1000000
 
 void guard_notice(struct cgg_guard *g, const char *fmt, ...)
 {
@@ -173,8 +174,7 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	took = snap_now_us() - start;
 	g->scan_due = false;
 	/* in a storm of cgroups coming and going, scans take no more than a tenth of the time */
-	g->scan_after_us =
-		start + (g->tree->inotify_fd < 0 || g->tree->watch_short ? 5000000 : 0) + 10 * took;
+	g->scan_after_us = start + (watch_is_blind(g) ? BLIND_SCAN_US : 0) + 10 * took;
 	if (r != 0)
 		return r;
 	if (g->tree->generation == generation && g->snap.n == g->tree->n)

@@ -31,6 +31,7 @@ struct guard_domain {
 	int events_wd; /* inotify watch of memory.events, -1 */
 	uint64_t due_us; /* look again then */
 	uint64_t looked_us; /* last look */
+	uint64_t found_us; /* when it became a domain */
 	uint64_t first_us; /* first look */
 	uint64_t limit_us; /* the effective limit was read then */
 	uint64_t level_bytes; /* what was compared with the gate then */
@@ -160,7 +161,9 @@ void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happe
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
 void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 		uint64_t limit, uint64_t now_us);
-void watch_rest(struct guard_domain *d, uint64_t now_us); /* nothing to see for now */
+void watch_rest(struct cgg_guard *g, struct guard_domain *d,
+		uint64_t now_us); /* nothing to see for now */
+bool watch_is_blind(const struct cgg_guard *g);
 uint64_t watch_measure_fastest(void);
 
 /* ---- look.c ---- */

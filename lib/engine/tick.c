@@ -312,7 +312,7 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		return;
 	}
 	if (level == CGG_MAX) { /* no memory controller there (now): nothing to be known */
-		watch_rest(d, now_us);
+		watch_rest(g, d, now_us);
 		return;
 	}
 	gate = policy_gate(rule, look_is_host(g, d), limit);

@@ -33,7 +33,9 @@
 #define LOOK_MAX_US	   (10000 * MS)
 #define LOOK_UNGATED_US	   (1000 * MS) /* a condition that memory alone can't rule out */
 #define EVENT_GAP_US	   (10 * MS)
-#define RESCAN_US	   (5000 * MS) /* where not every directory could be watched */
+#define BLIND_US	   (1000 * MS) /* where changes are not told of */
+#define YOUNG_US	   (3000 * MS) /* a manager makes a cgroup first and writes its limits after */
+#define YOUNG_LOOK_US	   (100 * MS)
 #define PRESSURE_STALL_US  50000
 #define PRESSURE_WINDOW_US 1000000
 #define MEASURE_SAMPLES	   4
@@ -98,10 +100,10 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err)
 	if (r == 0)
 		r = epoll_add(g, g->tree->inotify_fd, EPOLLIN, TAG_TREE);
 	if (r < 0)
-		guard_notice(
-			g,
-			"cgroups can't be watched by inotify (%s): looking for new ones every 5 s",
-			strerror(-r));
+		guard_notice(g,
+			     "cgroups can't be watched by inotify (%s): looking for new ones every "
+			     "second",
+			     strerror(-r));
 	r = epoll_add(g, g->timer_fd, EPOLLIN, TAG_TIMER);
 	if (r == 0)
 		r = epoll_add(g, g->workers.done_fd, EPOLLIN, TAG_WORKERS);
@@ -236,9 +238,10 @@ void watch_pressure(struct cgg_guard *g)
 void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 {
 	int dirfd = g->tree->entry[d->index].dirfd;
-	char path[48];
+	char path[64];
 
 	d->current_fd = d->events_wd = -1;
+	d->found_us = snap_now_us();
 	if (look_is_host(g, d))
 		return;
 	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
@@ -246,9 +249,16 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 		if (d->current_fd >= 0)
 			g->nheld_fds++;
 	}
+	if (g->tree->inotify_fd < 0)
+		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", dirfd);
-	if (g->tree->inotify_fd >= 0)
-		d->events_wd = inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
+	d->events_wd = inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
+	/* a write to a limit, here or above, is told of too; one watch for all who ask for it */
+	for (uint32_t i = d->index; i != CGG_NONE; i = g->tree->entry[i].parent) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.max",
+			 g->tree->entry[i].dirfd);
+		(void)inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
+	}
 }
 
 void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
@@ -272,15 +282,22 @@ static void look_soon(struct guard_domain *d, uint64_t now_us)
 		d->due_us = when;
 }
 
-/* memory.events of a cgroup has changed; several rules may share the watch. */
+/* memory.events of a cgroup has changed (several rules may share the watch), or a limit somewhere. */
 static void on_file(void *user, int wd)
 {
 	struct cgg_guard *g = user;
 	uint64_t now = snap_now_us();
+	bool event = false;
 
 	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used && g->domain[i].events_wd == wd)
-			look_soon(&g->domain[i], now);
+		if (!g->domain[i].used || g->domain[i].events_wd != wd)
+			continue;
+		look_soon(&g->domain[i], now);
+		event = true;
+	}
+	for (uint32_t i = 0; !event && i < g->ndomains; i++) {
+		g->domain[i].limit_us = 0;
+		g->domain[i].due_us = now;
 	}
 }
 
@@ -289,6 +306,15 @@ static void stalled(struct cgg_guard *g, uint64_t now_us)
 {
 	for (uint32_t i = 0; i < g->ndomains; i++)
 		look_soon(&g->domain[i], now_us);
+}
+
+/*
+ * Whether cgroups come and go, or limits change, without our being told: where inotify does not reach,
+ * and in a namespace of our own, since another mount's directories and writes are not told of here.
+ */
+bool watch_is_blind(const struct cgg_guard *g)
+{
+	return g->tree->inotify_fd < 0 || g->tree->watch_short || g->root_has_current;
 }
 
 /* ---- the loop's two ends ------------------------------------------------------------- */
@@ -321,7 +347,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 		if (events[i].data.u32 == TAG_PRESSURE && events[i].events & (EPOLLERR | EPOLLHUP))
 			g->scan_due = true; /* its cgroup was removed: armed anew after the scan */
 	}
-	if ((g->tree->inotify_fd < 0 || g->tree->watch_short) && now_us >= g->scan_after_us)
+	if (watch_is_blind(g) && now_us >= g->scan_after_us)
 		g->scan_due = true;
 }
 
@@ -342,8 +368,7 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		    in->worker->request.deadline_us + 500 * MS < next)
 			next = in->worker->request.deadline_us + 500 * MS;
 	}
-	if ((g->scan_due || g->tree->inotify_fd < 0 || g->tree->watch_short) &&
-	    g->scan_after_us < next)
+	if ((g->scan_due || watch_is_blind(g)) && g->scan_after_us < next)
 		next = g->scan_after_us;
 	if (next != UINT64_MAX) {
 		uint64_t wait = next > now_us ? next - now_us : 1;
@@ -367,11 +392,19 @@ static uint64_t align_down(uint64_t when, uint64_t wait)
 	return when / beat * beat;
 }
 
-void watch_rest(struct guard_domain *d, uint64_t now_us)
+/* Never sleep longer: limits may change untold, and those of a young cgroup will. */
+static uint64_t look_max(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
+{
+	if (now_us < d->found_us + YOUNG_US)
+		return YOUNG_LOOK_US;
+	return watch_is_blind(g) ? BLIND_US : LOOK_MAX_US;
+}
+
+void watch_rest(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	d->looked_us = now_us;
-	d->calm_gap_us = LOOK_MAX_US;
-	d->due_us = align_down(now_us + LOOK_MAX_US, LOOK_MAX_US);
+	d->calm_gap_us = BLIND_US;
+	d->due_us = now_us + look_max(g, d, now_us);
 }
 
 void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
@@ -399,7 +432,8 @@ void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 		if (d->growth == 0 && wait < LOOK_STILL_US)
 			wait = LOOK_STILL_US;
 	}
-	wait = wait > LOOK_MAX_US ? LOOK_MAX_US : wait;
+	if (wait > look_max(g, d, now_us))
+		wait = look_max(g, d, now_us);
 	d->due_us = align_down(now_us + wait, wait);
 	d->level_bytes = level;
 	d->calm_gap_us = wait / 2 > EVENT_GAP_US && level < near ? wait / 2 : EVENT_GAP_US;
