@@ -179,9 +179,10 @@ TEST(what_belongs_to_somebody_else_is_not_trusted)
 {
 	begin_dir();
 	write_rule("a.json", "one", "");
-	if (chown(in_dir("a.json"), 65534, (gid_t)-1) < 0) {
+	if (geteuid() != 0) {
 		T_SKIP("only root can give files away");
 	} else {
+		T_MUST(chown(in_dir("a.json"), 65534, (gid_t)-1) == 0);
 		expect_load_error(in_dir("a.json"), -EPERM, "belongs to uid 65534");
 		expect_load_error(in_dir("a.json"), -EPERM, "chown root '");
 		T_MUST(chown(in_dir("a.json"), 0, (gid_t)-1) == 0 && chown(dir, 65534, -1U) == 0);
