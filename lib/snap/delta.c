@@ -28,6 +28,7 @@ void snap_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev)
 	for (uint32_t i = 0; i < snap->n; i++) {
 		struct cgg_cgroup *cg = &snap->cgroups[i];
 		const struct cgg_cgroup *was;
+		__int128 growth;
 		int order = -1;
 
 		cg->has_growth = false;
@@ -40,9 +41,11 @@ void snap_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev)
 		if (order != 0 || was->id != cg->id || snap->time_us <= prev->time_us ||
 		    !(cg->have & was->have & CGG_HAVE_CURRENT))
 			continue;
-		cg->growth_bytes_per_s =
-			(int64_t)(((__int128)cg->current_bytes - (__int128)was->current_bytes) *
-				  1000000 / (__int128)dt_us);
+		growth = ((__int128)cg->current_bytes - (__int128)was->current_bytes) * 1000000 /
+			 (__int128)dt_us;
+		cg->growth_bytes_per_s = growth > INT64_MAX   ? INT64_MAX
+					 : growth < INT64_MIN ? INT64_MIN
+							      : (int64_t)growth;
 		cg->has_growth = true;
 	}
 }
