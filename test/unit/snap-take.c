@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots of a tree: their shape, their limits, and that they outlive what they were taken of. */
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include "snap/take.h"
+
+#include <errno.h>
+
+static struct cgg_tree *open_tree(const char *top)
+{
+	struct cgg_tree *tree = NULL;
+	struct cgg_error err = {0};
+
+	if (tree_open(top, &tree, &err) != 0)
+		printf("# %s\n", err.msg);
+	T_MUST(tree);
+	return tree;
+}
+
+static struct cgg_snapshot *take(struct cgg_tree *tree)
+{
+	struct cgg_snapshot *snap = NULL;
+
+	T_MUST(snap_take(tree, &snap, NULL) == 0);
+	return snap;
+}
+
+static const struct cgg_cgroup *at(const struct cgg_snapshot *snap, const char *path)
+{
+	for (uint32_t i = 0; i < snap->n; i++) {
+		if (strcmp(snap->cgroups[i].path, path) == 0)
+			return &snap->cgroups[i];
+	}
+	T_MUST(!"no such cgroup");
+	return NULL;
+}
+
+TEST(a_snapshot_has_the_shape_of_its_tree)
+{
+	struct cgg_tree *tree = open_tree(kit_tree("/a/b memory.current=5\n/a-b\n/c"));
+	struct cgg_snapshot *snap = take(tree);
+
+	T_EQ_INT(snap->n, tree->n);
+	for (uint32_t i = 0; i < snap->n; i++) {
+		const struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		T_EQ_STR(cg->path, tree->entry[i].path);
+		T_ASSERT(cg->path != tree->entry[i].path);
+		T_EQ_STR(cg->name, tree->entry[i].name);
+		T_EQ_INT(cg->id, tree->entry[i].id);
+		T_EQ_INT(cg->parent, tree->entry[i].parent);
+		T_EQ_INT(cg->end, tree->entry[i].end);
+		T_EQ_INT(cg->depth, tree->entry[i].depth);
+		T_ASSERT(!cg->has_growth);
+	}
+	T_EQ_INT(at(snap, "/a/b")->current_bytes, 5);
+	T_EQ_INT(at(snap, "/a/b")->have, CGG_HAVE_CURRENT | CGG_HAVE_PROCS);
+	snap_free(snap);
+	tree_close(tree);
+}
+
+TEST(a_snapshot_outlives_its_tree_and_what_changes_in_it)
+{
+	const char *top = kit_tree("/a memory.current=5");
+	struct cgg_tree *tree = open_tree(top);
+	struct cgg_snapshot *snap = take(tree);
+
+	kit_tree_add(top, "/a memory.current=6\n/0");
+	T_EQ_INT(tree_scan(tree, NULL), 0);
+	T_EQ_INT(tree_scan(tree, NULL), 0);
+	tree_close(tree);
+	T_EQ_INT(snap->n, 2);
+	T_EQ_STR(snap->cgroups[1].path, "/a");
+	T_EQ_INT(snap->cgroups[1].current_bytes, 5);
+	snap_free(snap);
+	T_ASSERT(!snap_free(NULL));
+}
+
+TEST(taking_one_looks_for_new_cgroups_first)
+{
+	const char *top = kit_tree("/a");
+	struct cgg_tree *tree = open_tree(top);
+	struct cgg_snapshot *snap;
+
+	kit_tree_add(top, "/b memory.current=9");
+	kit_tree_remove(top, "/a");
+	snap = take(tree);
+	T_EQ_INT(snap->n, 2);
+	T_EQ_INT(at(snap, "/b")->current_bytes, 9);
+	snap_free(snap);
+	tree_close(tree);
+}
+
+TEST(a_cgroup_that_vanishes_while_it_is_read_keeps_what_was_read)
+{
+	const char *top = kit_tree("/a memory.current=5 memory.max=7\n/b memory.current=6");
+	struct cgg_tree *tree = open_tree(top);
+	struct cgg_snapshot snap;
+	struct arena arena;
+
+	T_MUST(arena_init(&arena, 65536, 0) == 0);
+	T_MUST(snap_layout(tree, &arena, &snap) == 0);
+	T_EQ_INT(snap_read(tree, &snap, 1, CGG_HAVE_CURRENT), 0);
+	kit_tree_remove(top, "/a");
+	T_EQ_INT(snap_read(tree, &snap, 1, CGG_HAVE_MAX), CGG_GONE);
+	T_EQ_INT(snap.cgroups[1].have, CGG_HAVE_CURRENT);
+	T_EQ_INT(snap.cgroups[1].current_bytes, 5);
+	T_EQ_INT(snap_read(tree, &snap, 2, CGG_HAVE_CURRENT), 0);
+	T_EQ_INT(snap.cgroups[2].current_bytes, 6);
+	arena_finish(&arena);
+	tree_close(tree);
+}
+
+TEST(a_removed_root_can_not_be_taken)
+{
+	const char *top = kit_tree("root t\n/a");
+	struct cgg_snapshot *snap = NULL;
+	struct cgg_error err = {0};
+	struct cgg_tree *tree;
+	char t[256];
+
+	snprintf(t, sizeof(t), "%s/t", top);
+	tree = open_tree(t);
+	kit_tree_remove(top, "t");
+	T_EQ_INT(snap_take(tree, &snap, &err), -ENOENT);
+	T_HAS(err.msg, t);
+	T_EQ_INT(snap_take(tree, &snap, NULL), -ENOENT);
+	T_ASSERT(!snap);
+	tree_close(tree);
+}
+
+TEST(laying_out_fails_whole_where_there_is_no_room)
+{
+	struct cgg_tree *tree =
+		open_tree(kit_tree("/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/b\n/c"));
+	unsigned int enough = 0, too_little = 0;
+	struct arena arena;
+
+	T_MUST(arena_init(&arena, 8192, 0) == 0);
+	for (size_t room = 0; room <= arena.size; room += 16) {
+		struct cgg_snapshot snap = {.n = 99};
+		int r;
+
+		arena_reset(&arena);
+		T_MUST(arena_alloc(&arena, arena.size - room));
+		r = snap_layout(tree, &arena, &snap);
+		T_EQ_INT(r, enough ? 0 : r); /* once there is enough, more is enough too */
+		T_EQ_INT(snap.n, r == 0 ? 4 : 99);
+		T_ASSERT(r == 0 || r == -ENOMEM);
+		enough += r == 0;
+		too_little += r != 0;
+	}
+	T_ASSERT(enough > 0 && too_little > 4 * sizeof(struct cgg_cgroup) / 16);
+	arena_finish(&arena);
+	tree_close(tree);
+}
+
+/* ---- limits -------------------------------------------------------------------------- */
+
+TEST(a_limit_is_the_smallest_up_to_the_root)
+{
+	struct cgg_tree *tree = open_tree(kit_tree(
+		"/a memory.max=1000\n/a/b memory.max=max\n/a/b/c memory.max=500\n"
+		"/a/b/d memory.max=2000\n/a/e\n/a/e/f memory.max=garbage\n/z memory.max=max\n"
+		"/none memory.max=0\n/none/x memory.max=5"));
+	struct cgg_snapshot *snap = take(tree);
+
+	T_EQ_INT(at(snap, "/")->limit_bytes, CGG_MAX);
+	T_EQ_INT(at(snap, "/a")->limit_bytes, 1000);
+	T_EQ_INT(at(snap, "/a/b")->limit_bytes, 1000);
+	T_EQ_INT(at(snap, "/a/b/c")->limit_bytes, 500);
+	T_EQ_INT(at(snap, "/a/b/d")->limit_bytes, 1000);
+	T_EQ_INT(at(snap, "/a/e")->limit_bytes, 1000);
+	T_EQ_INT(at(snap, "/a/e/f")->limit_bytes, 1000);
+	T_EQ_INT(at(snap, "/z")->limit_bytes, CGG_MAX);
+	T_EQ_INT(at(snap, "/none")->limit_bytes, 0);
+	T_EQ_INT(at(snap, "/none/x")->limit_bytes, 0);
+	snap_free(snap);
+	tree_close(tree);
+}
+
+TEST(the_host_s_memory_is_a_limit_too)
+{
+	const char *top =
+		kit_tree("root sys/fs/cgroup\n/a memory.max=max\n/a/b memory.max=1000\n"
+			 "/c memory.max=99999999999\n"
+			 "proc meminfo='MemTotal: 100 kB\\nMemFree: 1 kB\\nMemAvailable: 2 kB\\n'");
+	struct cgg_tree *tree = open_tree(top);
+	struct cgg_snapshot *snap = take(tree);
+
+	T_EQ_INT(snap->host.have, CGG_HOST_HAVE_MEMORY);
+	T_EQ_INT(at(snap, "/")->limit_bytes, 102400);
+	T_EQ_INT(at(snap, "/a")->limit_bytes, 102400);
+	T_EQ_INT(at(snap, "/a/b")->limit_bytes, 1000);
+	T_EQ_INT(at(snap, "/c")->limit_bytes, 102400);
+	snap_free(snap);
+	tree_close(tree);
+}
+
+TEST(one_limit_is_read_with_those_above_it_and_no_others)
+{
+	const char *top = kit_tree("/a memory.max=1000\n/a/b memory.max=800\n/a/c memory.max=1\n"
+				   "/d memory.max=2");
+	struct cgg_tree *tree = open_tree(top);
+	struct cgg_snapshot snap;
+	struct arena arena;
+
+	T_MUST(arena_init(&arena, 65536, 0) == 0);
+	T_MUST(snap_layout(tree, &arena, &snap) == 0);
+	snap_read_limit(tree, &snap, 2);
+	T_EQ_STR(snap.cgroups[2].path, "/a/b");
+	T_EQ_INT(snap.cgroups[2].limit_bytes, 800);
+	T_EQ_INT(snap.cgroups[1].limit_bytes, 1000);
+	T_EQ_INT(snap.cgroups[3].have | snap.cgroups[4].have, 0);
+	kit_tree_add(top, "/a memory.max=300");
+	snap_read_limit(tree, &snap, 2);
+	T_EQ_INT(snap.cgroups[2].limit_bytes, 300);
+	arena_finish(&arena);
+	tree_close(tree);
+}
+
+TEST(a_limit_is_read_at_the_deepest_level_there_is)
+{
+	char path[2 * CGG_DEPTH_MAX + 1], line[512];
+	struct cgg_snapshot snap;
+	struct cgg_tree *tree;
+	struct arena arena;
+
+	for (int i = 0; i < CGG_DEPTH_MAX; i++)
+		memcpy(path + 2L * i, "/d", 3);
+	snprintf(line, sizeof(line), "/d memory.max=70\n%s memory.max=90", path);
+	tree = open_tree(kit_tree(line));
+	T_EQ_INT(tree->n, CGG_DEPTH_MAX + 1);
+	T_MUST(arena_init(&arena, 1 << 20, 0) == 0);
+	T_MUST(snap_layout(tree, &arena, &snap) == 0);
+	snap_read_limit(tree, &snap, CGG_DEPTH_MAX);
+	T_EQ_INT(snap.cgroups[CGG_DEPTH_MAX].max_bytes, 90);
+	T_EQ_INT(snap.cgroups[CGG_DEPTH_MAX].limit_bytes, 70);
+	arena_finish(&arena);
+	tree_close(tree);
+}
+
+TEST(time_goes_on)
+{
+	uint64_t before = snap_now_us();
+	struct cgg_tree *tree = open_tree(kit_tree("/a"));
+	struct cgg_snapshot *a = take(tree), *b = take(tree);
+
+	T_ASSERT(a->time_us >= before && b->time_us >= a->time_us && b->time_us <= snap_now_us());
+	snap_free(a);
+	snap_free(b);
+	tree_close(tree);
+}
