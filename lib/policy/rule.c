@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads one rule: where, when, who, in what order, and what then. */
+#include "policy/gate.h"
 #include "policy/read.h"
 
 #include "util/path.h"
@@ -249,6 +250,19 @@ static int read_then(const struct doc_node *node, struct policy_rule *rule)
 	return r;
 }
 
+/* Only memory that a condition needs in any case can be a brake's place. */
+static int read_brake(const struct doc_node *node, struct policy_rule *rule)
+{
+	const uint64_t any_limit = 1ULL << 40;
+	int r = doc_bool(node, &rule->brake);
+
+	if (r == 0 && rule->brake && policy_gate(rule, false, any_limit) == 0)
+		return doc_fail(node,
+				"a brake needs a condition that only memory can make true, like "
+				"unreclaimable_above, at the top or in 'all'");
+	return r;
+}
+
 static int read_parts(const struct doc_node *node, const struct read *read,
 		      struct policy_rule *rule)
 {
@@ -277,6 +291,8 @@ static int read_parts(const struct doc_node *node, const struct read *read,
 		r = read_time(&value, 0, &rule->cooldown_us);
 	if (r == 0 && doc_get(node, "dry_run", &value))
 		r = doc_bool(&value, &rule->dry_run);
+	if (r == 0 && doc_get(node, "brake", &value))
+		r = read_brake(&value, rule);
 	return r;
 }
 
@@ -284,7 +300,7 @@ int read_rule(const struct doc_node *node, const struct read *read)
 {
 	static const char *const keys[] = {"name",     "description", "domain", "each",
 					   "when",     "candidates",  "rank",	"then",
-					   "cooldown", "dry_run"};
+					   "cooldown", "dry_run",     "brake"};
 	struct cgg_policy *policy = read->policy;
 	struct policy_rule *rule;
 	struct doc_node text;
