@@ -27,7 +27,7 @@ static void put_quoted(struct json *j, const char *s)
 	put(j, "\"", 1);
 	while (*s) {
 		size_t len = utf8_len(s);
-		char one[5], shown[8];
+		char one[5], shown[4 * sizeof(one)]; /* a C1 control is two bytes, each escaped */
 
 		if (len == 0)
 			len = 1;
@@ -62,7 +62,7 @@ void json_begin(struct json *j, char *buf, size_t size)
 
 long json_end(struct json *j)
 {
-	if (j->full)
+	if (j->full || j->size == 0)
 		return -ENOSPC;
 	j->buf[j->len] = '\0';
 	return (long)j->len;
