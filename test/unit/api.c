@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The library from outside: what cgguard.h promises, of the shared object and nothing else. */
+#include <cgguard.h>
+
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* A machine with a container of two processes' groups, a service and a bare cgroup. */
+#define MACHINE                                                                                    \
+	"root sys/fs/cgroup\n"                                                                     \
+	"/ cgroup.procs=1\n"                                                                       \
+	"/big.scope memory.current=6000000 memory.max=8000000 memory.oom.group=1 "                 \
+	"cgroup.procs='10\\n11\\n' memory.stat='anon 5000000\\nshmem 100000\\n' "                  \
+	"memory.swap.current=1000\n"                                                               \
+	"/small.service memory.current=2000000 memory.max=max memory.oom.group=0 cgroup.procs=12 " \
+	"memory.stat='anon 1900000\\n'\n"                                                          \
+	"/bare\n"                                                                                  \
+	"proc meminfo='MemTotal: 100000 kB\\nMemFree: 10000 kB\\nMemAvailable: 50000 kB\\n"        \
+	"SwapTotal: 0 kB\\nSwapFree: 0 kB\\n'\n"
+
+static struct cgg_tree *open_machine(void)
+{
+	struct cgg_tree *tree = NULL;
+	struct cgg_error err = {0};
+
+	if (cgg_tree_open(kit_tree(MACHINE), &tree, &err) != 0)
+		printf("# %s\n", err.msg);
+	T_MUST(tree);
+	return tree;
+}
+
+static struct cgg_snapshot *take(struct cgg_tree *tree)
+{
+	struct cgg_snapshot *snap = NULL;
+
+	T_MUST(cgg_snapshot_take(tree, &snap, NULL) == 0);
+	return snap;
+}
+
+TEST(the_version_is_three_numbers)
+{
+	unsigned int a, b, c;
+	char end;
+
+	T_EQ_INT(sscanf(cgg_version(), "%u.%u.%u%c", &a, &b, &c, &end), 3);
+}
+
+TEST(every_free_takes_NULL_and_gives_NULL)
+{
+	T_ASSERT(!cgg_tree_close(NULL));
+	T_ASSERT(!cgg_snapshot_free(NULL));
+	T_ASSERT(!cgg_groups_free(NULL));
+	T_ASSERT(!cgg_policy_free(NULL));
+	T_ASSERT(!cgg_guard_close(NULL));
+}
+
+TEST(a_tree_that_is_not_there_is_an_error_with_a_sentence_or_without)
+{
+	struct cgg_tree *tree = (void *)&tree; /* must stay as it is */
+	struct cgg_error err = {0};
+
+	T_EQ_INT(cgg_tree_open("/nonexistent/tree", &tree, &err), -ENOENT);
+	T_EQ_INT(err.code, -ENOENT);
+	T_HAS(err.msg, "/nonexistent/tree");
+	T_EQ_INT(cgg_tree_open("/nonexistent/tree", &tree, NULL), -ENOENT);
+	T_ASSERT(tree == (void *)&tree);
+}
+
+TEST(this_machine_s_own_tree_opens_or_says_why_not)
+{
+	struct cgg_tree *tree = NULL;
+	struct cgg_error err = {0};
+	int r = cgg_tree_open(NULL, &tree, &err);
+
+	if (r == 0) {
+		T_ASSERT(tree);
+	} else {
+		T_ASSERT(r == -ENOTSUP || r == -ENOENT || r == -EACCES || r == -EMFILE);
+		T_EQ_INT(err.code, r);
+		T_HAS(err.msg, "cgroup");
+	}
+	cgg_tree_close(tree);
+}
+
+TEST(a_snapshot_tells_what_is_in_the_tree)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+	const struct cgg_host *host = cgg_snapshot_host(snap);
+	const struct cgg_cgroup *big;
+
+	T_EQ_INT(cgg_snapshot_count(snap), 4);
+	T_EQ_STR(cgg_snapshot_get(snap, 0)->path, "/");
+	T_EQ_INT(cgg_snapshot_find(snap, "/big.scope"), 2);
+	T_EQ_INT(cgg_snapshot_find(snap, "/none"), CGG_NONE);
+	T_EQ_INT(cgg_snapshot_find(snap, ""), CGG_NONE);
+	T_ASSERT(!cgg_snapshot_get(snap, 4));
+	T_ASSERT(!cgg_snapshot_get(snap, CGG_NONE));
+	big = cgg_snapshot_get(snap, 2);
+	T_EQ_INT(big->current_bytes, 6000000);
+	T_EQ_INT(big->limit_bytes, 8000000);
+	T_EQ_INT(big->nprocs, 2);
+	T_EQ_INT(big->unreclaimable_bytes, 5100000);
+	T_EQ_INT(big->gain_bytes, 5000000);
+	T_ASSERT(big->oom_group);
+	T_ASSERT(!(big->have & CGG_HAVE_PEAK));
+	T_EQ_INT(cgg_snapshot_get(snap, 1)->have, CGG_HAVE_PROCS);
+	T_EQ_INT(host->total_bytes, 102400000);
+	T_EQ_INT(host->have, CGG_HOST_HAVE_MEMORY | CGG_HOST_HAVE_SWAP);
+	T_ASSERT(cgg_snapshot_time_us(snap) > 0);
+	cgg_tree_close(tree);
+	T_EQ_STR(cgg_snapshot_get(snap, 2)->name, "big.scope"); /* it outlives the tree */
+	cgg_snapshot_free(snap);
+}
+
+TEST(a_tree_that_was_removed_can_not_be_taken)
+{
+	const char *top = kit_tree("root t\n/a");
+	struct cgg_snapshot *snap = NULL;
+	struct cgg_tree *tree = NULL;
+	struct cgg_error err = {0};
+	char t[256];
+
+	snprintf(t, sizeof(t), "%s/t", top);
+	T_MUST(cgg_tree_open(t, &tree, NULL) == 0);
+	kit_tree_remove(top, "t");
+	T_ASSERT(cgg_snapshot_take(tree, &snap, &err) < 0);
+	T_HAS(err.msg, "removed");
+	T_ASSERT(cgg_snapshot_take(tree, &snap, NULL) < 0);
+	T_ASSERT(!snap);
+	cgg_tree_close(tree);
+}
+
+TEST(rates_need_two_snapshots)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *a = take(tree), *b;
+
+	poll(NULL, 0, 2);
+	b = take(tree);
+	T_ASSERT(!cgg_snapshot_get(b, 2)->has_growth);
+	cgg_snapshot_rates(b, a);
+	T_ASSERT(cgg_snapshot_get(b, 2)->has_growth);
+	T_EQ_INT(cgg_snapshot_get(b, 2)->growth_bytes_per_s, 0);
+	cgg_snapshot_free(a);
+	cgg_snapshot_free(b);
+	cgg_tree_close(tree);
+}
+
+TEST(oom_units_are_what_the_kernel_finds)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+
+	T_EQ_INT(cgg_oom_unit(snap, 2, 0), 2);
+	T_EQ_INT(cgg_oom_unit(snap, 3, 0), CGG_NONE);
+	T_EQ_INT(cgg_oom_unit(snap, 2, 3), CGG_NONE);
+	T_EQ_INT(cgg_oom_unit(snap, 4, 0), CGG_NONE);
+	T_EQ_INT(cgg_oom_unit(snap, 2, 4), CGG_NONE);
+	T_EQ_INT(cgg_oom_unit(snap, CGG_NONE, CGG_NONE), CGG_NONE);
+	cgg_snapshot_free(snap);
+	cgg_tree_close(tree);
+}
+
+TEST(keys_have_names_and_names_have_keys)
+{
+	for (int key = 0; key < CGG_RANK_KEY_MAX; key++) {
+		const char *name = cgg_rank_key_name((enum cgg_rank_key)key);
+
+		T_MUST(name);
+		T_EQ_INT(cgg_rank_key_parse(name), key);
+	}
+	T_ASSERT(!cgg_rank_key_name(CGG_RANK_KEY_MAX));
+	T_ASSERT(!cgg_rank_key_name((enum cgg_rank_key) - 1));
+	T_EQ_INT(cgg_rank_key_parse("nonsense"), CGG_RANK_KEY_MAX);
+	T_EQ_INT(cgg_rank_key_parse(""), CGG_RANK_KEY_MAX);
+}
+
+TEST(a_fixture_is_ranked_by_usage_and_otherwise_by_what_is_asked)
+{
+	static const enum cgg_rank_key by_age[] = {CGG_RANK_AGE};
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+	struct cgg_rank_options o = {0};
+	struct cgg_group *groups = NULL;
+	size_t n = 0;
+
+	T_MUST(cgg_rank(snap, &o, &groups, &n, NULL) == 0);
+	T_EQ_INT(n, 2);
+	T_EQ_STR(cgg_snapshot_get(snap, groups[0].cgroup)->path, "/big.scope");
+	T_EQ_INT(groups[0].term[CGG_RANK_USAGE], 6001000);
+	T_EQ_INT(groups[0].oom_unit, 2);
+	T_ASSERT(groups[0].whole && !groups[0].protect);
+	T_ASSERT(groups[0].known & 1U << CGG_RANK_GAIN);
+	T_ASSERT(!(groups[0].known & 1U << CGG_RANK_GROWTH));
+	T_EQ_STR(cgg_snapshot_get(snap, groups[1].cgroup)->path, "/small.service");
+	groups = cgg_groups_free(groups);
+	o.keys = by_age;
+	o.nkeys = 1;
+	T_MUST(cgg_rank(snap, &o, &groups, &n, NULL) == 0);
+	T_EQ_INT(n, 2);
+	T_ASSERT(groups[0].term[CGG_RANK_AGE] > groups[1].term[CGG_RANK_AGE]);
+	cgg_groups_free(groups);
+	cgg_snapshot_free(snap);
+	cgg_tree_close(tree);
+}
+
+TEST(globs_and_a_domain_choose_who_is_ranked)
+{
+	static const char *const include[] = {"/*.scope", "/*.service"}, *const exclude[] = {
+										 "/small*"};
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+	struct cgg_rank_options o = {
+		.include = include, .ninclude = 2, .exclude = exclude, .nexclude = 1};
+	struct cgg_group *groups = NULL;
+	size_t n = 9;
+
+	for (int unit = 0; unit < CGG_UNIT_MAX; unit++) {
+		o.unit = (enum cgg_unit)unit;
+		T_MUST(cgg_rank(snap, &o, &groups, &n, NULL) == 0);
+		T_EQ_INT(n, 1);
+		T_EQ_INT(groups[0].cgroup, 2);
+		groups = cgg_groups_free(groups);
+	}
+	o.domain = 3; /* nothing of what is asked for is in it */
+	T_MUST(cgg_rank(snap, &o, &groups, &n, NULL) == 0);
+	T_EQ_INT(n, 0);
+	cgg_groups_free(groups);
+	cgg_snapshot_free(snap);
+	cgg_tree_close(tree);
+}
+
+TEST(a_ranking_that_can_not_be_is_refused)
+{
+	static const enum cgg_rank_key nine[CGG_RANK_KEYS_MAX + 1],
+		bad[] = {CGG_RANK_KEY_MAX}, worse[] = {(enum cgg_rank_key)1000};
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+	struct cgg_group *groups = NULL;
+	struct cgg_error err = {0};
+	size_t n = 77;
+	const struct cgg_rank_options wrong[] = {
+		{.domain = 4},
+		{.domain = CGG_NONE},
+		{.unit = CGG_UNIT_MAX},
+		{.keys = nine, .nkeys = CGG_RANK_KEYS_MAX + 1},
+		{.keys = bad, .nkeys = 1},
+		{.keys = worse, .nkeys = 1},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(wrong); i++) {
+		err.msg[0] = '\0';
+		T_EQ_INT(cgg_rank(snap, &wrong[i], &groups, &n, &err), -EINVAL);
+		T_ASSERT(err.msg[0]);
+		T_EQ_INT(cgg_rank(snap, &wrong[i], &groups, &n, NULL), -EINVAL);
+		T_ASSERT(!groups && n == 77);
+		groups = NULL;
+	}
+	cgg_snapshot_free(snap);
+	cgg_tree_close(tree);
+}
+
+/* ---- policies ------------------------------------------------------------------------ */
+
+#define POLICY                                                                                     \
+	"{\"version\": 1, \"protect\": [\"/small.service\"], \"rules\": [{\"name\": \"r\", "       \
+	"\"domain\": \"/\", \"when\": {\"available_below\": \"99%\"}, "                            \
+	"\"then\": [{\"action\": \"notify\"}]}]}\n"
+
+/* A file of this text in a directory of its own; its path. */
+static const char *policy_file(const char *text)
+{
+	static char path[256];
+	const char *top = kit_tree("p");
+
+	kit_tree_write(top, "p", "policy.json", text, strlen(text));
+	snprintf(path, sizeof(path), "%s/p/policy.json", top);
+	return path;
+}
+
+static struct cgg_policy *load(const char *text)
+{
+	struct cgg_policy *policy = NULL;
+	struct cgg_error err = {0};
+
+	if (cgg_policy_load(policy_file(text), &policy, &err) != 0)
+		printf("# %s\n", err.msg);
+	T_MUST(policy);
+	return policy;
+}
+
+TEST(the_default_policy_has_rules_that_say_what_they_do)
+{
+	struct cgg_policy *policy = NULL;
+	char line[512], small[8];
+
+	T_MUST(cgg_policy_default(&policy, NULL) == 0);
+	T_ASSERT(cgg_policy_rules(policy) > 0);
+	for (size_t i = 0; i < cgg_policy_rules(policy); i++) {
+		size_t len = cgg_policy_describe(policy, i, line, sizeof(line));
+
+		T_ASSERT(len > 10 && !strchr(line, '\n'));
+		T_EQ_INT(cgg_policy_describe(policy, i, small, sizeof(small)), len);
+		T_EQ_INT(strlen(small), 7);
+		T_EQ_INT(cgg_policy_describe(policy, i, NULL, 0), len);
+	}
+	T_EQ_INT(cgg_policy_describe(policy, cgg_policy_rules(policy), line, sizeof(line)), 0);
+	T_EQ_STR(line, "");
+	T_EQ_INT(cgg_policy_describe(policy, SIZE_MAX, NULL, 0), 0);
+	cgg_policy_free(policy);
+}
+
+TEST(a_policy_is_loaded_whole_or_not_at_all)
+{
+	struct cgg_policy *policy = load(POLICY);
+	struct cgg_error err = {0};
+	const char *bad;
+
+	T_EQ_INT(cgg_policy_rules(policy), 1);
+	cgg_policy_free(policy);
+	policy = NULL;
+	T_EQ_INT(cgg_policy_load("/nonexistent/policy.json", &policy, &err), -ENOENT);
+	T_HAS(err.msg, "/nonexistent/policy.json");
+	T_EQ_INT(cgg_policy_load("/nonexistent/policy.json", &policy, NULL), -ENOENT);
+	bad = policy_file("{\"version\": 1, \"rulez\": []}");
+	T_EQ_INT(cgg_policy_load(bad, &policy, &err), -EINVAL);
+	T_ASSERT(strncmp(err.msg, bad, strlen(bad)) == 0);
+	T_HAS(err.msg, "rulez");
+	T_EQ_INT(cgg_policy_load(bad, &policy, NULL), -EINVAL);
+	T_ASSERT(!policy);
+}
+
+TEST(a_ranking_honours_the_policy_s_protection)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+	struct cgg_policy *policy = load(POLICY);
+	struct cgg_rank_options o = {.policy = policy};
+	struct cgg_group *groups = NULL;
+	size_t n = 0;
+
+	T_MUST(cgg_rank(snap, &o, &groups, &n, NULL) == 0);
+	T_EQ_INT(n, 2);
+	T_ASSERT(!groups[0].protect && groups[1].protect);
+	cgg_groups_free(groups);
+	cgg_policy_free(policy);
+	cgg_snapshot_free(snap);
+	cgg_tree_close(tree);
+}
+
+/* ---- the guard ----------------------------------------------------------------------- */
+
+struct told {
+	unsigned int incidents, notices;
+	char last[4096];
+};
+
+static void tell(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	struct told *t = user;
+
+	if (kind == CGG_REPORT_INCIDENT) {
+		t->incidents++;
+		snprintf(t->last, sizeof(t->last), "%.*s", (int)len, text);
+	}
+	t->notices += kind == CGG_REPORT_NOTICE;
+}
+
+TEST(a_recording_can_not_be_guarded)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_policy *policy = load(POLICY);
+	const struct cgg_guard_options o = {.dry_run = true};
+	struct cgg_guard *guard = NULL;
+	struct cgg_error err = {0};
+	unsigned int before = kit_count_fds();
+
+	T_EQ_INT(cgg_guard_open(tree, policy, &o, &guard, &err), -EINVAL);
+	T_HAS(err.msg, "recording");
+	T_EQ_INT(cgg_guard_open(tree, policy, &o, &guard, NULL), -EINVAL);
+	T_ASSERT(!guard);
+	T_EQ_INT(kit_count_fds(), before);
+	cgg_policy_free(policy);
+	cgg_tree_close(tree);
+}
+
+/* Dry: it looks at this machine, where that can be, and touches nothing. */
+TEST(a_guard_looks_decides_and_tells)
+{
+	struct cgg_policy *policy = load(POLICY), *other = NULL;
+	struct told told = {0};
+	const struct cgg_guard_options o = {.dry_run = true, .report = tell, .user = &told};
+	struct cgg_guard *guard = NULL;
+	struct cgg_tree *tree = NULL;
+	struct cgg_error err = {0};
+	uint64_t incidents = 0;
+	bool busy, settled = false;
+
+	if (cgg_tree_open(NULL, &tree, NULL) != 0) {
+		cgg_policy_free(policy);
+		T_SKIP("no cgroup v2 with memory here");
+		return;
+	}
+	if (cgg_guard_open(tree, policy, &o, &guard, &err) != 0)
+		T_FAIL("%s", err.msg);
+	T_MUST(guard);
+	T_ASSERT(cgg_guard_get_fd(guard) >= 0);
+	for (int i = 0; i < 200 && !settled; i++) {
+		struct pollfd p = {.fd = cgg_guard_get_fd(guard), .events = POLLIN};
+
+		poll(&p, 1, 10);
+		T_EQ_INT(cgg_guard_dispatch(guard, &err), 0);
+		cgg_guard_state(guard, &busy, &settled, &incidents);
+	}
+	T_ASSERT(settled);
+	T_EQ_INT(incidents, told.incidents);
+	cgg_guard_state(guard, NULL, NULL, NULL);
+	T_MUST(cgg_policy_default(&other, NULL) == 0);
+	T_EQ_INT(cgg_guard_set_policy(guard, other, NULL), 0);
+	cgg_policy_free(policy);
+	T_EQ_INT(cgg_guard_dispatch(guard, NULL), 0);
+	T_ASSERT(!cgg_guard_close(guard));
+	cgg_policy_free(other);
+	cgg_tree_close(tree);
+}
+
+/* ---- a kill by hand, text ------------------------------------------------------------ */
+
+TEST(nothing_in_a_recording_is_ever_killed)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_kill_options o = {0};
+	struct cgg_error err = {0};
+	char record[4096];
+
+	for (int dry = 0; dry < 2; dry++) {
+		o.dry_run = dry;
+		record[0] = '\0';
+		T_EQ_INT(cgg_kill(tree, "/big.scope", &o, record, sizeof(record), &err),
+			 CGG_REFUSED);
+		T_HAS(err.msg, "recording");
+		T_HAS(record, "\"victim\":{\"cgroup\":\"/big.scope\"");
+		T_EQ_INT(cgg_kill(tree, "/big.scope", &o, record, sizeof(record), NULL),
+			 CGG_REFUSED);
+	}
+	T_EQ_INT(cgg_kill(tree, "/none", &o, record, sizeof(record), &err), -ENOENT);
+	T_HAS(err.msg, "/none");
+	T_EQ_INT(cgg_kill(tree, "/none", &o, record, sizeof(record), NULL), -ENOENT);
+	for (size_t size = 0; size < 64; size += 9)
+		T_EQ_INT(cgg_kill(tree, "/big.scope", &o, record, size, &err), -ENOSPC);
+	cgg_tree_close(tree);
+}
+
+TEST(text_is_made_safe_and_globs_match)
+{
+	char buf[32];
+
+	T_EQ_INT(cgg_path_printable("/a\n", buf, sizeof(buf)), 6);
+	T_EQ_STR(buf, "/a\\x0a");
+	T_EQ_INT(cgg_path_printable("/a\n", NULL, 0), 6);
+	T_ASSERT(cgg_glob_match("/*.scope", "/big.scope"));
+	T_ASSERT(!cgg_glob_match("/*.scope", "/a/big.scope"));
+	T_ASSERT(cgg_glob_match("/**", "/a/b"));
+	T_ASSERT(!cgg_glob_match("", "/a"));
+	T_ASSERT(!cgg_glob_match("/[", "/["));
+}
