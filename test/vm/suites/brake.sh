@@ -1,0 +1,146 @@
+# The brake: memory.high held at the rule's gate. A hog at full speed must never get to the kernel's
+# killer; who lives full of page cache must not be bothered; nothing must be left changed.
+. /test/lib.sh
+T_TIMEOUT=120
+RUNS=25
+
+brake_policy()
+{
+	cat >"$T/policy.json" <<-END
+	{"version": 1, "rules": [{"name": "box", "each": "/box*", "brake": true, "cooldown": "0ms",
+	 "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill"}]}]}
+	END
+	guard_start --policy "$T/policy.json" --state "$T/state"
+}
+
+# race SIZE RUNS: a hog at full speed in SIZE MiB, again and again; the kernel must not win once
+race()
+{
+	local run=0
+	cg_create /box memory.max="$1"M memory.swap.max=0
+	brake_policy
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	while [ $run -lt "$2" ]; do
+		run=$((run + 1))
+		cg_run /box hog sleep
+		cg_run /box hog anon $(($1 * 2)) max
+		assert_dead /box 20
+		# the kernel's count is exact: one lost race is one too many
+		assert_eq 0 "$(cg_event /box memory.events oom_kill)" "oom_kill after run $run"
+		wait_until 5 '[ "$(incidents | grep -c killed)" -ge '$run' ]'
+	done
+	assert_eq "$2" "$(incidents | grep -c '"outcome":"killed"')" 'kills by the guard'
+	assert_no_oom_kill
+	incident all times_us.signalled | sort -n | sed -n "1s/^/# look to signal, us: least /p; $(($2 / 2))s/^/# look to signal, us: median /p; \$s/^/# look to signal, us: most /p" >&3
+	guard_stop
+	assert_eq max "$(cg_read /box memory.high)" 'memory.high after the end'
+}
+
+race_128() { race 128 $RUNS; }
+race_32() { race 32 $RUNS; }
+
+far_from_its_brake_it_costs_nothing()
+{
+	cg_create /box memory.max=256M memory.swap.max=0
+	brake_policy
+	cg_run /box hog hold 60
+	sleep 5
+	assert_eq $((256 * 1048576 / 10 * 9 / 4096 * 4096)) "$(cg_read /box memory.high)"
+	before=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$GUARD_PID/status")
+	sleep 20
+	after=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$GUARD_PID/status")
+	echo "# wake-ups in 20 s: $((after - before))" >&3
+	assert_between 0 6 $((after - before)) 'wake-ups in 20 s'
+	guard_stop
+}
+
+page_cache_at_the_brake_is_left_alone()
+{
+	disk 400 "$T/mnt"
+	dd if=/dev/zero of="$T/mnt/file" bs=1M count=300 2>/dev/null
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_create /box memory.max=128M memory.swap.max=0
+	brake_policy
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	cg_run /box hog cache "$T/mnt/file" 300
+	wait_until 40 '[ "$(cg_read /box memory.high)" = max ]' # lifted: it only makes noise there
+	before=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$GUARD_PID/status")
+	sleep 10
+	after=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$GUARD_PID/status")
+	echo "# wake-ups in 10 s of thrash: $((after - before))" >&3
+	assert_alive /box 1
+	[ -z "$(incidents)" ] || fail 'expected no incident'
+	# and a hog among the cache is caught all the same
+	cg_run /box hog anon 200 20
+	assert_dead /box 30
+	assert_no_oom_kill
+	guard_stop
+}
+
+a_reset_is_seen_and_put_right()
+{
+	cg_create /box memory.max=128M
+	brake_policy
+	cg_run /box hog hold 10
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	high=$(cg_read /box memory.high)
+	cg_write /box memory.high max # as systemd's daemon-reload does
+	wait_until 5 '[ "$(cg_read /box memory.high)" = '"$high"' ]'
+	cg_write /box memory.high 64M # a lower one is theirs to have
+	sleep 1
+	assert_eq $((64 * 1048576)) "$(cg_read /box memory.high)"
+	guard_stop
+	assert_eq $((64 * 1048576)) "$(cg_read /box memory.high)" 'after the end'
+}
+
+the_brake_follows_the_limit()
+{
+	cg_create /box memory.max=128M
+	brake_policy
+	cg_run /box hog hold 10
+	wait_until 5 '[ "$(cg_read /box memory.high)" = '$((128 * 1048576 / 10 * 9 / 4096 * 4096))' ]'
+	cg_write /box memory.max 256M
+	wait_until 5 '[ "$(cg_read /box memory.high)" = '$((256 * 1048576 / 10 * 9 / 4096 * 4096))' ]'
+	cg_write /box memory.max max # no limit of its own: no brake
+	wait_until 5 '[ "$(cg_read /box memory.high)" = max ]'
+	guard_stop
+}
+
+after_sigkill_the_next_start_puts_it_back()
+{
+	cg_create /box memory.max=128M
+	brake_policy
+	cg_run /box hog hold 10
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	assert_ok test -s "$T/state/brakes"
+	kill -9 "$GUARD_PID"
+	guard_wait
+	[ "$(cg_read /box memory.high)" != max ] || fail 'expected the brake to be left by a SIGKILL'
+	guard_start --state "$T/state" # the built-in policy, which holds no brake on /box
+	wait_until 5 '[ "$(cg_read /box memory.high)" = max ]'
+	guard_stop
+}
+
+reload_lifts_what_the_new_policy_does_not_want()
+{
+	cg_create /box memory.max=128M
+	brake_policy
+	cg_run /box hog hold 10
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	sed -i 's/"brake": true/"brake": false/' "$T/policy.json"
+	kill -HUP "$GUARD_PID"
+	wait_until 5 '[ "$(cg_read /box memory.high)" = max ]'
+	[ ! -e "$T/state/brakes" ] || fail "expected no brakes remembered, got $(cat "$T/state/brakes")"
+	guard_stop
+}
+
+t "a hog at full speed in 128 MiB never gets to the kernel's killer, in $RUNS runs" race_128
+t "a hog at full speed in 32 MiB never gets to the kernel's killer, in $RUNS runs" race_32
+t 'far from its brake, a group costs next to no wake-ups' far_from_its_brake_it_costs_nothing
+t 'who is full of page cache is left alone, and a hog among it is caught' page_cache_at_the_brake_is_left_alone
+t 'a reset of memory.high is put right; a lower one stands' a_reset_is_seen_and_put_right
+t 'the brake follows memory.max' the_brake_follows_the_limit
+t 'after SIGKILL the next start puts memory.high back' after_sigkill_the_next_start_puts_it_back
+t 'a reload lifts the brakes that the new policy does not want' reload_lifts_what_the_new_policy_does_not_want
+t_plan_end

@@ -1,0 +1,120 @@
+# shellcheck shell=dash disable=SC1091,SC2016,SC2317
+# Page cache and tmpfs: what fills memory without a process to blame.
+. /test/lib.sh
+
+HEX=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+DOCKER=/system.slice/docker-$HEX.scope
+
+# cpu_cs: hundredths of a second of processor time that the guard has used
+cpu_cs()
+{
+	local user system
+	user=$(cut -d ' ' -f 14 "/proc/$GUARD_PID/stat")
+	system=$(cut -d ' ' -f 15 "/proc/$GUARD_PID/stat")
+	echo $((user + system))
+}
+
+# thrash_under POLICY: 15 s of it kill nobody and cost little
+thrash_under()
+{
+	local before used
+	disk 340 "$T/mnt"
+	dd if=/dev/zero of="$T/mnt/file" bs=1M count=300
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_create "$DOCKER" memory.max=128M memory.swap.max=0
+	guard_start --policy "$1"
+	cg_run "$DOCKER" hog hold 20 >/dev/null
+	cg_run "$DOCKER" hog cache "$T/mnt/file" 300 >/dev/null
+	wait_until 20 '[ "$(cg_event "$DOCKER" memory.events max)" -gt 0 ]'
+	before=$(cpu_cs)
+	sleep 15
+	used=$(($(cpu_cs) - before))
+	echo "# $used hundredths of a second of processor time in 15 s, $(
+		cg_event "$DOCKER" memory.events max) max events" >&3
+	assert_alive "$DOCKER" 2
+	assert_eq '' "$(incidents)" incidents
+	assert_no_oom_kill
+	assert_between 0 150 $used 'hundredths of a second of processor time'
+}
+
+thrash_under_container_limit()
+{
+	thrash_under /policies/container-limit.json
+}
+
+thrash_under_host()
+{
+	thrash_under /policies/host.json
+}
+
+reader_outlives_the_hog()
+{
+	disk 240 "$T/mnt"
+	dd if=/dev/zero of="$T/mnt/file" bs=1M count=200
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_create /reader
+	cg_create /hog
+	guard_start
+	reader=$(cg_run /reader hog cache "$T/mnt/file" 200)
+	wait_until 60 '[ "$(cg_event /reader memory.stat file)" -ge $((150 << 20)) ]'
+	cg_run /hog hog anon 900 20 >/dev/null
+	assert_dead /hog 120
+	alive "$reader" || fail 'the reader has died'
+	incidents_are 1
+	pick 1
+	says_killed /hog 150 host-low /
+	assert_no_oom_kill
+}
+
+tmpfs_is_no_reason_to_kill()
+{
+	cg_create /box memory.max=64M memory.swap.max=0
+	t_defer 'rm -f /dev/shm/file'
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "each": "/box",
+		 "when": {"unreclaimable_above": "50%"},
+		 "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	hog --cgroup box shm 50 /dev/shm/file 3>&- &
+	wait_until 20 '[ "$(cg_event /box memory.stat shmem)" -ge $((50 << 20)) ]'
+	kill -9 $!
+	wait $!
+	cg_run /box hog sleep >/dev/null
+	wait_until 10 '[ "$(incident_count)" -ge 1 ]'
+	sleep 5
+	assert_eq 1 "$(incident_count)" incidents
+	pick 1
+	says outcome no-victim
+	assert_has "$(got why_not)" 'free next to nothing'
+	assert_alive /box 1
+	assert_no_oom_kill
+}
+
+owner_of_tmpfs_dies_at_most_once()
+{
+	cg_create /box memory.max=64M memory.swap.max=0
+	t_defer 'rm -f /dev/shm/file'
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "each": "/box",
+		 "when": {"unreclaimable_above": "50%"},
+		 "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	cg_run /box hog shm 50 /dev/shm/file >/dev/null
+	wait_until 20 '[ "$(incident_count)" -ge 1 ]'
+	sleep 5
+	assert_between 1 2 "$(incident_count)" incidents
+	pick 1
+	[ "$(got outcome)" = no-victim ] || says_between victim.freed_bytes 0 $((4 << 20))
+	assert_no_oom_kill
+}
+
+t 'page cache at the limit kills nobody (container-limit.json)' thrash_under_container_limit
+t 'page cache at the limit kills nobody (host.json)' thrash_under_host
+t 'a reader of large files outlives the hog beside it' reader_outlives_the_hog
+t 'a full tmpfs is told once, and kills nobody' tmpfs_is_no_reason_to_kill
+t 'the owner of a full tmpfs is not killed again and again' owner_of_tmpfs_dies_at_most_once
+t_plan_end

@@ -1,0 +1,49 @@
+# shellcheck shell=dash disable=SC1091,SC2016,SC2317
+# boot: --cgroup none
+# Without any cgroup filesystem nothing can be guarded, and that is said.
+. /test/lib.sh
+
+# refused COMMAND...: exit code 3, one sentence on stderr, kept in $T/said; nothing on stdout
+refused()
+{
+	assert_fails 3 timeout 5 cgguard "$@" >"$T/out" 2>"$T/said"
+	assert_eq 1 "$(wc -l <"$T/said")" "lines of $(cat "$T/said")"
+	assert_eq "" "$(cat "$T/out")" stdout
+	said "cgguard: "
+}
+
+# said PART
+said()
+{
+	assert_has "$(cat "$T/said")" "$1"
+}
+
+nothing_is_explained()
+{
+	refused run
+	said 'no cgroup filesystem is mounted; cgguard needs cgroup v2'
+	said 'mount -t cgroup2 none /sys/fs/cgroup'
+	refused rank
+	refused tree
+	refused kill /box
+}
+
+mounting_it_is_enough()
+{
+	t_defer 'umount /sys/fs/cgroup'
+	mount -t cgroup2 none /sys/fs/cgroup
+	refused run
+	said 'the memory controller is not enabled'
+	said 'echo +memory > /sys/fs/cgroup/cgroup.subtree_control'
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+	cgguard run 2>"$T/said" 3>&- &
+	guard=$!
+	wait_until 10 'grep -q guarding "$T/said"'
+	kill -TERM $guard
+	wait $guard || fail "exit code $?"
+	echo -memory >/sys/fs/cgroup/cgroup.subtree_control
+}
+
+t 'a machine without cgroups is explained, with the way out' nothing_is_explained
+t 'the way out, followed step by step, leads to a running guard' mounting_it_is_enough
+t_plan_end

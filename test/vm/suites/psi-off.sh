@@ -1,0 +1,40 @@
+# shellcheck shell=dash disable=SC1091,SC2016,SC2317
+# boot: --psi off
+# Without pressure information the guard says so, and guards by memory alone.
+. /test/lib.sh
+
+own_limit_is_guarded()
+{
+	[ ! -e /proc/pressure ] || fail 'there is pressure information'
+	cg_create /box memory.max=128M memory.swap.max=0
+	guard_start
+	assert_has "$(cat "$T/guard.err")" 'PSI is off; boot with psi=1'
+	assert_eq 1 "$(grep -c PSI "$T/guard.err")" 'lines about PSI'
+	cg_run /box hog sleep >/dev/null
+	cg_run /box hog anon 300 40 >/dev/null
+	assert_dead /box 20
+	incidents_are 1
+	pick 1
+	says_killed /box 120 group-limit /box
+	assert_no_oom_kill
+}
+
+host_is_guarded()
+{
+	cg_create /leak
+	cg_create /other
+	guard_start
+	cg_run /other hog hold 50 >/dev/null
+	cg_run /leak hog sleep >/dev/null
+	cg_run /leak hog anon 1000 50 >/dev/null
+	assert_dead /leak 60
+	incidents_are 1
+	pick 1
+	says_killed /leak 600 host-low /
+	assert_alive /other 1
+	assert_no_oom_kill
+}
+
+t 'a container at its limit dies whole without PSI' own_limit_is_guarded
+t 'a leak on the host dies whole without PSI' host_is_guarded
+t_plan_end
