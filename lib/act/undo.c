@@ -16,8 +16,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TEMPORARY UNDO_FILE ".new"
-#define TEXT_MAX  (UNDO_SLOTS * (UNDO_PATH_MAX + 128))
+/* each list has its own, for they are written by different threads */
+#define TEMPORARY	".undo.new"
+#define TEMPORARY_OTHER ".other.new"
 
 static const char *const files[] = {"memory.high", "cgroup.freeze"};
 
@@ -53,34 +54,56 @@ void undo_finish(struct undo *u)
 	pthread_mutex_destroy(&u->lock);
 }
 
-/* The whole file, by rename: a reader sees the one before or this one. */
+/* By rename: a reader sees the file before, or this one. */
+void undo_save_begin(struct undo *u, const char *file, struct undo_save *s)
+{
+	*s = (struct undo_save){.undo = u, .file = file, .fd = -1};
+	if (u->dirfd >= 0)
+		s->fd = openat(u->dirfd, file[0] == 'u' ? TEMPORARY : TEMPORARY_OTHER,
+			       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+void undo_save_line(struct undo_save *s, uint64_t id, const char *what, const char *before,
+		    const char *after, const char *path)
+{
+	char line[UNDO_PATH_MAX + 128];
+	int len;
+
+	if (s->fd < 0)
+		return;
+	s->any = true;
+	len = snprintf(line, sizeof(line), "%" PRIu64 " %s %s %s %s\n", id, what, before, after,
+		       path);
+	if (len < 0 || (size_t)len >= sizeof(line) || write(s->fd, line, (size_t)len) != len)
+		s->failed = true;
+}
+
+void undo_save_end(struct undo_save *s)
+{
+	const char *temporary = s->file[0] == 'u' ? TEMPORARY : TEMPORARY_OTHER;
+	int dirfd = s->undo->dirfd;
+
+	if (s->fd < 0)
+		return;
+	close(s->fd);
+	if (!s->any)
+		(void)unlinkat(dirfd, s->file, 0);
+	if (!s->any || s->failed || renameat(dirfd, temporary, dirfd, s->file) < 0)
+		(void)unlinkat(dirfd, temporary, 0);
+}
+
 static void write_all(struct undo *u)
 {
-	bool any = false, ok = true;
-	char line[UNDO_PATH_MAX + 128];
-	CGG_AUTO_FD fd = -1;
+	struct undo_save s;
 
-	if (u->dirfd < 0)
-		return;
-	fd = openat(u->dirfd, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	if (fd < 0)
-		return;
+	undo_save_begin(u, UNDO_FILE, &s);
 	for (size_t i = 0; i < UNDO_SLOTS; i++) {
 		const struct undo_entry *e = &u->entry[i];
-		int len;
 
-		if (!e->used)
-			continue;
-		any = true;
-		len = snprintf(line, sizeof(line), "%" PRIu64 " %s %s %s %s\n", e->id, e->file,
-			       e->before, e->after, e->path);
-		ok &= len > 0 && write(fd, line, (size_t)len) == len;
+		if (e->used)
+			undo_save_line(&s, e->id, e->file, e->before, e->after, e->path);
 	}
-	if (!any)
-		(void)unlinkat(u->dirfd, UNDO_FILE, 0);
-	if (!any || !ok || renameat(u->dirfd, TEMPORARY, u->dirfd, UNDO_FILE) < 0)
-		(void)unlinkat(u->dirfd, TEMPORARY, 0);
+	undo_save_end(&s);
 }
 
 struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, const char *file,
@@ -141,20 +164,22 @@ static bool parse_line(const char *line, struct undo_entry *e)
 	       snprintf(e->path, sizeof(e->path), "%s", line + at) < (int)sizeof(e->path);
 }
 
-int undo_left(struct undo *u, undo_fn fn, void *user)
+int undo_left(struct undo *u, const char *file, undo_fn fn, void *user)
 {
-	CGG_AUTO_FREE char *text = malloc(TEXT_MAX);
+	CGG_AUTO_FREE char *text = NULL;
 	struct undo_entry e;
+	struct stat st;
 	int n = 0;
 	long len;
 
-	if (u->dirfd < 0)
+	if (u->dirfd < 0 || fstatat(u->dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
+	if (!S_ISREG(st.st_mode) || st.st_size > UNDO_SIZE_MAX)
+		return -EINVAL;
+	text = malloc((size_t)st.st_size + 2);
 	if (!text)
 		return -ENOMEM;
-	len = fdio_read_at(u->dirfd, UNDO_FILE, text, TEXT_MAX);
-	if (len == -ENOENT)
-		return 0;
+	len = fdio_read_at(u->dirfd, file, text, (size_t)st.st_size + 2);
 	if (len < 0)
 		return (int)len;
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
@@ -164,6 +189,6 @@ int undo_left(struct undo *u, undo_fn fn, void *user)
 		fn(user, &e);
 		n++;
 	}
-	(void)unlinkat(u->dirfd, UNDO_FILE, 0);
+	(void)unlinkat(u->dirfd, file, 0);
 	return n;
 }

@@ -13,6 +13,7 @@
 #define UNDO_PATH_MAX  4096
 #define UNDO_VALUE_MAX 32
 #define UNDO_FILE      "undo"
+#define UNDO_SIZE_MAX  (4U << 20) /* of one file */
 
 struct undo_entry {
 	bool used;
@@ -43,9 +44,22 @@ struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, cons
 /* It is put back, or there is nothing to put back any more. */
 void undo_clear(struct undo *u, struct undo_entry *e);
 
+/* A whole list written by rename, for who keeps many changes for long. */
+struct undo_save {
+	struct undo *undo;
+	const char *file;
+	int fd;
+	bool any, failed;
+};
+
+void undo_save_begin(struct undo *u, const char *file, struct undo_save *s);
+void undo_save_line(struct undo_save *s, uint64_t id, const char *what, const char *before,
+		    const char *after, const char *path);
+void undo_save_end(struct undo_save *s);
+
 /*
  * What an earlier run left behind, read from the file: fn is called for each. A damaged line is
  * passed over. Returns how many there were, or a negative errno.
  */
 typedef void (*undo_fn)(void *user, const struct undo_entry *e);
-int undo_left(struct undo *u, undo_fn fn, void *user);
+int undo_left(struct undo *u, const char *file, undo_fn fn, void *user);

@@ -114,6 +114,7 @@ static void match_domains(struct cgg_guard *g)
 		if (!g->domain[i].used || g->domain[i].seen)
 			continue;
 		watch_domain_end(g, &g->domain[i]);
+		g->brakes_changed |= g->domain[i].brake_bytes != 0;
 		g->domain[i].used = false;
 	}
 }
@@ -121,10 +122,13 @@ static void match_domains(struct cgg_guard *g)
 static void forget_domains(struct cgg_guard *g)
 {
 	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used)
-			watch_domain_end(g, &g->domain[i]);
+		if (!g->domain[i].used)
+			continue;
+		brake_lift(g, &g->domain[i]);
+		watch_domain_end(g, &g->domain[i]);
 		g->domain[i].used = false;
 	}
+	brake_flush(g);
 	g->ndomains = 0;
 	g->domains_short = false;
 }
@@ -240,7 +244,8 @@ static void set_up_undo(struct cgg_guard *g)
 		guard_notice(g,
 			     "%s; going on, but what a crash leaves changed will not be put back",
 			     err.msg);
-	(void)undo_left(&g->undo, put_back, g);
+	(void)undo_left(&g->undo, UNDO_FILE, put_back, g);
+	(void)undo_left(&g->undo, BRAKE_FILE, put_back, g);
 }
 
 static int set_up(struct cgg_guard *g, struct cgg_error *err)

@@ -39,6 +39,10 @@ struct guard_domain {
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
 	uint64_t rest_until_us; /* cooldown */
 	bool past; /* the last look found no danger */
+	uint64_t brake_bytes; /* memory.high that we hold, 0: none */
+	uint64_t brake_wanted; /* to be set at the end of this tick */
+	bool brake_check; /* it may have been changed by others */
+	char brake_before[UNDO_VALUE_MAX];
 	uint64_t told_us; /* this was reported then, and is not at every look: */
 	uint64_t told_id; /* nobody to kill (0), or whom a dry run would kill */
 	struct policy_held held;
@@ -128,6 +132,8 @@ struct cgg_guard {
 
 	struct workers workers;
 	struct undo undo;
+	bool brakes_changed, brake_refused;
+	uint64_t brake_drift; /* times a brake was reset by others */
 	struct incident incident[WORKERS];
 	uint64_t nincidents;
 	struct {
@@ -184,6 +190,12 @@ bool look_by_usage(const struct policy_rule *rule); /* page cache counts in a co
 /* ---- tick.c ---- */
 void tick(struct cgg_guard *g, uint64_t now_us);
 void tick_follow(struct cgg_guard *g, uint64_t now_us); /* what the workers are doing */
+
+/* ---- brake.c ---- */
+#define BRAKE_FILE "brakes" /* in the state directory */
+void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate);
+void brake_lift(struct cgg_guard *g, struct guard_domain *d);
+void brake_flush(struct cgg_guard *g); /* set what is wanted, after remembering it */
 
 /* ---- incident.c ---- */
 struct incident *incident_new(struct cgg_guard *g);

@@ -316,6 +316,8 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		return;
 	}
 	gate = policy_gate(rule, look_is_host(g, d), limit);
+	if (rule->brake && !rule->dry_run && !g->options.dry_run && !look_is_host(g, d))
+		brake_keep(g, d, level, gate);
 	if (level < gate - gate / 8) { /* what was held is no longer true */
 		watch_plan(g, d, level, gate, limit, now_us);
 		watch_danger(g, d, true);
@@ -342,6 +344,7 @@ void tick(struct cgg_guard *g, uint64_t now_us)
 		if (g->domain[i].used && g->domain[i].due_us <= now_us)
 			look(g, &g->domain[i], now_us);
 	}
+	brake_flush(g);
 }
 
 /* ---- follow up ----------------------------------------------------------------------- */

@@ -253,6 +253,10 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", dirfd);
 	d->events_wd = inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
+	if (g->policy->rule[d->rule].brake) { /* whoever resets it is seen */
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.high", dirfd);
+		(void)inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
+	}
 	/* a write to a limit, here or above, is told of too; one watch for all who ask for it */
 	for (uint32_t i = d->index; i != CGG_NONE; i = g->tree->entry[i].parent) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.max",
@@ -297,6 +301,7 @@ static void on_file(void *user, int wd)
 	}
 	for (uint32_t i = 0; !event && i < g->ndomains; i++) {
 		g->domain[i].limit_us = 0;
+		g->domain[i].brake_check = true;
 		g->domain[i].due_us = now;
 	}
 }
@@ -432,10 +437,15 @@ void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 		if (d->growth == 0 && wait < LOOK_STILL_US)
 			wait = LOOK_STILL_US;
 	}
+	if (d->brake_bytes && d->events_wd >= 0 && level < gate)
+		wait = LOOK_MAX_US; /* the kernel tells when it gets there */
 	if (wait > look_max(g, d, now_us))
 		wait = look_max(g, d, now_us);
 	d->due_us = align_down(now_us + wait, wait);
 	d->level_bytes = level;
-	d->calm_gap_us = wait / 2 > EVENT_GAP_US && level < near ? wait / 2 : EVENT_GAP_US;
+	/* an event sooner than half of what it takes to get near says nothing; at a brake it says all */
+	d->calm_gap_us = EVENT_GAP_US;
+	if (!d->brake_bytes && level < near && wait / 2 > EVENT_GAP_US)
+		d->calm_gap_us = wait / 2;
 	d->looked_us = now_us;
 }
