@@ -17,6 +17,7 @@
 static struct {
 	char path[128];
 	char root[64]; /* where "/" is below it */
+	bool keep;
 } tops[TOPS_MAX];
 static size_t ntops;
 static pid_t owner;
@@ -59,8 +60,11 @@ static void remove_all(void)
 	if (getpid() != owner)
 		return;
 	for (size_t i = 0; i < ntops; i++) {
-		CGG_AUTO_FD fd = open_dir(AT_FDCWD, tops[i].path);
+		CGG_AUTO_FD fd = -1;
 
+		if (tops[i].keep)
+			continue;
+		fd = open_dir(AT_FDCWD, tops[i].path);
 		if (fd >= 0)
 			clear(fd);
 		(void)rmdir(tops[i].path);
@@ -259,6 +263,15 @@ const char *kit_tree(const char *text)
 	ntops++;
 	kit_tree_add(path, text);
 	return path;
+}
+
+void kit_tree_into(const char *dir, const char *text)
+{
+	if (ntops == TOPS_MAX || strlen(dir) >= sizeof(tops[0].path))
+		wrong("no room for", dir);
+	tops[ntops].keep = true;
+	snprintf(tops[ntops++].path, sizeof(tops[0].path), "%s", dir);
+	kit_tree_add(dir, text);
 }
 
 void kit_tree_remove(const char *top, const char *path)

@@ -19,6 +19,9 @@
 /* A new top with the text's tree; its path. Removed at exit. A mistake ends the program. */
 const char *kit_tree(const char *text);
 
+/* The same into a directory that is there, and stays. */
+void kit_tree_into(const char *dir, const char *text);
+
 /* More of it: cgroups that are missing are made, files are written anew. */
 void kit_tree_add(const char *top, const char *text);
 
