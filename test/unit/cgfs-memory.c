@@ -13,7 +13,7 @@ static const struct {
 	uint32_t have;
 	const char *file, *text; /* as kit_tree wants it */
 } files[] = {
-	{CGG_HAVE_CURRENT, "memory.current", "1001"},
+	{CGG_HAVE_CURRENT, "memory.current", "9001"},
 	{CGG_HAVE_MAX, "memory.max", "1002"},
 	{CGG_HAVE_HIGH, "memory.high", "1003"},
 	{CGG_HAVE_LOW, "memory.low", "1004"},
@@ -66,7 +66,7 @@ static void check_values(const struct cgg_cgroup *cg)
 		if (cg->have & (bit))                                                              \
 			T_EQ_INT(got, want);                                                       \
 	} while (0)
-	CHECK(CGG_HAVE_CURRENT, cg->current_bytes, 1001);
+	CHECK(CGG_HAVE_CURRENT, cg->current_bytes, 9001);
 	CHECK(CGG_HAVE_MAX, cg->max_bytes, 1002);
 	CHECK(CGG_HAVE_HIGH, cg->high_bytes, 1003);
 	CHECK(CGG_HAVE_LOW, cg->low_bytes, 1004);
@@ -494,6 +494,22 @@ TEST(kernel_memory_counts_by_its_parts_where_there_is_no_sum)
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 54321);
 	T_EQ_INT(cg.gain_bytes, 54321);
+}
+
+TEST(a_part_that_was_read_earlier_is_no_more_than_the_whole)
+{
+	struct cgg_cgroup cg = {
+		.have = CGG_HAVE_CURRENT, .current_bytes = 70, .stat = {.anon = 100, .shmem = 20}};
+
+	cgfs_derive(&cg);
+	T_EQ_INT(cg.unreclaimable_bytes, 70);
+	T_EQ_INT(cg.gain_bytes, 50);
+	cg.current_bytes = 10;
+	cgfs_derive(&cg);
+	T_EQ_INT(cg.gain_bytes, 0);
+	cg.have = 0; /* where the whole is not known, it bounds nothing */
+	cgfs_derive(&cg);
+	T_EQ_INT(cg.unreclaimable_bytes, 120);
 }
 
 TEST(shared_memory_outlives_a_kill)
