@@ -46,11 +46,17 @@ static const struct shipped_row shipped[] = {
 	{"kubernetes.json", 4, "node-low: / when "},
 	{"systemd.json", 3, "machine-low: / when "},
 	{"container-limit.json", 3,
-	 "scope-limit: each /**/{docker,libpod,nerdctl,cri-containerd,crio}-*.scope when all(any("
-	 "unreclaimable above 98.00%, all(unreclaimable above 95.00%, time to limit below 2s)), "
-	 "swap "
-	 "free below 10.00%); candidate: itself; then notify, kill the group within 10s; cooldown "
-	 "1s"},
+	 "scope-limit: each /**/{docker,libpod,nerdctl,cri-containerd,crio}-*.scope when all("
+	 "unreclaimable above 92.00%, available below 256MiB, swap free below 10.00%); candidate: "
+	 "itself; then notify, kill the group within 10s; cooldown 1s; memory.high held as a "
+	 "brake"},
+	{"container-host.json", 3, "container-limit: each /{**/docker-*.scope,"},
+	{"supervised.json", 2,
+	 "when unreclaimable above 80.00% for 10s; candidate: itself; then "
+	 "notify; cooldown 600s"},
+	{"desktop.json", 3, "terminate one process within 500ms, kill one process within 10s"},
+	{"ci-runner.json", 5, "job-limit: each /{**/docker-*.scope,"},
+	{"database.json", 4, "warn-host: / when any(available below 15.00% for 30s, "},
 };
 
 TEST(they_load_and_describe_themselves)
@@ -174,6 +180,66 @@ static const struct machine machines[] = {
 	 "crun-limit /machine.slice/libpod-1.scope/container "
 	 "/machine.slice/libpod-1.scope/container; "
 	 "cgroupfs-limit /docker/c /docker/c; cgroupfs-limit /lxc.payload.c /lxc.payload.c"},
+
+	{"of a container host, a container, though a service is larger", "container-host.json",
+	 SHORT "/system.slice/docker-1.scope procs=3 anon=1Gi\n"
+	       "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-1.scope "
+	       "procs=3 anon=2Gi\n/system.slice/a.service procs=1 anon=4Gi\n"
+	       "/system.slice/containerd.service procs=9 anon=4Gi",
+	 "host-low / /user.slice/user-1000.slice/user@1000.service/user.slice/libpod-1.scope"},
+	{"and where there is none, a service", "container-host.json",
+	 "host total=8Gi available=60Mi free=9Mi swap_total=0 swap_free=0 full=0s\n"
+	 "/system.slice/a.service procs=1 anon=4Gi\n/system.slice/docker.service procs=9 anon=5Gi",
+	 "host-low / -; host-last / /system.slice/a.service"},
+	{"a container of it at its limit", "container-host.json",
+	 ROOMY "/machine.slice/libpod-1.scope max=100Mi anon=93Mi procs=3\n"
+	       "/docker/c max=100Mi anon=91Mi procs=3",
+	 "container-limit /machine.slice/libpod-1.scope /machine.slice/libpod-1.scope"},
+	{"4 GiB of 64 GiB are room enough", "container-host.json",
+	 "host total=256Gi available=90Gi free=9Gi swap_total=0 swap_free=0 full=0s\n"
+	 "/docker/c max=64Gi anon=60Gi procs=3",
+	 ""},
+
+	{"a supervised container gives one worker", "supervised.json",
+	 ROOMY "/system.slice/docker-1.scope max=100Mi anon=91Mi procs=3",
+	 "worker /system.slice/docker-1.scope /system.slice/docker-1.scope"},
+
+	{"the browser, and no larger application, while there is time", "desktop.json",
+	 "host total=16Gi available=1200Mi free=90Mi swap_total=0 swap_free=0 full=0s\n" USER
+	 "/app.slice/app-gnome-firefox-42.scope procs=9 anon=2Gi\n" USER
+	 "/app.slice/app-gnome-gimp-43.scope procs=1 anon=4Gi",
+	 "tab / " USER "/app.slice/app-gnome-firefox-42.scope"},
+	{"the application, never the shell", "desktop.json",
+	 SHORT USER "/app.slice/app-gnome-gimp-43.scope procs=1 anon=1Gi\n" USER
+		    "/session.slice/org.gnome.Shell@wayland.service procs=9 anon=3Gi\n" USER
+		    "/init.scope procs=2 anon=3Gi\n/system.slice/gdm.service procs=1 anon=3Gi",
+	 "tab / -; application / " USER "/app.slice/app-gnome-gimp-43.scope; login / -"},
+	{"a session in one scope loses a process", "desktop.json",
+	 SHORT "/user.slice/user-1000.slice/session-2.scope procs=90 anon=6Gi",
+	 "tab / -; application / -; login / /user.slice/user-1000.slice/session-2.scope"},
+
+	{"a job dies, the engine and the runner live", "ci-runner.json",
+	 "host total=16Gi available=900Mi free=90Mi swap_total=0 swap_free=0 full=0s\n"
+	 "/system.slice/docker-1.scope procs=9 anon=2Gi\n"
+	 "/system.slice/docker.service procs=9 anon=4Gi\n"
+	 "/system.slice/gitlab-runner.service procs=2 anon=3Gi",
+	 "host-low / /system.slice/docker-1.scope; shell-job / "
+	 "/system.slice/gitlab-runner.service"},
+	{"a job without a container", "ci-runner.json",
+	 SHORT "/system.slice/actions.runner.x.service procs=9 anon=6Gi",
+	 "host-low / -; shell-job / /system.slice/actions.runner.x.service"},
+
+	{"all but the database", "database.json",
+	 SHORT "/system.slice/postgresql@15-main.service procs=90 anon=6Gi\n"
+	       "/system.slice/system-postgresql.slice/postgresql@15-x.service procs=9 anon=6Gi\n"
+	       "/system.slice/a.service procs=1 anon=900Mi\n"
+	       "/user.slice/user-0.slice/session-1.scope procs=1 anon=100Mi",
+	 "host-low / /user.slice/user-0.slice/session-1.scope; "
+	 "host-last / /user.slice/user-0.slice/session-1.scope"},
+	{"a database alone is the kernel's", "database.json",
+	 SHORT
+	 "/system.slice/system-redis\\x2dserver.slice/redis-server@1.service procs=9 anon=6Gi",
+	 "host-low / -; host-last / -"},
 };
 
 #define CGROUPS_MAX 32
