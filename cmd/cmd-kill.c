@@ -56,7 +56,9 @@ int cmd_kill(int argc, char **argv)
 	if (o.policy && cgg_policy_load(o.policy, &policy, &err) < 0)
 		return complain(EXIT_INPUT, "%s", err.msg);
 	r = cgg_tree_open(o.root, &tree, &err);
-	if (r == 0) {
+	if (r < 0) {
+		r = complain(exit_tree(r, o.root), "%s", err.msg);
+	} else {
 		ko.process = o.process;
 		ko.dry_run = o.dry_run;
 		ko.kill_exempt = o.kill_exempt;
@@ -65,8 +67,8 @@ int cmd_kill(int argc, char **argv)
 		r = cgg_kill(tree, o.args[0], &ko, record, sizeof(record), &err);
 		if (record[0])
 			puts(record);
+		r = answer(r, o.args[0], &err);
 	}
-	r = answer(r, o.args[0], &err);
 	cgg_tree_close(tree);
 	cgg_policy_free(policy);
 	return r;

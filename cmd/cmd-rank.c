@@ -214,7 +214,7 @@ static int run(struct ranking *k)
 	if (r == 0)
 		r = rank(k, &err);
 	if (r < 0)
-		return complain(exit_code(r), "%s", err.msg);
+		return complain(exit_tree(r, k->o.root), "%s", err.msg);
 	if (r > 0)
 		return r;
 	n = k->o.top && k->o.top < k->n ? k->o.top : k->n;

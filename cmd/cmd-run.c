@@ -220,9 +220,7 @@ static int start(struct daemon *d)
 		r = cgg_guard_open(d->tree, d->policy, &go, &d->guard, &err);
 	}
 	if (r < 0)
-		return complain(exit_code(r) == EXIT_INPUT && !d->o.root ? EXIT_MACHINE
-									 : exit_code(r),
-				"%s", err.msg);
+		return complain(exit_tree(r, d->o.root), "%s", err.msg);
 	r = watch_signals(d);
 	if (r != 0)
 		return r;

@@ -156,7 +156,7 @@ int cmd_tree(int argc, char **argv)
 		r = cgg_snapshot_take(tree, &snap, &err);
 	if (r < 0) {
 		cgg_tree_close(tree);
-		return complain(exit_code(r), "%s", err.msg);
+		return complain(exit_tree(r, o.root), "%s", err.msg);
 	}
 	if (o.nargs == 1)
 		top = cgg_snapshot_find(snap, o.args[0]);

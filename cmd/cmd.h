@@ -33,3 +33,6 @@ int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 
 /* Exit code of a failure of the library. */
 int exit_code(int negative_errno);
+
+/* The same of a tree that can't be opened or read: without --root it is the machine that has none. */
+int exit_tree(int negative_errno, const char *root);

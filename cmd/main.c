@@ -46,6 +46,11 @@ int exit_code(int negative_errno)
 	}
 }
 
+int exit_tree(int negative_errno, const char *root)
+{
+	return root ? exit_code(negative_errno) : EXIT_MACHINE;
+}
+
 static int usage(FILE *out, int code)
 {
 	fputs("Usage: cgguard COMMAND [OPTION...]\n"

@@ -30,6 +30,7 @@ static bool write_some(struct sink *s)
 {
 	size_t tail = atomic_load(&s->tail), head = atomic_load(&s->head);
 	size_t at = tail % SINK_SIZE, len = head - tail;
+	bool gone;
 	ssize_t n;
 
 	if (len > SINK_SIZE - at)
@@ -48,9 +49,11 @@ static bool write_some(struct sink *s)
 	if (n < 0 && errno == EINTR)
 		return true;
 	/* a full disk may have room again later; a closed pipe has not: both lose this text */
-	atomic_fetch_add(&s->dropped, 1);
+	gone = errno == EPIPE || errno == EBADF;
+	for (size_t i = 0; i < len; i++)
+		atomic_fetch_add(&s->dropped, s->ring[at + i] == '\n');
 	atomic_store(&s->tail, tail + len);
-	return errno != EPIPE && errno != EBADF;
+	return !gone;
 }
 
 static void *sink_main(void *arg)

@@ -126,7 +126,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 		     uint64_t now_us)
 {
 	uint64_t limit = g->snap.cgroups[top].limit_bytes;
-	uint64_t floor = limit == CGG_MAX ? 0 : limit / 10000 * POLICY_GAIN_FLOOR_PERMYRIAD;
+	uint64_t floor = limit == CGG_MAX ? 0 : policy_gain_floor(limit);
 	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
 	uint32_t end = g->snap.cgroups[top].end;
 

@@ -135,6 +135,10 @@ static int arm_pressure(struct cgg_guard *g, uint32_t top)
 				   host ? "pressure/memory" : "memory.pressure", false,
 				   PRESSURE_STALL_US, PRESSURE_WINDOW_US, &slow);
 
+	/* a cgroup that was removed meanwhile says ENOENT too; the scan that is due will drop it */
+	if (fd == -ENODEV || (fd == -ENOENT && !host &&
+			      faccessat(g->tree->entry[top].dirfd, "cgroup.procs", F_OK, 0) < 0))
+		return 0;
 	if (fd < 0)
 		return fd;
 	if (epoll_add(g, fd, EPOLLPRI, TAG_PRESSURE) < 0) {

@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* Where the domain's limit can't be told, a share of it can't either. */
-#define GAIN_FLOOR_BYTES (1ULL << 20)
+#define GAIN_FLOOR_MIN_BYTES (1ULL << 20) /* of a domain without a known limit */
+#define GAIN_FLOOR_MAX_BYTES (64ULL << 20) /* on a large host of many small groups, that helps */
 
 bool policy_is_domain(const struct policy_rule *rule, const char *path)
 {
@@ -27,12 +28,21 @@ static bool is_stuck(const struct cgg_cgroup *cg, const uint64_t *ids, size_t n)
 	return false;
 }
 
+uint64_t policy_gain_floor(uint64_t limit_bytes)
+{
+	uint64_t floor;
+
+	if (limit_bytes == CGG_MAX)
+		return GAIN_FLOOR_MIN_BYTES;
+	floor = limit_bytes / 10000 * POLICY_GAIN_FLOOR_PERMYRIAD;
+	return floor > GAIN_FLOOR_MAX_BYTES ? GAIN_FLOOR_MAX_BYTES : floor;
+}
+
 static int64_t gain_floor(const struct policy_numbers *numbers)
 {
-	if (!(numbers->known & (1U << POLICY_N_LIMIT)))
-		return (int64_t)GAIN_FLOOR_BYTES;
-	return number_clamp(
-		number_mul_div(numbers->n[POLICY_N_LIMIT], POLICY_GAIN_FLOOR_PERMYRIAD, 10000));
+	bool known = numbers->known & 1U << POLICY_N_LIMIT;
+
+	return (int64_t)policy_gain_floor(known ? numbers->n[POLICY_N_LIMIT] : CGG_MAX);
 }
 
 static enum policy_unfit unfit(const struct cgg_snapshot *snap, int64_t floor,

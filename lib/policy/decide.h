@@ -80,7 +80,10 @@ void policy_forget(struct policy_held *held);
 bool policy_is_domain(const struct policy_rule *rule, const char *path);
 
 /* A group must give back this share of the domain's limit, or killing it is of no use. */
-#define POLICY_GAIN_FLOOR_PERMYRIAD 10
+#define POLICY_GAIN_FLOOR_PERMYRIAD 100
+
+/* That in bytes: 1 % of the limit, 64 MiB at the most; 1 MiB where the limit is CGG_MAX. */
+uint64_t policy_gain_floor(uint64_t limit_bytes);
 
 enum policy_unfit {
 	POLICY_FIT,

@@ -15,7 +15,7 @@ struct choice {
 
 static const struct choice choices[] = {
 	{"the largest gain", NULL, NULL, NULL, "/",
-	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi\n/c procs=1 anon=10Mi", 0, 0, "/b /a /c",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi\n/c procs=1 anon=11Mi", 0, 0, "/b /a /c",
 	 "/b"},
 	{"a page cache hog is not worth killing", NULL, NULL, NULL, "/",
 	 GIB "/hog procs=1 current=900Mi anon=1Mi file=899Mi\n/a procs=1 current=30Mi anon=30Mi", 0,
@@ -27,8 +27,12 @@ static const struct choice choices[] = {
 	 "/",
 	 GIB "/hog procs=1 current=900Mi anon=1Mi file=899Mi\n/a procs=1 current=30Mi anon=30Mi", 0,
 	 0, "/hog(no gain) /a", "/a"},
-	{"the floor is a thousandth of the limit", NULL, NULL, NULL, "/",
-	 "host total=1000Mi available=50Mi free=9Mi\n/a procs=1 anon=1Mi\n/b procs=1 anon=1048575",
+	{"the floor is a hundredth of the limit", NULL, NULL, NULL, "/",
+	 "host total=1000Mi available=50Mi free=9Mi\n/a procs=1 anon=10485700\n"
+	 "/b procs=1 anon=10485699",
+	 0, 0, "/a /b(no gain)", "/a"},
+	{"but 64 MiB are enough on any host", NULL, NULL, NULL, "/",
+	 "host total=64Gi available=1Gi free=1Gi\n/a procs=1 anon=64Mi\n/b procs=1 anon=67108863",
 	 0, 0, "/a /b(no gain)", "/a"},
 	{"or 1 MiB where the limit is unknown", NULL, NULL, NULL, "/",
 	 "/a procs=1 anon=1Mi\n/b procs=1 anon=1048575", 0, 0, "/a /b(no gain)", "/a"},
@@ -39,7 +43,7 @@ static const struct choice choices[] = {
 	 GIB "/a procs=1 current=900Mi", 0, 0, "/a(gain unknown)", NULL},
 	{"priority before gain", NULL, NULL,
 	 "\"priorities\": {\"/b\": -5, \"/**\": 0, \"/a\": -9}, ", "/",
-	 GIB "/a procs=1 anon=50Mi\n/b procs=1 anon=10Mi", 0, 0, "/b /a", "/b"},
+	 GIB "/a procs=1 anon=50Mi\n/b procs=1 anon=11Mi", 0, 0, "/b /a", "/b"},
 	{"priority without gain is passed over", NULL, NULL, "\"priorities\": {\"/b\": -5}, ", "/",
 	 GIB "/a procs=1 anon=50Mi\n/b procs=1 anon=0", 0, 0, "/b(no gain) /a", "/a"},
 	{"protected: its path", NULL, NULL, "\"protect\": [\"/b\"], ", "/",
