@@ -7,7 +7,9 @@
 
 const char help_check[] =
 	"Usage: cgguard check [--json] [FILE|DIR...]\n"
-	"Load each policy as run would, and say what its rules do, or what is wrong and where.\n"
+	"Load each policy as run would, and say what its rules do, or all that is wrong and "
+	"where:\n"
+	"FILE:LINE:COLUMN: /json/pointer: what was expected.\n"
 	"A directory's *.json files are merged in the order of their names. With no argument:\n"
 	"the built-in default.\n\n"
 	"  --json   one object for each argument\n\n"
@@ -26,25 +28,59 @@ static void describe(const struct cgg_policy *policy, struct json_object *rules)
 	}
 }
 
+/* Where problems go: to eyes, or to an array. */
+static void tell(void *user, const struct cgg_policy_problem *p)
+{
+	struct json_object *problems = user, *o;
+	char file[4096];
+
+	cgg_path_printable(p->file, file, sizeof(file));
+	if (!problems) {
+		fputs(file, stderr);
+		if (p->line > 0)
+			fprintf(stderr, ":%u:%u", p->line, p->column);
+		fprintf(stderr, ": %s%s%s\n", p->pointer, p->pointer[0] ? ": " : "", p->message);
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "file", json_object_new_string(file));
+	json_object_object_add(o, "line", json_object_new_int64(p->line));
+	json_object_object_add(o, "column", json_object_new_int64(p->column));
+	json_object_object_add(o, "pointer", json_object_new_string(p->pointer));
+	json_object_object_add(o, "message", json_object_new_string(p->message));
+	json_object_array_add(problems, o);
+}
+
+static int load(const char *path, struct cgg_policy **ret, struct json_object *problems,
+		struct cgg_error *err)
+{
+	int r;
+
+	if (!path)
+		return cgg_policy_default(ret, err);
+	r = cgg_policy_check(path, tell, problems, err);
+	return r < 0 ? r : cgg_policy_load(path, ret, err);
+}
+
 static int check_one(const char *path, struct json_object *all)
 {
 	const char *shown = path ? path : "built-in host.json";
 	struct json_object *o = all ? json_object_new_object() : NULL;
 	struct json_object *rules = all ? json_object_new_array() : NULL;
+	struct json_object *problems = all ? json_object_new_array() : NULL;
 	struct cgg_policy *policy = NULL;
 	struct cgg_error err = {0};
-	int r = path ? cgg_policy_load(path, &policy, &err) : cgg_policy_default(&policy, &err);
+	int r = load(path, &policy, problems, &err);
 
 	if (o) {
 		json_object_object_add(o, "policy", json_object_new_string(shown));
 		json_object_object_add(o, "ok", json_object_new_boolean(r == 0));
 		if (r < 0)
 			json_object_object_add(o, "error", json_object_new_string(err.msg));
+		json_object_object_add(o, "problems", problems);
 		json_object_object_add(o, "rules", rules);
 		json_object_array_add(all, o);
-	} else if (r < 0) {
-		complain(0, "%s", err.msg);
-	} else {
+	} else if (r == 0) {
 		printf("%s: good, %zu rule%s\n", shown, cgg_policy_rules(policy),
 		       cgg_policy_rules(policy) == 1 ? "" : "s");
 	}

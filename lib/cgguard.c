@@ -134,6 +134,12 @@ CGG_PUBLIC int cgg_policy_load(const char *path, struct cgg_policy **ret_policy,
 	return policy_load(path, ret_policy, err);
 }
 
+CGG_PUBLIC int cgg_policy_check(const char *path, cgg_policy_problem_fn fn, void *user,
+				struct cgg_error *err)
+{
+	return policy_check(path, fn, user, err);
+}
+
 CGG_PUBLIC int cgg_policy_default(struct cgg_policy **ret_policy, struct cgg_error *err)
 {
 	return policy_load_text("built-in host.json", host_policy, sizeof(host_policy) - 1,

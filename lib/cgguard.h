@@ -291,6 +291,31 @@ struct cgg_group *cgg_groups_free(struct cgg_group *groups);
  */
 int cgg_policy_load(const char *path, struct cgg_policy **ret_policy, struct cgg_error *err);
 
+/*
+ * One thing that is wrong with a policy. line and column (in characters) begin with 1; line 0 means the
+ * file as a whole. pointer is the JSON Pointer (RFC 6901) of the value, "" for the whole document. All
+ * of it is valid UTF-8 without control characters but file, which is as it was given. Since 0.1.
+ */
+struct cgg_policy_problem {
+	const char *file;
+	unsigned int line, column;
+	const char *pointer;
+	const char *message; /* what was expected, and often what to write instead */
+};
+
+/* The problem and its strings are valid in the call only. */
+typedef void (*cgg_policy_problem_fn)(void *user, const struct cgg_policy_problem *problem);
+
+/* So many problems are told; the next one says how many more there are. */
+#define CGG_POLICY_PROBLEMS_MAX 20
+
+/*
+ * Read a policy like cgg_policy_load(), keep nothing of it, and call fn for each thing that is wrong, in
+ * the order of files, but what concerns several rules last. A text that isn't JSON is one problem. Errors:
+ * those of cgg_policy_load(); err says the first problem. Since 0.1.
+ */
+int cgg_policy_check(const char *path, cgg_policy_problem_fn fn, void *user, struct cgg_error *err);
+
 /* The built-in default, policies/host.json. Errors: -ENOMEM. Since 0.1. */
 int cgg_policy_default(struct cgg_policy **ret_policy, struct cgg_error *err);
 

@@ -1,55 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/doc.h"
 
-#include "util/err.h"
 #include "util/path.h"
 
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <strings.h>
 
-#define DEPTH_MAX 32 /* of values inside each other */
 #define NAME_MAX_ 63 /* longer ones are like no name of ours */
 #define SLIPS_MAX 2
 
+/* ---- problems ------------------------------------------------------------------------- */
+
+/* at: a byte; value: whose pointer is shown. */
+static int fail_at(const struct doc *doc, size_t at, uint32_t value, const char *message)
+{
+	char pointer[256];
+	struct cgg_policy_problem problem = {
+		.file = doc->file,
+		.pointer = pointer,
+		.message = message,
+	};
+
+	scan_place(&doc->scan, at, &problem.line, &problem.column);
+	scan_pointer(&doc->scan, value, pointer, sizeof(pointer));
+	return problem_add(doc->problems, -EINVAL, &problem);
+}
+
+static size_t byte_of(const struct doc_node *node)
+{
+	const struct scan *scan = &node->doc->scan;
+	const struct scan_value *value =
+		&scan->value[node->place_of ? node->place_of : node->index];
+
+	return node->at_key && value->key_at != SCAN_NONE ? value->key_at : value->at;
+}
+
+struct doc_place doc_place(const struct doc_node *node)
+{
+	struct doc_place place;
+
+	scan_place(&node->doc->scan, byte_of(node), &place.line, &place.column);
+	return place;
+}
+
+int doc_fail(const struct doc_node *node, const char *fmt, ...)
+{
+	char message[PROBLEM_SIZE] = "";
+	va_list ap;
+
+	if (problems_full(node->doc->problems)) { /* told by its number: no work for it */
+		node->doc->problems->n++;
+		return -EINVAL;
+	}
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	return fail_at(node->doc, byte_of(node), node->index, message);
+}
+
+int doc_no_memory(const struct doc_node *node)
+{
+	return problem_errno(node->doc->problems, -ENOMEM, node->doc->file);
+}
+
 /* ---- the text ------------------------------------------------------------------------- */
 
-/* Line and column of a byte, counted from 1; a column is a character, not a byte. */
-static void position(const char *text, size_t at, unsigned int *line, unsigned int *column)
+static int parse(struct doc *doc, const char *text, size_t len)
 {
-	*line = *column = 1;
-	for (size_t i = 0; i < at; i++) {
-		if (text[i] == '\n') {
-			++*line;
-			*column = 1;
-		} else if ((text[i] & 0xc0) != 0x80) {
-			++*column;
-		}
-	}
-}
-
-static int fail_at(const struct doc *doc, const char *text, size_t at, const char *what)
-{
-	unsigned int line, column;
-
-	position(text, at, &line, &column);
-	return err_fail(doc->err, -EINVAL, "%s:%u:%u: %s", doc->file, line, column, what);
-}
-
-int doc_open(struct doc *doc, const char *file, const char *text, size_t len, struct cgg_error *err)
-{
-	const char *nul = memchr(text, '\0', len);
-	struct json_tokener *tokener;
+	struct json_tokener *tokener = json_tokener_new_ex(SCAN_DEPTH_MAX + 2);
 	enum json_tokener_error code;
+	char message[128];
 	size_t end;
 
-	*doc = (struct doc){.file = file, .err = err};
-	if (nul) /* the parser would take it for the end */
-		return fail_at(doc, text, (size_t)(nul - text), "a NUL byte");
-	tokener = json_tokener_new_ex(DEPTH_MAX);
 	if (!tokener)
-		return err_fail(err, -ENOMEM, "%s: out of memory", file);
+		return problem_errno(doc->problems, -ENOMEM, doc->file);
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	doc->root = json_tokener_parse_ex(tokener, text, (int)len);
 	if (json_tokener_get_error(tokener) == json_tokener_continue) /* a number may go on */
@@ -59,82 +86,63 @@ int doc_open(struct doc *doc, const char *file, const char *text, size_t len, st
 	json_tokener_free(tokener);
 	if (code == json_tokener_success)
 		return 0;
-	doc_close(doc);
-	if (code == json_tokener_continue)
-		return fail_at(doc, text, len, "the text ends before the JSON does");
-	return fail_at(doc, text, end, json_tokener_error_desc(code));
+	snprintf(message, sizeof(message), "json-c: %s", json_tokener_error_desc(code));
+	return fail_at(doc, end, 0, message);
+}
+
+/* Each but the first of a name, with the place of the first. */
+static void fail_repeated(struct doc *doc)
+{
+	for (uint32_t i = 0; i < doc->scan.n; i++) {
+		const struct scan_value *value = &doc->scan.value[i];
+		unsigned int line, column;
+		struct doc_node node = {.doc = doc, .index = i, .at_key = true};
+		char name[96];
+
+		if (value->first == i)
+			continue;
+		if (problems_full(doc->problems)) {
+			doc->problems->n++;
+			continue;
+		}
+		scan_name(&doc->scan, i, name, sizeof(name));
+		scan_place(&doc->scan, doc->scan.value[value->first].key_at, &line, &column);
+		doc_fail(&node, "'%s' occurs twice in one object: first at %u:%u", name, line,
+			 column);
+	}
+}
+
+int doc_open(struct doc *doc, const char *file, const char *text, size_t len,
+	     struct problems *problems)
+{
+	int r;
+
+	*doc = (struct doc){.file = file, .problems = problems};
+	r = scan_init(&doc->scan, text, len);
+	if (r == -EINVAL)
+		r = fail_at(doc, doc->scan.wrong_at, doc->scan.wrong_in, doc->scan.wrong);
+	else if (r < 0)
+		r = problem_errno(problems, r, file);
+	if (r == 0)
+		r = parse(doc, text, len);
+	if (r < 0) {
+		doc_close(doc);
+		return r;
+	}
+	fail_repeated(doc);
+	return 0;
 }
 
 void doc_close(struct doc *doc)
 {
 	json_object_put(doc->root);
 	doc->root = NULL;
+	scan_finish(&doc->scan);
 }
 
-struct doc_node doc_root(const struct doc *doc)
+struct doc_node doc_root(struct doc *doc)
 {
 	return (struct doc_node){.doc = doc, .value = doc->root};
-}
-
-/* ---- errors --------------------------------------------------------------------------- */
-
-static size_t put(char *buf, size_t size, size_t len, const char *text)
-{
-	int n = len < size ? snprintf(buf + len, size - len, "%s", text) : 0;
-
-	return len + (size_t)(n > 0 ? n : 0);
-}
-
-/* One reference token of a JSON Pointer (RFC 6901), fit to be shown. */
-static size_t put_key(char *buf, size_t size, size_t len, const char *key)
-{
-	char shown[128];
-
-	path_printable(key, shown, sizeof(shown));
-	for (const char *c = shown; *c; c++) {
-		char one[3] = {*c};
-
-		if (*c == '~' || *c == '/') {
-			one[0] = '~';
-			one[1] = *c == '~' ? '0' : '1';
-		}
-		len = put(buf, size, len, one);
-	}
-	return len;
-}
-
-static void pointer(const struct doc_node *node, char *buf, size_t size)
-{
-	const struct doc_node *way[DEPTH_MAX + 1];
-	size_t n = 0, len = 0;
-
-	for (; node->up && n < CGG_ARRAY_LEN(way); node = node->up)
-		way[n++] = node;
-	buf[0] = '\0';
-	while (n-- > 0) {
-		char index[24];
-
-		len = put(buf, size, len, "/");
-		if (way[n]->key) {
-			len = put_key(buf, size, len, way[n]->key);
-			continue;
-		}
-		snprintf(index, sizeof(index), "%zu", way[n]->index);
-		len = put(buf, size, len, index);
-	}
-}
-
-int doc_fail(const struct doc_node *node, const char *fmt, ...)
-{
-	char where[256], what[384];
-	va_list ap;
-
-	pointer(node, where, sizeof(where));
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof(what), fmt, ap);
-	va_end(ap);
-	return err_fail(node->doc->err, -EINVAL, "%s: %s%s%s", node->doc->file, where,
-			where[0] ? ": " : "", what);
 }
 
 static const char *type_name(const struct doc_node *node)
@@ -214,13 +222,23 @@ const char *doc_nearest(const char *text, const char *const *names, size_t n)
 	return nearest;
 }
 
+static size_t put(char *buf, size_t size, size_t len, const char *text)
+{
+	int n = len < size ? snprintf(buf + len, size - len, "%s", text) : 0;
+
+	return len + (size_t)(n > 0 ? n : 0);
+}
+
 static int fail_unknown(const struct doc_node *node, const char *what, const char *found,
 			const char *const *names, size_t n)
 {
-	const char *nearest = doc_nearest(found, names, n);
+	const char *nearest;
 	char shown[96], list[256] = "";
 	size_t len = 0;
 
+	if (problems_full(node->doc->problems))
+		return doc_fail(node, "unknown %s", what);
+	nearest = doc_nearest(found, names, n);
 	path_printable(found, shown, sizeof(shown));
 	if (nearest)
 		return doc_fail(node, "unknown %s '%s'; did you mean '%s'?", what, shown, nearest);
@@ -242,51 +260,126 @@ static bool is_one_of(const char *text, const char *const *names, size_t n, size
 
 /* ---- values --------------------------------------------------------------------------- */
 
+/*
+ * The members of an object, of json-c and of the scan side by side: json-c keeps a name that occurs
+ * twice where it stood first, with the last value.
+ */
+struct walk {
+	struct lh_entry *entry;
+	uint32_t index;
+};
+
+static bool walk_next(const struct doc_node *object, struct walk *walk, struct doc_node *ret)
+{
+	const struct scan *scan = &object->doc->scan;
+
+	if (!ret->doc) {
+		walk->entry = json_object_get_object(object->value)->head;
+		walk->index = scan_first(scan, object->index);
+	} else {
+		walk->entry = walk->entry->next;
+		walk->index = scan_next(scan, object->index, walk->index);
+	}
+	if (!walk->entry || walk->index == SCAN_NONE)
+		return false;
+	*ret = (struct doc_node){
+		.doc = object->doc,
+		.key = lh_entry_k(walk->entry),
+		.index = scan->value[walk->index].last,
+		.value = (struct json_object *)lh_entry_v(walk->entry),
+	};
+	return true;
+}
+
+/* Remember which key was meant, and say so at the key, with the object's pointer. */
+static void fail_key(const struct doc_node *object, const struct doc_node *member,
+		     const char *const *keys, size_t nkeys)
+{
+	struct doc *doc = object->doc;
+	struct doc_node at = *object;
+	const char *nearest;
+
+	if (problems_full(doc->problems)) {
+		doc->problems->n++;
+		return;
+	}
+	nearest = doc_nearest(member->key, keys, nkeys);
+	if (nearest && doc->nmeant < DOC_MEANT_MAX) {
+		doc->meant[doc->nmeant].object = object->index;
+		doc->meant[doc->nmeant++].key = nearest;
+	}
+	at.place_of = member->index;
+	at.at_key = true;
+	fail_unknown(&at, "key", member->key, keys, nkeys);
+}
+
 int doc_object(const struct doc_node *node, const char *const *keys, size_t nkeys)
 {
+	struct doc_node member = {0};
+	struct walk walk;
 	int r = expect(node, json_type_object, "an object");
 	size_t which;
 
 	if (r < 0)
 		return r;
-	json_object_object_foreach(node->value, key, value)
-	{
-		(void)value;
-		if (!is_one_of(key, keys, nkeys, &which))
-			return fail_unknown(node, "key", key, keys, nkeys);
+	while (walk_next(node, &walk, &member)) {
+		if (!is_one_of(member.key, keys, nkeys, &which))
+			fail_key(node, &member, keys, nkeys);
 	}
 	return 0;
 }
 
+bool doc_is_object(const struct doc_node *node)
+{
+	return json_object_get_type(node->value) == json_type_object;
+}
+
+bool doc_told(const struct doc_node *object)
+{
+	for (size_t i = 0; i < object->doc->nmeant; i++) {
+		if (object->doc->meant[i].object == object->index)
+			return true;
+	}
+	return false;
+}
+
 bool doc_get(const struct doc_node *object, const char *key, struct doc_node *ret)
 {
-	struct json_object *value;
+	struct doc_node member = {0};
+	struct walk walk;
 
-	if (!json_object_object_get_ex(object->value, key, &value))
-		return false;
-	*ret = (struct doc_node){.doc = object->doc, .up = object, .key = key, .value = value};
-	return true;
+	while (walk_next(object, &walk, &member)) {
+		if (strcmp(member.key, key) == 0) {
+			*ret = member;
+			return true;
+		}
+	}
+	return false;
 }
 
 int doc_need(const struct doc_node *object, const char *key, struct doc_node *ret)
 {
-	return doc_get(object, key, ret) ? 0 : doc_fail(object, "'%s' is missing", key);
+	const struct doc *doc = object->doc;
+
+	if (doc_get(object, key, ret))
+		return 0;
+	for (size_t i = 0; i < doc->nmeant; i++) {
+		if (doc->meant[i].object == object->index && strcmp(doc->meant[i].key, key) == 0)
+			return -EINVAL; /* told as an unknown key */
+	}
+	return doc_fail(object, "'%s' is missing", key);
 }
 
 int doc_members(const struct doc_node *node, doc_member_fn fn, void *user)
 {
+	struct doc_node member = {0};
+	struct walk walk;
 	int r = expect(node, json_type_object, "an object");
 
 	if (r < 0)
 		return r;
-	json_object_object_foreach(node->value, key, value)
-	{
-		struct doc_node member = {.doc = node->doc, .up = node, .key = key, .value = value};
-
-		r = fn(&member, user);
-		if (r < 0)
-			return r;
-	}
+	while (walk_next(node, &walk, &member))
+		fn(&member, user);
 	return 0;
 }
 
@@ -308,10 +401,14 @@ int doc_array(const struct doc_node *node, size_t min, size_t max, size_t *ret_n
 
 struct doc_node doc_item(const struct doc_node *array, size_t index)
 {
+	const struct scan *scan = &array->doc->scan;
+	uint32_t at = scan_first(scan, array->index);
+
+	for (size_t i = 0; i < index && at != SCAN_NONE; i++)
+		at = scan_next(scan, array->index, at);
 	return (struct doc_node){
 		.doc = array->doc,
-		.up = array,
-		.index = index,
+		.index = at,
 		.value = json_object_array_get_idx(array->value, index),
 	};
 }
@@ -319,15 +416,10 @@ struct doc_node doc_item(const struct doc_node *array, size_t index)
 int doc_string(const struct doc_node *node, const char *expected, const char **ret)
 {
 	int r = expect(node, json_type_string, expected);
-	const char *text;
 
-	if (r < 0)
-		return r;
-	text = json_object_get_string(node->value);
-	if (strlen(text) != (size_t)json_object_get_string_len(node->value))
-		return doc_fail(node, "a NUL character in a string");
-	*ret = text;
-	return 0;
+	if (r == 0)
+		*ret = json_object_get_string(node->value);
+	return r;
 }
 
 int doc_bool(const struct doc_node *node, bool *ret)
@@ -349,10 +441,14 @@ int doc_int(const struct doc_node *node, int64_t min, int64_t max, int64_t *ret)
 	r = expect(node, json_type_int, "a whole number");
 	if (r < 0)
 		return r;
-	value = json_object_get_int64(node->value);
-	if (value < min || value > max)
-		return doc_fail(node, "%lld is not between %lld and %lld", (long long)value,
-				(long long)min, (long long)max);
+	value = json_object_get_int64(node->value); /* the nearest, if it isn't one */
+	if (value < min || value > max) {
+		const struct scan_value *v = &node->doc->scan.value[node->index];
+
+		return doc_fail(node, "%.*s is not between %lld and %lld",
+				(int)(v->end - v->at < 40 ? v->end - v->at : 40),
+				node->doc->scan.text + v->at, (long long)min, (long long)max);
+	}
 	*ret = value;
 	return 0;
 }

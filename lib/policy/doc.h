@@ -1,49 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A JSON document, read value by value with errors that say where: the only place that knows which
- * parser there is. A node lives in its reader's frame and points up to the one that it is part of.
+ * parser there is. json-c makes the values of what the scan found to be JSON; both go in the same
+ * order, so a node is a value of each.
  */
 #pragma once
 
-#include "cgguard.h"
-#include "util/attr.h"
+#include "policy/problem.h"
+#include "policy/scan.h"
+
+#define DOC_MEANT_MAX 24
 
 struct json_object;
 
 struct doc {
-	const char *file; /* what errors begin with */
-	struct cgg_error *err;
+	const char *file;
+	struct problems *problems;
+	struct scan scan; /* where each value stands */
 	struct json_object *root;
+	/* Keys that unknown ones were taken for: what is told already isn't missing too. */
+	struct {
+		uint32_t object;
+		const char *key;
+	} meant[DOC_MEANT_MAX];
+	size_t nmeant;
 };
 
 struct doc_node {
-	const struct doc *doc;
-	const struct doc_node *up; /* NULL: the whole document */
-	const char *key; /* NULL: an item of an array, then index */
-	size_t index;
+	struct doc *doc;
+	const char *key; /* NULL: an item of an array, or the whole */
+	uint32_t index; /* into the scan */
+	uint32_t place_of; /* errors stand at this value instead, if it isn't 0 */
+	bool at_key; /* and there at the key, not at the value */
 	struct json_object *value;
 };
 
-/* Parse strictly. text need not be terminated. Errors: -EINVAL (FILE:LINE:COLUMN: ...), -ENOMEM. */
+struct doc_place {
+	unsigned int line, column;
+};
+
+/*
+ * Parse strictly. text need not be terminated, and is borrowed until doc_close(). Names that occur
+ * twice are problems, and reading can go on with the last. Errors: -EINVAL (not JSON), -ENOMEM.
+ */
 int doc_open(struct doc *doc, const char *file, const char *text, size_t len,
-	     struct cgg_error *err);
+	     struct problems *problems);
 void doc_close(struct doc *doc);
-struct doc_node doc_root(const struct doc *doc);
+struct doc_node doc_root(struct doc *doc);
 
-/* "FILE: /the/pointer: ..." Returns -EINVAL. */
+/* Add a problem with the node: its place, its pointer, and what was expected. Returns -EINVAL. */
 int doc_fail(const struct doc_node *node, const char *fmt, ...) CGG_PRINTF(2, 3);
+int doc_no_memory(const struct doc_node *node);
 
-/* It is an object and has none but these keys. */
+struct doc_place doc_place(const struct doc_node *node);
+
+/*
+ * It is an object. Keys but these are problems, but it can be read on: all functions that return int
+ * return 0 if there is a value to go on with, and what is wrong is known by the problems.
+ */
 int doc_object(const struct doc_node *node, const char *const *keys, size_t nkeys);
+
+bool doc_is_object(const struct doc_node *node);
+
+/* Whether an unknown key of the object was taken for one that it may have: then that isn't missing. */
+bool doc_told(const struct doc_node *object);
 
 /* Whether an object has the key; ret is its value. */
 bool doc_get(const struct doc_node *object, const char *key, struct doc_node *ret);
 
-/* The same, and a missing one is an error. */
+/* The same, and a missing one is a problem. */
 int doc_need(const struct doc_node *object, const char *key, struct doc_node *ret);
 
-/* Call fn for each member in the order of the text, until it fails. */
-typedef int (*doc_member_fn)(const struct doc_node *member, void *user);
+/* Call fn for each member in the order of the text. */
+typedef void (*doc_member_fn)(const struct doc_node *member, void *user);
 int doc_members(const struct doc_node *node, doc_member_fn fn, void *user);
 
 int doc_array(const struct doc_node *node, size_t min, size_t max, size_t *ret_n);

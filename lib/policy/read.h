@@ -1,19 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of the policy reader. All return 0 or -EINVAL / -ENOMEM with the error filled in. */
+/*
+ * The parts of the policy reader. What is wrong is told as a problem, and reading goes on with the next
+ * part, so that one run finds all. An int is 0 if there is a value to go on with.
+ */
 #pragma once
 
 #include "policy/doc.h"
 #include "policy/policy.h"
 
+/* Where a rule was written, for what can only be said once all rules are known. */
+struct read_place {
+	uint32_t item; /* of its file's "rules" */
+	struct doc_place name, candidates; /* the latter: of the rule, if it has none */
+	bool has_candidates;
+	bool sound; /* no problem in the rule itself */
+};
+
 /* What is read, and what the file that is read says for its own rules. */
 struct read {
 	struct cgg_policy *policy;
+	struct problems *problems;
+	struct read_place place[POLICY_RULES_MAX];
 	const char *file; /* kept in the policy */
 	bool dry_run;
 	uint64_t cooldown_us;
 };
 
-/* load.c: memory that lives as long as the policy; NULL when there is none. */
+/* document.c: all that one text says. */
+void read_text(struct read *read, const char *file, const char *text, size_t len);
+
+/* document.c: memory that lives as long as the policy; NULL when there is none. */
 void *read_keep(struct cgg_policy *policy, size_t size);
 int read_keep_string(const struct doc_node *node, struct cgg_policy *policy, const char *text,
 		     const char **ret);
@@ -31,7 +47,11 @@ int read_globs(const struct doc_node *node, struct cgg_policy *policy, size_t mi
 	       struct rank_globs *globs);
 
 /* cond.c: "when" */
-int read_when(const struct doc_node *node, struct policy_rule *rule);
+void read_when(const struct doc_node *node, struct policy_rule *rule);
 
 /* rule.c: one item of "rules" */
-int read_rule(const struct doc_node *node, const struct read *read);
+void read_rule(const struct doc_node *node, uint32_t item, struct read *read);
+
+/* sense.c: what is well formed and still can't be meant. */
+void sense_cond(const struct doc_node *node, const struct policy_rule *rule, unsigned int at);
+void sense_policy(const struct read *read);

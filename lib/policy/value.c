@@ -2,7 +2,6 @@
 /* Amounts, shares, times and globs of a policy, and what to say when they are wrong. */
 #include "policy/read.h"
 
-#include "util/err.h"
 #include "util/glob.h"
 #include "util/parse.h"
 #include "util/path.h"
@@ -169,24 +168,23 @@ int read_globs(const struct doc_node *node, struct cgg_policy *policy, size_t mi
 	       struct rank_globs *globs)
 {
 	const char **list;
-	size_t n;
+	size_t n, kept = globs->n;
 	int r = doc_array(node, min, POLICY_GLOBS_MAX - globs->n, &n);
 
 	if (r < 0)
 		return r;
 	list = read_keep(policy, (globs->n + n) * sizeof(*list));
 	if (!list)
-		return err_fail(node->doc->err, -ENOMEM, "%s: out of memory", node->doc->file);
+		return doc_no_memory(node);
 	if (globs->n > 0)
 		memcpy(list, globs->glob, globs->n * sizeof(*list));
 	for (size_t i = 0; i < n; i++) {
 		struct doc_node item = doc_item(node, i);
 
-		r = read_glob(&item, policy, &list[globs->n + i]);
-		if (r < 0)
-			return r;
+		if (read_glob(&item, policy, &list[kept]) == 0)
+			kept++;
 	}
 	globs->glob = list;
-	globs->n += n;
+	globs->n = kept;
 	return 0;
 }

@@ -149,8 +149,8 @@ TEST(one_bad_file_of_a_directory_and_nothing_is_loaded)
 	write_file("b.json", "{\"version\": 1,\n", 0644);
 	expect_load_error(dir, -EINVAL, "b.json:2:1: the text ends");
 	write_rule("b.json", "one", "");
-	expect_load_error(dir, -EINVAL, "b.json: /rules/0/name: rule 'one' is in ");
-	expect_load_error(dir, -EINVAL, "a.json already");
+	expect_load_error(dir, -EINVAL, "b.json:1:36: /rules/0/name: rule 'one' is in ");
+	expect_load_error(dir, -EINVAL, "a.json:1:36 already");
 	end_dir();
 }
 
@@ -280,13 +280,13 @@ TEST(limits_hold_across_the_files_of_a_directory)
 	begin_dir();
 	write_file("a.json", globs, 0644);
 	write_rule("b.json", "two", "\"protect\": [\"/one-more\"],");
-	expect_load_error(dir, -EINVAL, "b.json: /protect: 1 of them: at most 0 are allowed");
+	expect_load_error(dir, -EINVAL, "b.json:1:27: /protect: 1 of them: at most 0 are allowed");
 	free(globs);
 	globs = kit_repeat("{\"version\": 1, \"rules\": [", "{\"name\": \"r#\", " RULE "}",
 			   POLICY_RULES_MAX, "]}");
 	write_file("a.json", globs, 0644);
 	write_rule("b.json", "two", "");
-	expect_load_error(dir, -EINVAL, "b.json: /rules/0: more than 64 rules");
+	expect_load_error(dir, -EINVAL, "b.json:1:27: /rules/0: more than 64 rules");
 	free(globs);
 	end_dir();
 }

@@ -22,21 +22,21 @@ static void expect_error(const char *text, const char *message)
 
 static const struct wrong_row wrong_whole[] = {
 	{"", "FILE:1:1: the text ends before the JSON does"},
-	{"{\"version\": 1,\n  \"rules\": [", "FILE:2:13: the text ends before the JSON does"},
+	{"{\"version\": 1,\n  \"rules\": [", "FILE:2:13: /rules/0: the text ends before the JSON does"},
 	{"{\"version\": 1,\n\n  \"rules\" []}", "FILE:3:11: "},
 	{"{\"version\": 1,}", "FILE:1:15: "},
 	{"{\"\xc3\xa4\": 1} x", "FILE:1:10: "},
 	{"{\"version\": 1 // no\n}", "FILE:1:"},
 	{"\xef\xbb\xbf{\"version\": 1}", "FILE:1:1: "},
 	{"{\"version\": 1, \"description\": \"\xff\"}", "FILE:1:"},
-	{"[]", "FILE: expected an object, found an array"},
-	{"null", "FILE: expected an object, found null"},
-	{"7", "FILE: expected an object, found a number"},
-	{"{\"rules\": []}", "FILE: 'version' is missing"},
+	{"[]", "FILE:1:1: expected an object, found an array"},
+	{"null", "FILE:1:1: expected an object, found null"},
+	{"7", "FILE:1:1: expected an object, found a number"},
+	{"{\"rules\": []}", "FILE:1:1: 'version' is missing"},
 	{"{\"version\": \"1\"}", "/version: expected a whole number, found a string"},
 	{"{\"version\": 1.5}", "/version: expected a whole number"},
 	{"{\"version\": 2}", "/version: version 2: this cgguard reads version 1"},
-	{"{\"version\": 99999999999999999999}", "/version: "},
+	{"{\"version\": 99999999999999999999}", "FILE:1:13: /version: 99999999999999999999 is not between 0 and 2147483647"},
 	{"{\"version\": 1}", "FILE: no rule in it: nothing would be guarded"},
 	{"{\"version\": 1, \"rules\": []}", "/rules: empty: expected at least 1"},
 	{"{\"version\": 1, \"rules\": {}}", "/rules: expected an array, found an object"},
@@ -59,7 +59,7 @@ static const struct wrong_row wrong_whole[] = {
 	{"{\"version\": 1, \"protect\": [\"/a\", \"/[\"]}", "/protect/1: '/[': '[' without ']'"},
 	{"{\"version\": 1, \"protect\": [true]}",
 	 "/protect/0: expected a glob like \"/system.slice/**\", found true or false"},
-	{"{\"version\": 1, \"protect\": [\"/a\\u0000b\"]}", "/protect/0: a NUL character"},
+	{"{\"version\": 1, \"protect\": [\"/a\\u0000b\"]}", "FILE:1:31: /protect/0: a NUL character"},
 	{"{\"version\": 1, \"priorities\": []}", "/priorities: expected an object"},
 	{"{\"version\": 1, \"priorities\": {\"/a~/\": 1001}}",
 	 "/priorities/~1a~0~1: 1001 is not between -1000 and 1000"},
@@ -312,7 +312,7 @@ TEST(a_nul_byte_is_not_the_end)
 	struct cgg_error err = {0};
 
 	T_EQ_INT(policy_load_text("FILE", text, sizeof(text) - 1, &policy, &err), -EINVAL);
-	T_EQ_STR(err.msg, "FILE:2:14: a NUL byte");
+	T_EQ_STR(err.msg, "FILE:2:14: a NUL byte (JSON is UTF-8 text)");
 	T_ASSERT(!policy);
 }
 

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads what one text says of a policy, and adds it to that. */
+#include "policy/load.h"
+#include "policy/read.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define COOLDOWN_US 1000000ULL /* of a rule that names none */
+
+/* A piece of the policy's memory. */
+struct policy_string {
+	struct policy_string *next;
+	_Alignas(max_align_t) char data[];
+};
+
+void *read_keep(struct cgg_policy *policy, size_t size)
+{
+	struct policy_string *piece = malloc(sizeof(*piece) + size);
+
+	if (!piece)
+		return NULL;
+	piece->next = policy->strings;
+	policy->strings = piece;
+	return piece->data;
+}
+
+int read_keep_string(const struct doc_node *node, struct cgg_policy *policy, const char *text,
+		     const char **ret)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = read_keep(policy, size);
+
+	if (!copy)
+		return doc_no_memory(node);
+	memcpy(copy, text, size);
+	*ret = copy;
+	return 0;
+}
+
+struct cgg_policy *policy_free(struct cgg_policy *policy)
+{
+	struct policy_string *piece = policy ? policy->strings : NULL;
+
+	while (piece) {
+		struct policy_string *next = piece->next;
+
+		free(piece);
+		piece = next;
+	}
+	free(policy);
+	return NULL;
+}
+
+static void read_defaults(const struct doc_node *node, struct read *read)
+{
+	static const char *const keys[] = {"dry_run", "cooldown"};
+	struct doc_node value;
+
+	if (doc_object(node, keys, CGG_ARRAY_LEN(keys)) < 0)
+		return;
+	if (doc_get(node, "dry_run", &value))
+		doc_bool(&value, &read->dry_run);
+	if (doc_get(node, "cooldown", &value))
+		read_time(&value, 0, &read->cooldown_us);
+}
+
+static void read_priority(const struct doc_node *member, void *user)
+{
+	struct cgg_policy *policy = user;
+	struct rank_priority *priority;
+	struct doc_node key = *member;
+	int64_t number = 0;
+	int r;
+
+	if (policy->npriority == POLICY_GLOBS_MAX) {
+		doc_fail(member, "more than %d priorities", POLICY_GLOBS_MAX);
+		return;
+	}
+	priority = &policy->priority[policy->npriority];
+	key.at_key = true;
+	r = read_glob_text(&key, policy, member->key, &priority->glob);
+	if (doc_int(member, -1000, 1000, &number) == 0 && r == 0) {
+		priority->priority = (int32_t)number;
+		policy->npriority++;
+	}
+}
+
+static void read_priorities(const struct doc_node *node, struct cgg_policy *policy)
+{
+	if (!policy->priority)
+		policy->priority = read_keep(policy, POLICY_GLOBS_MAX * sizeof(*policy->priority));
+	if (!policy->priority)
+		doc_no_memory(node);
+	else
+		doc_members(node, read_priority, policy);
+}
+
+static void read_rules(const struct doc_node *node, struct read *read)
+{
+	size_t n;
+
+	if (doc_array(node, 1, POLICY_RULES_MAX, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct doc_node item = doc_item(node, i);
+
+		read_rule(&item, (uint32_t)i, read);
+	}
+}
+
+/* What a file says of itself; before all else, since another version has another grammar. */
+static int read_head(const struct doc_node *root)
+{
+	struct doc_node value;
+	const char *ignored;
+	int64_t version = 1;
+
+	if (doc_need(root, "version", &value) == 0)
+		doc_int(&value, 0, INT32_MAX, &version);
+	if (version != 1)
+		return doc_fail(&value, "version %lld: this cgguard reads version 1",
+				(long long)version);
+	if (doc_get(root, "$schema", &value))
+		doc_string(&value, "the schema's address", &ignored);
+	if (doc_get(root, "description", &value))
+		doc_string(&value, "a sentence", &ignored);
+	return 0;
+}
+
+static void read_document(const struct doc_node *root, struct read *read)
+{
+	static const char *const keys[] = {"$schema", "version",    "description", "defaults",
+					   "protect", "priorities", "rules"};
+	struct doc_node value;
+
+	if (doc_object(root, keys, CGG_ARRAY_LEN(keys)) < 0 || read_head(root) < 0)
+		return;
+	if (doc_get(root, "defaults", &value))
+		read_defaults(&value, read);
+	if (doc_get(root, "protect", &value))
+		read_globs(&value, read->policy, 0, &read->policy->protect);
+	if (doc_get(root, "priorities", &value))
+		read_priorities(&value, read->policy);
+	if (doc_get(root, "rules", &value))
+		read_rules(&value, read);
+}
+
+void read_text(struct read *read, const char *file, const char *text, size_t len)
+{
+	struct doc_node root;
+	struct doc doc;
+
+	read->dry_run = false;
+	read->cooldown_us = COOLDOWN_US;
+	if (len > POLICY_FILE_MAX) {
+		problem_file(read->problems, -EINVAL, file, "larger than %u bytes",
+			     POLICY_FILE_MAX);
+		return;
+	}
+	if (doc_open(&doc, file, text, len, read->problems) < 0)
+		return;
+	root = doc_root(&doc);
+	if (read_keep_string(&root, read->policy, file, &read->file) == 0)
+		read_document(&root, read);
+	doc_close(&doc);
+}
