@@ -499,7 +499,7 @@ struct maker {
 	_Atomic int wanted, made;
 };
 
-#define NESTS 400
+#define NESTS 150
 
 /* As a runtime does: a pod, and at once what is in it. */
 static void *make_nests(void *arg)
@@ -512,7 +512,7 @@ static void *make_nests(void *arg)
 			sched_yield();
 		snprintf(name, sizeof(name), "pod%d", i);
 		(void)mkdirat(m->fd, name, 0755);
-		for (volatile int spin = 0; spin < i * 100; spin++)
+		for (volatile int spin = 0; spin < i * 300; spin++)
 			;
 		snprintf(name, sizeof(name), "pod%d/c", i);
 		(void)mkdirat(m->fd, name, 0755);

@@ -32,8 +32,8 @@ static const struct cgg_cgroup *at(const struct cgg_snapshot *snap, const char *
 		if (strcmp(snap->cgroups[i].path, path) == 0)
 			return &snap->cgroups[i];
 	}
-	T_MUST(!"no such cgroup");
-	return NULL;
+	printf("Bail out! no cgroup %s\n", path);
+	exit(1);
 }
 
 TEST(a_snapshot_has_the_shape_of_its_tree)
