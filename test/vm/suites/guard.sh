@@ -339,6 +339,7 @@ protected_is_passed_over()
 	sed 's|"/init.scope",|&"/precious",|' /policies/host.json >"$T/p.json"
 	guard_start --policy "$T/p.json"
 	cg_run /precious hog hold 500 >/dev/null
+	wait_until 20 '[ "$(cg_event /precious memory.stat anon)" -ge $((500 << 20)) ]'
 	cg_run /small hog anon 400 100 >/dev/null
 	assert_dead /small 60
 	incidents_are 1

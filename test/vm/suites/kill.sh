@@ -487,7 +487,7 @@ start_in_box()
 	ID=$(stat -c %i "$CG/box")
 	hog --cgroup box sleep 3>&- &
 	NEW=$!
-	wait_until 5 "grep -qx 0::/box /proc/$NEW/cgroup"
+	wait_until 5 "! alive $NEW || grep -qx 0::/box /proc/$NEW/cgroup"
 }
 
 recreated_cgroup_is_another()
