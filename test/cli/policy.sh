@@ -6,6 +6,14 @@ set -u
 tree host
 good='{"version": 1, "rules": [{"name": "low", "domain": "/", "when": {"available_below": "5%"}, "then": [{"action": "notify"}]}]}'
 umask 022
+
+# blames FILE: like a compiler, so that an editor finds the place
+blames()
+{
+	silent out
+	grep -qF -e "$1:" "$dir/err" || wrong "$last: not 'FILE:...': $(head -c 300 "$dir/err")"
+}
+
 echo "$good" >"$dir/good.json"
 echo '{"version": 1, "rules": [' >"$dir/broken.json"
 echo "$good" | sed 's/available_below/availble_below/' >"$dir/typo.json"
@@ -26,14 +34,21 @@ is_json
 out_has '"ok": true'
 verdict "the built-in policy is good"
 
-for policy in "${TREES}"/../../policies/*.json; do
-	case $policy in
-	*schema.json) continue ;;
-	esac
+# In a checkout others may be able to write them, which run and check refuse.
+mkdir "$dir/ship"
+cp "$TREES"/../../policies/*.json "$dir/ship"
+chmod 644 "$dir"/ship/*.json
+rm -f "$dir/ship/schema.json"
+for policy in "$dir"/ship/*.json; do
 	run check "$policy"
 	is 0
+	silent err
 	out_has "$policy: good"
 done
+chmod 664 "$dir/ship/host.json"
+run check "$dir/ship/host.json"
+is 2
+blames "$dir/ship/host.json"
 verdict "the policies that we ship are good"
 
 run check "$dir/good.json"
@@ -49,15 +64,14 @@ verdict "a good one is told of rule by rule"
 for policy in broken typo empty; do
 	run check "$dir/$policy.json"
 	is 2
-	complains
-	err_has "$dir/$policy.json:"
+	blames "$dir/$policy.json"
 done
 run check "$dir/typo.json"
 err_has availble_below
 run check "$dir/nowhere.json"
 is 2
-complains
-err_has "$dir/nowhere.json" "No such file"
+blames "$dir/nowhere.json"
+err_has "No such file"
 run check "$dir/bad.d"
 is 2
 err_has "$dir/bad.d/typo.json"
@@ -66,16 +80,17 @@ is 2
 err_has "$dir/none.d"
 run check ''
 is 2
-complains
+silent out
+err_has "No such file"
 verdict "a bad one is named, with the place"
 
 mkfifo "$dir/fifo.json"
 run check "$dir/fifo.json"
 is 2
-complains
+blames "$dir/fifo.json"
 run check /dev/zero
 is 2
-complains
+blames /dev/zero
 verdict "what is no file is not waited for"
 
 run check "$dir/good.json" "$dir/typo.json" "$dir/two.d"
