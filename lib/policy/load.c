@@ -198,12 +198,18 @@ int policy_load(const char *path, struct cgg_policy **ret, struct cgg_error *err
 	return load(path, NULL, 0, &problems, ret);
 }
 
-int policy_check(const char *path, cgg_policy_problem_fn fn, void *user, struct cgg_error *err)
+int policy_check_text(const char *file, const char *text, size_t len, cgg_policy_problem_fn fn,
+		      void *user, struct cgg_error *err)
 {
-	struct problems problems = {.fn = fn, .user = user, .err = err, .path = path};
+	struct problems problems = {.fn = fn, .user = user, .err = err, .path = file};
 	struct cgg_policy *policy = NULL;
-	int r = load(path, NULL, 0, &problems, &policy);
+	int r = load(file, text, len, &problems, &policy);
 
 	policy_free(policy);
 	return r;
+}
+
+int policy_check(const char *path, cgg_policy_problem_fn fn, void *user, struct cgg_error *err)
+{
+	return policy_check_text(path, NULL, 0, fn, user, err);
 }

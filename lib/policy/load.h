@@ -8,5 +8,7 @@ int policy_load(const char *path, struct cgg_policy **ret, struct cgg_error *err
 int policy_load_text(const char *file, const char *text, size_t len, struct cgg_policy **ret,
 		     struct cgg_error *err);
 int policy_check(const char *path, cgg_policy_problem_fn fn, void *user, struct cgg_error *err);
+int policy_check_text(const char *file, const char *text, size_t len, cgg_policy_problem_fn fn,
+		      void *user, struct cgg_error *err);
 struct cgg_policy *policy_free(struct cgg_policy *policy);
 size_t policy_describe(const struct policy_rule *rule, char *buf, size_t size);
