@@ -117,7 +117,7 @@ says_times()
 # of MIB and gave it back, before the kernel had to kill anything
 says_killed()
 {
-	local bytes=$(($2 * 1048576 / 10 * 8))
+	local bytes=$(($2 * 8 * 1048576 / 10))
 	says outcome killed
 	says rule "$3"
 	says domain "$4"

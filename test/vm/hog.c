@@ -29,6 +29,7 @@ static const char usage[] =
 	"usage: hog [OPTION...] [termproof] MODE\n"
 	"  anon SIZE [RATE|max]         grow to SIZE MiB at RATE MiB/s\n"
 	"  hold SIZE                    allocate SIZE at once\n"
+	"  grow FIRST SIZE RATE         allocate FIRST at once, then grow by up to SIZE at RATE\n"
 	"  mlock SIZE                   the same, locked\n"
 	"  shm SIZE FILE [RATE|max]     write FILE, on a tmpfs\n"
 	"  cache FILE SIZE              read random pages of FILE for ever (made if short)\n"
@@ -159,6 +160,12 @@ static void hold(size_t size, bool locked)
 		die("mlock");
 	if (!locked && madvise(memory, size, MADV_POPULATE_WRITE) < 0)
 		die("madvise");
+}
+
+static void hold_and_grow(size_t first, size_t size, unsigned long rate)
+{
+	hold(first, false);
+	grow(size, rate);
 }
 
 static void write_file(const char *path, size_t size, unsigned long rate)
@@ -305,6 +312,8 @@ static void run(int count, char **args)
 		grow(to_number(args[1]) * MIB, to_rate(args[2]));
 	else if (strcmp(mode, "hold") == 0 && count == 2)
 		hold(to_number(args[1]) * MIB, false);
+	else if (strcmp(mode, "grow") == 0 && count == 4)
+		hold_and_grow(to_number(args[1]) * MIB, to_number(args[2]) * MIB, to_rate(args[3]));
 	else if (strcmp(mode, "mlock") == 0 && count == 2)
 		hold(to_number(args[1]) * MIB, true);
 	else if (strcmp(mode, "shm") == 0 && (count == 3 || count == 4))

@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2016,SC2317
+# shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # tree, rank and check on a live tree: what they show is what the kernel says, aligned, and JSON for
 # programs.
 . /test/lib.sh

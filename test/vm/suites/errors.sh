@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2015,SC2016,SC2317
+# shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # What is wrong with a policy, a permission or the tree is said in a sentence, with the way out; and
 # where it can, the guard goes on.
 . /test/lib.sh
@@ -32,7 +32,7 @@ bad_policy_starts_nothing()
 {
 	echo '{"version": 1, "rules": [{"nmae": "x"}]}' >"$T/p.json"
 	run_is 2 --policy "$T/p.json"
-	said "cgguard: $T/p.json: "
+	said "cgguard: $T/p.json:1:27: /rules/0: "
 	said "'nmae'"
 	said 'name'
 	printf '{"version": 1,\n "rules": [}\n' >"$T/p.json"
@@ -40,7 +40,8 @@ bad_policy_starts_nothing()
 	said "cgguard: $T/p.json:2:"
 	good_policy | sed 's/1%/1parsec/' >"$T/p.json"
 	run_is 2 --policy "$T/p.json"
-	said "$T/p.json: /rules/0/when/available_below"
+	said "$T/p.json:2:"
+	said /rules/0/when/available_below
 	: >"$T/p.json"
 	run_is 2 --policy "$T/p.json"
 	said "$T/p.json"
@@ -93,7 +94,7 @@ directory_is_merged_or_refused()
 	good_policy first >"$T/d/30.json"
 	run_is 2 --policy "$T/d"
 	said "$T/d/30.json"
-	said "$T/d/10.json already"
+	said "$T/d/10.json:1:"
 }
 
 wrong_use_starts_nothing()

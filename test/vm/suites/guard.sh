@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2016,SC2317
+# shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # The daemon guards a host by its built-in policy: whom it kills, what it says of it, and how it
 # starts, reloads and ends.
 . /test/lib.sh
@@ -96,15 +96,15 @@ fork_bomb_is_contained()
 
 empty_child_hides_nothing()
 {
-	cg_create /box memory.max=64M memory.swap.max=0
+	cg_create /box memory.max=128M memory.swap.max=0
 	mkdir "$CG/box/empty"
 	guard_start
 	cg_run /box hog sleep >/dev/null
-	cg_run /box hog anon 200 50 >/dev/null
+	cg_run /box hog anon 200 20 >/dev/null
 	assert_dead /box 20
 	incidents_are 1
 	pick 1
-	says_killed /box 60 group-limit /box
+	says_killed /box 120 group-limit /box
 	assert_no_oom_kill
 }
 
@@ -133,7 +133,9 @@ dies_by_name()
 	cg_write "/$1" memory.max 64M
 	cg_write "/$1" memory.swap.max 0
 	: >"$T/incidents.jsonl"
-	cg_run "/$1" hog anon 128 20 >/dev/null
+	cg_run "/$1" hog hold 50 >/dev/null
+	wait_until 10 "[ \"\$(cg_event '/$1' memory.stat anon)\" -ge $((50 << 20)) ]"
+	cg_run "/$1" hog anon 64 10 >/dev/null
 	within 15 '[ "$(incident_count)" -eq 1 ]' || fail "no incident of $2, $(cg_event "/$1" memory.events oom_kill) killed by the kernel"
 	assert_dead "/$1"
 	json_lines "$T/incidents.jsonl"
@@ -211,7 +213,8 @@ bad_policy_keeps_the_old()
 	echo '{"version": 1, "rules": [{"name": "oops"}]}' >"$T/p.json"
 	kill -HUP "$GUARD_PID"
 	wait_until 5 'grep -q "the old policy stays in force" "$T/guard.err"'
-	assert_has "$(cat "$T/guard.err")" "$T/p.json: /rules/0"
+	assert_has "$(cat "$T/guard.err")" "$T/p.json:1:"
+	assert_has "$(cat "$T/guard.err")" /rules/0
 	rm "$T/p.json"
 	kill -HUP "$GUARD_PID"
 	wait_until 5 '[ "$(grep -c "the old policy stays in force" "$T/guard.err")" -eq 2 ]'

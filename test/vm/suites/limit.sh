@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2016,SC2317
+# shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # Cgroups at their own limit: what dies, and that it dies before the kernel has to kill; and what is
 # throttled lives.
 . /test/lib.sh
@@ -71,12 +71,12 @@ limit_set_after_the_guard_saw_it()
 	cg_run "$DOCKER" hog sleep >/dev/null
 	sleep 1
 	cg_write "$DOCKER" memory.swap.max 0
-	cg_write "$DOCKER" memory.max 64M
-	cg_run "$DOCKER" hog anon 128 20 >/dev/null
+	cg_write "$DOCKER" memory.max 128M
+	cg_run "$DOCKER" hog anon 200 20 >/dev/null
 	assert_dead "$DOCKER" 20
 	incidents_are 1
 	pick 1
-	says_killed "$DOCKER" 60 scope-limit "$DOCKER"
+	says_killed "$DOCKER" 120 scope-limit "$DOCKER"
 	assert_no_oom_kill
 }
 
@@ -116,13 +116,15 @@ owners_memory_high_stays()
 	cg_create /box memory.max=128M memory.high=48M memory.swap.max=0
 	guard_start
 	cg_run /box hog sleep >/dev/null
-	cg_run /box hog anon 300 40 >/dev/null
+	cg_run /box hog anon 60 40 >/dev/null
 	wait_until 20 '[ "$(cg_event /box memory.events high)" -gt 0 ]'
 	sleep 4
 	assert_eq $((48 << 20)) "$(cg_read /box memory.high)" memory.high
 	assert_alive /box 2
 	assert_eq '' "$(incidents)" incidents
 	cg_write /box memory.high max
+	wait_until 20 '[ "$(cg_event /box memory.stat anon)" -ge $((60 << 20)) ]'
+	cg_run /box hog anon 100 20 >/dev/null
 	assert_dead /box 20
 	incidents_are 1
 	pick 1

@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2016,SC2317
+# shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # boot: --psi off
 # Without pressure information the guard says so, and guards by memory alone.
 . /test/lib.sh
@@ -11,7 +11,7 @@ own_limit_is_guarded()
 	assert_has "$(cat "$T/guard.err")" 'PSI is off; boot with psi=1'
 	assert_eq 1 "$(grep -c PSI "$T/guard.err")" 'lines about PSI'
 	cg_run /box hog sleep >/dev/null
-	cg_run /box hog anon 300 40 >/dev/null
+	cg_run /box hog anon 300 20 >/dev/null
 	assert_dead /box 20
 	incidents_are 1
 	pick 1
@@ -26,7 +26,7 @@ host_is_guarded()
 	guard_start
 	cg_run /other hog hold 50 >/dev/null
 	cg_run /leak hog sleep >/dev/null
-	cg_run /leak hog anon 1000 50 >/dev/null
+	cg_run /leak hog anon 1000 40 >/dev/null
 	assert_dead /leak 60
 	incidents_are 1
 	pick 1
