@@ -11,6 +11,7 @@
 /* Keep alphabetized. */
 static const struct command commands[] = {
 	{"check", "check policies before they are used", help_check, cmd_check},
+	{"import", "make a policy of another guard's configuration", help_import, cmd_import},
 	{"kill", "kill a group, with every guard of the daemon's", help_kill, cmd_kill},
 	{"rank", "groups in order: who uses most, and what would die together", help_rank,
 	 cmd_rank},
