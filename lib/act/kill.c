@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#define FREEZE_MEMBERS                                                                             \
+	16 /* so many by pidfd: stop them first, they fork and take the CPU from us */
 #define FREEZE_AFTER  3 /* passes by pidfd that left somebody new: they fork faster than we list */
 #define WAIT_FIRST_MS 10
 #define WAIT_MAX_MS   100
@@ -168,6 +170,17 @@ static enum kill_outcome kill_by_pidfd(struct members *run)
 	return outcome;
 }
 
+/* Whether the kernel has killed in the group since it was chosen. */
+static bool is_late(const struct members *run)
+{
+	char buf[512];
+	uint64_t now;
+
+	return run->req->oom_kill_known &&
+	       fdio_read_at(run->req->dirfd, "memory.events", buf, sizeof(buf)) > 0 &&
+	       parse_keyed(buf, "oom_kill", &now) == 0 && now > run->req->oom_kill;
+}
+
 /* ---- one process --------------------------------------------------------------------- */
 
 static enum kill_outcome kill_process(struct members *run)
@@ -190,6 +203,8 @@ static enum kill_outcome kill_process(struct members *run)
 	members_remember(run->res, &run->best);
 	if (run->req->dry_run)
 		return KILL_WOULD;
+	if (is_late(run))
+		return KILL_LATE;
 	if (members_hold_one(run, run->best.pid) != 0 || run->nheld == 0)
 		return members_exists(run, run->best.pid)
 			       ? fail(run, -EMFILE, "no pidfd could be opened")
@@ -229,6 +244,8 @@ static enum kill_outcome kill_group(struct members *run)
 		return refuse(run, "PID 1 is inside");
 	if (run->req->dry_run)
 		return KILL_WOULD;
+	if (is_late(run))
+		return KILL_LATE;
 	if (!run->spare || run->res->exempt == 0)
 		outcome = kill_by_file(run);
 	if (outcome == KILL_NONE)
@@ -278,9 +295,13 @@ enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *r
 const char *kill_outcome_name(enum kill_outcome outcome)
 {
 	static const char *const names[] = {
-		[KILL_NONE] = "none",	     [KILL_DONE] = "killed",
-		[KILL_WOULD] = "would-kill", [KILL_GONE] = "gone",
-		[KILL_REFUSED] = "refused",  [KILL_UNFINISHED] = "unfinished",
+		[KILL_NONE] = "none",
+		[KILL_DONE] = "killed",
+		[KILL_WOULD] = "would-kill",
+		[KILL_GONE] = "gone",
+		[KILL_REFUSED] = "refused",
+		[KILL_LATE] = "kernel-was-first",
+		[KILL_UNFINISHED] = "unfinished",
 		[KILL_FAILED] = "failed",
 	};
 

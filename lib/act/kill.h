@@ -20,6 +20,10 @@ struct kill_request {
 	bool kill_exempt; /* also members with oom_score_adj -1000 */
 	bool dry_run; /* find out, touch nothing */
 	uint64_t deadline_us; /* CLOCK_MONOTONIC */
+	/* memory.events oom_kill of the group when it was chosen: if the kernel has killed there since, the
+	 * one who was the danger is dead, and who is left is not. */
+	bool oom_kill_known;
+	uint64_t oom_kill;
 	uint64_t
 		total_bytes; /* what badness counts oom_score_adj in thousandths of: the domain's limit */
 };
@@ -29,6 +33,7 @@ enum kill_outcome {
 	KILL_DONE, /* all that had to die is dead */
 	KILL_WOULD, /* dry run */
 	KILL_GONE, /* the cgroup was removed, or empty, before anything was signalled */
+	KILL_LATE, /* the kernel has killed in there since it was chosen: nothing was signalled */
 	KILL_REFUSED, /* we, or PID 1, are inside; nothing was signalled */
 	KILL_UNFINISHED, /* deadline: some are still dying; remaining names them */
 	KILL_FAILED, /* could not signal; error says why */

@@ -93,7 +93,7 @@ int members_hold_one(void *user, pid_t pid)
 
 	if (pid <= 1 || pid == run->self)
 		return 0;
-	if (run->nheld == KILL_PIDFDS_MAX) {
+	if (run->nheld == KILL_PIDFDS_MAX || members_now_us() >= run->req->deadline_us) {
 		run->overflow = true;
 		return 1;
 	}

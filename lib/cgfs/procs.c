@@ -110,7 +110,7 @@ static int below(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint
 	/* a threaded cgroup's processes are listed by its domain ancestor; a removed one has none */
 	if (r != 0 && r != -EOPNOTSUPP && !fdio_is_gone(r))
 		return r;
-	if (r != 0 && fdio_is_gone(r) && depth == 0)
+	if (depth == 0 && (fdio_is_gone(r) || r == -EOPNOTSUPP))
 		return r;
 	if (fstat(dirfd, &st) < 0 || st.st_nlink == 2 || depth == CGG_DEPTH_MAX)
 		return 0;

@@ -39,6 +39,8 @@ struct guard_domain {
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
 	uint64_t rest_until_us; /* cooldown */
 	bool past; /* the last look found no danger */
+	bool kills_known; /* the kernel's kills in it at the last look near danger */
+	uint64_t kills;
 	uint64_t brake_bytes; /* memory.high that we hold, 0: none */
 	uint64_t brake_wanted; /* to be set at the end of this tick */
 	bool brake_check; /* it may have been changed by others */
@@ -75,6 +77,8 @@ struct incident {
 	uint64_t domain_id;
 	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
 	uint64_t victim_id;
+	bool victim_oom_known; /* memory.events oom_kill of the victim when it was chosen */
+	uint64_t victim_oom_kill;
 	bool victim_is_unit; /* the kernel would kill it whole as well */
 	struct incident_candidate candidate[INCIDENT_CANDIDATES];
 	uint32_t ncandidates, ncandidates_total;
@@ -85,6 +89,7 @@ struct incident {
 	uint8_t rung; /* of the ladder: the one that runs */
 	struct incident_step step[POLICY_ACTIONS_MAX];
 	uint8_t nsteps;
+	bool late; /* the kernel was first */
 	bool averted; /* the danger was past before the kill */
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */

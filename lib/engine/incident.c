@@ -22,6 +22,7 @@ struct incident *incident_new(struct cgg_guard *g)
 			continue;
 		memset(in, 0, sizeof(*in));
 		in->used = true;
+		in->victim_index = CGG_NONE;
 		return in;
 	}
 	return NULL;
@@ -214,6 +215,8 @@ static const char *outcome(const struct incident *in, bool notice)
 {
 	if (in->kill.outcome != KILL_NONE)
 		return kill_outcome_name(in->kill.outcome);
+	if (in->late)
+		return kill_outcome_name(KILL_LATE);
 	if (in->victim_index == CGG_NONE && in->notify_us == 0)
 		return "no-victim";
 	if (in->averted)
@@ -229,6 +232,8 @@ static const char *why_not(const struct incident *in)
 {
 	if (in->kill.why)
 		return in->kill.why;
+	if (in->late || in->kill.outcome == KILL_LATE)
+		return "the kernel has killed there just now: its victim's memory is awaited";
 	if (in->victim_index == CGG_NONE && in->notify_us == 0)
 		return in->ncandidates_total == 0
 			       ? "no cgroup with processes matches the rule's candidates"

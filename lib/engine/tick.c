@@ -20,6 +20,7 @@
 #define GONE_AGAIN_US (1000 * MS)
 #define STUCK_US      (60000 * MS) /* then it may be tried again */
 #define TELL_AGAIN_US (60000 * MS)
+#define LATE_US	      (300 * MS)
 #define OVERDUE_US    (500 * MS)
 
 /* ---- decide -------------------------------------------------------------------------- */
@@ -166,6 +167,8 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 		.kill_exempt = a->kill_exempt,
 		.dry_run = in->dry_run,
 		.deadline_us = snap_now_us() + a->deadline_us,
+		.oom_kill_known = in->victim_oom_known,
+		.oom_kill = in->victim_oom_kill,
 		.total_bytes = badness_total(g, in),
 	};
 	struct soft_request soft = {
@@ -238,6 +241,24 @@ static bool was_told(struct guard_domain *d, const struct incident *in, uint64_t
 	return false;
 }
 
+/*
+ * The kernel has killed in the domain since the last look: whoever was the danger is dead, only his
+ * memory is not back yet, and the largest of who is left is innocent.
+ */
+static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
+			     uint64_t now_us)
+{
+	in->late = d->kills_known && in->kernel_kills_known && in->kernel_kills_before > d->kills;
+	d->kills_known = in->kernel_kills_known;
+	d->kills = in->kernel_kills_before;
+	if (!in->late)
+		return false;
+	in->decide_us = snap_now_us();
+	finish(g, d, in, now_us);
+	d->rest_until_us = now_us + LATE_US;
+	return true;
+}
+
 /* The rule is true: choose, look again, act. */
 static void decide(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
 		   uint64_t now_us)
@@ -251,6 +272,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (incident_of(g, d) || is_blocked(g, d) || !(in = incident_new(g)))
 		return;
 	fill_incident(g, d, rule, in, now_us);
+	if (kernel_was_first(g, d, in, now_us))
+		return;
 	look_candidates(g, rule, d->index, now_us);
 	g->nown_ids = cgfs_own_ids(&g->tree->root, g->own_ids, GUARD_OWN_IDS_MAX);
 	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own_ids, g->nown_ids, stuck,
@@ -268,6 +291,10 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		finish(g, d, in, now_us);
 		return;
 	}
+	in->victim_oom_known = victim != CGG_NONE &&
+			       snap_read(g->tree, &g->snap, index, CGG_HAVE_EVENTS) == 0 &&
+			       g->snap.cgroups[index].have & CGG_HAVE_EVENTS;
+	in->victim_oom_kill = g->snap.cgroups[index].events.oom_kill;
 	/* look again: choosing took time, and the danger may be over or the victim gone */
 	g->host_us = 0;
 	if (look_evaluate(g, d, rule, snap_now_us()) != POLICY_TRUE) {
@@ -322,6 +349,7 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		watch_plan(g, d, level, gate, limit, now_us);
 		watch_danger(g, d, true);
 		policy_forget(&d->held);
+		d->kills_known = false;
 		return;
 	}
 	truth = look_evaluate(g, d, rule, now_us);
@@ -333,7 +361,9 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	watch_danger(g, d, d->past);
 	if (truth == POLICY_TRUE && now_us >= d->rest_until_us)
 		decide(g, d, rule, now_us);
-	else if (look_has_key(rule, CGG_RANK_GROWTH))
+	else if (truth != POLICY_TRUE)
+		d->kills = look_kernel_kills(g, d->index, &d->kills_known);
+	if (truth != POLICY_TRUE && look_has_key(rule, CGG_RANK_GROWTH))
 		look_candidates(g, rule, d->index, now_us);
 }
 

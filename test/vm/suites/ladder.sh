@@ -54,12 +54,14 @@ reclaim_makes_room_and_nobody_dies()
 	box
 	policy '{"action": "reclaim", "amount": "100Mi"}, {"action": "kill"}' \
 		'{"all": [{"usage_above": "90%"}]}'
+	cg_run /box hog hold 10
+	sleep 1
 	cg_run /box sh -c "cat '$T/mnt/file' >/dev/null; exec hog hold 30"
 	record 30
 	assert_eq averted "$(incident 1 outcome)"
 	assert_between 4000000 200000000 $(($(incident 1 steps.0.before_bytes) - $(incident 1 steps.0.after_bytes)))
 	assert_eq reclaim "$(incident 1 steps.0.action)"
-	assert_alive /box 1
+	assert_alive /box 2
 	assert_no_oom_kill
 	guard_stop
 }
