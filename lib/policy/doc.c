@@ -334,6 +334,11 @@ bool doc_is_object(const struct doc_node *node)
 	return json_object_get_type(node->value) == json_type_object;
 }
 
+bool doc_is_int(const struct doc_node *node)
+{
+	return json_object_get_type(node->value) == json_type_int;
+}
+
 bool doc_told(const struct doc_node *object)
 {
 	for (size_t i = 0; i < object->doc->nmeant; i++) {

@@ -61,6 +61,7 @@ struct doc_place doc_place(const struct doc_node *node);
 int doc_object(const struct doc_node *node, const char *const *keys, size_t nkeys);
 
 bool doc_is_object(const struct doc_node *node);
+bool doc_is_int(const struct doc_node *node);
 
 /* Whether an unknown key of the object was taken for one that it may have: then that isn't missing. */
 bool doc_told(const struct doc_node *object);

@@ -109,23 +109,32 @@ static void read_rules(const struct doc_node *node, struct read *read)
 	}
 }
 
-/* What a file says of itself; before all else, since another version has another grammar. */
-static int read_head(const struct doc_node *root)
+/* Before all else: another version has another grammar. */
+static bool is_other_version(const struct doc_node *root)
+{
+	struct doc_node value;
+	int64_t version;
+
+	if (!doc_is_object(root) || !doc_get(root, "version", &value) || !doc_is_int(&value) ||
+	    doc_int(&value, 0, INT32_MAX, &version) < 0 || version == 1)
+		return false;
+	doc_fail(&value, "version %lld: this cgguard reads version 1", (long long)version);
+	return true;
+}
+
+/* What a file says of itself. */
+static void read_head(const struct doc_node *root)
 {
 	struct doc_node value;
 	const char *ignored;
-	int64_t version = 1;
+	int64_t version;
 
-	if (doc_need(root, "version", &value) == 0)
-		doc_int(&value, 0, INT32_MAX, &version);
-	if (version != 1)
-		return doc_fail(&value, "version %lld: this cgguard reads version 1",
-				(long long)version);
+	if (doc_need(root, "version", &value) == 0 && !doc_is_int(&value))
+		doc_int(&value, 1, 1, &version);
 	if (doc_get(root, "$schema", &value))
 		doc_string(&value, "the schema's address", &ignored);
 	if (doc_get(root, "description", &value))
 		doc_string(&value, "a sentence", &ignored);
-	return 0;
 }
 
 static void read_document(const struct doc_node *root, struct read *read)
@@ -134,8 +143,9 @@ static void read_document(const struct doc_node *root, struct read *read)
 					   "protect", "priorities", "rules"};
 	struct doc_node value;
 
-	if (doc_object(root, keys, CGG_ARRAY_LEN(keys)) < 0 || read_head(root) < 0)
+	if (is_other_version(root) || doc_object(root, keys, CGG_ARRAY_LEN(keys)) < 0)
 		return;
+	read_head(root);
 	if (doc_get(root, "defaults", &value))
 		read_defaults(&value, read);
 	if (doc_get(root, "protect", &value))

@@ -2,6 +2,7 @@
 /* Which files count, and how those of a directory are merged. */
 #include "kit/policy.h"
 #include "kit/t.h"
+#include "kit/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -225,6 +226,92 @@ TEST(what_is_no_regular_file_is_not_read)
 	expect_load_error(dir, -ELOOP, "x.json: ");
 	T_MUST(unlink(in_dir("x.json")) == 0 && symlink("gone", in_dir("x.json")) == 0);
 	expect_load_error(dir, -ENOENT, "x.json: ");
+	end_dir();
+}
+
+TEST(devices_and_files_of_the_kernel_are_not_read)
+{
+	struct stat st;
+
+	expect_load_error("/dev/zero", -EINVAL, "/dev/zero: not a regular file");
+	expect_load_error("/dev/null", -EINVAL, "/dev/null: not a regular file");
+	/* regular by its mode, and empty by its size */
+	if (stat("/proc/self/status", &st) < 0 || !S_ISREG(st.st_mode)) {
+		T_SKIP("no /proc here");
+		return;
+	}
+	expect_load_error("/proc/self/status", -EINVAL, "larger than its own size says");
+	begin_dir();
+	T_MUST(symlink("/proc/self/status", in_dir("x.json")) == 0);
+	expect_load_error(dir, -EINVAL, "x.json: larger than its own size says");
+	end_dir();
+}
+
+TEST(a_file_that_is_all_hole_is_read_to_its_first_byte)
+{
+	begin_dir();
+	write_file("a.json", "", 0644);
+	expect_load_error(in_dir("a.json"), -EINVAL, "a.json:1:1: the text ends");
+	T_MUST(truncate(in_dir("a.json"), (off_t)POLICY_FILE_MAX) == 0);
+	expect_load_error(in_dir("a.json"), -EINVAL, "a.json:1:1: a NUL byte");
+	T_MUST(truncate(in_dir("a.json"), (off_t)1 << 40) == 0);
+	expect_load_error(in_dir("a.json"), -EINVAL, "larger than 1048576 bytes");
+	end_dir();
+}
+
+static void hear(void *user, const struct cgg_policy_problem *p)
+{
+	char *said = user;
+	size_t len = strlen(said);
+	const char *name = strrchr(p->file, '/');
+
+	snprintf(said + len, 4096 - len, "%s:%u:%u %s %s\n", name ? name + 1 : p->file, p->line,
+		 p->column, p->pointer, p->message);
+}
+
+TEST(a_check_tells_the_problems_of_all_files_of_a_directory)
+{
+	static const char want[] =
+		"a.json:1:28 /protect/0 'a': a path glob starts with '/'\n"
+		"b.json:2:1 /rules the text ends before the JSON does: expected ',' or ']'\n"
+		"c.json:0:0  No such file or directory\n"
+		"data.json:0:0  others can write it (mode 0666): chmod go-w '%s'\n"
+		"x.json:1:17 /version version 2: this cgguard reads version 1\n";
+	unsigned int fds = kit_count_fds();
+	struct cgg_error err = {0};
+	char said[4096] = "", expected[4096];
+
+	begin_dir();
+	write_file("a.json", "{\"version\": 1, \"protect\": [\"a\"]}", 0644);
+	write_file("b.json", "{\"version\": 1, \"rules\": [{}\n", 0644);
+	T_MUST(symlink("gone", in_dir("c.json")) == 0);
+	write_file("data.json", "{}", 0666);
+	write_file("x.json", "{   \"version\" : 2, \"y\": {}}", 0644);
+	snprintf(expected, sizeof(expected), want, in_dir("data.json"));
+	T_EQ_INT(policy_check(dir, hear, said, &err), -EINVAL);
+	T_EQ_STR(said, expected);
+	T_HAS(err.msg, "a.json:1:28: /protect/0: ");
+	T_EQ_INT(kit_count_fds(), fds);
+	T_MUST(unlink(in_dir("data.json")) == 0);
+	end_dir();
+}
+
+TEST(what_empties_candidates_may_stand_in_another_file)
+{
+	char said[4096] = "";
+
+	begin_dir();
+	write_file("a.json",
+		   "{\"version\": 1, \"rules\": [{\"name\": \"r\", \"domain\": \"/\",\n"
+		   "\"when\": {\"usage_above\": \"1Gi\"}, \"then\": [{\"action\": \"kill\"}],\n"
+		   "\"candidates\": {\"include\": [\"/a/*\"]}}]}",
+		   0644);
+	T_EQ_INT(policy_check(dir, hear, said, NULL), 0);
+	T_EQ_STR(said, "");
+	write_file("b.json", "{\"version\": 1, \"protect\": [\"/a/**\"]}", 0644);
+	T_EQ_INT(policy_check(dir, hear, said, NULL), -EINVAL);
+	T_EQ_STR(said, "a.json:3:15 /rules/0/candidates no candidate is left: all of '/a/*' is in "
+		       "'protect' by '/a/**'\n");
 	end_dir();
 }
 
