@@ -21,13 +21,16 @@ struct command {
 };
 
 int cmd_check(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_kill(int argc, char **argv);
 int cmd_rank(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_test(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
 
-extern const char help_check[], help_import[], help_kill[], help_rank[], help_run[], help_tree[];
+extern const char help_check[], help_explain[], help_import[], help_kill[], help_rank[], help_run[],
+	help_test[], help_tree[];
 
 /* "cgguard: MESSAGE" on stderr; returns code. */
 int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -11,11 +11,13 @@
 /* Keep alphabetized. */
 static const struct command commands[] = {
 	{"check", "check policies before they are used", help_check, cmd_check},
+	{"explain", "what the policy says of a cgroup now, and why", help_explain, cmd_explain},
 	{"import", "make a policy of another guard's configuration", help_import, cmd_import},
 	{"kill", "kill a group, with every guard of the daemon's", help_kill, cmd_kill},
 	{"rank", "groups in order: who uses most, and what would die together", help_rank,
 	 cmd_rank},
 	{"run", "guard: the daemon, in the foreground", help_run, cmd_run},
+	{"test", "play policy tests: what would be decided, and when", help_test, cmd_test},
 	{"tree", "the cgroup tree with memory, limits and OOM units", help_tree, cmd_tree},
 };
 

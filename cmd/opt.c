@@ -19,6 +19,7 @@ static const struct option options[] = {
 	{"process", no_argument, NULL, 'P'},
 	{"exempt", required_argument, NULL, 'e'},
 	{"deadline", required_argument, NULL, 'd'},
+	{"for", required_argument, NULL, 'f'},
 	{"by", required_argument, NULL, 'b'},
 	{"unit", required_argument, NULL, 'u'},
 	{"domain", required_argument, NULL, 'D'},
@@ -51,22 +52,23 @@ static int read_keys(struct opt *o, char *list)
 	return 0;
 }
 
-static int read_deadline(struct opt *o, const char *text)
+static int read_time(const char *option, const char *text, uint64_t *ret_us)
 {
 	char *end;
 	unsigned long long v;
 
 	errno = 0;
 	v = strtoull(text, &end, 10);
+	*ret_us = 0;
 	if (errno == 0 && end != text && *text != '-') {
 		if (strcmp(end, "ms") == 0 && v > 0 && v <= 3600000)
-			o->deadline_us = v * 1000;
+			*ret_us = v * 1000;
 		else if (strcmp(end, "s") == 0 && v > 0 && v <= 3600)
-			o->deadline_us = v * 1000000;
+			*ret_us = v * 1000000;
 	}
-	if (o->deadline_us == 0)
-		return complain(EXIT_INPUT,
-				"--deadline '%s': a time up to an hour, like 500ms or 10s", text);
+	if (*ret_us == 0)
+		return complain(EXIT_INPUT, "--%s '%s': a time up to an hour, like 500ms or 10s",
+				option, text);
 	return 0;
 }
 
@@ -98,6 +100,7 @@ static int read_top(struct opt *o, const char *text)
 	char *end;
 
 	errno = 0;
+	o->top_given = true;
 	o->top = strtoul(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || *text == '-')
 		return complain(EXIT_INPUT, "--top '%s': how many, 0 for all", text);
@@ -148,7 +151,9 @@ static int read_one(struct opt *o, int c, char *arg)
 	case 'e':
 		return read_exempt(o, arg);
 	case 'd':
-		return read_deadline(o, arg);
+		return read_time("deadline", arg, &o->deadline_us);
+	case 'f':
+		return read_time("for", arg, &o->for_us);
 	case 'b':
 		return read_keys(o, arg);
 	case 'u':

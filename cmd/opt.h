@@ -14,8 +14,9 @@ struct opt {
 	size_t nkeys;
 	const char *include[OPT_GLOBS_MAX], *exclude[OPT_GLOBS_MAX];
 	size_t ninclude, nexclude;
-	uint64_t deadline_us;
+	uint64_t deadline_us, for_us;
 	unsigned long top;
+	bool top_given;
 	char **args; /* what is left */
 	int nargs;
 };

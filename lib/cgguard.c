@@ -5,8 +5,10 @@
 #include "act/kill.h"
 #include "cgfs/host.h"
 #include "cgfs/tree.h"
+#include "engine/explain.h"
 #include "engine/guard.h"
 #include "engine/record.h"
+#include "engine/trial.h"
 #include "host-policy.h"
 #include "policy/load.h"
 #include "rank/rank.h"
@@ -165,6 +167,26 @@ CGG_PUBLIC size_t cgg_policy_describe(const struct cgg_policy *policy, size_t ru
 		return 0;
 	}
 	return policy_describe(&policy->rule[rule], buf, size);
+}
+
+/* ---- what a policy would do ------------------------------------------------------------ */
+
+CGG_PUBLIC int cgg_explain(struct cgg_tree *tree, const struct cgg_policy *policy,
+			   const struct cgg_explain_options *options, char **ret_json,
+			   struct cgg_error *err)
+{
+	return explain(tree, policy, options, ret_json, err);
+}
+
+CGG_PUBLIC int cgg_policy_test(const char *path, char **ret_json, struct cgg_error *err)
+{
+	return trial_run(path, ret_json, err);
+}
+
+CGG_PUBLIC char *cgg_text_free(char *text)
+{
+	free(text);
+	return NULL;
 }
 
 /* ---- the guard ----------------------------------------------------------------------- */

@@ -331,6 +331,37 @@ size_t cgg_policy_rules(const struct cgg_policy *policy);
  */
 size_t cgg_policy_describe(const struct cgg_policy *policy, size_t rule, char *buf, size_t size);
 
+/* ---- what a policy would do ------------------------------------------------------------- */
+
+struct cgg_explain_options {
+	const char *path; /* the cgroup that is asked about; NULL: the root */
+	uint64_t for_us; /* watch a live tree for so long at the most; 0: one look */
+	uint32_t top; /* this many candidates of each rule, and the one chosen; 0: all */
+};
+
+/*
+ * Why a cgroup would be acted on, or not, as one JSON object: which rules look at it and how far each
+ * condition is from true ("as_domain"), which could choose it, its place in their order and what
+ * protects it ("as_candidate"). Decided by what decides in the daemon; touches nothing. A live tree is
+ * watched until the conditions have the past that they need; a recorded one is a single moment, and what
+ * needs a past is "unknown". The text is the caller's: cgg_text_free(). Errors: -ENOENT no such cgroup,
+ * -ENOMEM, -E2BIG. Since 0.1.
+ */
+int cgg_explain(struct cgg_tree *tree, const struct cgg_policy *policy,
+		const struct cgg_explain_options *options, char **ret_json, struct cgg_error *err);
+
+/*
+ * Play a file of policy tests (see policies/tests/README.md). The result is one JSON object: "passed",
+ * "failed", and for each of "tests" its name, "ok", and if it failed what was expected, what was decided
+ * and every number that led there. Failed tests are no error. The text is the caller's: cgg_text_free().
+ * Errors: -EINVAL the file or its policy is wrong (err.msg says where), -ENOENT, -EACCES, -ENOMEM,
+ * -E2BIG. Since 0.1.
+ */
+int cgg_policy_test(const char *path, char **ret_json, struct cgg_error *err);
+
+/* NULL is fine; returns NULL. Since 0.1. */
+char *cgg_text_free(char *text);
+
 /* ---- the guard ----------------------------------------------------------------------- */
 
 /* What a guard tells its owner; text is one line without a newline, valid in the call only. */

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/pairs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct pair *known(const struct pairs *pairs, uint16_t rule, uint64_t id)
+{
+	for (size_t i = 0; i < pairs->n; i++) {
+		if (pairs->pair[i].rule == rule && pairs->pair[i].id == id)
+			return &pairs->pair[i];
+	}
+	return NULL;
+}
+
+static bool looks_at(const struct pairs *pairs, uint16_t rule, const struct cgg_snapshot *snap,
+		     uint32_t domain, uint32_t within)
+{
+	return (within == 0 || rank_is_below(snap, within, domain)) &&
+	       policy_is_domain(&pairs->policy->rule[rule], snap->cgroups[domain].path);
+}
+
+static size_t count(const struct pairs *pairs, const struct cgg_snapshot *snap, uint32_t within)
+{
+	size_t n = 0;
+
+	for (uint16_t r = 0; r < pairs->policy->nrules; r++) {
+		for (uint32_t i = 0; i < snap->n; i++)
+			n += looks_at(pairs, r, snap, i, within);
+	}
+	return n;
+}
+
+static void fill(const struct pairs *pairs, const struct cgg_snapshot *snap, uint32_t within,
+		 struct pair *pair)
+{
+	for (uint16_t r = 0; r < pairs->policy->nrules; r++) {
+		for (uint32_t i = 0; i < snap->n; i++) {
+			const struct pair *old;
+
+			if (!looks_at(pairs, r, snap, i, within))
+				continue;
+			old = known(pairs, r, snap->cgroups[i].id);
+			if (old)
+				*pair = *old;
+			pair->rule = r;
+			pair->id = snap->cgroups[i].id;
+			pair->index = i;
+			pair++;
+		}
+	}
+}
+
+static int make_room(struct pairs *pairs, size_t n)
+{
+	struct cgg_group *more;
+
+	if (n <= pairs->room)
+		return 0;
+	more = realloc(pairs->groups, n * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	pairs->groups = more;
+	pairs->room = n;
+	return 0;
+}
+
+int pairs_match(struct pairs *pairs, const struct cgg_snapshot *snap, uint32_t within)
+{
+	size_t n = count(pairs, snap, within);
+	struct pair *pair;
+
+	if (n > PAIRS_MAX)
+		return -E2BIG;
+	if (make_room(pairs, snap->n) < 0)
+		return -ENOMEM;
+	pair = calloc(n + 1, sizeof(*pair));
+	if (!pair)
+		return -ENOMEM;
+	fill(pairs, snap, within, pair);
+	free(pairs->pair);
+	pairs->pair = pair;
+	pairs->n = n;
+	return 0;
+}
+
+void pairs_finish(struct pairs *pairs)
+{
+	free(pairs->groups);
+	free(pairs->pair);
+	*pairs = (struct pairs){0};
+}
+
+void pairs_look(const struct pairs *pairs, struct pair *pair, const struct cgg_snapshot *snap,
+		uint64_t now_us)
+{
+	pair->truth = policy_holds(&pairs->policy->rule[pair->rule], snap, pair->index, &pair->held,
+				   now_us, pair->reading);
+}
+
+size_t pairs_choose(struct pairs *pairs, const struct pair *pair, const struct cgg_snapshot *snap,
+		    uint32_t *ret_victim)
+{
+	return policy_choose(pairs->policy, &pairs->policy->rule[pair->rule], snap, pair->index,
+			     pairs->own_ids, pairs->nown_ids, NULL, 0, pairs->groups, ret_victim);
+}
+
+const char *pairs_scope(const struct policy_rule *rule, const struct cgg_group *group)
+{
+	bool process = !group->whole;
+
+	if (rule->nactions > 0)
+		process |= rule->action[rule->nactions - 1].process;
+	return process ? "process" : "group";
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of policy tests: one policy, many stories. */
+#include "engine/trial.h"
+
+#include "policy/load.h"
+#include "util/arena.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOOK_EVERY_US 100000ULL
+#define LOOK_LEAST_US 10000ULL
+#define TEXT_MAX      (256U << 20) /* reserved, not used */
+#define FILE_MAX      (4U << 20)
+
+/* ---- one test ------------------------------------------------------------------------- */
+
+static int check_rules(const struct trial *t, const struct doc_node *step)
+{
+	for (size_t i = 0; i < t->step.nexpect; i++) {
+		const char *name = t->step.expect[i].rule;
+		size_t r = 0;
+
+		while (r < t->policy->nrules && strcmp(t->policy->rule[r].name, name) != 0)
+			r++;
+		if (r == t->policy->nrules)
+			return doc_fail(step, "the policy has no rule '%.63s'", name);
+	}
+	return 0;
+}
+
+static int run_steps(struct trial *t, const struct doc_node *steps, bool *ret_ok)
+{
+	size_t n = 0;
+	int r = doc_array(steps, 1, TRIAL_STEPS_MAX, &n);
+
+	*ret_ok = true;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct doc_node item = doc_item(steps, i);
+
+		r = trial_read_step(&item, &t->step);
+		if (r == 0)
+			r = check_rules(t, &item);
+		if (r == 0 && i > 0 && TRIAL_BEGIN_US + t->step.at_us <= t->time_us)
+			return doc_fail(&item, "steps must be in the order of their times");
+		/* what follows a failure is read all the same: a bad file is one */
+		if (r == 0 && !*ret_ok)
+			t->time_us = TRIAL_BEGIN_US + t->step.at_us;
+		else if (r == 0)
+			r = trial_play(t, i == 0);
+		if (r == 0 && *ret_ok)
+			*ret_ok = trial_judge(t, i + 1);
+	}
+	return r;
+}
+
+static int begin(struct trial *t, const struct doc_node *test)
+{
+	struct doc_node value;
+	int r = 0;
+
+	t->every_us = LOOK_EVERY_US;
+	if (doc_get(test, "look_every", &value)) {
+		r = trial_read_time(&value, &t->every_us);
+		if (r == 0 && t->every_us < LOOK_LEAST_US)
+			return doc_fail(&value, "shorter than 10ms");
+	}
+	return r == 0 ? trial_read_machine(test, t->dir, &t->now) : r;
+}
+
+static int run_test(struct trial *t, const struct doc_node *test)
+{
+	static const char *const keys[] = {"name", "description", "host", "tree",
+					   "root", "look_every",  "steps"};
+	struct doc_node value;
+	const char *text = NULL;
+	bool ok = false;
+	int r = doc_object(test, keys, CGG_ARRAY_LEN(keys));
+
+	if (r == 0 && doc_get(test, "description", &value))
+		r = doc_string(&value, "a sentence", &text);
+	if (r == 0)
+		r = doc_need(test, "name", &value);
+	if (r == 0)
+		r = doc_string(&value, "a sentence", &text);
+	if (r < 0)
+		return r;
+	json_open(t->j, NULL, '{');
+	json_str(t->j, "name", text);
+	t->pairs.policy = t->policy;
+	r = begin(t, test);
+	if (r == 0)
+		r = doc_need(test, "steps", &value);
+	if (r == 0)
+		r = run_steps(t, &value, &ok);
+	if (ok)
+		json_bool(t->j, "ok", true);
+	json_close(t->j, '}');
+	t->passed += ok;
+	t->failed += !ok;
+	trial_end(t);
+	return r;
+}
+
+/* ---- the file ------------------------------------------------------------------------- */
+
+/* Nobody dies of a test: who may write the policy is not asked, as it is by run. */
+static int load_policy(const struct trial *t, const struct doc_node *node, struct cgg_policy **ret)
+{
+	CGG_AUTO_FREE char *path = NULL, *text = NULL;
+	const char *name = NULL;
+	CGG_AUTO_FD fd = -1;
+	struct stat st;
+	long len;
+	int r = doc_string(node, "a policy's path", &name);
+
+	if (r < 0)
+		return r;
+	path = trial_path(t->dir, name);
+	text = malloc(POLICY_FILE_MAX + 2);
+	if (!path || !text)
+		return trial_no_memory(t);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return doc_fail(node, "cannot read '%s': %s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return policy_load(path, ret, t->err);
+	len = fdio_read(fd, text, POLICY_FILE_MAX + 2);
+	if (len < 0)
+		return doc_fail(node, "cannot read '%s': %s", path, strerror((int)-len));
+	return policy_load_text(path, text, (size_t)len, ret, t->err);
+}
+
+static int run_tests(struct trial *t, const struct doc_node *root)
+{
+	struct doc_node tests;
+	size_t n = 0;
+	int r = doc_need(root, "tests", &tests);
+
+	if (r == 0)
+		r = doc_array(&tests, 1, TRIAL_TESTS_MAX, &n);
+	json_open(t->j, "tests", '[');
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct doc_node test = doc_item(&tests, i);
+
+		r = run_test(t, &test);
+	}
+	json_close(t->j, ']');
+	json_u64(t->j, "passed", t->passed);
+	json_u64(t->j, "failed", t->failed);
+	return r;
+}
+
+static int run_document(struct trial *t, const struct doc_node *root)
+{
+	static const char *const keys[] = {"$schema", "version", "description", "policy", "tests"};
+	struct cgg_policy *policy = NULL;
+	struct doc_node value;
+	const char *ignored;
+	int64_t version = 0;
+	int r = doc_object(root, keys, CGG_ARRAY_LEN(keys));
+
+	if (r == 0)
+		r = doc_need(root, "version", &value);
+	if (r == 0)
+		r = doc_int(&value, 0, INT32_MAX, &version);
+	if (r == 0 && version != 1)
+		return doc_fail(&value, "version %lld: this cgguard reads version 1",
+				(long long)version);
+	if (r == 0 && doc_get(root, "description", &value))
+		r = doc_string(&value, "a sentence", &ignored);
+	if (r == 0)
+		r = doc_need(root, "policy", &value);
+	if (r == 0)
+		r = load_policy(t, &value, &policy);
+	t->policy = policy;
+	if (r == 0)
+		r = run_tests(t, root);
+	policy_free(policy);
+	return r;
+}
+
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+static int run_text(struct trial *t, const char *path, const char *text, size_t len)
+{
+	struct problems problems = {.err = t->err, .path = path};
+	struct doc_node root;
+	struct doc doc;
+	int r = doc_open(&doc, path, text, len, &problems);
+
+	if (r < 0)
+		return r;
+	json_open(t->j, NULL, '{');
+	json_str(t->j, "file", path);
+	root = doc_root(&doc);
+	r = run_document(t, &root);
+	if (r == 0)
+		r = problems.code;
+	json_close(t->j, '}');
+	doc_close(&doc);
+	return r;
+}
+
+static int read_file(const char *path, char **ret, size_t *ret_len, struct cgg_error *err)
+{
+	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *text;
+	long len;
+
+	if (fd < 0)
+		return err_errno(err, -errno, "%s", path);
+	text = malloc(FILE_MAX + 2);
+	if (!text)
+		return err_fail(err, -ENOMEM, "%s: out of memory", path);
+	len = fdio_read(fd, text, FILE_MAX + 2);
+	if (len < 0) {
+		free(text);
+		return err_errno(err, (int)len, "%s", path);
+	}
+	*ret = text;
+	*ret_len = (size_t)len;
+	return 0;
+}
+
+int trial_run(const char *path, char **ret_json, struct cgg_error *err)
+{
+	CGG_AUTO_FREE char *text = NULL, *dir = directory_of(path);
+	CGG_AUTO_FREE struct trial *t = calloc(1, sizeof(*t));
+	struct arena told = {0};
+	struct json j;
+	size_t len = 0;
+	int r;
+
+	if (!t || !dir || arena_init(&told, TEXT_MAX, 0) < 0)
+		return err_fail(err, -ENOMEM, "out of memory");
+	json_begin(&j, told.base, told.size);
+	t->dir = dir;
+	t->err = err;
+	t->j = &j;
+	r = read_file(path, &text, &len, err);
+	if (r == 0)
+		r = run_text(t, path, text, len);
+	if (r == 0 && json_end(&j) < 0)
+		r = err_fail(err, -E2BIG, "%s: more than %u bytes to say", path, TEXT_MAX);
+	if (r == 0 && !(*ret_json = strdup(told.base)))
+		r = err_fail(err, -ENOMEM, "out of memory");
+	arena_finish(&told);
+	return r;
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/trial.h"
+
+#include "cgfs/tree.h"
+#include "snap/take.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/parse.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PROCS_MAX  1000000
+#define EVENTS_MAX 1000000000000
+
+static int fail_memory(const struct doc_node *node, int r)
+{
+	if (r == -E2BIG)
+		return doc_fail(node, "more than %d cgroups, or one more than %d deep",
+				MODEL_CGROUPS_MAX, CGG_DEPTH_MAX);
+	return r == -ENOMEM ? doc_no_memory(node) : r;
+}
+
+/* Reading goes on after most mistakes, so that all are told: 0, or what the first one was. */
+static int told(const struct doc_node *node, int r)
+{
+	return r < 0 ? r : node->doc->problems->code;
+}
+
+static char first_byte(const struct doc_node *node)
+{
+	return node->doc->scan.text[node->doc->scan.value[node->index].at];
+}
+
+char *trial_path(const char *dir, const char *path)
+{
+	char *joined;
+
+	if (path[0] == '/')
+		return strdup(path);
+	return asprintf(&joined, "%s/%s", dir, path) < 0 ? NULL : joined;
+}
+
+static bool is_null(const struct doc_node *node)
+{
+	return first_byte(node) == 'n';
+}
+
+/* ---- values --------------------------------------------------------------------------- */
+
+int trial_read_time(const struct doc_node *node, uint64_t *ret_us)
+{
+	const char *text = NULL;
+	int r = doc_string(node, "a time like \"2s\" or \"500ms\"", &text);
+
+	if (r < 0)
+		return r;
+	if (parse_duration(text, ret_us) < 0)
+		return doc_fail(node, "'%.40s': expected a time like \"2s\" or \"500ms\"", text);
+	if (*ret_us > POLICY_TIME_MAX_US)
+		return doc_fail(node, "'%.40s' is more than an hour", text);
+	return 0;
+}
+
+static int read_size(const struct doc_node *node, uint64_t *ret)
+{
+	const char *text = NULL;
+	int r = doc_string(node, "a size like \"512Mi\"", &text);
+
+	if (r < 0)
+		return r;
+	if (strcmp(text, "max") == 0) {
+		*ret = CGG_MAX;
+		return 0;
+	}
+	if (parse_size(text, ret) < 0)
+		return doc_fail(node, "'%.40s': expected a size like \"512Mi\" or \"1.5GB\"", text);
+	return 0;
+}
+
+static int read_field(const struct doc_node *node, const struct model_field *field, void *object)
+{
+	uint64_t *at = (uint64_t *)(void *)((char *)object + field->offset);
+	int64_t count = 0;
+	int r;
+
+	if (field->as == MODEL_SIZE)
+		return read_size(node, at);
+	r = doc_int(node, 0, EVENTS_MAX, &count);
+	if (r == 0)
+		*at = (uint64_t)count;
+	return r;
+}
+
+static int read_pressure(const struct doc_node *node, uint32_t *some, uint32_t *full)
+{
+	static const char *const keys[] = {"some", "full"};
+	uint32_t *const ret[] = {some, full};
+	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
+
+	for (size_t i = 0; r == 0 && i < CGG_ARRAY_LEN(keys); i++) {
+		struct doc_node value;
+		const char *text = NULL;
+
+		if (!doc_get(node, keys[i], &value))
+			continue;
+		r = doc_string(&value, "a share of the time like \"20%\"", &text);
+		if (r == 0 && parse_share(text, ret[i]) < 0)
+			return doc_fail(&value, "'%.40s': expected a share like \"20%%\"", text);
+	}
+	if (r == 0 && *full > *some) /* the kernel's "full" is part of its "some" */
+		*some = *full;
+	return r;
+}
+
+/* ---- one cgroup ----------------------------------------------------------------------- */
+
+static const char *const cgroup_keys[] = {
+	"current",     "anon",	 "file",     "shmem", "kernel",	   "slab_reclaimable",
+	"unevictable", "swap",	 "swap_max", "max",   "high",	   "low",
+	"min",	       "events", "pressure", "procs", "oom_group", "unreadable",
+};
+
+static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
+{
+	static const char *const names[] = {"current", "stat",	    "procs", "pressure",
+					    "events",  "oom_group", "swap",  "max"};
+	static const uint32_t bits[] = {
+		CGG_HAVE_CURRENT, CGG_HAVE_STAT,
+		CGG_HAVE_PROCS,	  CGG_HAVE_PRESSURE,
+		CGG_HAVE_EVENTS,  CGG_HAVE_OOM_GROUP,
+		CGG_HAVE_MAX,	  CGG_HAVE_SWAP_CURRENT | CGG_HAVE_SWAP_MAX,
+	};
+	size_t n = 0, which;
+	int r = doc_array(node, 0, CGG_ARRAY_LEN(names), &n);
+
+	m->hidden = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct doc_node item = doc_item(node, i);
+
+		r = doc_name(&item, "value", names, CGG_ARRAY_LEN(names), &which);
+		if (r == 0)
+			m->hidden |= bits[which];
+	}
+	return r;
+}
+
+static int read_events(const struct doc_node *node, struct model_cgroup *m)
+{
+	static const char *const keys[] = {"high", "max", "oom", "oom_kill"};
+	uint64_t *const counts[] = {&m->cg.events.high, &m->cg.events.max, &m->cg.events.oom,
+				    &m->cg.events.oom_kill};
+	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
+
+	for (size_t i = 0; r == 0 && i < CGG_ARRAY_LEN(keys); i++) {
+		struct doc_node value;
+		int64_t count = 0;
+
+		if (!doc_get(node, keys[i], &value))
+			continue;
+		r = doc_int(&value, 0, EVENTS_MAX, &count);
+		*counts[i] = (uint64_t)count;
+	}
+	return r;
+}
+
+static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < model_ncgroup_fields; i++) {
+		const struct model_field *field = &model_cgroup_fields[i];
+		struct doc_node value;
+
+		if (field->as != MODEL_SIZE || !doc_get(node, field->name, &value))
+			continue;
+		r = read_field(&value, field, &m->cg);
+		m->given |= 1U << i;
+		m->cg.have |= field->have;
+		if (field->have == CGG_HAVE_STAT) /* of a recorded one: the other tally of anon */
+			m->cg.stat.inactive_anon = m->cg.stat.active_anon = 0;
+	}
+	return r;
+}
+
+static int read_others(const struct doc_node *node, struct model_cgroup *m)
+{
+	struct doc_node value;
+	int64_t procs = 0;
+	int r = 0;
+
+	if (doc_get(node, "procs", &value)) {
+		r = doc_int(&value, 0, PROCS_MAX, &procs);
+		m->cg.nprocs = (uint32_t)procs;
+		m->cg.have = (m->cg.have | CGG_HAVE_PROCS) & ~(uint32_t)CGG_HAVE_POPULATED;
+	}
+	if (r == 0 && doc_get(node, "oom_group", &value)) {
+		r = doc_bool(&value, &m->cg.oom_group);
+		m->cg.have |= CGG_HAVE_OOM_GROUP;
+	}
+	if (r == 0 && doc_get(node, "events", &value)) {
+		r = read_events(&value, m);
+		m->cg.have |= CGG_HAVE_EVENTS;
+	}
+	if (r == 0 && doc_get(node, "pressure", &value)) {
+		r = read_pressure(&value, &m->some_permyriad, &m->full_permyriad);
+		m->cg.have |= CGG_HAVE_PRESSURE;
+	}
+	if (r == 0 && doc_get(node, "unreadable", &value))
+		r = read_unreadable(&value, m);
+	return r;
+}
+
+static bool is_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	return path[0] == '/' && !strstr(path, "//") && (len == 1 || path[len - 1] != '/');
+}
+
+static void read_cgroup(const struct doc_node *node, void *user)
+{
+	struct model *model = user;
+	struct model_cgroup *m = NULL;
+	int r;
+
+	if (!is_path(node->key)) {
+		doc_fail(node, "expected a cgroup's path like \"/system.slice/a.service\"");
+		return;
+	}
+	r = doc_object(node, cgroup_keys, CGG_ARRAY_LEN(cgroup_keys));
+	if (r == 0)
+		r = fail_memory(node, model_add(model, node->key, &m));
+	if (r == 0)
+		r = read_numbers(node, m);
+	if (r == 0)
+		read_others(node, m);
+}
+
+/* ---- the host ------------------------------------------------------------------------- */
+
+static int read_host(const struct doc_node *node, struct model *model)
+{
+	static const char *const keys[] = {"total",	"available",	   "free",    "swap_total",
+					   "swap_free", "oom_kill_events", "pressure"};
+	struct doc_node value;
+	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
+
+	if (r == 0 && !(model->host.have & CGG_HOST_HAVE_MEMORY)) {
+		r = doc_need(node, "total", &value);
+		if (r == 0)
+			r = doc_need(node, "available", &value);
+	}
+	for (size_t i = 0; r == 0 && i < model_nhost_fields; i++) {
+		if (!doc_get(node, model_host_fields[i].name, &value))
+			continue;
+		r = read_field(&value, &model_host_fields[i], &model->host);
+		model->free_told |= strcmp(value.key, "free") == 0;
+	}
+	if (r == 0 && doc_get(node, "pressure", &value))
+		r = read_pressure(&value, &model->some_permyriad, &model->full_permyriad);
+	if (r < 0)
+		return r;
+	model->host.have |= CGG_HOST_HAVE_MEMORY | CGG_HOST_HAVE_SWAP | CGG_HOST_HAVE_PRESSURE |
+			    CGG_HOST_HAVE_OOM_KILL;
+	if (!model->free_told)
+		model->host.free_bytes = model->host.available_bytes;
+	if (model->host.available_bytes > model->host.total_bytes)
+		return doc_fail(node, "more is available than there is in total");
+	if (model->host.swap_free_bytes > model->host.swap_total_bytes)
+		return doc_fail(node, "more swap is free than there is in total");
+	return 0;
+}
+
+/* ---- the machine, and what is changed -------------------------------------------------- */
+
+static int read_root(const struct doc_node *node, const char *dir, struct model *model)
+{
+	CGG_AUTO_FREE char *path = NULL;
+	struct cgg_snapshot *snap = NULL;
+	struct cgg_tree *tree = NULL;
+	struct cgg_error why = {0};
+	const char *text = NULL;
+	int r = doc_string(node, "a recorded tree's directory", &text);
+
+	if (r < 0)
+		return r;
+	path = trial_path(dir, text);
+	if (!path)
+		return fail_memory(node, -ENOMEM);
+	r = tree_open(path, &tree, &why);
+	if (r == 0 && tree->root.live)
+		r = err_fail(&why, -EINVAL, "'%s' is not recorded: it changes", path);
+	if (r == 0)
+		r = snap_take(tree, &snap, &why);
+	if (r < 0)
+		r = doc_fail(node, "%s", why.msg);
+	else
+		r = fail_memory(node, model_load(model, snap));
+	snap_free(snap);
+	tree_close(tree);
+	return r;
+}
+
+int trial_read_machine(const struct doc_node *test, const char *dir, struct model *model)
+{
+	struct model_cgroup *root;
+	struct doc_node value;
+	int r = 0;
+
+	if (doc_get(test, "root", &value))
+		r = read_root(&value, dir, model);
+	if (r == 0)
+		r = fail_memory(test, model_add(model, "/", &root));
+	if (r == 0 && doc_get(test, "host", &value))
+		r = read_host(&value, model);
+	if (r == 0 && doc_get(test, "tree", &value))
+		r = doc_members(&value, read_cgroup, model);
+	return told(test, r);
+}
+
+static void read_change(const struct doc_node *node, void *user)
+{
+	struct model *model = user;
+
+	if (strcmp(node->key, "host") == 0)
+		read_host(node, model);
+	else if (!is_null(node))
+		read_cgroup(node, user);
+	else if (strcmp(node->key, "/") == 0) /* null: it is removed */
+		doc_fail(node, "the root can't be removed");
+	else if (!model_find(model, node->key))
+		doc_fail(node, "there is no such cgroup to remove");
+	else
+		model_remove(model, node->key);
+}
+
+int trial_read_set(const struct doc_node *set, struct model *model)
+{
+	return told(set, doc_members(set, read_change, model));
+}
+
+/* ---- what is expected ----------------------------------------------------------------- */
+
+static int read_strings(const struct doc_node *node, size_t max, const char **ret, size_t *ret_n)
+{
+	size_t n = 0;
+	int r = doc_array(node, 1, max, &n);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct doc_node item = doc_item(node, i);
+
+		r = doc_string(&item, "a string", &ret[i]);
+	}
+	*ret_n = n;
+	return r;
+}
+
+static int read_victim(const struct doc_node *node, struct trial_expect *ret)
+{
+	ret->nobody = is_null(node);
+	return ret->nobody ? 0 : doc_string(node, "a cgroup's path, or null", &ret->victim);
+}
+
+static int read_named(const struct doc_node *node, const char *key, const char *const *names,
+		      size_t n, const char **ret)
+{
+	struct doc_node value;
+	size_t which;
+	int r;
+
+	if (!doc_get(node, key, &value))
+		return 0;
+	r = doc_name(&value, key, names, n, &which);
+	if (r == 0)
+		*ret = names[which];
+	return r;
+}
+
+static int read_decision(const struct doc_node *node, struct trial_expect *ret)
+{
+	static const char *const keys[] = {"rule",    "domain", "victim",  "action",
+					   "actions", "scope",	"dry_run", "candidates"};
+	static const char *const actions[] = {"notify", "reclaim",   "throttle",
+					      "freeze", "terminate", "kill"};
+	static const char *const scopes[] = {"group", "process"};
+	struct doc_node value;
+	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
+
+	if (r == 0)
+		r = doc_need(node, "rule", &value);
+	if (r == 0)
+		r = doc_string(&value, "a rule's name", &ret->rule);
+	if (r == 0 && doc_get(node, "domain", &value))
+		r = doc_string(&value, "a cgroup's path", &ret->domain);
+	if (r == 0 && doc_get(node, "victim", &value))
+		r = read_victim(&value, ret);
+	if (r == 0)
+		r = read_named(node, "action", actions, CGG_ARRAY_LEN(actions), &ret->action);
+	if (r == 0)
+		r = read_named(node, "scope", scopes, CGG_ARRAY_LEN(scopes), &ret->scope);
+	if (r == 0 && doc_get(node, "actions", &value))
+		r = read_strings(&value, POLICY_ACTIONS_MAX, ret->actions, &ret->nactions);
+	if (r == 0 && doc_get(node, "candidates", &value))
+		r = read_strings(&value, TRIAL_CANDIDATES_MAX, ret->candidate, &ret->ncandidates);
+	ret->has_dry_run = r == 0 && doc_get(node, "dry_run", &value);
+	return ret->has_dry_run ? doc_bool(&value, &ret->dry_run) : r;
+}
+
+static int read_expect(const struct doc_node *node, struct trial_step *ret)
+{
+	const char *text = NULL;
+	int r;
+
+	switch (first_byte(node)) {
+	case '{':
+		ret->nexpect = 1;
+		return read_decision(node, &ret->expect[0]);
+	case '[':
+		r = doc_array(node, 1, TRIAL_DECISIONS_MAX, &ret->nexpect);
+		for (size_t i = 0; r == 0 && i < ret->nexpect; i++) {
+			struct doc_node item = doc_item(node, i);
+
+			r = read_decision(&item, &ret->expect[i]);
+		}
+		return r;
+	default:
+		r = doc_string(node, "\"nothing\", a decision, or several", &text);
+		if (r == 0 && strcmp(text, "nothing") != 0)
+			return doc_fail(node, "expected \"nothing\", a decision, or several");
+		return r;
+	}
+}
+
+int trial_read_step(const struct doc_node *node, struct trial_step *ret)
+{
+	static const char *const keys[] = {"at", "set", "ramp", "expect", "description"};
+	struct doc_node value;
+	const char *ignored;
+	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
+
+	*ret = (struct trial_step){0};
+	if (r == 0)
+		r = doc_need(node, "at", &value);
+	if (r == 0)
+		r = trial_read_time(&value, &ret->at_us);
+	if (r == 0 && doc_get(node, "description", &value))
+		r = doc_string(&value, "a sentence", &ignored);
+	if (r == 0 && doc_get(node, "ramp", &value))
+		r = doc_bool(&value, &ret->ramp);
+	if (r == 0)
+		r = doc_need(node, "expect", &value);
+	if (r == 0)
+		r = read_expect(&value, ret);
+	ret->has_set = r == 0 && doc_get(node, "set", &ret->set);
+	if (r == 0 && ret->ramp && !ret->has_set)
+		return doc_fail(node, "'ramp' without 'set': nothing to go to");
+	return told(node, r);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policy tests: a machine told in a few lines, what happens to it as time goes by, and what must be
+ * decided. trial-read.c reads their parts; trial.c plays them, trial-compare.c judges, by the deciders of the daemon.
+ */
+#pragma once
+
+#include "engine/pairs.h"
+#include "policy/doc.h"
+#include "policy/policy.h"
+#include "snap/model.h"
+#include "util/json.h"
+
+#define TRIAL_TESTS_MAX	     1000
+#define TRIAL_STEPS_MAX	     256
+#define TRIAL_DECISIONS_MAX  16 /* in one step */
+#define TRIAL_CANDIDATES_MAX 16 /* of one expectation */
+#define TRIAL_LOOKS_MAX	     100000 /* in one test */
+
+/* One decision that must be. Strings are the document's; what is NULL or not has_ may be anything. */
+struct trial_expect {
+	const char *rule, *domain, *victim, *action, *scope;
+	bool nobody; /* "victim": null */
+	bool has_dry_run, dry_run;
+	const char *candidate[TRIAL_CANDIDATES_MAX]; /* the first ones, in order */
+	size_t ncandidates;
+	const char *actions[POLICY_ACTIONS_MAX];
+	size_t nactions;
+};
+
+struct trial_step {
+	uint64_t at_us;
+	bool ramp, has_set;
+	struct doc_node set;
+	struct trial_expect expect[TRIAL_DECISIONS_MAX];
+	size_t nexpect;
+};
+
+/* dir: what a relative "root" is relative to. model is to be finished, also on failure. */
+int trial_read_machine(const struct doc_node *test, const char *dir, struct model *model);
+int trial_read_set(const struct doc_node *set, struct model *model);
+/* node must outlive ret. */
+int trial_read_step(const struct doc_node *node, struct trial_step *ret);
+int trial_read_time(const struct doc_node *node, uint64_t *ret_us);
+
+/* "dir/path", or path alone where it begins with '/'; to be freed. */
+char *trial_path(const char *dir, const char *path);
+
+/* ---- trial-compare.c: what must be beside what was ---- */
+
+/* One decision that was made. */
+struct trial_got {
+	const char *rule, *domain, *victim, *scope; /* victim NULL: nobody could be chosen */
+	const char *actions[POLICY_ACTIONS_MAX];
+	size_t nactions;
+	bool dry_run;
+	const char *candidate[TRIAL_CANDIDATES_MAX];
+	size_t ncandidates;
+	uint64_t at_us;
+};
+
+/* Put "differences" if there are any. Whether it is what was expected. */
+bool trial_compare(struct json *j, const struct trial_step *step, const struct trial_got *got,
+		   size_t ngot);
+void trial_put_expected(struct json *j, const struct trial_step *step);
+void trial_put_got(struct json *j, const struct trial_got *got, size_t ngot);
+
+/* Whether got i is as expected. */
+bool trial_agrees(const struct trial_expect *want, const struct trial_got *got);
+
+/* ---- trial.c: a story as it goes ---- */
+
+#define TRIAL_BEGIN_US 1000000ULL /* of every story; 0 is never */
+
+/* A decision with all that it stood on. */
+struct decision {
+	struct trial_got got;
+	struct pair pair;
+	const struct cgg_snapshot *snap; /* one of kept[] */
+	uint64_t victim_id; /* 0: nobody */
+	bool kills, process;
+	uint32_t victim; /* in snap */
+};
+
+struct trial {
+	const char *dir;
+	struct cgg_error *err;
+	struct json *j;
+	const struct cgg_policy *policy;
+	struct model now;
+	struct pairs pairs;
+	struct cgg_snapshot *snap; /* the last one */
+	bool snap_kept;
+	uint64_t time_us, every_us;
+	unsigned int nlooks;
+	struct cgg_snapshot *kept[TRIAL_DECISIONS_MAX];
+	size_t nkept;
+	struct decision decision[TRIAL_DECISIONS_MAX]; /* since the last step */
+	size_t ndecisions;
+	size_t look_begins; /* decisions before this look */
+	bool killed; /* since the last step */
+	struct trial_step step;
+	size_t passed, failed;
+};
+
+int trial_no_memory(const struct trial *t);
+
+/* Go to t->step, look on the way and there. */
+int trial_play(struct trial *t, bool first);
+
+/* Put all of a failure; true if there is none. */
+bool trial_judge(struct trial *t, size_t number);
+
+/* The story is over; t can begin another one. */
+void trial_end(struct trial *t);
+
+/* ---- trial-file.c: see cgg_policy_test() ---- */
+int trial_run(const char *path, char **ret_json, struct cgg_error *err);

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snap/model.h"
+
+#include "cgfs/memory.h"
+#include "snap/take.h"
+#include "util/attr.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CG(name, as, member, have)                                                                 \
+	{                                                                                          \
+		name, as, offsetof(struct cgg_cgroup, member), have                                \
+	}
+#define HOST(name, as, member, have)                                                               \
+	{                                                                                          \
+		name, as, offsetof(struct cgg_host, member), have                                  \
+	}
+
+/* The first ones add up in the parent where it is told nothing else. */
+enum { F_CURRENT, F_ANON, F_FILE, F_SHMEM, F_KERNEL, F_SLAB, F_UNEVICTABLE, F_SWAP, F_SUMS };
+
+const struct model_field model_cgroup_fields[] = {
+	CG("current", MODEL_SIZE, current_bytes, CGG_HAVE_CURRENT),
+	CG("anon", MODEL_SIZE, stat.anon, CGG_HAVE_STAT),
+	CG("file", MODEL_SIZE, stat.file, CGG_HAVE_STAT),
+	CG("shmem", MODEL_SIZE, stat.shmem, CGG_HAVE_STAT),
+	CG("kernel", MODEL_SIZE, stat.kernel, CGG_HAVE_STAT),
+	CG("slab_reclaimable", MODEL_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
+	CG("unevictable", MODEL_SIZE, stat.unevictable, CGG_HAVE_STAT),
+	CG("swap", MODEL_SIZE, swap_current_bytes, CGG_HAVE_SWAP_CURRENT),
+	CG("swap_max", MODEL_SIZE, swap_max_bytes, CGG_HAVE_SWAP_MAX),
+	CG("max", MODEL_SIZE, max_bytes, CGG_HAVE_MAX),
+	CG("high", MODEL_SIZE, high_bytes, CGG_HAVE_HIGH),
+	CG("low", MODEL_SIZE, low_bytes, CGG_HAVE_LOW),
+	CG("min", MODEL_SIZE, min_bytes, CGG_HAVE_MIN),
+	CG("high_events", MODEL_COUNT, events.high, CGG_HAVE_EVENTS),
+	CG("max_events", MODEL_COUNT, events.max, CGG_HAVE_EVENTS),
+	CG("oom_events", MODEL_COUNT, events.oom, CGG_HAVE_EVENTS),
+	CG("oom_kill_events", MODEL_COUNT, events.oom_kill, CGG_HAVE_EVENTS),
+};
+const size_t model_ncgroup_fields = CGG_ARRAY_LEN(model_cgroup_fields);
+
+const struct model_field model_host_fields[] = {
+	HOST("total", MODEL_SIZE, total_bytes, CGG_HOST_HAVE_MEMORY),
+	HOST("available", MODEL_SIZE, available_bytes, CGG_HOST_HAVE_MEMORY),
+	HOST("free", MODEL_SIZE, free_bytes, CGG_HOST_HAVE_MEMORY),
+	HOST("swap_total", MODEL_SIZE, swap_total_bytes, CGG_HOST_HAVE_SWAP),
+	HOST("swap_free", MODEL_SIZE, swap_free_bytes, CGG_HOST_HAVE_SWAP),
+	HOST("oom_kill_events", MODEL_COUNT, oom_kill, CGG_HOST_HAVE_OOM_KILL),
+};
+const size_t model_nhost_fields = CGG_ARRAY_LEN(model_host_fields);
+
+static uint64_t *at(void *object, size_t offset)
+{
+	return (uint64_t *)(void *)((char *)object + offset);
+}
+
+static uint64_t get(const void *object, size_t offset)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)object + offset, sizeof(value));
+	return value;
+}
+
+/* ---- which cgroups there are ----------------------------------------------------------- */
+
+/* The order of the tree: '/' comes before any byte of a name. */
+static int compare_place(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		int ca = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
+		int cb = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
+
+		if (ca != cb)
+			return ca < cb ? -1 : 1;
+		if (ca == 0)
+			return 0;
+	}
+}
+
+static bool is_inside(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	if (len == 1)
+		return path[1] != '\0';
+	return strncmp(path, top, len) == 0 && path[len] == '/';
+}
+
+/* Where a path is, or would be. */
+static size_t place(const struct model *model, const char *path)
+{
+	size_t low = 0, high = model->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_place(model->cgroup[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct model_cgroup *model_find(struct model *model, const char *path)
+{
+	size_t i = place(model, path);
+
+	return i < model->n && strcmp(model->cgroup[i].path, path) == 0 ? &model->cgroup[i] : NULL;
+}
+
+static int reserve(struct model *model, size_t n)
+{
+	struct model_cgroup *more;
+	size_t room = model->room ? model->room : 16;
+
+	if (n <= model->room)
+		return 0;
+	while (room < n)
+		room *= 2;
+	more = realloc(model->cgroup, room * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	model->cgroup = more;
+	model->room = room;
+	return 0;
+}
+
+static int insert(struct model *model, const char *path)
+{
+	size_t i = place(model, path);
+	char *copy;
+
+	if (reserve(model, model->n + 1) < 0 || !(copy = strdup(path)))
+		return -ENOMEM;
+	memmove(&model->cgroup[i + 1], &model->cgroup[i], (model->n - i) * sizeof(*model->cgroup));
+	model->cgroup[i] = (struct model_cgroup){
+		.path = copy,
+		.cg = {.id = ++model->last_id, .max_bytes = CGG_MAX, .high_bytes = CGG_MAX},
+	};
+	model->cgroup[i].cg.swap_max_bytes = CGG_MAX;
+	model->n++;
+	return 0;
+}
+
+int model_add(struct model *model, const char *path, struct model_cgroup **ret)
+{
+	CGG_AUTO_FREE char *part = strdup(path);
+	unsigned int depth = 0;
+	int r = part ? 0 : -ENOMEM;
+
+	if (r == 0 && !model_find(model, "/"))
+		r = insert(model, "/");
+	for (size_t i = 1; r == 0 && path[i - 1] != '\0'; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		part[i] = '\0';
+		if (i > 1 && !model_find(model, part)) {
+			if (model->n >= MODEL_CGROUPS_MAX || ++depth > CGG_DEPTH_MAX)
+				return -E2BIG;
+			r = insert(model, part);
+		}
+		part[i] = path[i];
+	}
+	if (r == 0)
+		*ret = model_find(model, path);
+	return r;
+}
+
+void model_remove(struct model *model, const char *path)
+{
+	size_t first = place(model, path), end = first;
+
+	while (end < model->n && (strcmp(model->cgroup[end].path, path) == 0 ||
+				  is_inside(model->cgroup[end].path, path)))
+		free(model->cgroup[end++].path);
+	memmove(&model->cgroup[first], &model->cgroup[end],
+		(model->n - end) * sizeof(*model->cgroup));
+	model->n -= end - first;
+}
+
+void model_finish(struct model *model)
+{
+	for (size_t i = 0; i < model->n; i++)
+		free(model->cgroup[i].path);
+	free(model->cgroup);
+	*model = (struct model){0};
+}
+
+int model_copy(const struct model *from, struct model *ret)
+{
+	struct model model = *from;
+
+	model.cgroup = NULL;
+	model.n = model.room = 0;
+	if (reserve(&model, from->n) < 0)
+		return -ENOMEM;
+	for (; model.n < from->n; model.n++) {
+		model.cgroup[model.n] = from->cgroup[model.n];
+		model.cgroup[model.n].path = strdup(from->cgroup[model.n].path);
+		if (!model.cgroup[model.n].path) {
+			model_finish(&model);
+			return -ENOMEM;
+		}
+	}
+	*ret = model;
+	return 0;
+}
+
+int model_load(struct model *model, const struct cgg_snapshot *snap)
+{
+	if (reserve(model, snap->n) < 0)
+		return -ENOMEM;
+	model->host = snap->host;
+	for (uint32_t i = 0; i < snap->n; i++) {
+		struct model_cgroup *m = &model->cgroup[i];
+
+		*m = (struct model_cgroup){.cg = snap->cgroups[i], .loaded = true};
+		m->path = strdup(snap->cgroups[i].path);
+		if (!m->path)
+			return -ENOMEM;
+		model->n++;
+		if (m->cg.id > model->last_id)
+			model->last_id = m->cg.id;
+	}
+	return 0;
+}
+
+/* ---- time ----------------------------------------------------------------------------- */
+
+static void add_stall(struct cgg_pressure *pressure, uint32_t some, uint32_t full, uint64_t us)
+{
+	pressure->some_total_us += us * some / 10000;
+	pressure->full_total_us += us * full / 10000;
+}
+
+void model_pass(struct model *model, uint64_t us)
+{
+	add_stall(&model->host.pressure, model->some_permyriad, model->full_permyriad, us);
+	for (size_t i = 0; i < model->n; i++) {
+		struct model_cgroup *m = &model->cgroup[i];
+
+		add_stall(&m->cg.pressure, m->some_permyriad, m->full_permyriad, us);
+	}
+}
+
+static uint64_t between(uint64_t a, uint64_t b, uint64_t part, uint64_t whole)
+{
+	__int128 step = ((__int128)b - (__int128)a) * (__int128)part / (__int128)whole;
+
+	return a == CGG_MAX || b == CGG_MAX ? a : (uint64_t)((__int128)a + step);
+}
+
+static void blend(const struct model_field *fields, size_t n, const void *a, const void *b,
+		  uint64_t part, uint64_t whole, void *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (fields[i].as == MODEL_SIZE)
+			*at(ret, fields[i].offset) = between(get(a, fields[i].offset),
+							     get(b, fields[i].offset), part, whole);
+	}
+}
+
+void model_blend(const struct model *from, const struct model *next, uint64_t part, uint64_t whole,
+		 struct model *ret)
+{
+	blend(model_host_fields, model_nhost_fields, &from->host, &next->host, part, whole,
+	      &ret->host);
+	for (size_t i = 0; i < ret->n; i++) {
+		size_t f = place(from, ret->cgroup[i].path);
+
+		if (f < from->n && strcmp(from->cgroup[f].path, ret->cgroup[i].path) == 0)
+			blend(model_cgroup_fields, model_ncgroup_fields, &from->cgroup[f].cg,
+			      &next->cgroup[i].cg, part, whole, &ret->cgroup[i].cg);
+	}
+}
+
+/* ---- a kill --------------------------------------------------------------------------- */
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* Take a share of its memory, or so much as the victim had of it. */
+static void take(struct model_cgroup *m, const struct cgg_cgroup *victim, uint64_t nprocs)
+{
+	for (int f = 0; f < F_SUMS; f++) {
+		uint64_t *value = at(&m->cg, model_cgroup_fields[f].offset);
+		uint64_t all = victim ? get(victim, model_cgroup_fields[f].offset) : *value;
+
+		*value = less(*value, nprocs > 0 ? all / nprocs : all);
+	}
+	m->cg.stat.inactive_anon = m->cg.stat.active_anon = 0;
+}
+
+static void take_procs(struct model_cgroup *m, bool process, bool *done)
+{
+	m->cg.have &= ~(uint32_t)CGG_HAVE_POPULATED;
+	if (!process)
+		m->cg.nprocs = 0;
+	else if (!*done && m->cg.nprocs > 0)
+		m->cg.nprocs--;
+	*done |= m->cg.nprocs > 0;
+}
+
+void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim, bool process)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[victim];
+	uint64_t nprocs = 0, freed;
+	bool done = false;
+
+	for (uint32_t i = victim; i < cg->end; i++)
+		nprocs += snap->cgroups[i].nprocs;
+	if (!process || nprocs == 0)
+		nprocs = 1;
+	for (size_t i = 0; i < model->n; i++) {
+		struct model_cgroup *m = &model->cgroup[i];
+		bool at_it = strcmp(m->path, cg->path) == 0;
+
+		if (at_it || is_inside(m->path, cg->path)) {
+			take(m, NULL, nprocs);
+			take_procs(m, process, &done);
+		} else if (is_inside(cg->path, m->path)) {
+			take(m, cg, nprocs);
+		}
+	}
+	freed = cg->gain_bytes / nprocs;
+	if (model->host.available_bytes + freed <= model->host.total_bytes)
+		model->host.available_bytes += freed;
+	if (model->host.free_bytes + freed <= model->host.total_bytes)
+		model->host.free_bytes += freed;
+	freed = cg->swap_current_bytes / nprocs;
+	if (model->host.swap_free_bytes + freed <= model->host.swap_total_bytes)
+		model->host.swap_free_bytes += freed;
+}
+
+/* ---- the snapshot --------------------------------------------------------------------- */
+
+static bool is_given(const struct model_cgroup *m, int field)
+{
+	return m->loaded || m->given & 1U << field;
+}
+
+/* What was not told of the memory of one cgroup, after its children have added to it. */
+static void complete(const struct model_cgroup *m, struct cgg_cgroup *cg)
+{
+	struct cgg_stat *s = &cg->stat;
+	uint64_t cache = s->file > s->shmem ? s->file : s->shmem, parts;
+
+	if (is_given(m, F_CURRENT) && s->anon + cache + s->kernel == 0)
+		s->anon = cg->current_bytes;
+	parts = s->anon + cache + s->kernel;
+	if (!is_given(m, F_CURRENT) && cg->current_bytes < parts)
+		cg->current_bytes = parts;
+	s->file = cache;
+	if (cg->current_bytes > parts)
+		s->file += cg->current_bytes - parts;
+}
+
+static void add_to_parent(const struct model *model, struct cgg_snapshot *snap, uint32_t i)
+{
+	uint32_t parent = snap->cgroups[i].parent;
+
+	for (int f = 0; f < F_SUMS && parent != CGG_NONE; f++) {
+		size_t offset = model_cgroup_fields[f].offset;
+
+		if (!is_given(&model->cgroup[parent], f))
+			*at(&snap->cgroups[parent], offset) += get(&snap->cgroups[i], offset);
+	}
+}
+
+/* The kernel's root has no memory files; one that was told is the root of a namespace. */
+static uint32_t has(const struct model_cgroup *m, uint32_t index)
+{
+	uint32_t all = CGG_HAVE_ALL & ~(uint32_t)(CGG_HAVE_POPULATED | CGG_HAVE_PEAK);
+
+	if (index == 0 && !(m->given & 1U << F_CURRENT))
+		return CGG_HAVE_PROCS;
+	return all;
+}
+
+static void connect(struct cgg_snapshot *snap, uint32_t i)
+{
+	struct cgg_cgroup *cg = &snap->cgroups[i];
+	const char *slash = strrchr(cg->path, '/');
+
+	cg->name = cg->path[1] ? slash + 1 : cg->path;
+	cg->parent = i == 0 ? CGG_NONE : i - 1;
+	while (i > 0 && !is_inside(cg->path, snap->cgroups[cg->parent].path))
+		cg->parent = snap->cgroups[cg->parent].parent;
+	cg->depth = i == 0 ? 0 : snap->cgroups[cg->parent].depth + 1;
+	cg->end = i + 1;
+	for (uint32_t up = cg->parent; up != CGG_NONE; up = snap->cgroups[up].parent)
+		snap->cgroups[up].end = i + 1;
+}
+
+static void fill(const struct model *model, struct cgg_snapshot *snap)
+{
+	for (uint32_t i = 0; i < snap->n; i++) {
+		const struct model_cgroup *m = &model->cgroup[i];
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+		const char *path = cg->path;
+
+		*cg = m->cg;
+		cg->path = path;
+		cg->have = m->loaded ? m->cg.have : has(m, i);
+		cg->has_growth = false;
+		connect(snap, i);
+	}
+	for (uint32_t i = snap->n; i-- > 0;) {
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		if (!model->cgroup[i].loaded)
+			complete(&model->cgroup[i], cg);
+		cg->have &= ~model->cgroup[i].hidden;
+		if (cg->have & CGG_HAVE_STAT)
+			cgfs_derive(cg);
+		add_to_parent(model, snap, i);
+	}
+	snap_derive_limits(snap);
+}
+
+int model_snap(const struct model *model, uint64_t time_us, struct cgg_snapshot **ret)
+{
+	struct cgg_snapshot *snap = calloc(1, sizeof(*snap));
+
+	if (!snap)
+		return -ENOMEM;
+	snap->cgroups = calloc(model->n, sizeof(*snap->cgroups));
+	for (; snap->cgroups && snap->n < model->n; snap->n++) {
+		snap->cgroups[snap->n].path = strdup(model->cgroup[snap->n].path);
+		if (!snap->cgroups[snap->n].path)
+			break;
+	}
+	if (!snap->cgroups || snap->n < model->n) {
+		model_snap_free(snap);
+		return -ENOMEM;
+	}
+	snap->host = model->host;
+	snap->time_us = time_us;
+	fill(model, snap);
+	*ret = snap;
+	return 0;
+}
+
+struct cgg_snapshot *model_snap_free(struct cgg_snapshot *snap)
+{
+	if (!snap)
+		return NULL;
+	for (uint32_t i = 0; snap->cgroups && i < snap->n; i++)
+		free((void *)(uintptr_t)snap->cgroups[i].path);
+	free(snap->cgroups);
+	free(snap);
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A machine that is told in a few lines, or begun with a recorded one, and changed as a story goes on.
+ * What is not told follows as the kernel would have it: a cgroup's memory is what its children add up
+ * to, it has no limit, no pressure and no events.
+ */
+#pragma once
+
+#include "snap/snapshot.h"
+
+#define MODEL_CGROUPS_MAX 4096 /* told ones; a recorded tree has its own bound */
+
+enum model_as { MODEL_SIZE, MODEL_COUNT };
+
+/* One number of a cgroup or of the host that can be told. */
+struct model_field {
+	const char *name;
+	enum model_as as;
+	size_t offset; /* of a uint64_t in struct cgg_cgroup or struct cgg_host */
+	uint32_t have;
+};
+
+extern const struct model_field model_cgroup_fields[], model_host_fields[];
+extern const size_t model_ncgroup_fields, model_nhost_fields;
+
+struct model_cgroup {
+	char *path;
+	struct cgg_cgroup cg;
+	uint32_t given; /* bit: index into model_cgroup_fields */
+	uint32_t hidden; /* CGG_HAVE_ bits that can't be read */
+	uint32_t some_permyriad, full_permyriad; /* stalled from now on */
+	bool loaded; /* of a recorded tree: nothing follows */
+};
+
+struct model {
+	struct model_cgroup *cgroup; /* by place in the tree */
+	size_t n, room;
+	uint64_t last_id;
+	struct cgg_host host;
+	bool free_told; /* else it is what is available */
+	uint32_t some_permyriad, full_permyriad;
+};
+
+void model_finish(struct model *model);
+
+/* All return 0 or -ENOMEM (model_add: -E2BIG, too many or too deep). */
+int model_load(struct model *model, const struct cgg_snapshot *snap);
+int model_copy(const struct model *from, struct model *ret);
+
+/* The cgroup of a path; it and its parents are made where they are missing. */
+int model_add(struct model *model, const char *path, struct model_cgroup **ret);
+struct model_cgroup *model_find(struct model *model, const char *path);
+void model_remove(struct model *model, const char *path); /* and all below */
+
+/* Time goes by: pressure adds up. */
+void model_pass(struct model *model, uint64_t us);
+
+/* Part of the way from one state to the next: sizes that both were told are between. ret is a copy of
+ * next made before, with pressure of its own. */
+void model_blend(const struct model *from, const struct model *next, uint64_t part, uint64_t whole,
+		 struct model *ret);
+
+/*
+ * A kill of a group of the snapshot that was made of the model: all of it, or one process, which has its
+ * even share of the memory. What it frees is missing above it, and to be had on the host.
+ */
+void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		bool process);
+
+/* The tree at this moment; model_snap_free() ends it. */
+int model_snap(const struct model *model, uint64_t time_us, struct cgg_snapshot **ret);
+struct cgg_snapshot *model_snap_free(struct cgg_snapshot *snap);
