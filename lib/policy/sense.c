@@ -14,15 +14,13 @@
 #include <string.h>
 
 /* As in decide.c. */
-#define RATE_WINDOW_US	  1000000ULL
-#define TTL_WINDOW_MIN_US 200000ULL
-#define TTL_WINDOW_MAX_US 2000000ULL
+#define RATE_WINDOW_US 1000000ULL
 
-#define EVERYTHING	  10000 /* permyriad */
+#define EVERYTHING     10000 /* permyriad */
 
 /* ---- times ---------------------------------------------------------------------------- */
 
-/* Over how long a condition measures; 0: it is what is now. */
+/* Over how long a condition measures; 0: it is what is now, or a forecast, which takes what it gets. */
 static uint64_t window_of(const struct policy_cond *cond)
 {
 	switch (cond->kind) {
@@ -31,10 +29,6 @@ static uint64_t window_of(const struct policy_cond *cond)
 		return cond->for_us > 0 ? cond->for_us : RATE_WINDOW_US;
 	case POLICY_EVENTS_ABOVE:
 		return cond->window_us;
-	case POLICY_TIME_TO_LIMIT_BELOW:
-		if (cond->time_us < TTL_WINDOW_MIN_US)
-			return TTL_WINDOW_MIN_US;
-		return cond->time_us < TTL_WINDOW_MAX_US ? cond->time_us : TTL_WINDOW_MAX_US;
 	default:
 		return 0;
 	}

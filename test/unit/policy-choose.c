@@ -53,7 +53,7 @@ static const struct choice choices[] = {
 	{"protected: what holds it", NULL, NULL, "\"protect\": [\"/b.service/db\"], ", "/",
 	 GIB "/a procs=1 anon=20Mi\n/b.service anon=30Mi\n/b.service/db procs=1", 0, 0,
 	 "/b.service(protected) /a", "/a"},
-	{"protected: all of them", NULL, NULL, "\"protect\": [\"/**\"], ", "/",
+	{"protected: all of them", NULL, NULL, "\"protect\": [\"/*\"], ", "/",
 	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi", 0, 0, "/b(protected) /a(protected)",
 	 NULL},
 	{"protected: the guard itself", NULL, NULL, NULL, "/",
