@@ -1,6 +1,5 @@
 # shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
-# The daemon guards a host by its built-in policy: whom it kills, what it says of it, and how it
-# starts, reloads and ends.
+# The daemon guards a host by its built-in policy: whom it kills, whom not, and what it says of it.
 . /test/lib.sh
 
 # services N: N small services that have done nothing
@@ -11,22 +10,6 @@ services()
 		cg_create "/svc/$i"
 		cg_run "/svc/$i" hog hold 2 >/dev/null
 	done
-}
-
-# limit_policy NAME SHARE [DEFAULTS]: a cgroup below /box that holds more of its memory.max dies whole
-limit_policy()
-{
-	policy "$1" <<-END
-		{"version": 1, "defaults": {${3-"\"cooldown\": \"1s\""}}, "rules": [{
-		 "name": "box-limit", "each": "/box*", "when": {"unreclaimable_above": "$2"},
-		 "then": [{"action": "notify"}, {"action": "kill", "scope": "group"}]}]}
-	END
-}
-
-# guard_alone REDIRECTED...: the guard in the foreground of a subshell, for 20 s at the most
-guard_alone()
-{
-	guard_enter && exec timeout 20 cgguard run "$@"
 }
 
 leak_dies_whole()
@@ -157,184 +140,6 @@ any_name_dies()
 	assert_no_oom_kill
 }
 
-dry_run_touches_nothing()
-{
-	cg_create /box memory.max=64M memory.swap.max=0
-	limit_policy p 50%
-	guard_start --policy "$T/p.json" --dry-run
-	assert_has "$(cat "$T/guard.err")" 'dry run: nothing is touched'
-	cg_run /box hog sleep >/dev/null
-	cg_run /box hog hold 48 >/dev/null
-	wait_until 10 '[ "$(incident_count)" -ge 1 ]'
-	pick 1
-	says outcome would-kill
-	says dry_run true
-	says rule box-limit
-	says victim.cgroup /box
-	says victim.scope group
-	says victim.kill.members 2
-	says victim.processes.0.comm hog
-	says_between victim.processes.0.rss_bytes $((25 << 20)) $((64 << 20))
-	says victim.kill.signalled 0
-	assert_fails 1 got times_us.signalled
-	sleep 5
-	# Said again at times, but a condition that lasts is no flood of records.
-	assert_between 1 2 "$(incident_count)" 'number of incidents'
-	assert_alive /box 2
-	assert_eq 0 "$(cg_read /box cgroup.freeze)" cgroup.freeze
-	assert_eq max "$(cg_read /box memory.high)" memory.high
-	guard_stop
-	assert_eq 0 "$(guard_rc)" 'exit code'
-}
-
-good_policy_takes_effect_on_hup()
-{
-	cg_create /box memory.max=64M memory.swap.max=0
-	limit_policy p 90%
-	guard_start --policy "$T/p.json"
-	cg_run /box hog hold 40 >/dev/null
-	wait_until 10 '[ "$(cg_event /box memory.stat anon)" -ge $((40 << 20)) ]'
-	sleep 1
-	assert_alive /box 1
-	limit_policy p 50%
-	kill -HUP "$GUARD_PID"
-	wait_until 5 'grep -q "reloaded: 1 rules" "$T/guard.err"'
-	assert_dead /box 15
-	incidents_are 1
-	pick 1
-	says_killed /box 40 box-limit /box
-}
-
-bad_policy_keeps_the_old()
-{
-	cg_create /box memory.max=64M memory.swap.max=0
-	limit_policy p 50%
-	guard_start --policy "$T/p.json"
-	echo '{"version": 1, "rules": [{"name": "oops"}]}' >"$T/p.json"
-	kill -HUP "$GUARD_PID"
-	wait_until 5 'grep -q "the old policy stays in force" "$T/guard.err"'
-	assert_has "$(cat "$T/guard.err")" "$T/p.json:1:"
-	assert_has "$(cat "$T/guard.err")" /rules/0
-	rm "$T/p.json"
-	kill -HUP "$GUARD_PID"
-	wait_until 5 '[ "$(grep -c "the old policy stays in force" "$T/guard.err")" -eq 2 ]'
-	assert_has "$(tail -n 1 "$T/guard.err")" 'No such file or directory'
-	cg_run /box hog hold 40 >/dev/null
-	assert_dead /box 15
-	incidents_are 1
-	alive "$GUARD_PID" || fail 'the guard has ended'
-}
-
-term_and_int_end_an_idle_guard()
-{
-	guard_start
-	sleep 1
-	guard_stop
-	assert_eq 0 "$(guard_rc)" 'exit code'
-	assert_eq '' "$(incidents)" incidents
-	guard_start
-	kill -INT "$GUARD_PID"
-	guard_wait
-	assert_eq 0 "$(guard_rc)" 'exit code'
-}
-
-term_lets_a_kill_finish()
-{
-	disk 8 "$T/mnt"
-	t_defer "fsfreeze --unfreeze '$T/mnt' 2>/dev/null"
-	cg_create /box memory.max=64M memory.swap.max=0
-	limit_policy p 50%
-	sed -i 's/"scope": "group"/&, "deadline": "3s"/' "$T/p.json"
-	guard_start --policy "$T/p.json"
-	fsfreeze --freeze "$T/mnt" || fail "can't freeze"
-	pid=$(cg_run /box hog dstate "$T/mnt/file")
-	wait_until 5 "[ \"\$(state $pid)\" = D ]"
-	cg_run /box hog hold 40 >/dev/null
-	wait_until 10 '[ "$(cg_alive /box)" -eq 1 ] && [ "$(incidents | wc -l)" -eq 1 ]'
-	kill -TERM "$GUARD_PID"
-	guard_wait 10
-	assert_eq 0 "$(guard_rc)" 'exit code'
-	assert_eq 1 "$(incident_count)" incidents
-	pick 1
-	says outcome unfinished
-	says victim.remaining.0.pid "$pid"
-	says victim.remaining.0.state D
-}
-
-once_looks_and_ends()
-{
-	cg_create /guard
-	cg_create /box memory.max=64M memory.swap.max=0
-	(guard_alone --once) >"$T/incidents.jsonl" 2>"$T/guard.err"
-	assert_eq 0 $? 'exit code on a healthy machine'
-	assert_eq '' "$(incidents)" incidents
-	limit_policy p 50%
-	cg_run /box hog hold 40 >/dev/null
-	wait_until 10 '[ "$(cg_event /box memory.stat anon)" -ge $((40 << 20)) ]'
-	(guard_alone --once --policy "$T/p.json") >"$T/incidents.jsonl" 2>"$T/guard.err"
-	assert_eq 1 $? 'exit code with a hog'
-	assert_dead /box
-	assert_eq 1 "$(incident_count)" incidents
-	pick 1
-	says_killed /box 40 box-limit /box
-}
-
-incidents_go_to_stdout()
-{
-	cg_create /guard
-	cg_create /box memory.max=64M memory.swap.max=0
-	limit_policy p 50%
-	(guard_alone --policy "$T/p.json") >"$T/incidents.jsonl" 2>"$T/guard.err" 3>&- &
-	wait_until 10 'grep -q guarding "$T/guard.err"'
-	cg_run /box hog hold 40 >/dev/null
-	assert_dead /box 15
-	incidents_are 1
-	json_lines "$T/incidents.jsonl"
-	assert_eq 2 "$(wc -l <"$T/incidents.jsonl")" 'lines on stdout'
-	pick 1
-	says_killed /box 40 box-limit /box
-}
-
-closed_stdout_stops_no_kill()
-{
-	cg_create /guard
-	cg_create /box memory.max=64M memory.swap.max=0
-	limit_policy p 50%
-	{ (guard_alone --policy "$T/p.json") 2>"$T/guard.err"; echo $? >"$T/rc"; } 3>&- | true &
-	wait_until 10 'grep -q guarding "$T/guard.err"'
-	cg_run /box hog hold 40 >/dev/null
-	assert_dead /box 15
-	wait_until 5 'grep -q "could not be written" "$T/guard.err"'
-	cg_run /box hog hold 40 >/dev/null
-	assert_dead /box 15
-	kill -TERM $(cg_pids /guard)
-	wait_until 5 '[ -s "$T/rc" ]'
-}
-
-full_pipe_stops_no_kill()
-{
-	cg_create /guard
-	cg_create /box memory.max=64M memory.swap.max=0
-	limit_policy p 50%
-	mkfifo "$T/pipe"
-	exec 8<>"$T/pipe"
-	dd if=/dev/zero of="$T/pipe" bs=4096 count=16
-	(guard_enter && exec cgguard run --policy "$T/p.json") >&8 2>&8 3>&- &
-	GUARD_PID=$!
-	wait_until 5 '[ -e /proc/$GUARD_PID/task ] && [ "$(ls /proc/$GUARD_PID/task | wc -l)" -ge 4 ]'
-	sleep 1
-	cg_run /box hog hold 40 >/dev/null
-	assert_dead /box 15
-	cg_run /box hog hold 40 >/dev/null
-	assert_dead /box 15
-	now_cs
-	start=$NOW_CS
-	guard_stop
-	assert_eq 0 "$(guard_rc)" 'exit code'
-	now_cs
-	assert_between 0 450 $((NOW_CS - start)) 'hundredths of a second to end'
-}
-
 protected_is_passed_over()
 {
 	cg_create /precious
@@ -378,15 +183,6 @@ t 'a fork bomb is ended to its last process' fork_bomb_is_contained
 t 'an empty child hides nothing' empty_child_hides_nothing
 t 'a scope that splits itself dies whole' splitting_a_scope_hides_nothing
 t 'a cgroup of any name dies, and is named in the record' any_name_dies
-t 'a dry run says who would be killed, and touches nothing' dry_run_touches_nothing
-t 'SIGHUP puts a good policy in force' good_policy_takes_effect_on_hup
-t 'SIGHUP with a bad policy keeps the old one' bad_policy_keeps_the_old
-t 'SIGTERM and SIGINT end an idle guard with 0' term_and_int_end_an_idle_guard
-t 'SIGTERM lets a kill under way finish' term_lets_a_kill_finish
-t 'one look tells by its exit code whether there was an incident' once_looks_and_ends
-t 'incidents go to stdout when no file is named' incidents_go_to_stdout
-t 'a closed stdout stops no kill' closed_stdout_stops_no_kill
-t 'a full pipe that nobody reads stops no kill' full_pipe_stops_no_kill
 t 'a protected group is passed over even when it is the largest' protected_is_passed_over
 t 'after one kill the host recovers, and nobody else dies' one_kill_is_enough
 t_plan_end
