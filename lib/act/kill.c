@@ -18,11 +18,10 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define FREEZE_MEMBERS                                                                             \
-	16 /* so many by pidfd: stop them first, they fork and take the CPU from us */
-#define FREEZE_AFTER  3 /* passes by pidfd that left somebody new: they fork faster than we list */
-#define WAIT_FIRST_MS 10
-#define WAIT_MAX_MS   100
+#define FREEZE_MEMBERS 16 /* so many are stopped first: they fork, and take the CPU from us */
+#define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
+#define WAIT_FIRST_MS  10
+#define WAIT_MAX_MS    100
 
 static bool read_number(int dirfd, const char *file, uint64_t *ret)
 {
@@ -134,14 +133,14 @@ static enum kill_outcome kill_by_file(struct members *run)
 
 static enum kill_outcome kill_by_pidfd(struct members *run)
 {
+	uint32_t freeze_at = run->res->members >= FREEZE_MEMBERS ? 0 : FREEZE_AFTER;
 	enum kill_outcome outcome = KILL_NONE;
 	int error = 0;
 
 	for (uint32_t pass = 0; outcome == KILL_NONE; pass++) {
 		bool ended, some;
 
-		if (pass == FREEZE_AFTER &&
-		    fdio_write_at(run->req->dirfd, "cgroup.freeze", "1") == 0)
+		if (pass == freeze_at && fdio_write_at(run->req->dirfd, "cgroup.freeze", "1") == 0)
 			run->res->frozen = true;
 		members_hold(run);
 		some = run->nheld > 0;
@@ -161,12 +160,10 @@ static enum kill_outcome kill_by_pidfd(struct members *run)
 	if (outcome == KILL_GONE && run->res->exempt > 0)
 		return fail(run, -EPERM, "every process in it is exempt (oom_score_adj -1000)");
 	if (outcome != KILL_UNFINISHED && run->res->hidden > 0 && populated(run->req->dirfd) != 0)
-		return fail(
-			run, run->res->error,
-			"its processes are in a PID namespace that the guard can't see and "
-			"cgroup.kill "
-			"can't be used: run the guard in the host's PID namespace, or give it a "
-			"writable tree");
+		return fail(run, run->res->error,
+			    "its processes are in a PID namespace that the guard can't see, and "
+			    "cgroup.kill can't be used: run the guard in the host's PID "
+			    "namespace, or give it a writable tree");
 	return outcome;
 }
 
