@@ -223,8 +223,8 @@ static void read_thread_memory(int procfd, struct cgfs_proc *p)
 int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 {
 	struct cgfs_proc p = {.pid = pid};
-	char buf[4096], *open, *close;
-	unsigned int flags = 0;
+	char buf[4096], *open, *close, *at, *end;
+	long long flags = 0;
 	long len = read_proc(procfd, pid, "stat", buf, sizeof(buf));
 
 	if (len < 0)
@@ -235,8 +235,16 @@ int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 	if (!open || !close || close < open)
 		return -EINVAL;
 	snprintf(p.comm, sizeof(p.comm), "%.*s", (int)(close - open - 1), open + 1);
-	if (sscanf(close + 1, " %c %*d %*d %*d %*d %*d %u", &p.state, &flags) != 2)
+	if (close[1] != ' ' || close[2] == '\0')
 		return -EINVAL;
+	p.state = close[2];
+	at = close + 3;
+	for (int i = 0; i < 6; i++) { /* ppid, pgrp, session, tty, tpgid, flags */
+		flags = strtoll(at, &end, 10);
+		if (end == at)
+			return -EINVAL;
+		at = end;
+	}
 	p.kthread = flags & PF_KTHREAD;
 	(void)cgfs_proc_adj(procfd, pid, &p.oom_score_adj);
 	snprintf(buf, sizeof(buf), "%d/status", pid);

@@ -86,14 +86,13 @@ struct cgg_tree *tree_close(struct cgg_tree *tree)
 static char *join(struct arena *a, const char *parent, const char *name, const char **ret_name)
 {
 	size_t plen = parent[1] ? strlen(parent) : 0, nlen = strlen(name);
-	char *p = arena_alloc(a, plen + 1 + nlen + 1);
+	char *p = arena_alloc(a, plen + 1 + nlen + 1), *end;
 
 	if (!p)
 		return NULL;
-	memcpy(p, parent, plen);
-	p[plen] = '/';
-	memcpy(p + plen + 1, name, nlen + 1);
-	*ret_name = p + plen + 1;
+	end = mempcpy(p, parent, plen);
+	*end = '/';
+	*ret_name = memcpy(end + 1, name, nlen + 1);
 	return p;
 }
 

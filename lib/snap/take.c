@@ -92,33 +92,29 @@ void snap_read_limit(const struct cgg_tree *tree, struct cgg_snapshot *snap, uin
 
 int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err)
 {
-	CGG_AUTO_FREE struct owned *o = calloc(1, sizeof(*o));
 	size_t size = sizeof(struct cgg_cgroup);
-	int r;
+	struct owned *o;
+	int r = tree_scan(tree, err);
 
-	if (!o)
-		return err_fail(err, -ENOMEM, "out of memory");
-	r = tree_scan(tree, err);
 	if (r == CGG_GONE)
 		return err_fail(err, -ENOENT, "the tree '%s' was removed", tree->root.shown);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < tree->n; i++)
 		size += sizeof(struct cgg_cgroup) + strlen(tree->entry[i].path) + 32;
-	if (arena_init(&o->arena, size, 0) < 0)
+	o = calloc(1, sizeof(*o));
+	if (!o || arena_init(&o->arena, size, 0) < 0 ||
+	    snap_layout(tree, &o->arena, &o->snap) < 0) {
+		if (o)
+			snap_free(&o->snap);
 		return err_fail(err, -ENOMEM, "out of memory for a snapshot of %u cgroups",
 				tree->n);
-	r = snap_layout(tree, &o->arena, &o->snap);
-	if (r < 0) {
-		arena_finish(&o->arena);
-		return err_fail(err, r, "out of memory for a snapshot of %u cgroups", tree->n);
 	}
 	for (uint32_t i = 0; i < tree->n; i++)
 		snap_read(tree, &o->snap, i, CGG_HAVE_ALL);
 	cgfs_host_read(tree->root.procfd, ~0U, &o->snap.host);
 	snap_derive_limits(&o->snap);
 	*ret = &o->snap;
-	o = NULL;
 	return 0;
 }
 
