@@ -1,0 +1,126 @@
+#!/bin/sh
+# Policy tests from outside: what passes, what fails and how it is told, what is no test.
+set -u
+# shellcheck source=test/cli/cli.sh
+. "$(dirname "$0")/cli.sh"
+
+cat >"$dir/policy.json" <<'END'
+{"version": 1, "protect": ["/db"], "rules": [{"name": "low", "domain": "/",
+ "when": {"all": [{"available_below": "10%"}, {"available_below": "50%"}]},
+ "candidates": {"unit": "leaf"}, "rank": ["priority", "gain"],
+ "then": [{"action": "notify"}, {"action": "kill", "scope": "group"}]}]}
+END
+
+# story FILE VICTIM [STEP]: a file of one test
+story()
+{
+	cat >"$dir/$1.json" <<END
+{"version": 1, "policy": "policy.json", "tests": [{"name": "the leak",
+ "host": {"total": "1000Mi", "available": "40%"},
+ "tree": {"/db": {"anon": "500Mi", "procs": 1}, "/leak": {"anon": "300Mi", "procs": 5}, "/small": {"anon": "20Mi", "procs": 1}},
+ "steps": [{"at": "0s", "expect": "nothing"},
+  {"at": "2s", "set": {"host": {"available": "80Mi"}}, "expect": {"rule": "low", "victim": "$2"}}${3-}]}]}
+END
+	sed -i 's/"40%"/"400Mi"/' "$dir/$1.json"
+}
+
+story good /leak
+run test "$dir/good.json"
+is 0
+silent err
+out_has "ok      $dir/good.json: the leak" '1 passed, 0 failed'
+run test --json "$dir/good.json"
+is 0
+is_json
+out_has '"ok": true' '"passed": 1'
+verdict "a test that passes"
+
+story bad /small
+run test "$dir/bad.json"
+is 1
+silent err
+sed "s|$dir/||" "$dir/out" >"$dir/told"
+cat >"$dir/golden" <<'END'
+FAILED  bad.json: the leak
+    step 2, at 2.0s
+    expected:
+      rule low; victim /small
+    got:
+      at 2.0s; rule low; domain /; victim /leak; scope group; actions notify, kill
+    * victim: expected '/small', got '/leak'
+    why: rule low in / is true
+      limit 1000M, usage 920M, unreclaimable 920M, available 80M, swap free 0B
+      all                                    true
+        available below 10.00%        8.00%  true, by 2.00%
+        available below 50.00%    8.00%  true, by 42.00%
+        #  CGROUP  priority  gain
+        1  /db            0  500M  protected by "/db"
+        2  /leak          0  300M  <- first that may be acted on
+        3  /small         0   20M
+0 passed, 1 failed
+END
+# the width of the first column is not the point
+sed 's/   *[0-9.]*%  / /; s/  */ /g' "$dir/told" >"$dir/told.1"
+sed 's/   *[0-9.]*%  / /; s/  */ /g' "$dir/golden" >"$dir/golden.1"
+diff "$dir/golden.1" "$dir/told.1" >"$dir/diff" || wrong "$(head -c 900 "$dir/diff")"
+verdict "a failure says what was expected, what came, and why"
+
+story quiet /leak ', {"at": "9s", "expect": {"rule": "low", "victim": "/db"}}'
+run test "$dir/quiet.json"
+is 1
+out_has 'got:' 'nothing' "rule 'low' was expected to act, and did not" 'available below 10.00%'
+verdict "a decision that did not come: the numbers that it would have stood on"
+
+# refused TEXT WHAT...: a file that is no test
+refused()
+{
+	echo "$1" >"$dir/wrong.json"
+	shift
+	run test "$dir/wrong.json"
+	is 2
+	err_has "$dir/wrong.json:" "$@"
+	out_has '0 passed, 0 failed'
+}
+head='"version": 1, "policy": "policy.json"'
+steps='"steps": [{"at": "0s", "expect": "nothing"}]'
+refused '{' 'wrong.json:'
+refused "{\"policy\": \"policy.json\", \"tests\": []}" "'version' is missing"
+refused "{$head, \"tests\": []}" '/tests'
+refused "{$head, \"tests\": [{\"name\": \"x\", \"tree\": {\"/a\": {\"anno\": \"1Mi\"}}, $steps}]}" \
+	'/tests/0/tree/~1a' "did you mean 'anon'"
+refused "{$head, \"tests\": [{\"name\": \"x\", \"tree\": {\"a\": {}}, $steps}]}" "a cgroup's path"
+refused "{$head, \"tests\": [{\"name\": \"x\", \"tree\": {\"/a\": {\"anon\": \"1M\"}}, $steps}]}" "'1M'"
+refused "{$head, \"tests\": [{\"name\": \"x\", \"host\": {\"total\": \"1Gi\"}, $steps}]}" "'available' is missing"
+refused "{$head, \"tests\": [{\"name\": \"x\", \"steps\": [{\"at\": \"0s\", \"expect\": {\"rule\": \"lwo\"}}]}]}" \
+	"no rule 'lwo'"
+refused "{$head, \"tests\": [{\"name\": \"x\", \"steps\": [{\"at\": \"0s\"}]}]}" "'expect' is missing"
+refused "{$head, \"tests\": [{\"name\": \"x\", \"steps\": [{\"at\": \"1s\", \"expect\": \"nothing\"}, {\"at\": \"1s\", \"expect\": \"nothing\"}]}]}" \
+	'order of their times'
+refused "{$head, \"tests\": [{\"name\": \"x\", \"steps\": [{\"at\": \"0s\", \"set\": {\"/no\": null}, \"expect\": \"nothing\"}]}]}" \
+	'no such cgroup'
+refused '{"version": 1, "policy": "none.json", "tests": []}' 'none.json'
+refused "{$head, \"tests\": [{\"name\": \"x\", \"root\": \"none\", $steps}]}" '/tests/0/root'
+verdict "what is wrong with a file is told with its place"
+
+run test
+is 2
+complains
+run test "$dir/none"
+is 2
+mkdir "$dir/empty"
+run test "$dir/empty"
+is 2
+err_has 'no file named *.json'
+verdict "without a file there is nothing to pass"
+
+tree host
+cat >"$dir/recorded.json" <<END
+{"version": 1, "policy": "policy.json", "tests": [{"name": "recorded", "root": "$root",
+ "steps": [{"at": "0s", "expect": "nothing"},
+  {"at": "3s", "set": {"host": {"available": "100Mi"}}, "expect": {"rule": "low", "victim": "/system.slice/db.service"}}]}]}
+END
+run test "$dir/recorded.json"
+is 0
+out_has '1 passed, 0 failed'
+verdict "a story can begin with a recorded machine"
+end
