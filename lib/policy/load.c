@@ -160,11 +160,12 @@ static void read_path(struct read *read, const char *path)
 static int load(const char *path, const char *text, size_t len, struct problems *problems,
 		struct cgg_policy **ret)
 {
-	CGG_AUTO_FREE struct read *read = calloc(1, sizeof(*read));
+	struct read *read = calloc(1, sizeof(*read));
 	struct cgg_policy *policy = calloc(1, sizeof(*policy));
 
 	if (!policy || !read) {
 		free(policy);
+		free(read);
 		return problem_errno(problems, -ENOMEM, path);
 	}
 	read->policy = policy;
@@ -174,6 +175,7 @@ static int load(const char *path, const char *text, size_t len, struct problems 
 	else
 		read_path(read, path);
 	sense_policy(read);
+	free(read);
 	if (problems->n == 0 && policy->nrules == 0)
 		problem_file(problems, -EINVAL, path, "no rule in it: nothing would be guarded");
 	if (problems->n == 0)

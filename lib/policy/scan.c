@@ -141,13 +141,14 @@ static int read_number(struct scan *s, size_t *at_)
 
 static int read_escape(struct scan *s, size_t *at)
 {
+	int kind = peek(s, *at + 1);
 	uint32_t c;
 	size_t n;
 
-	if (peek(s, *at + 1) != 'u') {
-		if (peek(s, *at + 1) == END)
+	if (kind != 'u') {
+		if (kind == END)
 			return unexpected(s, *at + 1, "'\"'");
-		if (!memchr("\"\\/bfnrt", s->text[*at + 1], 8))
+		if (kind == '\0' || !strchr("\"\\/bfnrt", kind))
 			return wrong(s, *at, "unknown escape: a backslash is written \\\\");
 		*at += 2;
 		return 0;
@@ -364,7 +365,7 @@ static void link_members(struct scan *s, uint32_t object, uint32_t *members)
 
 static int link_names(struct scan *s)
 {
-	CGG_AUTO_FREE uint32_t *members = malloc(s->n * sizeof(*members));
+	uint32_t *members = malloc(s->n * sizeof(*members));
 
 	if (!members)
 		return -ENOMEM;
@@ -372,6 +373,7 @@ static int link_names(struct scan *s)
 		if (s->text[s->value[i].at] == '{')
 			link_members(s, i, members);
 	}
+	free(members);
 	return 0;
 }
 
