@@ -20,6 +20,7 @@
 
 #define FREEZE_MEMBERS 16 /* so many are stopped first: they fork, and take the CPU from us */
 #define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
+#define HOLD_FIRST     32 /* members whose memory is handed back by us at once */
 #define WAIT_FIRST_MS  10
 #define WAIT_MAX_MS    100
 
@@ -104,7 +105,9 @@ static enum kill_outcome kill_by_file(struct members *run)
 	for (uint32_t pass = 0;; pass++) {
 		int r;
 
-		members_hold(run);
+		/* a crowd is killed first: 256 pidfds are not worth the wait */
+		if (pass > 0 || run->res->members <= HOLD_FIRST)
+			members_hold(run);
 		r = fdio_write_at(run->req->dirfd, "cgroup.kill", "1");
 		run->res->error = r;
 		if (r == 0) {
@@ -148,7 +151,7 @@ static enum kill_outcome kill_by_pidfd(struct members *run)
 		members_release(run);
 		run->res->passes++;
 		ended = members_wait(run, backoff_ms(run, pass)) && !run->overflow && error == 0;
-		if (!some || (ended && populated(run->req->dirfd) == 0))
+		if ((!some && !run->overflow) || (ended && populated(run->req->dirfd) == 0))
 			outcome = emptied(run);
 		else if (members_now_us() >= run->req->deadline_us)
 			outcome = unfinished(run);

@@ -20,6 +20,7 @@
 #define SYS_process_mrelease 448 /* 5.15, after Debian 12's headers */
 #endif
 
+#define RELEASE_US	  100000 /* in one pass: then look whether it is still needed */
 #define EXEMPT_ADJ	  (-1000)
 #define RUNTIME_MAX_BYTES (64ULL << 20) /* a shim or pause process is smaller */
 
@@ -175,7 +176,9 @@ int members_signal(struct members *run)
 /* Their memory comes back on our CPU time, not on that of a victim that has none. */
 void members_release(struct members *run)
 {
-	for (uint32_t i = 0; i < run->nheld; i++) {
+	uint64_t until = members_now_us() + RELEASE_US;
+
+	for (uint32_t i = 0; i < run->nheld && members_now_us() < until; i++) {
 		if (run->held[i].listed && syscall(SYS_process_mrelease, run->held[i].fd, 0) == 0)
 			run->res->released++;
 	}
