@@ -23,7 +23,7 @@ static uint64_t leaf_gate(const struct policy_cond *c, bool host, uint64_t limit
 	case POLICY_HEADROOM_BELOW:
 		if (host)
 			return 0;
-		/* fall through */
+		__attribute__((fallthrough));
 	case POLICY_AVAILABLE_BELOW:
 		return amount < limit ? limit - amount : 0;
 	default:
