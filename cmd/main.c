@@ -118,7 +118,8 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	code = dispatch(argc, argv);
-	if (fflush(stdout) != 0 && code == EXIT_DONE)
-		return complain(EXIT_MACHINE, "cannot write the output: %s", strerror(errno));
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
+		return complain(EXIT_MACHINE, "cannot write the output: %s",
+				strerror(errno ? errno : EIO));
 	return code;
 }

@@ -167,6 +167,17 @@ static int read_one(struct opt *o, int c, char *arg)
 	}
 }
 
+/* Name what was written: a long option of other commands, an unknown one, or a letter. */
+static int no_option(char **argv, const char *known)
+{
+	char letter[] = {'-', (char)optopt, '\0'};
+	const char *dashes = known ? "--" : "";
+	const char *name = known ? known : optopt ? letter : argv[optind - 1];
+
+	return complain(EXIT_INPUT, "%s: no option '%s%s'; cgguard %s --help lists them", argv[0],
+			dashes, name, argv[0]);
+}
+
 int opt_read(int argc, char **argv, const char *accepts, struct opt *ret)
 {
 	int c, index = 0, r;
@@ -179,9 +190,7 @@ int opt_read(int argc, char **argv, const char *accepts, struct opt *ret)
 			return complain(EXIT_INPUT, "%s: %s needs a value", argv[0],
 					argv[optind - 1]);
 		if (c == '?' || !strchr(accepts, c))
-			return complain(EXIT_INPUT,
-					"%s: no option '%s'; cgguard %s --help lists them", argv[0],
-					argv[optind - 1], argv[0]);
+			return no_option(argv, c == '?' ? NULL : options[index].name);
 		r = read_one(ret, c, optarg);
 		if (r != 0)
 			return r;

@@ -109,6 +109,10 @@ CGG_PUBLIC int cgg_rank(const struct cgg_snapshot *snap, const struct cgg_rank_o
 
 	if (o->domain >= snap->n || o->unit >= CGG_UNIT_MAX || o->nkeys > CGG_RANK_KEYS_MAX)
 		return err_fail(err, -EINVAL, "no such domain, unit, or too many keys");
+	for (size_t i = 0; i < spec.nkeys; i++) {
+		if (o->keys[i] >= CGG_RANK_KEY_MAX)
+			return err_fail(err, -EINVAL, "no such rank key: %d", (int)o->keys[i]);
+	}
 	if (o->policy) {
 		spec.protect = o->policy->protect;
 		spec.priority = o->policy->priority;

@@ -71,7 +71,10 @@ int cgg_tree_open(const char *root, struct cgg_tree **ret_tree, struct cgg_error
 /* Close it and every fd it holds. NULL is fine; returns NULL. Since 0.1. */
 struct cgg_tree *cgg_tree_close(struct cgg_tree *tree);
 
-/* Most cgroups that one tree holds, and how deep it looks. More is an error that is said. */
+/*
+ * Most cgroups that one tree holds: more is an error that is said. And how deep it looks: what is
+ * deeper counts as part of its ancestor at that depth.
+ */
 #define CGG_TREE_MAX  65536
 #define CGG_DEPTH_MAX 128
 

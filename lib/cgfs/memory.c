@@ -186,7 +186,9 @@ int cgfs_read_number_fd(int fd, uint64_t *ret)
 static int read_procs_count(int dirfd, struct cgg_cgroup *cg)
 {
 	uint32_t n = 0;
-	int r = cgfs_procs_each(dirfd, NULL, NULL, &n);
+	/* what is deeper than we look counts where the looking ends: nobody hides by depth */
+	int r = cg->depth < CGG_DEPTH_MAX ? cgfs_procs_each(dirfd, NULL, NULL, &n)
+					  : cgfs_procs_each_below(dirfd, NULL, NULL, &n);
 
 	cg->threaded = r == -EOPNOTSUPP;
 	cg->nprocs = n;

@@ -42,7 +42,7 @@ void incident_path(char *ret, const char *path)
 void record_time(struct json *j, const char *key)
 {
 	struct timespec ts;
-	char text[40];
+	char text[96]; /* as long as the compiler can imagine it */
 	int64_t days, era, doe, yoe, doy, mp;
 	unsigned int secs;
 

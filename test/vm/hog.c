@@ -20,9 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB ((size_t)1024 * 1024)
-#define PAGE ((size_t)4096)
-#define CHUNK ((size_t)64 * 1024) /* the step in which a rate is kept */
+#define MIB	((size_t)1024 * 1024)
+#define PAGE	((size_t)4096)
+#define CHUNK	((size_t)64 * 1024) /* the step in which a rate is kept */
 #define NO_RATE 0
 
 static const char usage[] =
@@ -277,8 +277,8 @@ static void join_cgroup(const char *path)
 	const char *root = getenv("CG");
 	char file[4096];
 
-	snprintf(file, sizeof(file), "%s/%s/cgroup.procs",
-		 root != NULL ? root : "/sys/fs/cgroup", path);
+	snprintf(file, sizeof(file), "%s/%s/cgroup.procs", root != NULL ? root : "/sys/fs/cgroup",
+		 path);
 	write_text(file, "0");
 }
 
