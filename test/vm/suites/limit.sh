@@ -124,7 +124,7 @@ owners_memory_high_stays()
 	assert_eq '' "$(incidents)" incidents
 	cg_write /box memory.high max
 	wait_until 20 '[ "$(cg_event /box memory.stat anon)" -ge $((60 << 20)) ]'
-	cg_run /box hog anon 100 20 >/dev/null
+	cg_run /box hog grow 40 100 10 >/dev/null
 	assert_dead /box 20
 	incidents_are 1
 	pick 1
