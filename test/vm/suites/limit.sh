@@ -164,18 +164,15 @@ limit_below_use_is_the_kernels()
 	wait_until 10 '[ "$(cg_event /box memory.stat anon)" -lt $((50 << 20)) ]'
 	sleep 3
 	assert_between 0 1 "$(incident_count)" incidents
-	if [ "$(cg_event /box memory.events oom_kill)" -eq 0 ]; then
-		pick 1
-		says outcome killed
-	elif [ "$(incident_count)" -eq 1 ]; then
-		pick 1
-		says outcome kernel-was-first
-	fi
-	if [ "$(cg_event /box memory.events oom_kill)" -eq 0 ]; then
-		assert_alive /box 0
-	else
+	[ "$(incident_count)" -eq 0 ] || pick 1
+	case $(got outcome) in
+	killed) assert_alive /box 0 ;;
+	kernel-was-first | '')
+		assert_between 1 2 "$(cg_event /box memory.events oom_kill)" oom_kill
 		alive "$idle" || fail 'the rest has died as well'
-	fi
+		;;
+	*) fail "outcome '$(got outcome)'" ;;
+	esac
 	alive "$GUARD_PID" || fail 'the guard has ended'
 }
 
