@@ -71,7 +71,8 @@ static int name_width(const struct cgg_snapshot *snap, uint32_t top, uint32_t in
 	const struct cgg_cgroup *cg = cgg_snapshot_get(snap, index);
 	uint32_t depth = cg->depth - cgg_snapshot_get(snap, top)->depth;
 
-	return (int)(3 * depth + cgg_path_printable(index == top ? cg->path : cg->name, NULL, 0));
+	return (int)(3 * (size_t)depth +
+		     cgg_path_printable(index == top ? cg->path : cg->name, NULL, 0));
 }
 
 static void print_one(const struct cgg_snapshot *snap, uint32_t top, uint32_t index,

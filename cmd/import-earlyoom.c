@@ -260,10 +260,10 @@ static int split(char *text, char **words, int max)
 		words[n++] = out;
 		for (; *text && (quote || !strchr(" \t", *text)); text++) {
 			if (quote ? *text == quote : strchr("'\"", *text) != NULL)
-				quote = quote ? '\0' : *text;
+				quote = (char)(quote ? '\0' : *text);
 			else
-				*out++ =
-					*text == '\\' && quote != '\'' && text[1] ? *++text : *text;
+				*out++ = (char)(*text == '\\' && quote != '\'' && text[1] ? *++text
+											  : *text);
 		}
 		if (*text)
 			text++;

@@ -85,7 +85,7 @@ static void condition_text(const struct json_object *c, char *buf, size_t size)
 
 	snprintf(words, sizeof(words), "%s", name);
 	for (char *p = words; *p; p++)
-		*p = *p == '_' ? ' ' : *p;
+		*p = (char)(*p == '_' ? ' ' : *p);
 	if (look_get(c, "threshold"))
 		amount(look_int(c, "threshold"), unit, level, sizeof(level));
 	if (look_get(c, "window_us"))

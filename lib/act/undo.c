@@ -155,6 +155,7 @@ static bool parse_line(const char *line, struct undo_entry *e)
 	int at = 0;
 
 	memset(e, 0, sizeof(*e));
+	/* NOLINTNEXTLINE(cert-err34-c): a number out of range is the id of no cgroup */
 	if (sscanf(line, "%" SCNu64 " %31s %31s %31s %n", &e->id, file, e->before, e->after, &at) !=
 		    4 ||
 	    at == 0 || line[at] != '/')

@@ -115,7 +115,8 @@ static int parse_pressure_line(const char *text, const char *name, uint32_t *ret
 
 	while (line && strncmp(line, name, strlen(name)) != 0) {
 		line = strchr(line, '\n');
-		line += line != NULL;
+		if (line)
+			line++;
 	}
 	if (!line)
 		return -ENOENT;

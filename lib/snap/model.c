@@ -452,7 +452,7 @@ struct cgg_snapshot *model_snap_free(struct cgg_snapshot *snap)
 	if (!snap)
 		return NULL;
 	for (uint32_t i = 0; snap->cgroups && i < snap->n; i++)
-		free((void *)(uintptr_t)snap->cgroups[i].path);
+		free((char *)snap->cgroups[i].path); /* ours: made by copying */
 	free(snap->cgroups);
 	free(snap);
 	return NULL;

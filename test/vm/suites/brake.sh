@@ -2,7 +2,7 @@
 # killer; who lives full of page cache must not be bothered; nothing must be left changed.
 . /test/lib.sh
 T_TIMEOUT=120
-RUNS=25
+RUNS=15
 
 brake_policy()
 {
