@@ -147,7 +147,8 @@ static enum kill_outcome kill_by_pidfd(struct members *run)
 			run->res->frozen = true;
 		members_hold(run);
 		some = run->nheld > 0;
-		error = members_signal(run);
+		if (some) /* what was refused before still is why, when there was no time for more */
+			error = members_signal(run);
 		members_release(run);
 		run->res->passes++;
 		ended = members_wait(run, backoff_ms(run, pass)) && !run->overflow && error == 0;

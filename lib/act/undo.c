@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 /* each list has its own, for they are written by different threads */
@@ -43,6 +44,12 @@ int undo_init(struct undo *u, const char *dir, struct cgg_error *err)
 			"the state directory '%s' has to be ours and not writable by others: "
 			"chown %u %s; chmod 700 %s",
 			dir, geteuid(), dir, dir);
+	/* the lock ends with the fd: a second guard would put back what the first one holds */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_fail(err, -EBUSY,
+				"another guard uses the state directory '%s' (--state gives this "
+				"one its own)",
+				dir);
 	u->dirfd = cgg_take_fd(&fd);
 	return 0;
 }

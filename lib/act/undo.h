@@ -31,7 +31,7 @@ struct undo {
 
 /*
  * Use a directory of ours (made if it is missing; owned by us and not writable by others, or it is
- * refused: -EPERM). dir NULL: remember nothing outside. 0 or a negative errno with err; the undo is
+ * refused: -EPERM; used by one process at a time: -EBUSY). dir NULL: remember nothing outside. 0 or a negative errno with err; the undo is
  * usable either way.
  */
 int undo_init(struct undo *u, const char *dir, struct cgg_error *err);

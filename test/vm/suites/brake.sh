@@ -135,6 +135,21 @@ reload_lifts_what_the_new_policy_does_not_want()
 	guard_stop
 }
 
+a_second_guard_leaves_the_firsts_state_alone()
+{
+	cg_create /box memory.max=128M
+	brake_policy
+	cg_run /box hog hold 10
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	high=$(cg_read /box memory.high)
+	cgguard run --once --state "$T/state" >"$T/second.out" 2>"$T/second.err"
+	assert_eq 0 $? 'exit code of the second'
+	assert_has "$(cat "$T/second.err")" "another guard uses the state directory '$T/state'"
+	assert_eq "$high" "$(cg_read /box memory.high)" 'memory.high that the first holds'
+	guard_stop
+	assert_eq max "$(cg_read /box memory.high)"
+}
+
 t "a hog at full speed in 128 MiB never gets to the kernel's killer, in $RUNS runs" race_128
 t "a hog at full speed in 32 MiB never gets to the kernel's killer, in $RUNS runs" race_32
 t 'far from its brake, a group costs next to no wake-ups' far_from_its_brake_it_costs_nothing
@@ -142,5 +157,6 @@ t 'who is full of page cache is left alone, and a hog among it is caught' page_c
 t 'a reset of memory.high is put right; a lower one stands' a_reset_is_seen_and_put_right
 t 'the brake follows memory.max' the_brake_follows_the_limit
 t 'after SIGKILL the next start puts memory.high back' after_sigkill_the_next_start_puts_it_back
+t 'a second guard leaves the state of the first alone' a_second_guard_leaves_the_firsts_state_alone
 t 'a reload lifts the brakes that the new policy does not want' reload_lifts_what_the_new_policy_does_not_want
 t_plan_end

@@ -264,6 +264,29 @@ t 'rank takes its options' rank_takes_its_options
 t 'rank gives JSON with all terms' rank_in_json
 t 'rank knows what a policy protects and prefers' rank_knows_protection
 t 'a cgroup of any name is shown and harms no terminal' any_name_is_shown
+explain_watches_the_live_tree()
+{
+	cg_create /box memory.max=128M memory.swap.max=0
+	cg_run /box hog hold 100 >/dev/null
+	wait_until 10 '[ "$(cg_read /box memory.current)" -gt 100000000 ]'
+	cat >"$T/p.json" <<-END
+	{"version": 1, "rules": [
+	 {"name": "over", "each": "/box", "when": {"unreclaimable_above": "50%"}, "then": [{"action": "kill"}]},
+	 {"name": "far", "each": "/box", "when": {"unreclaimable_above": "95%"}, "then": [{"action": "kill"}]},
+	 {"name": "calm", "each": "/box", "when": {"growth_above": "10MiB", "for": "500ms"},
+	  "then": [{"action": "notify"}]}]}
+	END
+	assert_ok cgguard explain --policy "$T/p.json" /box >"$T/out"
+	cat "$T/out"
+	assert_has "$(cat "$T/out")" 'rule over: TRUE now; would kill the whole group of /box'
+	assert_has "$(cat "$T/out")" 'rule far: not true'
+	assert_has "$(cat "$T/out")" 'rule calm: not true' # watched for long enough to know
+	assert_ok cgguard explain --json --policy "$T/p.json" /box >"$T/out"
+	assert_fails 2 cgguard explain --policy "$T/p.json" /nobody
+	assert_alive /box 1
+}
+
+t 'explain tells of the live tree, and touches nothing' explain_watches_the_live_tree
 t 'check tells of good and bad policies' check_tells_of_policies
 t 'each command has its help' help_is_there
 t 'output that cannot be written is an error' full_output_is_an_error
