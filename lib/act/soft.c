@@ -12,7 +12,10 @@
 #include <string.h>
 #include <time.h>
 
-#define STEP_MS 20 /* how soon an early end is seen */
+#define STEP_MS	     20 /* how soon an early end is seen */
+#define SETTLE_MS    10
+#define SETTLE_STILL 5 /* looks without less in use */
+#define SETTLE_MAX   40
 #define RECLAIM_STEP                                                                               \
 	(8ULL << 20) /* bytes asked for at once: the kernel does not come back before */
 
@@ -138,11 +141,27 @@ static enum soft_outcome throttle(struct soft *s)
 
 /* ---- terminate ----------------------------------------------------------------------- */
 
+/* Who has ended may not have given all back yet (another's reference to his memory): until it stands. */
+static void settle(const struct soft *s)
+{
+	uint64_t last = UINT64_MAX, now;
+
+	for (int still = 0, i = 0; still < SETTLE_STILL && i < SETTLE_MAX; i++) {
+		if (!read_current(s, &now))
+			return;
+		still = now < last ? 0 : still + 1;
+		last = now;
+		nanosleep(&(struct timespec){.tv_nsec = SETTLE_MS * 1000000L}, NULL);
+	}
+}
+
 static enum soft_outcome wait_ended(struct soft *s, struct members *m)
 {
 	while (!is_over(s)) {
-		if (members_wait(m, STEP_MS))
-			return SOFT_DONE;
+		if (!members_wait(m, STEP_MS))
+			continue;
+		settle(s);
+		return SOFT_DONE;
 	}
 	if (members_wait(m, 0))
 		return SOFT_DONE;
