@@ -428,8 +428,13 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 		note_stuck(g, in->victim_id, now_us);
 	finish(g, d, in, now_us);
 	in->used = in->overdue; /* its worker is not free yet */
-	if (d && in->kill.outcome != KILL_DONE && in->kill.outcome != KILL_WOULD)
+	if (d && in->kill.outcome == KILL_LATE) { /* told now: not again at the next look */
+		d->rest_until_us = now_us + LATE_US;
+		d->kills = in->kernel_kills_after;
+		d->kills_known = in->kernel_kills_known;
+	} else if (d && in->kill.outcome != KILL_DONE && in->kill.outcome != KILL_WOULD) {
 		d->rest_until_us = 0; /* nothing was gained: the next candidate */
+	}
 	start_anew(g, in->victim_id, now_us);
 }
 
