@@ -7,6 +7,7 @@
  */
 #include "act/members.h"
 
+#include "snap/take.h"
 #include "util/attr.h"
 #include "util/fdio.h"
 #include "util/parse.h"
@@ -64,7 +65,7 @@ static void wait_events(int dirfd, int ms)
 
 static int backoff_ms(const struct members *run, uint32_t pass)
 {
-	uint64_t now = members_now_us(), left_ms;
+	uint64_t now = snap_now_us(), left_ms;
 	int ms = WAIT_FIRST_MS << (pass < 4 ? pass : 4);
 
 	if (now >= run->req->deadline_us)
@@ -127,7 +128,7 @@ static enum kill_outcome kill_by_file(struct members *run)
 		wait_events(run->req->dirfd, backoff_ms(run, pass));
 		if (populated(run->req->dirfd) == 0)
 			return emptied(run);
-		if (members_now_us() >= run->req->deadline_us)
+		if (snap_now_us() >= run->req->deadline_us)
 			return unfinished(run);
 	}
 }
@@ -154,7 +155,7 @@ static enum kill_outcome kill_by_pidfd(struct members *run)
 		ended = members_wait(run, backoff_ms(run, pass)) && !run->overflow && error == 0;
 		if ((!some && !run->overflow) || (ended && populated(run->req->dirfd) == 0))
 			outcome = emptied(run);
-		else if (members_now_us() >= run->req->deadline_us)
+		else if (snap_now_us() >= run->req->deadline_us)
 			outcome = unfinished(run);
 	}
 	if (run->res->frozen) /* who was spared goes on */
@@ -221,7 +222,7 @@ static enum kill_outcome kill_process(struct members *run)
 		members_release(run);
 		if (members_wait(run, backoff_ms(run, 4)))
 			return KILL_DONE;
-	} while (members_now_us() < run->req->deadline_us);
+	} while (snap_now_us() < run->req->deadline_us);
 	run->res->remaining[run->res->nremaining++] = run->res->proc[0];
 	run->res->why = "the deadline passed before it had died";
 	return KILL_UNFINISHED;
@@ -282,14 +283,14 @@ enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *r
 			      .spare = !req->kill_exempt,
 			      .signal = SIGKILL};
 
-	*res = (struct kill_result){.start_us = members_now_us()};
+	*res = (struct kill_result){.start_us = snap_now_us()};
 	res->outcome = run_all(&run);
 	members_let_go(&run);
 	if (res->outcome == KILL_DONE)
-		res->empty_us = members_now_us();
+		res->empty_us = snap_now_us();
 	/* a cgroup that its manager removes at once takes its last number with it */
 	res->after_known = read_number(req->dirfd, "memory.current", &res->after_bytes);
-	res->end_us = members_now_us();
+	res->end_us = snap_now_us();
 	return res->outcome;
 }
 

@@ -6,6 +6,7 @@
 #include "act/members.h"
 
 #include "cgfs/procs.h"
+#include "snap/take.h"
 #include "util/attr.h"
 
 #include <errno.h>
@@ -23,14 +24,6 @@
 #define RELEASE_US	  100000 /* in one pass: then look whether it is still needed */
 #define EXEMPT_ADJ	  (-1000)
 #define RUNTIME_MAX_BYTES (64ULL << 20) /* a shim or pause process is smaller */
-
-uint64_t members_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static bool is_exempt(const struct members *run, pid_t pid)
 {
@@ -94,7 +87,7 @@ int members_hold_one(void *user, pid_t pid)
 
 	if (pid <= 1 || pid == run->self)
 		return 0;
-	if (run->nheld == KILL_PIDFDS_MAX || members_now_us() >= run->req->deadline_us) {
+	if (run->nheld == KILL_PIDFDS_MAX || snap_now_us() >= run->req->deadline_us) {
 		run->overflow = true;
 		return 1;
 	}
@@ -152,7 +145,7 @@ static int signal_one(const struct members *run, const struct member *h)
 void members_signalled(struct members *run)
 {
 	if (run->res->signal_us == 0)
-		run->res->signal_us = members_now_us();
+		run->res->signal_us = snap_now_us();
 }
 
 /* SIGKILL to all that are held; 0 or the last error. */
@@ -176,9 +169,9 @@ int members_signal(struct members *run)
 /* Their memory comes back on our CPU time, not on that of a victim that has none. */
 void members_release(struct members *run)
 {
-	uint64_t until = members_now_us() + RELEASE_US;
+	uint64_t until = snap_now_us() + RELEASE_US;
 
-	for (uint32_t i = 0; i < run->nheld && members_now_us() < until; i++) {
+	for (uint32_t i = 0; i < run->nheld && snap_now_us() < until; i++) {
 		if (run->held[i].listed && syscall(SYS_process_mrelease, run->held[i].fd, 0) == 0)
 			run->res->released++;
 	}
@@ -187,11 +180,11 @@ void members_release(struct members *run)
 /* Wait until all that are held have ended, at most ms. True if they have. */
 bool members_wait(struct members *run, int ms)
 {
-	uint64_t until = members_now_us() + (uint64_t)ms * 1000;
+	uint64_t until = snap_now_us() + (uint64_t)ms * 1000;
 
 	for (uint32_t i = 0; i < run->nheld; i++) {
 		struct pollfd p = {.fd = run->held[i].fd, .events = POLLIN};
-		uint64_t now = members_now_us();
+		uint64_t now = snap_now_us();
 
 		if (run->held[i].listed &&
 		    poll(&p, 1, now < until ? (int)((until - now) / 1000) : 0) == 0)

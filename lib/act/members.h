@@ -26,8 +26,6 @@ struct members {
 	int64_t best_points;
 };
 
-uint64_t members_now_us(void);
-
 /* For cgfs_procs_each_below(), with the struct members as user: */
 int members_census(void *user, pid_t pid); /* may we act at all, who has to be spared */
 int members_choose(void *user, pid_t pid); /* into best: the highest badness */

@@ -2,6 +2,7 @@
 #include "act/soft.h"
 
 #include "act/members.h"
+#include "snap/take.h"
 #include "util/fdio.h"
 #include "util/parse.h"
 
@@ -28,7 +29,7 @@ struct soft {
 
 static bool is_over(const struct soft *s)
 {
-	return atomic_load(s->cancel) || members_now_us() >= s->req->deadline_us;
+	return atomic_load(s->cancel) || snap_now_us() >= s->req->deadline_us;
 }
 
 /* Until the deadline, or the danger is past. True if it was the latter. */
@@ -228,12 +229,12 @@ enum soft_outcome soft_run(const struct kill_request *req, const struct soft_req
 	struct members m = {.req = req, .res = &seen, .self = getpid(), .spare = !req->kill_exempt};
 	struct soft s = {.req = req, .soft = soft, .cancel = cancel, .res = res};
 
-	*res = (struct soft_result){.start_us = members_now_us()};
+	*res = (struct soft_result){.start_us = snap_now_us()};
 	res->known = read_current(&s, &res->before_bytes);
 	res->outcome = run(&s, &m);
 	members_let_go(&m);
 	res->known &= read_current(&s, &res->after_bytes);
-	res->end_us = members_now_us();
+	res->end_us = snap_now_us();
 	return res->outcome;
 }
 

@@ -64,7 +64,7 @@ void record_time(struct json *j, const char *key)
 
 /* ---- the parts ----------------------------------------------------------------------- */
 
-static void put_numbers(struct json *j, const char *key, const struct policy_numbers *n)
+void record_numbers(struct json *j, const char *key, const struct policy_numbers *n)
 {
 	static const struct {
 		enum policy_number what;
@@ -248,7 +248,7 @@ static void put_why(struct json *j, const struct incident *in)
 	for (uint8_t i = 0; i < in->rule.nconds; i++)
 		put_reading(j, &in->rule.cond[i], &in->reading[i]);
 	json_close(j, ']');
-	put_numbers(j, "domain_before", &in->before);
+	record_numbers(j, "domain_before", &in->before);
 }
 
 static void put_steps(struct json *j, const struct incident *in)
@@ -314,7 +314,7 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 		json_str(&j, "why_not", why_not(in));
 	put_why(&j, in);
 	if (in->after.known)
-		put_numbers(&j, "domain_after", &in->after);
+		record_numbers(&j, "domain_after", &in->after);
 	json_u64(&j, "candidates_total", in->ncandidates_total);
 	json_open(&j, "candidates", '[');
 	for (uint32_t i = 0; i < in->ncandidates; i++)

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a record that a kill by hand writes too. */
+/* The parts of a record that a kill by hand, or explain, writes too. */
 #pragma once
 
 #include "act/kill.h"
+#include "policy/decide.h"
 #include "util/json.h"
 
 void record_time(struct json *j, const char *key);
 void record_kill(struct json *j, const struct kill_result *k);
+
+/* The numbers of a domain, those that are known. */
+void record_numbers(struct json *j, const char *key, const struct policy_numbers *n);

@@ -2,6 +2,7 @@
 /* A rule in a domain as JSON: how far each condition is from true, who would be chosen, and why. */
 #include "engine/pairs.h"
 
+#include "engine/record.h"
 #include "policy/explain.h"
 #include "util/attr.h"
 
@@ -17,28 +18,6 @@ void tell_host(struct json *j, const struct cgg_host *h)
 	if (h->have & CGG_HOST_HAVE_SWAP) {
 		json_u64(j, "swap_total_bytes", h->swap_total_bytes);
 		json_u64(j, "swap_free_bytes", h->swap_free_bytes);
-	}
-	json_close(j, '}');
-}
-
-static void put_numbers(struct json *j, const struct policy_numbers *numbers)
-{
-	static const struct {
-		enum policy_number number;
-		const char *name;
-	} names[] = {
-		{POLICY_N_LIMIT, "limit_bytes"},
-		{POLICY_N_USAGE, "usage_bytes"},
-		{POLICY_N_UNRECLAIMABLE, "unreclaimable_bytes"},
-		{POLICY_N_AVAILABLE, "available_bytes"},
-		{POLICY_N_SWAP_TOTAL, "swap_total_bytes"},
-		{POLICY_N_SWAP_FREE, "swap_free_bytes"},
-	};
-
-	json_open(j, "numbers", '{');
-	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
-		if (numbers->known & 1U << names[i].number)
-			json_u64(j, names[i].name, numbers->n[names[i].number]);
 	}
 	json_close(j, '}');
 }
@@ -232,7 +211,7 @@ void tell_pair(struct json *j, struct pairs *pairs, const struct pair *pair,
 	if (pair->rest_until_us > tell->snap->time_us)
 		json_u64(j, "rests_us", pair->rest_until_us - tell->snap->time_us);
 	put_actions(j, rule);
-	put_numbers(j, &numbers);
+	record_numbers(j, "numbers", &numbers);
 	put_when(j, rule, pair, &numbers, tell);
 	json_open(j, "order", '[');
 	for (size_t i = 0; i < rule->nkeys; i++)
