@@ -176,6 +176,7 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	int r = tree_scan(g->tree, err);
 
 	took = snap_now_us() - start;
+	g->count.scans++;
 	g->scan_due = false;
 	/* in a storm of cgroups coming and going, scans take no more than a tenth of the time */
 	g->scan_after_us = start + (watch_is_blind(g) ? BLIND_SCAN_US : 0) + 10 * took;

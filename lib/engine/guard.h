@@ -103,6 +103,16 @@ struct guard_seen {
 	uint64_t id, time_us, bytes;
 };
 
+/* What it cost us, and what we did, since the start. A wake-up can have several causes. */
+struct guard_counters {
+	uint64_t wakeups; /* times that something was due or had happened */
+	uint64_t by_timer, by_inotify, by_pressure, by_worker;
+	uint64_t looks; /* at one domain's cheap number */
+	uint64_t evaluations; /* of a rule's conditions in one */
+	uint64_t scans; /* of the tree */
+	uint64_t kills; /* that were carried through, or at least begun */
+};
+
 struct cgg_guard {
 	struct cgg_tree *tree;
 	const struct cgg_policy *policy;
@@ -141,6 +151,7 @@ struct cgg_guard {
 	uint64_t brake_drift; /* times a brake was reset by others */
 	struct incident incident[WORKERS];
 	uint64_t nincidents;
+	struct guard_counters count;
 	struct {
 		uint64_t id, until_us;
 	} stuck[GUARD_STUCK_MAX];

@@ -331,6 +331,7 @@ static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	uint64_t level = 0, limit = CGG_MAX, gate;
 	enum policy_truth truth;
 
+	g->count.looks++;
 	if (d->first_us == 0)
 		d->first_us = now_us;
 	if (!look_level(g, d, now_us, &level, &limit)) {
@@ -423,6 +424,7 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 		       uint64_t now_us)
 {
 	measure_after(g, in, now_us);
+	g->count.kills += in->kill.signal_us != 0;
 	if (in->kill.outcome == KILL_UNFINISHED || in->kill.outcome == KILL_FAILED ||
 	    in->kill.outcome == KILL_REFUSED)
 		note_stuck(g, in->victim_id, now_us);

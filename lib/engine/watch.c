@@ -334,23 +334,30 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 	int n = epoll_wait(g->epoll_fd, events, CGG_ARRAY_LEN(events), 0);
 	uint64_t count;
 
+	g->count.wakeups++;
 	/* A PSI trigger tells once, and a poll of this epoll by an outer one has asked it already: woken
 	 * with nothing to see, it was that. */
-	if (n == 0)
+	if (n == 0) {
+		g->count.by_pressure++;
 		stalled(g, now_us);
+	}
 	for (int i = 0; i < n; i++) {
 		switch (events[i].data.u32) {
 		case TAG_TREE:
+			g->count.by_inotify++;
 			if (tree_watch_read(g->tree, on_file, g))
 				g->scan_due = true;
 			break;
 		case TAG_TIMER:
+			g->count.by_timer++;
 			(void)!read(g->timer_fd, &count, sizeof(count));
 			break;
 		case TAG_WORKERS:
+			g->count.by_worker++;
 			(void)!read(g->workers.done_fd, &count, sizeof(count));
 			break;
 		default:
+			g->count.by_pressure++;
 			stalled(g, now_us);
 		}
 		if (events[i].data.u32 == TAG_PRESSURE && events[i].events & (EPOLLERR | EPOLLHUP))
