@@ -317,7 +317,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	workers_finish(&g->workers);
 	for (size_t i = 0; g->snap.n && i < WORKERS; i++) {
 		if (g->incident[i].used && g->incident[i].worker)
-			tick_follow(g, snap_now_us()); /* the last records */
+			follow(g, snap_now_us()); /* the last records */
 	}
 	forget_domains(g);
 	watch_finish(g);
@@ -335,7 +335,7 @@ int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
 	int r = 0;
 
 	watch_read(g, now);
-	tick_follow(g, now);
+	follow(g, now);
 	tick(g, now);
 	/* Only after who is known was looked at: a scan may take a while, and memory. */
 	if (g->scan_due && now >= g->scan_after_us) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guard's state between two looks. tick.c is the flow: look, decide, look again, act, follow up.
- * watch.c says when to look; incident.c remembers what was done; guard.c sets all up and reloads.
+ * The guard's state between two looks. tick.c is the flow: look, decide, look again, act; follow.c the
+ * ladder, once it is begun. watch.c says when to look; incident.c remembers what was done; guard.c
+ * sets all up and reloads.
  *
  * Everything here is reserved when the guard opens or when cgroups appear, never when they are in
  * danger.
@@ -19,6 +20,7 @@
 #define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
 #define GUARD_STUCK_MAX	   32
 #define GUARD_OWN_IDS_MAX  (CGG_DEPTH_MAX + 1)
+#define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
 #define GUARD_RECORD_MAX   16384 /* bytes of one incident record */
 
 /* One cgroup as one rule sees it. */
@@ -205,7 +207,16 @@ bool look_by_usage(const struct policy_rule *rule); /* page cache counts in a co
 
 /* ---- tick.c ---- */
 void tick(struct cgg_guard *g, uint64_t now_us);
-void tick_follow(struct cgg_guard *g, uint64_t now_us); /* what the workers are doing */
+void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us);
+
+/* ---- follow.c ---- */
+void follow(struct cgg_guard *g, uint64_t now_us); /* what the workers are doing */
+
+/* Run the ladder from its rung on. True if a worker is at it, false if it is over. */
+bool follow_act(struct cgg_guard *g, struct incident *in, uint32_t victim);
+
+/* The record, and the cooldown of the domain, if it is there still. */
+void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in, uint64_t now_us);
 
 /* ---- brake.c ---- */
 #define BRAKE_FILE "brakes" /* in the state directory */
@@ -215,5 +226,7 @@ void brake_flush(struct cgg_guard *g); /* set what is wanted, after remembering 
 
 /* ---- incident.c ---- */
 struct incident *incident_new(struct cgg_guard *g);
+bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
+		    const struct guard_domain *d);
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event);
 void incident_path(char *ret, const char *path);

@@ -28,6 +28,12 @@ struct incident *incident_new(struct cgg_guard *g)
 	return NULL;
 }
 
+bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
+		    const struct guard_domain *d)
+{
+	return in->domain_id == d->id && strcmp(g->policy->rule[d->rule].name, in->rule.name) == 0;
+}
+
 void incident_path(char *ret, const char *path)
 {
 	size_t len = strlen(path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tick: look at the domains that are due, decide, look again, act; and follow up on what the
- * workers are doing. Nothing here allocates, forks or waits.
+ * One tick: look at the domains that are due, decide, look again, act. follow.c has the ladder, once it
+ * is begun. Nothing here allocates, forks or waits.
  *
  *   due -> level below the gate? sleep : evaluate -> true? candidates -> choose -> look again
  *       -> the ladder, rung by rung (a worker's), while the danger lasts
@@ -18,10 +18,7 @@
 
 #define MS	      1000ULL
 #define GONE_AGAIN_US (1000 * MS)
-#define STUCK_US      (60000 * MS) /* then it may be tried again */
 #define TELL_AGAIN_US (60000 * MS)
-#define LATE_US	      (300 * MS)
-#define OVERDUE_US    (500 * MS)
 
 /* ---- decide -------------------------------------------------------------------------- */
 
@@ -36,32 +33,12 @@ static size_t stuck_ids(struct cgg_guard *g, uint64_t now_us, uint64_t *ids)
 	return n;
 }
 
-static void note_stuck(struct cgg_guard *g, uint64_t id, uint64_t now_us)
-{
-	size_t oldest = 0;
-
-	for (size_t i = 0; i < GUARD_STUCK_MAX; i++) {
-		if (g->stuck[i].id == id)
-			oldest = i;
-		else if (g->stuck[oldest].id != id &&
-			 g->stuck[i].until_us < g->stuck[oldest].until_us)
-			oldest = i;
-	}
-	g->stuck[oldest].id = id;
-	g->stuck[oldest].until_us = now_us + STUCK_US;
-}
-
-static bool is_of(const struct cgg_guard *g, const struct incident *in,
-		  const struct guard_domain *d)
-{
-	return in->domain_id == d->id && strcmp(g->policy->rule[d->rule].name, in->rule.name) == 0;
-}
-
 /* The incident of a domain that is under way. */
 static struct incident *incident_of(struct cgg_guard *g, const struct guard_domain *d)
 {
 	for (size_t i = 0; i < WORKERS; i++) {
-		if (g->incident[i].used && !g->incident[i].overdue && is_of(g, &g->incident[i], d))
+		if (g->incident[i].used && !g->incident[i].overdue &&
+		    incident_is_of(g, &g->incident[i], d))
 			return &g->incident[i];
 	}
 	return NULL;
@@ -131,83 +108,6 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 
 /* ---- act ----------------------------------------------------------------------------- */
 
-static uint64_t badness_total(const struct cgg_guard *g, const struct incident *in)
-{
-	uint64_t total = in->before.n[POLICY_N_LIMIT];
-
-	if (g->snap.host.have & CGG_HOST_HAVE_SWAP)
-		total += g->snap.host.swap_total_bytes;
-	return total;
-}
-
-static uint64_t reclaim_bytes(const struct cgg_guard *g, const struct policy_action *a,
-			      uint32_t victim)
-{
-	const struct cgg_cgroup *cg = &g->snap.cgroups[victim];
-
-	if (!a->amount.is_share)
-		return a->amount.bytes;
-	return (uint64_t)((unsigned __int128)cg->current_bytes * a->amount.share_permyriad / 10000);
-}
-
-/* Hand the rung to a worker. */
-static bool start(struct cgg_guard *g, struct incident *in, const struct policy_action *a,
-		  uint32_t victim)
-{
-	static const enum soft_kind softs[POLICY_ACTION_MAX] = {
-		[POLICY_RECLAIM] = SOFT_RECLAIM,
-		[POLICY_THROTTLE] = SOFT_THROTTLE,
-		[POLICY_FREEZE] = SOFT_FREEZE,
-		[POLICY_TERMINATE] = SOFT_TERMINATE,
-	};
-	struct kill_request req = {
-		.dirfd = g->tree->entry[victim].dirfd,
-		.procfd = g->tree->root.procfd,
-		.process = a->process || !in->candidate[in->victim_index].group.whole,
-		.kill_exempt = a->kill_exempt,
-		.dry_run = in->dry_run,
-		.deadline_us = snap_now_us() + a->deadline_us,
-		.oom_kill_known = in->victim_oom_known,
-		.oom_kill = in->victim_oom_kill,
-		.total_bytes = badness_total(g, in),
-	};
-	struct soft_request soft = {
-		.kind = softs[a->kind],
-		.amount_bytes = reclaim_bytes(g, a, victim),
-		.id = in->victim_id,
-		.path = g->snap.cgroups[victim].path,
-		.undo = &g->undo,
-	};
-
-	in->worker = workers_idle(&g->workers);
-	if (!in->worker ||
-	    worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft) < 0) {
-		in->worker = NULL;
-		return false;
-	}
-	return true;
-}
-
-/* Run the ladder from its rung on. True if a worker is at it, false if it is over. */
-static bool act(struct cgg_guard *g, struct incident *in, uint32_t victim)
-{
-	for (; in->rung < in->rule.nactions; in->rung++) {
-		const struct policy_action *a = &in->rule.action[in->rung];
-
-		if (a->kind != POLICY_NOTIFY) {
-			if (in->act_us == 0)
-				in->act_us = snap_now_us();
-			return start(g, in, a, victim);
-		}
-		if (in->notify_us == 0) {
-			in->notify_us = snap_now_us();
-			if (in->rule.nactions > 1)
-				incident_report(g, in, "notice");
-		}
-	}
-	return false;
-}
-
 static bool only_notifies(const struct policy_rule *rule)
 {
 	for (uint8_t i = 0; i < rule->nactions; i++) {
@@ -215,17 +115,6 @@ static bool only_notifies(const struct policy_rule *rule)
 			return false;
 	}
 	return true;
-}
-
-static void finish(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
-		   uint64_t now_us)
-{
-	incident_report(g, in, "incident");
-	in->used = false;
-	if (!d)
-		return;
-	d->rest_until_us = now_us + in->rule.cooldown_us;
-	policy_forget(&d->held);
 }
 
 /* Nobody may be killed, or a dry run would kill the same one: not to be told at every look. */
@@ -254,8 +143,8 @@ static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct
 	if (!in->late)
 		return false;
 	in->decide_us = snap_now_us();
-	finish(g, d, in, now_us);
-	d->rest_until_us = now_us + LATE_US;
+	follow_end(g, d, in, now_us);
+	d->rest_until_us = now_us + GUARD_LATE_US;
 	return true;
 }
 
@@ -288,7 +177,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		return;
 	}
 	if (nobody) {
-		finish(g, d, in, now_us);
+		follow_end(g, d, in, now_us);
 		return;
 	}
 	in->victim_oom_known = victim != CGG_NONE &&
@@ -308,8 +197,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		g->scan_due = true;
 		return;
 	}
-	if (!act(g, in, index))
-		finish(g, d, in, snap_now_us());
+	if (!follow_act(g, in, index))
+		follow_end(g, d, in, snap_now_us());
 }
 
 /* ---- one domain ---------------------------------------------------------------------- */
@@ -324,7 +213,7 @@ static void watch_danger(struct cgg_guard *g, struct guard_domain *d, bool past)
 		atomic_store(&in->worker->cancel, true);
 }
 
-static void look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
+void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
@@ -373,127 +262,7 @@ void tick(struct cgg_guard *g, uint64_t now_us)
 	g->snap.time_us = now_us;
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		if (g->domain[i].used && g->domain[i].due_us <= now_us)
-			look(g, &g->domain[i], now_us);
+			tick_look(g, &g->domain[i], now_us);
 	}
 	brake_flush(g);
-}
-
-/* ---- follow up ----------------------------------------------------------------------- */
-
-/* Every domain that the victim's memory comes back to starts its windows anew, and is looked at. */
-static void start_anew(struct cgg_guard *g, uint64_t victim_id, uint64_t now_us)
-{
-	uint32_t victim = tree_find_id(g->tree, victim_id);
-
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
-
-		if (!d->used || (victim != CGG_NONE && !rank_is_below(&g->snap, victim, d->index)))
-			continue;
-		policy_forget(&d->held);
-		d->due_us = now_us;
-	}
-}
-
-static struct guard_domain *domain_of(struct cgg_guard *g, const struct incident *in)
-{
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used && is_of(g, in, &g->domain[i]))
-			return &g->domain[i];
-	}
-	return NULL;
-}
-
-static void measure_after(struct cgg_guard *g, struct incident *in, uint64_t now_us)
-{
-	uint32_t index = tree_find_id(g->tree, in->domain_id);
-	bool known;
-
-	if (index == CGG_NONE)
-		return;
-	g->host_us = 0;
-	look_host(g, now_us);
-	snap_read(g->tree, &g->snap, index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
-	policy_measure(&g->snap, index, &in->after);
-	in->kernel_kills_after = look_kernel_kills(g, index, &known);
-	in->kernel_kills_known &= known;
-}
-
-/* The kill is through, or hangs. */
-static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
-		       uint64_t now_us)
-{
-	measure_after(g, in, now_us);
-	g->count.kills += in->kill.signal_us != 0;
-	if (in->kill.outcome == KILL_UNFINISHED || in->kill.outcome == KILL_FAILED ||
-	    in->kill.outcome == KILL_REFUSED)
-		note_stuck(g, in->victim_id, now_us);
-	finish(g, d, in, now_us);
-	in->used = in->overdue; /* its worker is not free yet */
-	if (d && in->kill.outcome == KILL_LATE) { /* told now: not again at the next look */
-		d->rest_until_us = now_us + LATE_US;
-		d->kills = in->kernel_kills_after;
-		d->kills_known = in->kernel_kills_known;
-	} else if (d && in->kill.outcome != KILL_DONE && in->kill.outcome != KILL_WOULD) {
-		d->rest_until_us = 0; /* nothing was gained: the next candidate */
-	}
-	start_anew(g, in->victim_id, now_us);
-}
-
-/* A soft rung is through: the next one, if the danger lasts and the victim is there. */
-static void after_soft(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
-		       uint64_t now_us)
-{
-	uint32_t victim = tree_find_id(g->tree, in->victim_id);
-	enum soft_outcome outcome = in->step[in->nsteps - 1].soft.outcome;
-
-	in->averted = outcome == SOFT_EARLY || outcome == SOFT_GONE || victim == CGG_NONE;
-	if (!in->averted && d && !in->dry_run) {
-		g->host_us = 0;
-		d->limit_us = 0;
-		look(g, d, now_us);
-		in->averted = d->past;
-	}
-	in->rung++;
-	if (!in->averted && d && act(g, in, victim))
-		return;
-	measure_after(g, in, now_us);
-	finish(g, d, in, now_us);
-}
-
-static void follow_one(struct cgg_guard *g, struct incident *in, uint64_t now_us)
-{
-	struct worker *w = in->worker;
-	bool done = atomic_load(&w->state) == WORKER_DONE;
-
-	if (!done && (in->overdue || now_us < w->request.deadline_us + OVERDUE_US))
-		return;
-	if (done)
-		atomic_store(&w->state, WORKER_IDLE);
-	if (done && in->overdue) { /* it was reported when it became so */
-		in->used = false;
-		return;
-	}
-	if (done && w->is_soft) {
-		in->step[in->nsteps++] =
-			(struct incident_step){in->rule.action[in->rung].kind, w->soft_result};
-		in->worker = NULL;
-		after_soft(g, domain_of(g, in), in, now_us);
-		return;
-	}
-	in->overdue = !done;
-	in->kill = done ? w->result
-			: (struct kill_result){
-				  .outcome = KILL_UNFINISHED,
-				  .why = "the kernel has not come back from the action itself",
-			  };
-	after_kill(g, domain_of(g, in), in, now_us);
-}
-
-void tick_follow(struct cgg_guard *g, uint64_t now_us)
-{
-	for (size_t i = 0; i < WORKERS; i++) {
-		if (g->incident[i].used && g->incident[i].worker)
-			follow_one(g, &g->incident[i], now_us);
-	}
 }
