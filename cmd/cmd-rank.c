@@ -15,7 +15,9 @@ const char help_rank[] =
 	"the whole group (memory.oom.group), a larger one it is part of, or one process of it.\n\n"
 	"  --by KEY[,KEY...]  usage (default), unreclaimable, gain, swap, growth, "
 	"over_protection,\n"
-	"                     share_of_limit, age (youngest first), priority (lowest first)\n"
+	"                     share_of_limit, pressure, badness, age (youngest first), priority "
+	"(lowest\n"
+	"                     first)\n"
 	"  --unit UNIT        what a group is: leaf (default; the cgroup that holds the processes, "
 	"raised\n"
 	"                     to its container, service or scope), oom-group, match (with "
@@ -111,6 +113,8 @@ static void print_term(const struct ranking *k, const struct cgg_group *g)
 			printf("  %s %s%s%s", cgg_rank_key_name(key), v < 0 ? "-" : "",
 			       print_bytes(true, (uint64_t)llabs(v), a),
 			       key == CGG_RANK_GROWTH ? "/s" : "");
+		else if (key == CGG_RANK_PRESSURE)
+			printf("  %s %lld.%02lld%%", cgg_rank_key_name(key), v / 100, v % 100);
 		else
 			printf("  %s %lld", cgg_rank_key_name(key), v);
 	}
@@ -197,6 +201,8 @@ static int rank(struct ranking *k, struct cgg_error *err)
 		ro.domain = cgg_snapshot_find(k->snap, k->o.domain);
 	if (ro.domain == CGG_NONE)
 		return complain(EXIT_INPUT, "--domain: no cgroup '%s'", k->o.domain);
+	if (wants(&k->o, CGG_RANK_BADNESS))
+		(void)cgg_snapshot_badness(k->snap, k->tree, ro.domain, err);
 	return cgg_rank(k->snap, &ro, &k->groups, &k->n, err);
 }
 

@@ -211,13 +211,13 @@ const char *look_verdict(const struct json_object *group, char *buf, size_t size
 
 const char *look_term(const struct json_object *candidate, const char *key, char *buf, size_t size)
 {
-	static const char *const plain[] = {"priority", "age"};
+	static const char *const plain[] = {"priority", "age", "badness"};
 	struct json_object *value = look_get(look_get(candidate, "order"), key);
 	const char *unit = "bytes";
 
 	if (!value)
 		return "?";
-	if (strcmp(key, "share_of_limit") == 0)
+	if (strcmp(key, "share_of_limit") == 0 || strcmp(key, "pressure") == 0)
 		unit = "permyriad";
 	if (strcmp(key, "growth") == 0)
 		unit = "bytes/s";

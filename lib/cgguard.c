@@ -5,6 +5,7 @@
 #include "act/kill.h"
 #include "cgfs/host.h"
 #include "cgfs/tree.h"
+#include "engine/choice.h"
 #include "engine/explain.h"
 #include "engine/guard.h"
 #include "engine/record.h"
@@ -85,6 +86,15 @@ CGG_PUBLIC uint64_t cgg_snapshot_time_us(const struct cgg_snapshot *snap)
 CGG_PUBLIC void cgg_snapshot_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev)
 {
 	snap_rates(snap, prev);
+}
+
+CGG_PUBLIC int cgg_snapshot_badness(struct cgg_snapshot *snap, const struct cgg_tree *tree,
+				    uint32_t domain, struct cgg_error *err)
+{
+	if (domain >= snap->n)
+		return err_fail(err, -EINVAL, "no such domain");
+	choice_read_badness(tree, snap, domain);
+	return 0;
 }
 
 /* ---- ranking ------------------------------------------------------------------------- */

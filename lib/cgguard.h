@@ -155,6 +155,9 @@ struct cgg_cgroup {
 	/* Derived by cgg_snapshot_rates(): bytes per second of memory.current; else 0. */
 	int64_t growth_bytes_per_s;
 	bool has_growth;
+	/* Derived by cgg_snapshot_badness(): the highest badness of a process directly in it. */
+	bool has_badness;
+	int64_t badness_pages;
 };
 
 /* Which values of a struct cgg_host were read. */
@@ -207,6 +210,20 @@ uint64_t cgg_snapshot_time_us(const struct cgg_snapshot *snap);
  */
 void cgg_snapshot_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev);
 
+/* So many processes of one cgroup, and of one tree, are read for their badness. */
+#define CGG_BADNESS_PER_CGROUP 64
+#define CGG_BADNESS_PER_TREE   4096
+
+/*
+ * Fill in the badness of what is at or below domain: of the processes directly in each cgroup the
+ * highest that the kernel would compare if domain ran out of memory, in pages. Those that it would never
+ * choose (oom_score_adj -1000, kernel threads, PID 1) have none, and so has a cgroup of nobody else. A
+ * cgroup with more processes than are read counts as one process with all its memory, so that many small
+ * ones hide nothing. tree: the one that snap was taken of. Errors: -EINVAL no such domain. Since 0.1.
+ */
+int cgg_snapshot_badness(struct cgg_snapshot *snap, const struct cgg_tree *tree, uint32_t domain,
+			 struct cgg_error *err);
+
 /* ---- ranking ------------------------------------------------------------------------- */
 
 /*
@@ -228,6 +245,8 @@ enum cgg_rank_key {
 	CGG_RANK_SHARE_OF_LIMIT, /* memory.current in permyriad of its effective limit */
 	CGG_RANK_AGE, /* youngest first: the kernel hands out ids in order */
 	CGG_RANK_PRIORITY, /* the policy's number; the LOWEST comes first */
+	CGG_RANK_PRESSURE, /* "full" avg10 of its own memory.pressure, in permyriad */
+	CGG_RANK_BADNESS, /* in pages; needs cgg_snapshot_badness() */
 	CGG_RANK_KEY_MAX
 };
 

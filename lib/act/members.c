@@ -6,6 +6,7 @@
 #include "act/members.h"
 
 #include "cgfs/procs.h"
+#include "rank/badness.h"
 #include "snap/take.h"
 #include "util/attr.h"
 
@@ -22,7 +23,6 @@
 #endif
 
 #define RELEASE_US	  100000 /* in one pass: then look whether it is still needed */
-#define EXEMPT_ADJ	  (-1000)
 #define RUNTIME_MAX_BYTES (64ULL << 20) /* a shim or pause process is smaller */
 
 static bool is_exempt(const struct members *run, pid_t pid)
@@ -30,7 +30,7 @@ static bool is_exempt(const struct members *run, pid_t pid)
 	int32_t adj = 0;
 
 	/* one that has ended meanwhile is no member to spare */
-	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0 && adj == EXEMPT_ADJ;
+	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0 && adj == BADNESS_EXEMPT_ADJ;
 }
 
 /* ---- the first look ------------------------------------------------------------------ */
@@ -225,24 +225,22 @@ static bool is_runtime_own(const struct cgfs_proc *p)
 	return false;
 }
 
-/*
- * oom_badness() since 5.9 (mm/oom_kill.c): rss + swap + page tables, in pages, plus oom_score_adj
- * thousandths of the domain's total. Of equals, the last seen wins, as there.
- */
+/* The kernel's choice. Of equals, the last seen wins, as there. */
 int members_choose(void *user, pid_t pid)
 {
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct members *run = user;
-	const int64_t page = 4096;
+	enum badness_exemption exemption;
 	struct cgfs_proc p;
 	int64_t points;
 
 	if (pid <= 1 || pid == run->self || cgfs_proc_read(run->req->procfd, pid, &p) < 0)
 		return 0;
-	if (p.kthread || p.rss_bytes == 0 || is_runtime_own(&p) ||
-	    (run->spare && p.oom_score_adj == EXEMPT_ADJ))
+	exemption = badness_exemption(&p);
+	if (is_runtime_own(&p) ||
+	    (exemption != BADNESS_ELIGIBLE && (exemption != BADNESS_ADJ || run->spare)))
 		return 0;
-	points = (int64_t)(p.rss_bytes + p.swap_bytes + p.pagetables_bytes) / page +
-		 p.oom_score_adj * ((int64_t)(run->req->total_bytes / (uint64_t)page) / 1000);
+	points = badness_of(&p, run->req->total_bytes / page, page);
 	if (run->best.pid != 0 && points < run->best_points)
 		return 0;
 	run->best = p;

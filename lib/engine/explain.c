@@ -6,6 +6,7 @@
 #include "engine/explain.h"
 
 #include "cgfs/tree.h"
+#include "engine/choice.h"
 #include "engine/pairs.h"
 #include "policy/explain.h"
 #include "snap/take.h"
@@ -70,15 +71,6 @@ static int look(struct explain *e, struct cgg_error *err)
 	return 0;
 }
 
-static bool has_key(const struct policy_rule *rule, enum cgg_rank_key key)
-{
-	for (size_t i = 0; i < rule->nkeys; i++) {
-		if (rule->key[i] == key)
-			return true;
-	}
-	return false;
-}
-
 /* How long the rules that look here must be watched. */
 static uint64_t settle_us(const struct explain *e)
 {
@@ -88,7 +80,7 @@ static uint64_t settle_us(const struct explain *e)
 		const struct policy_rule *rule = &e->pairs.policy->rule[e->pairs.pair[i].rule];
 		uint64_t us = policy_settle_us(rule, 0);
 
-		if (us == 0 && has_key(rule, CGG_RANK_GROWTH))
+		if (us == 0 && choice_has_key(rule, CGG_RANK_GROWTH))
 			us = EVERY_US;
 		longest = us > longest ? us : longest;
 	}
@@ -140,8 +132,12 @@ static void put_domains(struct json *j, struct explain *e)
 
 	json_open(j, "as_domain", '[');
 	for (size_t i = 0; i < e->pairs.n; i++) {
-		if (e->pairs.pair[i].index == e->index)
-			tell_pair(j, &e->pairs, &e->pairs.pair[i], &tell);
+		const struct pair *pair = &e->pairs.pair[i];
+
+		if (pair->index != e->index)
+			continue;
+		choice_read(e->tree, e->snap, &e->pairs.policy->rule[pair->rule], pair->index);
+		tell_pair(j, &e->pairs, pair, &tell);
 	}
 	json_close(j, ']');
 }
@@ -172,8 +168,10 @@ static void put_candidate(struct json *j, struct explain *e, const struct pair *
 	const struct policy_rule *rule = &e->pairs.policy->rule[pair->rule];
 	const char *glob = NULL;
 	uint32_t victim, at;
-	size_t n = pairs_choose(&e->pairs, pair, e->snap, &victim);
+	size_t n;
 
+	choice_read(e->tree, e->snap, rule, pair->index);
+	n = pairs_choose(&e->pairs, pair, e->snap, &victim);
 	at = policy_group_of(e->snap, e->pairs.groups, n, e->index);
 	json_open(j, NULL, '{');
 	json_str(j, "rule", rule->name);

@@ -5,6 +5,7 @@
  */
 #include "engine/guard.h"
 
+#include "rank/badness.h"
 #include "snap/take.h"
 
 #include <string.h>
@@ -15,13 +16,12 @@
 
 /* ---- act ----------------------------------------------------------------------------- */
 
+/* What oom_score_adj is counted in thousandths of. */
 static uint64_t badness_total(const struct cgg_guard *g, const struct incident *in)
 {
-	uint64_t total = in->before.n[POLICY_N_LIMIT];
+	uint32_t domain = tree_find_id(g->tree, in->domain_id);
 
-	if (g->snap.host.have & CGG_HOST_HAVE_SWAP)
-		total += g->snap.host.swap_total_bytes;
-	return total;
+	return domain == CGG_NONE ? 0 : badness_total_pages(&g->snap, domain, 1);
 }
 
 static uint64_t reclaim_bytes(const struct cgg_guard *g, const struct policy_action *a,

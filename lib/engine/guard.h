@@ -202,7 +202,6 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
 		     uint64_t now_us);
 uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known);
-bool look_has_key(const struct policy_rule *rule, enum cgg_rank_key key);
 bool look_by_usage(const struct policy_rule *rule); /* page cache counts in a condition of it */
 
 /* ---- tick.c ---- */

@@ -7,6 +7,7 @@
 
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
+#include "engine/choice.h"
 #include "snap/take.h"
 
 #define MS	       1000ULL
@@ -96,15 +97,6 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 	return policy_holds(rule, &g->snap, d->index, &d->held, now_us, g->reading);
 }
 
-bool look_has_key(const struct policy_rule *rule, enum cgg_rank_key key)
-{
-	for (size_t i = 0; i < rule->nkeys; i++) {
-		if (rule->key[i] == key)
-			return true;
-	}
-	return false;
-}
-
 static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)
 {
 	if (seen->id != cg->id) {
@@ -131,8 +123,10 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
 	uint32_t end = g->snap.cgroups[top].end;
 
-	if (look_has_key(rule, CGG_RANK_OVER_PROTECTION))
+	if (choice_has_key(rule, CGG_RANK_OVER_PROTECTION))
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
+	if (choice_has_key(rule, CGG_RANK_PRESSURE))
+		more |= CGG_HAVE_PRESSURE;
 	for (uint32_t i = top; i < end; i++)
 		g->snap.cgroups[i].have &= CGG_HAVE_MAX;
 	for (uint32_t i = top; i < end;) {
@@ -147,7 +141,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 		snap_read(g->tree, &g->snap, i, CGG_HAVE_PROCS);
 		if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= floor)
 			snap_read(g->tree, &g->snap, i, more);
-		if (look_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
+		if (choice_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
 			snap_read_limit(g->tree, &g->snap, i);
 		if (cg->have & CGG_HAVE_CURRENT)
 			note_growth(&g->seen[i], cg, now_us);

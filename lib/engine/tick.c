@@ -9,6 +9,7 @@
  */
 #include "engine/guard.h"
 
+#include "engine/choice.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -164,6 +165,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (kernel_was_first(g, d, in, now_us))
 		return;
 	look_candidates(g, rule, d->index, now_us);
+	choice_read(g->tree, &g->snap, rule, d->index);
 	g->nown_ids = cgfs_own_ids(&g->tree->root, g->own_ids, GUARD_OWN_IDS_MAX);
 	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own_ids, g->nown_ids, stuck,
 			  nstuck, g->groups, &victim);
@@ -253,7 +255,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		decide(g, d, rule, now_us);
 	else if (truth != POLICY_TRUE)
 		d->kills = look_kernel_kills(g, d->index, &d->kills_known);
-	if (truth != POLICY_TRUE && look_has_key(rule, CGG_RANK_GROWTH))
+	if (truth != POLICY_TRUE && choice_has_key(rule, CGG_RANK_GROWTH))
 		look_candidates(g, rule, d->index, now_us);
 }
 

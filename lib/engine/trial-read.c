@@ -10,8 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define PROCS_MAX  1000000
-#define EVENTS_MAX 1000000000000
+#define PROCS_MAX   1000000
+#define EVENTS_MAX  1000000000000
+#define BADNESS_MAX EVENTS_MAX
 
 static int fail_memory(const struct doc_node *node, int r)
 {
@@ -118,7 +119,8 @@ static int read_pressure(const struct doc_node *node, uint32_t *some, uint32_t *
 static const char *const cgroup_keys[] = {
 	"current",     "anon",	 "file",     "shmem", "kernel",	   "slab_reclaimable",
 	"unevictable", "swap",	 "swap_max", "max",   "high",	   "low",
-	"min",	       "events", "pressure", "procs", "oom_group", "unreadable",
+	"min",	       "events", "pressure", "procs", "oom_group", "badness",
+	"unreadable",
 };
 
 static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
@@ -204,7 +206,13 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 	}
 	if (r == 0 && doc_get(node, "pressure", &value)) {
 		r = read_pressure(&value, &m->some_permyriad, &m->full_permyriad);
+		m->cg.pressure.some_avg10_permyriad = m->some_permyriad;
+		m->cg.pressure.full_avg10_permyriad = m->full_permyriad;
 		m->cg.have |= CGG_HAVE_PRESSURE;
+	}
+	if (r == 0 && doc_get(node, "badness", &value)) {
+		r = doc_int(&value, -BADNESS_MAX, BADNESS_MAX, &m->cg.badness_pages);
+		m->cg.has_badness = true;
 	}
 	if (r == 0 && doc_get(node, "unreadable", &value))
 		r = read_unreadable(&value, m);

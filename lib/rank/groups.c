@@ -260,7 +260,7 @@ size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec
 			.protect = i < protected_end || is_own(spec, cg->id) ||
 				   is_protected_inside(snap, &spec->protect, i, reach.end),
 		};
-		rank_terms(snap, spec, &groups[n++]);
+		rank_terms(snap, spec, reach.end, &groups[n++]);
 	}
 	sort(snap, spec, groups, n);
 	return n;

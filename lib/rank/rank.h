@@ -58,7 +58,8 @@ size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec
 		   struct cgg_group *groups);
 
 /* terms.c */
-void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+/* end: the group's processes are in [its cgroup, end) */
+void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
 		struct cgg_group *group);
 
 /* < 0 when a comes before b: by the keys in order, unknown after known, at last by path. */

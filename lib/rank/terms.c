@@ -18,6 +18,8 @@ static const char *const key_names[CGG_RANK_KEY_MAX] = {
 	[CGG_RANK_SHARE_OF_LIMIT] = "share_of_limit",
 	[CGG_RANK_AGE] = "age",
 	[CGG_RANK_PRIORITY] = "priority",
+	[CGG_RANK_PRESSURE] = "pressure",
+	[CGG_RANK_BADNESS] = "badness",
 };
 
 CGG_PUBLIC const char *cgg_rank_key_name(enum cgg_rank_key key)
@@ -71,7 +73,19 @@ static int32_t priority(const struct rank_spec *spec, const char *path)
 	return 0;
 }
 
-void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+/* The kernel compares processes: of a group, the one that it would choose. */
+static void set_badness(const struct cgg_snapshot *snap, struct cgg_group *group, uint32_t end)
+{
+	for (uint32_t i = group->cgroup; i < end; i++) {
+		const struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		if (cg->has_badness && (!(group->known & 1U << CGG_RANK_BADNESS) ||
+					cg->badness_pages > group->term[CGG_RANK_BADNESS]))
+			set(group, CGG_RANK_BADNESS, cg->badness_pages);
+	}
+}
+
+void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
 		struct cgg_group *group)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
@@ -96,6 +110,9 @@ void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 			  number_permyriad(cg->current_bytes, cg->limit_bytes));
 	set_bytes(group, CGG_RANK_AGE, cg->id);
 	set(group, CGG_RANK_PRIORITY, priority(spec, cg->path));
+	if (cg->have & CGG_HAVE_PRESSURE)
+		set(group, CGG_RANK_PRESSURE, cg->pressure.full_avg10_permyriad);
+	set_badness(snap, group, end);
 }
 
 /* < 0: a first. Larger first; of priority the lowest. */

@@ -300,6 +300,7 @@ static void take(struct model_cgroup *m, const struct cgg_cgroup *victim, uint64
 static void take_procs(struct model_cgroup *m, bool process, bool *done)
 {
 	m->cg.have &= ~(uint32_t)CGG_HAVE_POPULATED;
+	m->cg.has_badness &= process;
 	if (!process)
 		m->cg.nprocs = 0;
 	else if (!*done && m->cg.nprocs > 0)

@@ -111,6 +111,13 @@ static void set_other(struct cgg_cgroup *cg, const char *key, const char *value)
 	} else if (strcmp(key, "populated") == 0) {
 		cg->populated = number(value, AS_COUNT) != 0;
 		cg->have |= CGG_HAVE_POPULATED;
+	} else if (strcmp(key, "avg10") == 0) {
+		cg->pressure.full_avg10_permyriad = (uint32_t)number(value, AS_COUNT);
+		cg->have |= CGG_HAVE_PRESSURE;
+	} else if (strcmp(key, "badness") == 0) {
+		cg->has_badness = true;
+		if (parse_i64(value, &cg->badness_pages) < 0)
+			wrong("not a number", value);
 	} else if (strcmp(key, "growth") == 0) {
 		cg->has_growth = true;
 		if (parse_i64(value, &cg->growth_bytes_per_s) < 0)

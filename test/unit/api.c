@@ -19,7 +19,9 @@
 	"memory.stat='anon 1900000\\n'\n"                                                          \
 	"/bare\n"                                                                                  \
 	"proc meminfo='MemTotal: 100000 kB\\nMemFree: 10000 kB\\nMemAvailable: 50000 kB\\n"        \
-	"SwapTotal: 0 kB\\nSwapFree: 0 kB\\n'\n"
+	"SwapTotal: 0 kB\\nSwapFree: 0 kB\\n'\n"                                                   \
+	"proc/11 stat='11 (a) S 1 1 1 0 -1 0 0' status='VmRSS: 4000 kB\\n' oom_score_adj=-9\n"     \
+	"proc/12 stat='12 (b) S 1 1 1 0 -1 0 0' status='VmRSS: 1900 kB\\n' oom_score_adj=0\n"
 
 static struct cgg_tree *open_machine(void)
 {
@@ -348,6 +350,26 @@ TEST(a_ranking_honours_the_policy_s_protection)
 	T_ASSERT(!groups[0].protect && groups[1].protect);
 	cgg_groups_free(groups);
 	cgg_policy_free(policy);
+	cgg_snapshot_free(snap);
+	cgg_tree_close(tree);
+}
+
+TEST(badness_is_a_rank_key_once_it_was_read)
+{
+	static const enum cgg_rank_key by[] = {CGG_RANK_BADNESS};
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+	struct cgg_rank_options o = {.keys = by, .nkeys = 1};
+	struct cgg_group *groups = NULL;
+	size_t n = 0;
+
+	T_EQ_INT(cgg_snapshot_badness(snap, tree, cgg_snapshot_count(snap), NULL), -EINVAL);
+	T_EQ_INT(cgg_snapshot_badness(snap, tree, 0, NULL), 0);
+	T_MUST(cgg_rank(snap, &o, &groups, &n, NULL) == 0);
+	T_EQ_INT(n, 2);
+	T_EQ_INT(groups[0].term[CGG_RANK_BADNESS], 1000 - 9 * 25); /* of 100000 kB */
+	T_EQ_INT(groups[1].term[CGG_RANK_BADNESS], 475);
+	cgg_groups_free(groups);
 	cgg_snapshot_free(snap);
 	cgg_tree_close(tree);
 }

@@ -107,6 +107,32 @@ static const struct order_row order_rows[] = {
 	 "/b /c /a",
 	 {CGG_RANK_AGE},
 	 1},
+	{"pressure: who stands still most",
+	 "/a procs=1 avg10=120\n/b procs=1 avg10=2500\n/c procs=1 avg10=0",
+	 "/b /a /c",
+	 {CGG_RANK_PRESSURE},
+	 1},
+	{"pressure that can't be read is last, not none",
+	 "/a procs=1\n/b procs=1 avg10=0",
+	 "/b /a",
+	 {CGG_RANK_PRESSURE},
+	 1},
+	{"badness: of the process that the kernel would take, also below zero",
+	 "/a procs=1 badness=-300\n/b procs=1 badness=9000\n/c procs=1 badness=-20",
+	 "/b /c /a",
+	 {CGG_RANK_BADNESS},
+	 1},
+	{"badness of a group is that of its worst process, not their sum",
+	 "/a.service group=1\n/a.service/1 procs=1 badness=60\n/a.service/2 procs=1 badness=70\n"
+	 "/b.service procs=9 badness=80",
+	 "/b.service /a.service",
+	 {CGG_RANK_BADNESS},
+	 1},
+	{"who has nobody that the kernel would take is last",
+	 "/a procs=1\n/b procs=1 badness=-5000",
+	 "/b /a",
+	 {CGG_RANK_BADNESS},
+	 1},
 	{"priority: lowest first",
 	 "/hi procs=1\n/lo procs=1\n/a procs=1",
 	 "/lo /a /hi",
@@ -200,7 +226,7 @@ TEST(terms_are_kept_with_what_is_known)
 	struct cgg_snapshot *snap =
 		kit_snap("/a max=200Mi\n"
 			 "/a/b procs=1 current=50Mi swap=10Mi low=20Mi min=30Mi "
-			 "anon=30Mi shmem=8Mi file=5Mi id=77 growth=-4");
+			 "anon=30Mi shmem=8Mi file=5Mi id=77 growth=-4 avg10=5 badness=-6");
 	struct rank_spec spec = {.domain = 0};
 	struct cgg_group group[4];
 
@@ -211,6 +237,8 @@ TEST(terms_are_kept_with_what_is_known)
 	T_EQ_INT(group->term[CGG_RANK_GAIN], 30 << 20);
 	T_EQ_INT(group->term[CGG_RANK_SWAP], 10 << 20);
 	T_EQ_INT(group->term[CGG_RANK_GROWTH], -4);
+	T_EQ_INT(group->term[CGG_RANK_PRESSURE], 5);
+	T_EQ_INT(group->term[CGG_RANK_BADNESS], -6);
 	T_EQ_INT(group->term[CGG_RANK_OVER_PROTECTION], 20 << 20);
 	T_EQ_INT(group->term[CGG_RANK_SHARE_OF_LIMIT], 2500);
 	T_EQ_INT(group->term[CGG_RANK_AGE], 77);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/choice.h"
+
+#include "cgfs/procs.h"
+#include "cgfs/tree.h"
+#include "rank/badness.h"
+#include "util/fdio.h"
+
+#include <unistd.h>
+
+bool choice_has_key(const struct policy_rule *rule, enum cgg_rank_key key)
+{
+	for (size_t i = 0; i < rule->nkeys; i++) {
+		if (rule->key[i] == key)
+			return true;
+	}
+	return false;
+}
+
+/* A removed cgroup's index may be another's by now. */
+static bool is_held(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uint32_t index)
+{
+	return index < tree->n && tree->entry[index].id == snap->cgroups[index].id;
+}
+
+/* ---- badness -------------------------------------------------------------------------- */
+
+/* The processes of one cgroup as they are read. */
+struct census {
+	int procfd;
+	uint64_t page_bytes, total_pages;
+	uint32_t left; /* so many may still be read */
+	bool more; /* there are some that were not */
+	bool any; /* the kernel could choose one of them */
+	int64_t points; /* the highest */
+	int32_t adj; /* the highest, 0 at the least */
+};
+
+static int read_one(void *user, pid_t pid)
+{
+	struct census *census = user;
+	struct cgfs_proc p;
+	int64_t points;
+	int r;
+
+	if (pid == 0 || census->left == 0) {
+		census->more = true;
+		return census->left == 0;
+	}
+	census->left--;
+	r = cgfs_proc_read(census->procfd, pid, &p);
+	census->more |= r < 0 && !fdio_is_gone(r);
+	if (r < 0 || badness_exemption(&p) != BADNESS_ELIGIBLE)
+		return 0;
+	points = badness_of(&p, census->total_pages, census->page_bytes);
+	if (!census->any || points > census->points)
+		census->points = points;
+	census->any = true;
+	if (p.oom_score_adj > census->adj)
+		census->adj = p.oom_score_adj;
+	return 0;
+}
+
+/* Many small processes must hide nothing: where not all were read, all its memory is one process's. */
+static void count_as_one(struct census *census, const struct cgg_cgroup *cg)
+{
+	uint64_t pages = cg->current_bytes / census->page_bytes;
+	int64_t points;
+
+	if (!(cg->have & CGG_HAVE_CURRENT))
+		return;
+	if (cg->have & CGG_HAVE_SWAP_CURRENT)
+		pages += cg->swap_current_bytes / census->page_bytes;
+	points = badness_points(pages, census->adj, census->total_pages);
+	if (!census->any || points > census->points)
+		census->points = points;
+	census->any = true;
+}
+
+void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain)
+{
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t total = badness_total_pages(snap, domain, page_bytes);
+	uint32_t left = CGG_BADNESS_PER_TREE;
+	uint32_t end = snap->cgroups[domain].end;
+
+	for (uint32_t i = domain; i < end; i++)
+		snap->cgroups[i].has_badness = false;
+	for (uint32_t i = domain; i < end; i++) {
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+		uint32_t most = left < CGG_BADNESS_PER_CGROUP ? left : CGG_BADNESS_PER_CGROUP,
+			 n = 0;
+		struct census census = {
+			.procfd = tree->root.procfd,
+			.page_bytes = page_bytes,
+			.total_pages = total,
+			.left = most,
+		};
+
+		if (cg->have & CGG_HAVE_POPULATED && !cg->populated) {
+			i = cg->end - 1;
+			continue;
+		}
+		if (cg->threaded || !is_held(tree, snap, i))
+			continue;
+		(void)cgfs_procs_each(tree->entry[i].dirfd, read_one, &census, &n);
+		left -= most - census.left;
+		if (census.more)
+			count_as_one(&census, cg);
+		cg->has_badness = census.any;
+		cg->badness_pages = census.points;
+	}
+}
+
+/* ---- all ------------------------------------------------------------------------------ */
+
+void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
+		 const struct policy_rule *rule, uint32_t domain)
+{
+	if (choice_has_key(rule, CGG_RANK_BADNESS))
+		choice_read_badness(tree, snap, domain);
+}

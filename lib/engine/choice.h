@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What choosing needs beside the numbers of cgroups, read only where a rule asks for it: the badness of
+ * processes. Bounded, and allocates nothing.
+ */
+#pragma once
+
+#include "policy/policy.h"
+
+struct cgg_tree;
+
+/* All that a rule asks for, of what is at or below its domain. */
+void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
+		 const struct policy_rule *rule, uint32_t domain);
+
+/* Has the rule this key in its order? */
+bool choice_has_key(const struct policy_rule *rule, enum cgg_rank_key key);
+
+/* See cgg_snapshot_badness(). */
+void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain);
