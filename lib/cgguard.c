@@ -235,6 +235,12 @@ CGG_PUBLIC void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, b
 	guard_state(guard, ret_busy, ret_settled, ret_incidents);
 }
 
+CGG_PUBLIC long cgg_guard_status(const struct cgg_guard *guard, uint64_t *position, char *buf,
+				 size_t size)
+{
+	return status_piece(guard, position, buf, size);
+}
+
 CGG_PUBLIC struct cgg_guard *cgg_guard_close(struct cgg_guard *guard)
 {
 	return guard_close(guard);

@@ -439,6 +439,21 @@ int cgg_guard_set_policy(struct cgg_guard *guard, const struct cgg_policy *polic
 void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, bool *ret_settled,
 		     uint64_t *ret_incidents);
 
+/* Bytes that the largest piece of cgg_guard_status() fits in. */
+#define CGG_STATUS_MIN 16384
+
+/*
+ * How the guard is: its rules, how far each domain is from danger, when it is looked at next and what
+ * wakes us then, what it goes on without, counters, the last incidents. One JSON object, told piece by
+ * piece, so that a buffer of size >= CGG_STATUS_MIN bytes serves a tree of any size: *position is 0 at
+ * first, and each call puts the next piece, terminated, into buf and returns its length; 0 when all is
+ * told. Allocates nothing and reads no file: the numbers are those of the last looks. To be called by
+ * the thread that dispatches; it may dispatch between two pieces (who comes or goes meanwhile is told
+ * or not), but begins anew after cgg_guard_set_policy(). Members are only ever added. Errors: -ENOSPC
+ * size is too small. Since 0.1.
+ */
+long cgg_guard_status(const struct cgg_guard *guard, uint64_t *position, char *buf, size_t size);
+
 /* Wait for a kill under way (its own deadline bounds that), end the threads, undo nothing
  * half-way. NULL is fine; returns NULL. Since 0.1. */
 struct cgg_guard *cgg_guard_close(struct cgg_guard *guard);

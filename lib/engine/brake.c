@@ -142,12 +142,12 @@ static void set(struct cgg_guard *g, struct guard_domain *d)
 	print_high(d->brake_wanted, ours);
 	if (write_high(g, d, ours) == 0) {
 		d->brake_bytes = d->brake_wanted;
-	} else if (!g->brake_refused) {
+	} else {
 		g->brake_refused = true;
-		guard_notice(
-			g,
-			"memory.high can't be written (%s): going on without brakes, looking often",
-			strerror(errno));
+		guard_lacks(g, LACK_BRAKE,
+			    "memory.high can't be written (%s): going on without brakes, looking "
+			    "often",
+			    strerror(errno));
 	}
 	d->brake_wanted = 0;
 }

@@ -26,18 +26,30 @@ void guard_notice(struct cgg_guard *g, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
-	int len;
 
-	if (!g->options.report)
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (g->options.report)
+		g->options.report(g->options.user, CGG_REPORT_NOTICE, text, strlen(text));
+}
+
+void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...)
+{
+	char *text = g->lack[what];
+	va_list ap;
+
+	if (text[0])
 		return;
 	va_start(ap, fmt);
-	len = vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, GUARD_LACK_MAX, fmt, ap);
 	va_end(ap);
-	if (len < 0)
-		return;
-	if ((size_t)len >= sizeof(text))
-		len = sizeof(text) - 1;
-	g->options.report(g->options.user, CGG_REPORT_NOTICE, text, (size_t)len);
+	guard_notice(g, "%s", text);
+}
+
+void guard_has(struct cgg_guard *g, enum guard_lack what)
+{
+	g->lack[what][0] = '\0';
 }
 
 /* ---- domains ------------------------------------------------------------------------- */
@@ -72,12 +84,9 @@ static void add_domain(struct cgg_guard *g, uint16_t rule, uint32_t index, uint3
 	struct guard_domain *d = free_slot(g, from);
 
 	if (!d) {
-		if (!g->domains_short)
-			guard_notice(
-				g,
-				"more than %d cgroups match the rules; the rest is not looked at",
-				GUARD_DOMAINS_MAX);
-		g->domains_short = true;
+		guard_lacks(g, LACK_SLOTS,
+			    "more than %d cgroups match the rules; the rest is not looked at",
+			    GUARD_DOMAINS_MAX);
 		return;
 	}
 	memset(d, 0, sizeof(*d));
@@ -105,11 +114,14 @@ static void match_domains(struct cgg_guard *g)
 			if (d) {
 				d->seen = true;
 				d->index = i;
+				d->limit_us = 0; /* a new snapshot knows none */
 				continue;
 			}
 			add_domain(g, r, i, &from);
 		}
 	}
+	if (from < GUARD_DOMAINS_MAX) /* else the last of them found no slot */
+		guard_has(g, LACK_SLOTS);
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		if (!g->domain[i].used || g->domain[i].seen)
 			continue;
@@ -130,7 +142,6 @@ static void forget_domains(struct cgg_guard *g)
 	}
 	brake_flush(g);
 	g->ndomains = 0;
-	g->domains_short = false;
 }
 
 /* ---- the table and the snapshot ------------------------------------------------------ */
@@ -182,6 +193,7 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	g->scan_after_us = start + (watch_is_blind(g) ? BLIND_SCAN_US : 0) + 10 * took;
 	if (r != 0)
 		return r;
+	guard_has(g, LACK_TABLE);
 	if (g->tree->generation == generation && g->snap.n == g->tree->n)
 		return 0;
 	r = lay_out(g, err);
@@ -206,18 +218,19 @@ static void tell_permissions(struct cgg_guard *g)
 	    faccessat(g->tree->entry[1].dirfd, "cgroup.kill", W_OK, AT_EACCESS) == 0)
 		return;
 	if (errno == EROFS)
-		guard_notice(
-			g,
-			"the cgroup tree is mounted read-only: going on with kills pidfd by pidfd");
+		guard_lacks(g, LACK_CGROUP_KILL,
+			    "the cgroup tree is mounted read-only: going on with kills pidfd by "
+			    "pidfd");
 	else if (errno == ENOENT)
-		guard_notice(g, "this kernel has no cgroup.kill (5.14): going on with kills pidfd "
-				"by pidfd");
+		guard_lacks(g, LACK_CGROUP_KILL,
+			    "this kernel has no cgroup.kill (5.14): going on with kills pidfd by "
+			    "pidfd");
 	else
-		guard_notice(g,
-			     "no permission to write cgroup.kill (%s; run as root, or delegate the "
-			     "tree): "
-			     "going on with kills pidfd by pidfd, of processes that we may signal",
-			     strerror(errno));
+		guard_lacks(g, LACK_CGROUP_KILL,
+			    "no permission to write cgroup.kill (%s; run as root, or delegate the "
+			    "tree): going on with kills pidfd by pidfd, of processes that we may "
+			    "signal",
+			    strerror(errno));
 }
 
 /* A run that was ended by force left a value changed: put it back, if it still is what was set. */
@@ -242,9 +255,9 @@ static void set_up_undo(struct cgg_guard *g)
 	struct cgg_error err = {0};
 
 	if (undo_init(&g->undo, g->options.state_dir, &err) < 0)
-		guard_notice(g,
-			     "%s; going on, but what a crash leaves changed will not be put back",
-			     err.msg);
+		guard_lacks(g, LACK_STATE,
+			    "%s; going on, but what a crash leaves changed will not be put back",
+			    err.msg);
 	(void)undo_left(&g->undo, UNDO_FILE, put_back, g);
 	(void)undo_left(&g->undo, BRAKE_FILE, put_back, g);
 }
@@ -343,7 +356,8 @@ int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
 		if (r == CGG_GONE)
 			return err_fail(err, -ENODEV, "the tree was removed");
 		if (r < 0) {
-			guard_notice(g, "%s; going on with the cgroups known", err ? err->msg : "");
+			guard_lacks(g, LACK_TABLE, "%s; going on with the cgroups known",
+				    err ? err->msg : "");
 			g->scan_due = true;
 			g->scan_after_us = now + 1000000;
 		}
@@ -357,7 +371,7 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
 {
 	forget_domains(g);
 	g->policy = policy;
-	g->pressure_refused = false;
+	guard_has(g, LACK_PRESSURE); /* tried, and told, anew */
 	match_domains(g);
 	watch_pressure(g);
 	watch_sleep(g, snap_now_us());

@@ -33,6 +33,7 @@ struct guard_domain {
 	int events_wd; /* inotify watch of memory.events, -1 */
 	uint64_t due_us; /* look again then */
 	uint64_t looked_us; /* last look */
+	uint64_t evaluated_us; /* last time that the rule's conditions were */
 	uint64_t found_us; /* when it became a domain */
 	uint64_t first_us; /* first look */
 	uint64_t limit_us; /* the effective limit was read then */
@@ -115,6 +116,33 @@ struct guard_counters {
 	uint64_t kills; /* that were carried through, or at least begun */
 };
 
+/* What the guard goes on without. */
+enum guard_lack {
+	LACK_INOTIFY,
+	LACK_PRESSURE,
+	LACK_PRESSURE_WINDOW, /* 2 s only */
+	LACK_BRAKE,
+	LACK_SLOTS, /* more domains than GUARD_DOMAINS_MAX */
+	LACK_TABLE, /* the last scan failed */
+	LACK_CGROUP_KILL,
+	LACK_STATE,
+	LACK_MAX
+};
+
+#define GUARD_LACK_MAX 256 /* bytes of its sentence */
+
+/* A finished incident in short. */
+struct guard_past {
+	uint64_t number, look_us;
+	char rule[POLICY_NAME_MAX + 1];
+	char domain[INCIDENT_PATH_MAX], victim[INCIDENT_PATH_MAX]; /* victim "": nobody */
+	const char *outcome; /* static storage */
+	bool dry_run, freed_known;
+	uint64_t freed_bytes;
+};
+
+#define GUARD_PAST_MAX 8
+
 struct cgg_guard {
 	struct cgg_tree *tree;
 	const struct cgg_policy *policy;
@@ -125,7 +153,7 @@ struct cgg_guard {
 		uint64_t id; /* of the cgroup; the root's is the host's */
 	} pressure[GUARD_PRESSURE_MAX];
 	uint32_t npressure;
-	bool pressure_slow, pressure_refused;
+	bool pressure_slow;
 	uint64_t started_us;
 	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
 	bool root_has_current; /* a namespace's root, not the kernel's */
@@ -145,7 +173,6 @@ struct cgg_guard {
 	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
 	uint32_t ndomains; /* slots in use or once used */
 	uint32_t nheld_fds;
-	bool domains_short; /* more matched than there are slots */
 
 	struct workers workers;
 	struct undo undo;
@@ -154,6 +181,8 @@ struct cgg_guard {
 	struct incident incident[WORKERS];
 	uint64_t nincidents;
 	struct guard_counters count;
+	char lack[LACK_MAX][GUARD_LACK_MAX]; /* "": none */
+	struct guard_past past[GUARD_PAST_MAX]; /* a ring, by number */
 	struct {
 		uint64_t id, until_us;
 	} stuck[GUARD_STUCK_MAX];
@@ -171,6 +200,10 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy);
 void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 		 uint64_t *ret_incidents);
 void guard_notice(struct cgg_guard *g, const char *fmt, ...) CGG_PRINTF(2, 3);
+
+/* From now on without it: a notice once, and status tells it until it is there again. */
+void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...) CGG_PRINTF(3, 4);
+void guard_has(struct cgg_guard *g, enum guard_lack what);
 
 /* Bring table, snapshot and domains up to date. 0 or negative: the old ones stay. CGG_GONE: no root. */
 int guard_rescan(struct cgg_guard *g, struct cgg_error *err);
@@ -229,3 +262,6 @@ bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
 		    const struct guard_domain *d);
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event);
 void incident_path(char *ret, const char *path);
+
+/* ---- status.c: see cgg_guard_status() ---- */
+long status_piece(const struct cgg_guard *g, uint64_t *position, char *buf, size_t size);

@@ -298,14 +298,37 @@ static void put_victim(struct json *j, const struct incident *in)
 	json_close(j, '}');
 }
 
+/* For status. */
+static void remember(struct cgg_guard *g, const struct incident *in)
+{
+	struct guard_past *p = &g->past[in->number % GUARD_PAST_MAX];
+
+	*p = (struct guard_past){
+		.number = in->number,
+		.look_us = in->look_us,
+		.outcome = outcome(in, false),
+		.dry_run = in->dry_run,
+		.freed_known = in->kill.before_known && in->kill.after_known && in->kill.signal_us,
+		.freed_bytes = in->kill.before_bytes > in->kill.after_bytes
+				       ? in->kill.before_bytes - in->kill.after_bytes
+				       : 0,
+	};
+	memcpy(p->rule, in->rule.name, sizeof(p->rule));
+	memcpy(p->domain, in->domain, sizeof(p->domain));
+	if (in->victim_index != CGG_NONE)
+		memcpy(p->victim, in->candidate[in->victim_index].path, sizeof(p->victim));
+}
+
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event)
 {
 	bool notice = strcmp(event, "notice") == 0;
 	struct json j;
 	long len;
 
-	if (!notice)
+	if (!notice) {
 		in->number = ++g->nincidents;
+		remember(g, in);
+	}
 	json_begin(&j, g->record, sizeof(g->record));
 	json_open(&j, NULL, '{');
 	json_str(&j, "event", event);

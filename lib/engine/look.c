@@ -87,6 +87,7 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 				const struct policy_rule *rule, uint64_t now_us)
 {
 	g->count.evaluations++;
+	d->evaluated_us = now_us;
 	look_host(g, now_us);
 	if (!look_is_host(g, d)) {
 		snap_read_limit(g->tree, &g->snap, d->index);

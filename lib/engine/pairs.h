@@ -58,10 +58,15 @@ struct tell {
 	uint64_t watched_us; /* for how long it was looked at */
 	uint32_t top; /* candidates, 0: all */
 	bool recorded; /* what needs a past can't be told */
+	bool sparing; /* of an idle pair nothing was read */
 };
 
 void tell_pair(struct json *j, struct pairs *pairs, const struct pair *pair,
 	       const struct tell *tell);
+
+/* Its conditions, by pair->reading. */
+void tell_when(struct json *j, const struct policy_rule *rule, const struct pair *pair,
+	       const struct policy_numbers *numbers, const struct tell *tell);
 
 /* The terms of a group in the rule's order, its verdict, its protection. */
 void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pair,

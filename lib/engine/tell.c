@@ -30,7 +30,7 @@ static void put_unknown(struct json *j, const struct policy_rule *rule, uint8_t 
 	bool needs_past = rule->cond[i].kind >= POLICY_PRESSURE_ABOVE &&
 			  rule->cond[i].kind <= POLICY_EVENTS_ABOVE;
 
-	if (needs_past && pair->idle)
+	if (pair->idle && (needs_past || tell->sparing))
 		json_str(j, "why_unknown", "so far from danger it isn't watched");
 	else if (!needs_past || (!tell->recorded && tell->watched_us >= policy_settle_us(rule, i)))
 		json_str(j, "why_unknown", "a number it needs can't be read");
@@ -86,8 +86,8 @@ static void put_cond(struct json *j, const struct policy_rule *rule, uint8_t i, 
 	json_close(j, '}');
 }
 
-static void put_when(struct json *j, const struct policy_rule *rule, const struct pair *pair,
-		     const struct policy_numbers *numbers, const struct tell *tell)
+void tell_when(struct json *j, const struct policy_rule *rule, const struct pair *pair,
+	       const struct policy_numbers *numbers, const struct tell *tell)
 {
 	uint8_t open[POLICY_CONDS_MAX];
 	unsigned int depth = 0;
@@ -212,7 +212,7 @@ void tell_pair(struct json *j, struct pairs *pairs, const struct pair *pair,
 		json_u64(j, "rests_us", pair->rest_until_us - tell->snap->time_us);
 	put_actions(j, rule);
 	record_numbers(j, "numbers", &numbers);
-	put_when(j, rule, pair, &numbers, tell);
+	tell_when(j, rule, pair, &numbers, tell);
 	json_open(j, "order", '[');
 	for (size_t i = 0; i < rule->nkeys; i++)
 		json_str(j, NULL, cgg_rank_key_name(rule->key[i]));

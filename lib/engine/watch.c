@@ -100,10 +100,10 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err)
 	if (r == 0)
 		r = epoll_add(g, g->tree->inotify_fd, EPOLLIN, TAG_TREE);
 	if (r < 0)
-		guard_notice(g,
-			     "cgroups can't be watched by inotify (%s): looking for new ones every "
-			     "second",
-			     strerror(-r));
+		guard_lacks(g, LACK_INOTIFY,
+			    "cgroups can't be watched by inotify (%s): looking for new ones every "
+			    "second",
+			    strerror(-r));
 	r = epoll_add(g, g->timer_fd, EPOLLIN, TAG_TIMER);
 	if (r == 0)
 		r = epoll_add(g, g->workers.done_fd, EPOLLIN, TAG_WORKERS);
@@ -215,26 +215,27 @@ void watch_pressure(struct cgg_guard *g)
 {
 	uint32_t tops[GUARD_PRESSURE_MAX];
 	uint32_t n = wanted_tops(g, tops);
-	bool was_slow = g->pressure_slow;
+	bool refused = false;
 
 	disarm_others(g, tops, n);
 	for (uint32_t i = 0; i < n; i++) {
 		int r = is_armed(g, g->tree->entry[tops[i]].id) ? 0 : arm_pressure(g, tops[i]);
 
-		if (r < 0 && !g->pressure_refused)
-			guard_notice(g,
-				     "no memory pressure (PSI) trigger on '%s' (%s): going by "
-				     "memory alone, "
-				     "looking more often near a limit",
-				     g->snap.cgroups[tops[i]].path,
-				     r == -ENOENT || r == -EOPNOTSUPP
-					     ? "PSI is off; boot with psi=1"
-					     : strerror(-r));
-		g->pressure_refused |= r < 0;
+		if (r < 0)
+			guard_lacks(g, LACK_PRESSURE,
+				    "no memory pressure (PSI) trigger on '%s' (%s): going by "
+				    "memory alone, looking more often near a limit",
+				    g->snap.cgroups[tops[i]].path,
+				    r == -ENOENT || r == -EOPNOTSUPP ? "PSI is off; boot with psi=1"
+								     : strerror(-r));
+		refused |= r < 0;
 	}
-	if (g->pressure_slow && !was_slow)
-		guard_notice(g, "pressure triggers are served every 2 s only (CAP_SYS_RESOURCE is "
-				"missing)");
+	if (!refused)
+		guard_has(g, LACK_PRESSURE);
+	if (g->pressure_slow)
+		guard_lacks(g, LACK_PRESSURE_WINDOW,
+			    "pressure triggers are served every 2 s only (CAP_SYS_RESOURCE is "
+			    "missing)");
 }
 
 /* ---- domains ------------------------------------------------------------------------- */
