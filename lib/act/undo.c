@@ -172,24 +172,51 @@ static bool parse_line(const char *line, struct undo_entry *e)
 	       snprintf(e->path, sizeof(e->path), "%s", line + at) < (int)sizeof(e->path);
 }
 
-int undo_left(struct undo *u, const char *file, undo_fn fn, void *user)
+/* Nobody else may write the directory; a file in it that is not ours was not meant for us. */
+static int open_ours(const struct undo *u, const char *file, int *ret_fd, size_t *ret_size,
+		     struct cgg_error *err)
+{
+	CGG_AUTO_FD fd =
+		openat(u->dirfd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return CGG_GONE;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(err, -errno, "cannot open '%s' in the state directory%s", file,
+				 errno == ELOOP ? ", where links are not followed" : "");
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH) ||
+	    st.st_size > UNDO_SIZE_MAX)
+		return err_fail(err, -EPERM,
+				"'%s' in the state directory is none of ours: not a file of at "
+				"most %u bytes that belongs to uid %u and that nobody else can "
+				"write; remove it",
+				file, UNDO_SIZE_MAX, (unsigned int)geteuid());
+	*ret_fd = cgg_take_fd(&fd);
+	*ret_size = (size_t)st.st_size;
+	return 0;
+}
+
+int undo_left(struct undo *u, const char *file, undo_fn fn, void *user, struct cgg_error *err)
 {
 	CGG_AUTO_FREE char *text = NULL;
+	CGG_AUTO_FD fd = -1;
 	struct undo_entry e;
-	struct stat st;
-	int n = 0;
+	size_t size = 0;
+	int n = 0, r;
 	long len;
 
-	if (u->dirfd < 0 || fstatat(u->dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (u->dirfd < 0)
 		return 0;
-	if (!S_ISREG(st.st_mode) || st.st_size > UNDO_SIZE_MAX)
-		return -EINVAL;
-	text = malloc((size_t)st.st_size + 2);
+	r = open_ours(u, file, &fd, &size, err);
+	if (r != 0)
+		return r == CGG_GONE ? 0 : r;
+	text = malloc(size + 2);
 	if (!text)
-		return -ENOMEM;
-	len = fdio_read_at(u->dirfd, file, text, (size_t)st.st_size + 2);
+		return err_fail(err, -ENOMEM, "out of memory");
+	len = fdio_read(fd, text, size + 2);
 	if (len < 0)
-		return (int)len;
+		return err_errno(err, (int)len, "cannot read '%s' in the state directory", file);
 	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		if (!parse_line(line, &e))

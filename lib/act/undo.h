@@ -59,7 +59,8 @@ void undo_save_end(struct undo_save *s);
 
 /*
  * What an earlier run left behind, read from the file: fn is called for each. A damaged line is
- * passed over. Returns how many there were, or a negative errno.
+ * passed over; a file that is a link, another user's or writable by others is refused: -ELOOP, -EPERM.
+ * Returns how many there were, or a negative errno with err.
  */
 typedef void (*undo_fn)(void *user, const struct undo_entry *e);
-int undo_left(struct undo *u, const char *file, undo_fn fn, void *user);
+int undo_left(struct undo *u, const char *file, undo_fn fn, void *user, struct cgg_error *err);

@@ -252,14 +252,20 @@ static void put_back(void *user, const struct undo_entry *e)
 
 static void set_up_undo(struct cgg_guard *g)
 {
+	static const char *const files[] = {UNDO_FILE, BRAKE_FILE};
 	struct cgg_error err = {0};
 
 	if (undo_init(&g->undo, g->options.state_dir, &err) < 0)
 		guard_lacks(g, LACK_STATE,
 			    "%s; going on, but what a crash leaves changed will not be put back",
 			    err.msg);
-	(void)undo_left(&g->undo, UNDO_FILE, put_back, g);
-	(void)undo_left(&g->undo, BRAKE_FILE, put_back, g);
+	for (size_t i = 0; i < CGG_ARRAY_LEN(files); i++) {
+		if (undo_left(&g->undo, files[i], put_back, g, &err) < 0)
+			guard_notice(g,
+				     "%s; going on, but what an earlier run left changed there is "
+				     "not put back",
+				     err.msg);
+	}
 }
 
 static int set_up(struct cgg_guard *g, struct cgg_error *err)
