@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 #include "opt.h"
+#include "sandbox.h"
 #include "self.h"
 #include "sink.h"
 
@@ -32,7 +33,9 @@ const char help_run[] =
 	"  --dry-run         decide and record, but touch nothing\n"
 	"  --once            look for as long as the conditions take, act once at the most, and "
 	"end:\n"
-	"                    exit code 0 all is well, 1 there was an incident\n\n"
+	"                    exit code 0 all is well, 1 there was an incident\n"
+	"  --sandbox off     for debugging: keep every capability, file and system call (default "
+	"on)\n\n"
 	"Signals: SIGHUP loads the policy anew (a bad one is told of, and the old one stays in "
 	"force);\n"
 	"SIGTERM and SIGINT end it: what was changed is put back, a kill under way is finished "
@@ -67,6 +70,11 @@ static void note(struct daemon *d, const char *fmt, ...)
 	sink_put(d->notes, text, (size_t)len + 9);
 }
 
+static const char *state_dir(const struct daemon *d)
+{
+	return d->o.state ? d->o.state : STATE_DIR;
+}
+
 static void on_self_notice(void *user, const char *text)
 {
 	note(user, "%s", text);
@@ -80,6 +88,25 @@ static void on_report(void *user, enum cgg_report kind, const char *text, size_t
 		sink_put(d->out, text, len);
 	else if (kind == CGG_REPORT_NOTICE)
 		note(d, "%.*s", (int)len, text);
+}
+
+static void on_sandbox_notice(void *user, const char *text)
+{
+	complain(EXIT_DONE, "%s", text);
+}
+
+/* Before the first thread, and after what is opened once. */
+static void confine(const struct daemon *d)
+{
+	const struct sandbox_paths paths = {d->o.root, d->o.policy, state_dir(d)};
+
+	if (d->o.no_sandbox)
+		complain(EXIT_DONE,
+			 "--sandbox off: NOT CONFINED. The guard keeps every capability, "
+			 "file and system call that it was started with; use this for "
+			 "debugging only");
+	else
+		sandbox_begin(&paths, on_sandbox_notice, NULL);
 }
 
 /* Both sinks, before anything can go wrong that they should tell of. */
@@ -96,6 +123,7 @@ static int open_sinks(struct daemon *d)
 				d->o.incidents ? d->o.incidents : "stdout", strerror(errno));
 	if (notes < 0) /* started without a stderr */
 		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	confine(d);
 	d->out = sink_new(out);
 	d->notes = sink_new(notes);
 	if (!d->out || !d->notes)
@@ -204,10 +232,8 @@ static int loop(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	struct cgg_guard_options go = {.dry_run = d->o.dry_run,
-				       .report = on_report,
-				       .user = d,
-				       .state_dir = d->o.state ? d->o.state : STATE_DIR};
+	struct cgg_guard_options go = {
+		.dry_run = d->o.dry_run, .report = on_report, .user = d, .state_dir = state_dir(d)};
 	struct cgg_error err = {0};
 	int r = load(d, &d->policy, &err);
 
@@ -224,6 +250,8 @@ static int start(struct daemon *d)
 	r = watch_signals(d);
 	if (r != 0)
 		return r;
+	if (!d->o.no_sandbox)
+		sandbox_seal(on_sandbox_notice, NULL);
 	note(d, "guarding %s by %zu rules of %s%s", d->o.root ? d->o.root : "this machine",
 	     cgg_policy_rules(d->policy),
 	     d->o.policy ? d->o.policy
@@ -235,7 +263,7 @@ static int start(struct daemon *d)
 int cmd_run(int argc, char **argv)
 {
 	struct daemon d = {.signal_fd = -1, .epoll_fd = -1};
-	int code = opt_read(argc, argv, "prin1s", &d.o);
+	int code = opt_read(argc, argv, "prin1sS", &d.o);
 
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",

@@ -10,25 +10,16 @@
 
 /* The letter stands for the option in opt_read()'s accepts; there are no short options. */
 static const struct option options[] = {
-	{"root", required_argument, NULL, 'r'},
-	{"policy", required_argument, NULL, 'p'},
-	{"incidents", required_argument, NULL, 'i'},
-	{"json", no_argument, NULL, 'j'},
-	{"dry-run", no_argument, NULL, 'n'},
-	{"once", no_argument, NULL, '1'},
-	{"process", no_argument, NULL, 'P'},
-	{"exempt", required_argument, NULL, 'e'},
-	{"deadline", required_argument, NULL, 'd'},
-	{"for", required_argument, NULL, 'f'},
-	{"by", required_argument, NULL, 'b'},
-	{"unit", required_argument, NULL, 'u'},
-	{"domain", required_argument, NULL, 'D'},
-	{"include", required_argument, NULL, 'I'},
-	{"exclude", required_argument, NULL, 'X'},
-	{"state", required_argument, NULL, 's'},
-	{"top", required_argument, NULL, 't'},
-	{"all", no_argument, NULL, 'a'},
-	{NULL, 0, NULL, 0},
+	{"root", required_argument, NULL, 'r'},	     {"policy", required_argument, NULL, 'p'},
+	{"incidents", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
+	{"dry-run", no_argument, NULL, 'n'},	     {"once", no_argument, NULL, '1'},
+	{"process", no_argument, NULL, 'P'},	     {"exempt", required_argument, NULL, 'e'},
+	{"deadline", required_argument, NULL, 'd'},  {"for", required_argument, NULL, 'f'},
+	{"by", required_argument, NULL, 'b'},	     {"unit", required_argument, NULL, 'u'},
+	{"domain", required_argument, NULL, 'D'},    {"include", required_argument, NULL, 'I'},
+	{"exclude", required_argument, NULL, 'X'},   {"state", required_argument, NULL, 's'},
+	{"top", required_argument, NULL, 't'},	     {"all", no_argument, NULL, 'a'},
+	{"sandbox", required_argument, NULL, 'S'},   {NULL, 0, NULL, 0},
 };
 
 static int read_keys(struct opt *o, char *list)
@@ -115,6 +106,14 @@ static int read_exempt(struct opt *o, const char *text)
 	return 0;
 }
 
+static int read_sandbox(struct opt *o, const char *text)
+{
+	o->no_sandbox = strcmp(text, "off") == 0;
+	if (!o->no_sandbox && strcmp(text, "on") != 0)
+		return complain(EXIT_INPUT, "--sandbox '%s': on or off", text);
+	return 0;
+}
+
 static int read_one(struct opt *o, int c, char *arg)
 {
 	switch (c) {
@@ -160,6 +159,8 @@ static int read_one(struct opt *o, int c, char *arg)
 		return read_unit(o, arg);
 	case 't':
 		return read_top(o, arg);
+	case 'S':
+		return read_sandbox(o, arg);
 	case 'I':
 		return read_glob("include", arg, o->include, &o->ninclude);
 	default:

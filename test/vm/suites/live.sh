@@ -40,7 +40,44 @@ from_wake_up_to_kill_nothing_is_allocated()
 	assert_eq 'allocations: 0, first by nobody' "$(grep allocations "$T/guard.err")"
 }
 
+threads()
+{
+	set -- "/proc/$GUARD_PID/task/"*
+	echo $#
+}
+
+# all_threads_have KEY VALUE: in /proc/PID/status
+all_threads_have()
+{
+	assert_eq "$2" "$(sed -n "s/^$1:[[:blank:]]*//p" "/proc/$GUARD_PID/task/"*/status | sort -u)" "$1"
+}
+
+every_thread_of_the_guard_is_in_the_sandbox()
+{
+	guard_start
+	assert_between 4 64 "$(threads)" threads
+	all_threads_have Seccomp 2
+	all_threads_have NoNewPrivs 1
+	# KILL 5, DAC_OVERRIDE 1, SYS_RESOURCE 24, SYS_NICE 23, IPC_LOCK 14
+	for set in CapPrm CapEff; do
+		all_threads_have $set $(printf %016x $((1 << 5 | 1 << 1 | 1 << 24 | 1 << 23 | 1 << 14)))
+	done
+	for set in CapInh CapBnd CapAmb; do
+		all_threads_have $set 0000000000000000
+	done
+	assert_eq 1 "$(wc -l <"$T/guard.err")" "lines of $(cat "$T/guard.err")" # no part was refused
+	guard_stop
+	guard_start --sandbox off
+	assert_has "$(cat "$T/guard.err")" 'NOT CONFINED'
+	all_threads_have Seccomp 0
+	all_threads_have NoNewPrivs 0
+	guard_stop
+}
+
 include live-kill
+include unit-cmd-sandbox
+t 'every thread of the guard is in the sandbox, and says loudly when it is not' \
+	every_thread_of_the_guard_is_in_the_sandbox
 t 'from wake-up to kill nothing is allocated, mapped or forked, for two kills and the cgroups made between' \
 	from_wake_up_to_kill_nothing_is_allocated
 t_plan_end

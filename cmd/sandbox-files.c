@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Landlock: which files may be opened from now on. What is open stays so, and O_PATH is no opening.
+ * A rule belongs to an inode. Where a kernel file system makes inodes anew (/proc), it lasts as long as
+ * somebody holds the file: so those are held.
+ */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/landlock.h>
+#include <mntent.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* later than the headers of Debian 12 */
+#define ACCESS_REFER	 (1ULL << 13) /* ABI 2 */
+#define ACCESS_TRUNCATE	 (1ULL << 14) /* ABI 3 */
+#define ACCESS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
+
+#define ACCESS_ABI_1	 ((1ULL << 13) - 1)
+#define READ		 (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define WRITE		 (READ | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
+#define KEEP                                                                                       \
+	(WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |                      \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
+#define OF_A_FILE                                                                                  \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |                              \
+	 LANDLOCK_ACCESS_FS_READ_FILE | ACCESS_TRUNCATE | ACCESS_IOCTL_DEV)
+
+struct rules {
+	uint64_t handled;
+	int fd;
+};
+
+/* All that this kernel can deny. 0: it has no Landlock, errno says why. */
+static uint64_t probe(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	uint64_t all = ACCESS_ABI_1;
+
+	if (abi < 1)
+		return 0;
+	if (abi >= 2)
+		all |= ACCESS_REFER;
+	if (abi >= 3)
+		all |= ACCESS_TRUNCATE;
+	if (abi >= 5)
+		all |= ACCESS_IOCTL_DEV;
+	return all;
+}
+
+/* What isn't there gets no rule: whoever needs it says so himself. Returns the fd that holds it. */
+static int allow(const struct rules *rules, const char *path, uint64_t access)
+{
+	struct landlock_path_beneath_attr rule = {.allowed_access = access & rules->handled};
+	struct stat st;
+
+	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+	if (rule.parent_fd < 0)
+		return -1;
+	if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		rule.allowed_access &= OF_A_FILE;
+	(void)syscall(SYS_landlock_add_rule, rules->fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	return rule.parent_fd;
+}
+
+static void allow_and_close(const struct rules *rules, const char *path, uint64_t access)
+{
+	int fd = allow(rules, path, access);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A file is replaced by rename, a link by another: it is the directory that stays. */
+static void allow_holder(const struct rules *rules, const char *path)
+{
+	char copy[PATH_MAX];
+	struct stat st;
+	bool is_dir = lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+
+	if (snprintf(copy, sizeof(copy), "%s", path) < (int)sizeof(copy))
+		allow_and_close(rules, is_dir ? copy : dirname(copy), READ);
+}
+
+static void allow_policy(const struct rules *rules, const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	allow_holder(rules, path);
+	if (real)
+		allow_holder(rules, real);
+	free(real);
+}
+
+static void allow_cgroups(const struct rules *rules)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	char buf[PATH_MAX + 1024];
+	struct mntent m;
+
+	while (f && getmntent_r(f, &m, buf, sizeof(buf))) {
+		if (strcmp(m.mnt_type, "cgroup2") == 0)
+			allow_and_close(rules, m.mnt_dir, WRITE);
+	}
+	if (f)
+		endmntent(f);
+}
+
+int sandbox_files(const struct sandbox_paths *paths)
+{
+	struct rules rules = {.handled = probe()};
+	struct landlock_ruleset_attr attr = {.handled_access_fs = rules.handled};
+	int r;
+
+	if (rules.handled == 0)
+		return -errno;
+	rules.fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	if (rules.fd < 0)
+		return -errno;
+	allow_and_close(&rules, "/proc", READ);
+	(void)allow(&rules, "/proc/pressure", WRITE); /* held, like the next: see above */
+	(void)allow(&rules, "/proc/self/oom_score_adj", WRITE);
+	if (paths->root)
+		allow_and_close(&rules, paths->root, WRITE);
+	else
+		allow_cgroups(&rules);
+	if (paths->policy)
+		allow_policy(&rules, paths->policy);
+	if (paths->state) {
+		(void)mkdir(paths->state, 0700); /* why not is told by who uses it */
+		allow_and_close(&rules, paths->state, KEEP);
+	}
+	r = syscall(SYS_landlock_restrict_self, rules.fd, 0) < 0 ? -errno : 0;
+	close(rules.fd);
+	return r;
+}

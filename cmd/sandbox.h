@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the daemon keeps of root's powers, in two steps: capabilities and files are a thread's own and
+ * inherited by those it starts, so they are given up before there is a second one; system calls are
+ * limited for all threads at once, when set-up needs no more.
+ */
+#pragma once
+
+struct sandbox_paths {
+	const char *root; /* the cgroups; NULL: every cgroup2 that is mounted */
+	const char *policy; /* a file or a directory, read again at reload; NULL: none */
+	const char *state; /* the state directory; made if it is missing */
+};
+
+/* Called for each part that this machine refuses; the others hold. */
+typedef void (*sandbox_notice_fn)(void *user, const char *text);
+
+/*
+ * Before the first thread: keep the named few capabilities of those we have, for ever; open no file but
+ * below paths, /proc to read, and what set-up writes there.
+ */
+void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, void *user);
+
+/* Before the loop, when all threads are there: any other system call than the loop's ends the process. */
+void sandbox_seal(sandbox_notice_fn notice, void *user);
+
+/* Of sandbox_begin(): files, by Landlock. 0, or a negative errno where the kernel can't. */
+int sandbox_files(const struct sandbox_paths *paths);
