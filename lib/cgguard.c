@@ -336,6 +336,7 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 	struct cgg_host host = {0};
 	struct kill_request req;
 	const char *why;
+	CGG_AUTO_FD opened = -1;
 	uint32_t index;
 	int r = tree_scan(tree, err);
 
@@ -349,7 +350,7 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 	why = forbidden(tree, index, o);
 	cgfs_host_read(tree->root.procfd, ~0U, &host);
 	req = (struct kill_request){
-		.dirfd = tree->entry[index].dirfd,
+		.dirfd = tree_dir(tree, index, &opened),
 		.procfd = tree->root.procfd,
 		.process = o->process,
 		.kill_exempt = o->kill_exempt,

@@ -72,11 +72,12 @@ int cgg_tree_open(const char *root, struct cgg_tree **ret_tree, struct cgg_error
 struct cgg_tree *cgg_tree_close(struct cgg_tree *tree);
 
 /*
- * Most cgroups that one tree holds: more is an error that is said. And how deep it looks: what is
- * deeper counts as part of its ancestor at that depth.
+ * How far a tree is looked at: what is deeper, has a longer path or, where there are too many, has no
+ * memory controller of its own counts as part of the ancestor where the looking ends.
  */
 #define CGG_TREE_MAX  65536
 #define CGG_DEPTH_MAX 128
+#define CGG_PATH_MAX  1024
 
 /* ---- snapshots ----------------------------------------------------------------------- */
 
@@ -158,6 +159,7 @@ struct cgg_cgroup {
 	/* Derived by cgg_snapshot_badness(): the highest badness of a process directly in it. */
 	bool has_badness;
 	int64_t badness_pages;
+	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
 };
 
 /* Which values of a struct cgg_host were read. */

@@ -9,6 +9,7 @@
 #include "rank/badness.h"
 #include "snap/take.h"
 #include "util/attr.h"
+#include "util/fdio.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
 #define SYS_process_mrelease 448 /* 5.15, after Debian 12's headers */
 #endif
 
+#define FDS_SPARE	  16
 #define RELEASE_US	  100000 /* in one pass: then look whether it is still needed */
 #define RUNTIME_MAX_BYTES (64ULL << 20) /* a shim or pause process is smaller */
 
@@ -96,6 +98,11 @@ int members_hold_one(void *user, pid_t pid)
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
 		return 0; /* it has ended; or no memory or fd for it now: the next pass */
+	if (fdio_spare(fd) < FDS_SPARE) { /* without one more, no control file can be opened */
+		close(fd);
+		run->overflow = true;
+		return 1;
+	}
 	run->held[run->nheld++] = (struct member){.pid = pid, .fd = fd};
 	return 0;
 }

@@ -187,9 +187,15 @@ int cgfs_read_number_fd(int fd, uint64_t *ret)
 static int read_procs_count(int dirfd, struct cgg_cgroup *cg)
 {
 	uint32_t n = 0;
+	int r = cgfs_procs_each(dirfd, NULL, NULL, &n);
+	uint64_t populated = 0;
+	char buf[FILE_MAX];
+
 	/* what is deeper than we look counts where the looking ends: nobody hides by depth */
-	int r = cg->depth < CGG_DEPTH_MAX ? cgfs_procs_each(dirfd, NULL, NULL, &n)
-					  : cgfs_procs_each_below(dirfd, NULL, NULL, &n);
+	if (r == 0 && n == 0 && cg->cut &&
+	    fdio_read_at(dirfd, "cgroup.events", buf, sizeof(buf)) >= 0 &&
+	    parse_keyed(buf, "populated", &populated) == 0)
+		n = populated != 0;
 
 	cg->threaded = r == -EOPNOTSUPP;
 	cg->nprocs = n;

@@ -34,19 +34,19 @@ static int open_dir(int at, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Whether the space separated list in a control file has a word. */
-static bool lists(int dirfd, const char *file, const char *word)
+int cgfs_lists(int dirfd, const char *file, const char *word)
 {
 	char buf[4096];
 	size_t len = strlen(word);
+	long n = fdio_read_at(dirfd, file, buf, sizeof(buf));
 
-	if (fdio_read_at(dirfd, file, buf, sizeof(buf)) < 0)
-		return false;
+	if (n < 0)
+		return (int)n;
 	for (const char *p = strstr(buf, word); p; p = strstr(p + 1, word)) {
 		if ((p == buf || p[-1] == ' ') && (p[len] == '\0' || strchr(" \n", p[len])))
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* The mount point of the first cgroup2 in this process's mounts. */
@@ -138,7 +138,7 @@ static int find_by_libcgroup(struct cgfs_root *ret, struct cgg_error *err)
 /* A live tree must show memory files to somebody: to the root itself or to its children. */
 static int check_enabled(const struct cgfs_root *root, struct cgg_error *err)
 {
-	if (!lists(root->dirfd, "cgroup.controllers", "memory") &&
+	if (cgfs_lists(root->dirfd, "cgroup.controllers", "memory") <= 0 &&
 	    faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
 		return err_fail(err, -ENOTSUP,
 				"the memory controller is not available in '%s' (its "
@@ -147,7 +147,7 @@ static int check_enabled(const struct cgfs_root *root, struct cgg_error *err)
 				"../cgroup.subtree_control, or "
 				"remove cgroup_disable=memory from the kernel command line",
 				root->shown);
-	if (!lists(root->dirfd, "cgroup.subtree_control", "memory") &&
+	if (cgfs_lists(root->dirfd, "cgroup.subtree_control", "memory") <= 0 &&
 	    faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
 		return err_fail(
 			err, -ENOTSUP,

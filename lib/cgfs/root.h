@@ -14,6 +14,9 @@ struct cgfs_root {
 int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *err);
 void cgfs_root_close(struct cgfs_root *root);
 
+/* Whether the space separated list in a control file has a word: 1, 0, or a negative errno. */
+int cgfs_lists(int dirfd, const char *file, const char *word);
+
 /*
  * Ids of our own cgroup and all its ancestors, nearest first, as far as this mount shows them.
  * Returns how many (up to max); 0 when it can't be told.

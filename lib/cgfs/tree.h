@@ -2,7 +2,7 @@
 /*
  * The held tree: which cgroups there are, in pre-order (siblings by name), each with an O_PATH
  * directory fd. Identity is the kernel's cgroup id: a path that was removed and made again is
- * another cgroup, and its old fd never reads the new one's files.
+ * another cgroup, and its old fd never reads the new one's files. tree.c holds it, scan.c makes it anew.
  */
 #pragma once
 
@@ -12,10 +12,11 @@
 struct tree_entry {
 	const char *path, *name;
 	uint64_t id;
-	int dirfd;
+	int dirfd; /* -1: fds are scarce, see tree_dir() */
 	int wd; /* inotify watch of the directory, -1: none */
 	uint32_t parent, end, depth;
 	bool moved; /* during a scan: in the other table too */
+	bool cut; /* what is below it is not in the table, and counts as part of it */
 };
 
 struct cgg_tree {
@@ -29,6 +30,8 @@ struct cgg_tree {
 	uint64_t generation; /* grows with each scan that found something else than the last */
 	int inotify_fd; /* -1: not watched */
 	bool watch_short; /* not every directory could be watched */
+	bool sparse; /* there were too many: what has no memory of its own was left out */
+	uint32_t nunheld; /* directories that are opened as needed */
 };
 
 int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err);
@@ -39,6 +42,17 @@ struct cgg_tree *tree_close(struct cgg_tree *tree);
  * stays): -EMFILE, -ENFILE, -ENOMEM, -E2BIG; CGG_GONE: the root itself was removed.
  */
 int tree_scan(struct cgg_tree *tree, struct cgg_error *err);
+
+/*
+ * The directory of an entry, O_PATH, to be used for a moment: the held one, or where fds are scarce
+ * *ret_opened, which the caller closes. -ENOENT: it was removed; -EMFILE and the like.
+ */
+int tree_dir(const struct cgg_tree *tree, uint32_t index, int *ret_opened);
+
+/* The same in a table that is being made; and its watch. For scan.c. */
+int tree_reach(const struct cgg_tree *tree, const struct tree_entry *entry, uint32_t index,
+	       int *ret_opened);
+void tree_watch_dir(struct cgg_tree *tree, struct tree_entry *e, int dirfd);
 
 /* From the next scan on, inotify_fd tells when cgroups come and go. -errno where that can't be had. */
 int tree_watch(struct cgg_tree *tree);

@@ -24,7 +24,9 @@
 
 static bool read_high(const struct cgg_guard *g, const struct guard_domain *d, char *ret)
 {
-	if (fdio_read_at(g->tree->entry[d->index].dirfd, HIGH, ret, UNDO_VALUE_MAX) <= 0)
+	CGG_AUTO_FD opened = -1;
+
+	if (fdio_read_at(tree_dir(g->tree, d->index, &opened), HIGH, ret, UNDO_VALUE_MAX) <= 0)
 		return false;
 	ret[strcspn(ret, "\n")] = '\0';
 	return true;
@@ -32,7 +34,9 @@ static bool read_high(const struct cgg_guard *g, const struct guard_domain *d, c
 
 static int write_high(const struct cgg_guard *g, const struct guard_domain *d, const char *value)
 {
-	return fdio_write_at(g->tree->entry[d->index].dirfd, HIGH, value);
+	CGG_AUTO_FD opened = -1;
+
+	return fdio_write_at(tree_dir(g->tree, d->index, &opened), HIGH, value);
 }
 
 static void print_high(uint64_t bytes, char *ret)

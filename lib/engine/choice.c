@@ -4,6 +4,7 @@
 #include "cgfs/procs.h"
 #include "cgfs/tree.h"
 #include "rank/badness.h"
+#include "util/attr.h"
 #include "util/fdio.h"
 
 #include <unistd.h>
@@ -88,6 +89,7 @@ void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 		snap->cgroups[i].has_badness = false;
 	for (uint32_t i = domain; i < end; i++) {
 		struct cgg_cgroup *cg = &snap->cgroups[i];
+		CGG_AUTO_FD opened = -1;
 		uint32_t most = left < CGG_BADNESS_PER_CGROUP ? left : CGG_BADNESS_PER_CGROUP,
 			 n = 0;
 		struct census census = {
@@ -103,7 +105,8 @@ void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 		}
 		if (cg->threaded || !is_held(tree, snap, i))
 			continue;
-		(void)cgfs_procs_each(tree->entry[i].dirfd, read_one, &census, &n);
+		(void)(cg->cut ? cgfs_procs_each_below : cgfs_procs_each)(
+			tree_dir(tree, i, &opened), read_one, &census, &n);
 		left -= most - census.left;
 		if (census.more)
 			count_as_one(&census, cg);

@@ -7,12 +7,12 @@
 
 #include "rank/badness.h"
 #include "snap/take.h"
+#include "util/attr.h"
 
 #include <string.h>
 
-#define MS	   1000ULL
-#define STUCK_US   (60000 * MS) /* then it may be tried again */
-#define OVERDUE_US (500 * MS)
+#define MS	 1000ULL
+#define STUCK_US (60000 * MS) /* then it may be tried again */
 
 /* ---- act ----------------------------------------------------------------------------- */
 
@@ -44,8 +44,9 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 		[POLICY_FREEZE] = SOFT_FREEZE,
 		[POLICY_TERMINATE] = SOFT_TERMINATE,
 	};
+	CGG_AUTO_FD opened = -1;
 	struct kill_request req = {
-		.dirfd = g->tree->entry[victim].dirfd,
+		.dirfd = tree_dir(g->tree, victim, &opened),
 		.procfd = g->tree->root.procfd,
 		.process = a->process || !in->candidate[in->victim_index].group.whole,
 		.kill_exempt = a->kill_exempt,
@@ -63,6 +64,7 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 		.undo = &g->undo,
 	};
 
+	in->late_us = 0;
 	in->worker = workers_idle(&g->workers);
 	if (!in->worker ||
 	    worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft) < 0) {
@@ -205,7 +207,12 @@ static void follow_one(struct cgg_guard *g, struct incident *in, uint64_t now_us
 	struct worker *w = in->worker;
 	bool done = atomic_load(&w->state) == WORKER_DONE;
 
-	if (!done && (in->overdue || now_us < w->request.deadline_us + OVERDUE_US))
+	if (!done && (in->overdue || now_us < w->request.deadline_us))
+		return;
+	/* from when we saw it: the worker stood still too if we were stopped */
+	if (!done && in->late_us == 0)
+		in->late_us = now_us;
+	if (!done && now_us < in->late_us + OVERDUE_US)
 		return;
 	if (done)
 		atomic_store(&w->state, WORKER_IDLE);

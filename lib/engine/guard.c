@@ -181,6 +181,24 @@ static int lay_out(struct cgg_guard *g, struct cgg_error *err)
 	return 0;
 }
 
+static void tell_shortage(struct cgg_guard *g)
+{
+	if (g->tree->nunheld > 0)
+		guard_lacks(g, LACK_FDS,
+			    "fds are scarce: %u of %u cgroups are opened as needed, which is "
+			    "slower (raise LimitNOFILE)",
+			    g->tree->nunheld, g->tree->n);
+	else
+		guard_has(g, LACK_FDS);
+	if (g->tree->sparse)
+		guard_lacks(g, LACK_TABLE_SPACE,
+			    "more than %d cgroups: those without a memory controller count as "
+			    "part of who holds them (limit them with cgroup.max.descendants)",
+			    CGG_TREE_MAX);
+	else
+		guard_has(g, LACK_TABLE_SPACE);
+}
+
 int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 {
 	uint64_t generation = g->tree->generation, start = snap_now_us(), took;
@@ -194,6 +212,7 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	if (r != 0)
 		return r;
 	guard_has(g, LACK_TABLE);
+	tell_shortage(g);
 	if (g->tree->generation == generation && g->snap.n == g->tree->n)
 		return 0;
 	r = lay_out(g, err);
@@ -214,8 +233,10 @@ static bool root_has_current(const struct cgg_tree *tree)
 /* What a kill will have to do without is told now, not when it is needed. */
 static void tell_permissions(struct cgg_guard *g)
 {
+	CGG_AUTO_FD opened = -1;
+
 	if (g->tree->n < 2 ||
-	    faccessat(g->tree->entry[1].dirfd, "cgroup.kill", W_OK, AT_EACCESS) == 0)
+	    faccessat(tree_dir(g->tree, 1, &opened), "cgroup.kill", W_OK, AT_EACCESS) == 0)
 		return;
 	if (errno == EROFS)
 		guard_lacks(g, LACK_CGROUP_KILL,
@@ -238,14 +259,17 @@ static void put_back(void *user, const struct undo_entry *e)
 {
 	struct cgg_guard *g = user;
 	uint32_t index = tree_find_id(g->tree, e->id);
+	CGG_AUTO_FD opened = -1;
 	char now[UNDO_VALUE_MAX];
+	int dirfd;
 
-	if (index == CGG_NONE ||
-	    fdio_read_at(g->tree->entry[index].dirfd, e->file, now, sizeof(now)) <= 0)
+	if (index == CGG_NONE)
+		return;
+	dirfd = tree_dir(g->tree, index, &opened);
+	if (fdio_read_at(dirfd, e->file, now, sizeof(now)) <= 0)
 		return;
 	now[strcspn(now, "\n")] = '\0';
-	if (strcmp(now, e->after) == 0 &&
-	    fdio_write_at(g->tree->entry[index].dirfd, e->file, e->before) == 0)
+	if (strcmp(now, e->after) == 0 && fdio_write_at(dirfd, e->file, e->before) == 0)
 		guard_notice(g, "put back %s of '%s' to %s, which an earlier run had left at %s",
 			     e->file, g->tree->entry[index].path, e->before, e->after);
 }

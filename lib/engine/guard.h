@@ -18,6 +18,7 @@
 #define GUARD_DOMAINS_MAX  8192 /* rules times the cgroups that each looks at */
 #define GUARD_PRESSURE_MAX 16 /* PSI triggers: each is a real-time kernel thread */
 #define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
+#define OVERDUE_US	   500000 /* a worker that late hangs in the kernel */
 #define GUARD_STUCK_MAX	   32
 #define GUARD_OWN_IDS_MAX  (CGG_DEPTH_MAX + 1)
 #define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
@@ -97,6 +98,7 @@ struct incident {
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
 	struct worker *worker;
+	uint64_t late_us; /* the worker was seen to be past its deadline; 0: it was not */
 	bool overdue; /* the worker itself hangs in the kernel */
 	struct kill_result kill;
 };
@@ -124,6 +126,8 @@ enum guard_lack {
 	LACK_BRAKE,
 	LACK_SLOTS, /* more domains than GUARD_DOMAINS_MAX */
 	LACK_TABLE, /* the last scan failed */
+	LACK_TABLE_SPACE, /* not all cgroups are in it */
+	LACK_FDS, /* not all are held */
 	LACK_CGROUP_KILL,
 	LACK_STATE,
 	LACK_MAX

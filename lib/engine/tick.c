@@ -20,6 +20,7 @@
 #define MS	      1000ULL
 #define GONE_AGAIN_US (1000 * MS)
 #define TELL_AGAIN_US (60000 * MS)
+#define UNSEEN_US     (1000 * MS)
 
 /* ---- decide -------------------------------------------------------------------------- */
 
@@ -225,6 +226,8 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	g->count.looks++;
 	if (d->first_us == 0)
 		d->first_us = now_us;
+	if (d->due_us != 0 && now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
+		policy_unseen(&d->held, now_us - d->due_us);
 	if (!look_level(g, d, now_us, &level, &limit)) {
 		g->scan_due = true;
 		d->due_us = now_us + GONE_AGAIN_US;

@@ -38,6 +38,7 @@
 #define YOUNG_LOOK_US	   (100 * MS)
 #define PRESSURE_STALL_US  50000
 #define PRESSURE_WINDOW_US 1000000
+#define FDS_SPARE	   512 /* a small limit leaves none to hold */
 #define MEASURE_SAMPLES	   4
 #define MEASURE_CPUS_MAX   4 /* the kernel's own locks allow for no more */
 #define FASTEST_MIN	   (1ULL << 30)
@@ -131,13 +132,14 @@ void watch_finish(struct cgg_guard *g)
 static int arm_pressure(struct cgg_guard *g, uint32_t top)
 {
 	bool host = top == 0 && g->tree->root.procfd >= 0, slow;
-	int fd = cgfs_pressure_arm(host ? g->tree->root.procfd : g->tree->entry[top].dirfd,
-				   host ? "pressure/memory" : "memory.pressure", false,
+	CGG_AUTO_FD opened = -1;
+	int dirfd = host ? g->tree->root.procfd : tree_dir(g->tree, top, &opened);
+	int fd = cgfs_pressure_arm(dirfd, host ? "pressure/memory" : "memory.pressure", false,
 				   PRESSURE_STALL_US, PRESSURE_WINDOW_US, &slow);
 
 	/* a cgroup that was removed meanwhile says ENOENT too; the scan that is due will drop it */
-	if (fd == -ENODEV || (fd == -ENOENT && !host &&
-			      faccessat(g->tree->entry[top].dirfd, "cgroup.procs", F_OK, 0) < 0))
+	if (fd == -ENODEV ||
+	    (fd == -ENOENT && !host && faccessat(dirfd, "cgroup.procs", F_OK, 0) < 0))
 		return 0;
 	if (fd < 0)
 		return fd;
@@ -242,7 +244,8 @@ void watch_pressure(struct cgg_guard *g)
 
 void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 {
-	int dirfd = g->tree->entry[d->index].dirfd;
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(g->tree, d->index, &opened);
 	char path[64];
 
 	d->current_fd = d->events_wd = -1;
@@ -251,6 +254,10 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 		return;
 	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
 		d->current_fd = openat(dirfd, "memory.current", O_RDONLY | O_CLOEXEC);
+		if (d->current_fd >= 0 && fdio_spare(d->current_fd) < FDS_SPARE) {
+			close(d->current_fd);
+			d->current_fd = -1;
+		}
 		if (d->current_fd >= 0)
 			g->nheld_fds++;
 	}
@@ -264,8 +271,10 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 	}
 	/* a write to a limit, here or above, is told of too; one watch for all who ask for it */
 	for (uint32_t i = d->index; i != CGG_NONE; i = g->tree->entry[i].parent) {
+		CGG_AUTO_FD above = -1;
+
 		snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.max",
-			 g->tree->entry[i].dirfd);
+			 tree_dir(g->tree, i, &above));
 		(void)inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
 	}
 }
@@ -307,7 +316,8 @@ static void on_file(void *user, int wd)
 	for (uint32_t i = 0; !event && i < g->ndomains; i++) {
 		g->domain[i].limit_us = 0;
 		g->domain[i].brake_check = true;
-		g->domain[i].due_us = now;
+		if (now < g->domain[i].due_us)
+			g->domain[i].due_us = now;
 	}
 }
 
@@ -380,10 +390,14 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	for (size_t i = 0; i < WORKERS; i++) {
 		const struct incident *in = &g->incident[i];
 
+		uint64_t when;
+
 		/* a worker that hangs in the kernel says nothing: look after its deadline */
-		if (in->used && in->worker && !in->overdue &&
-		    in->worker->request.deadline_us + 500 * MS < next)
-			next = in->worker->request.deadline_us + 500 * MS;
+		if (!in->used || !in->worker || in->overdue)
+			continue;
+		when = in->late_us ? in->late_us + OVERDUE_US : in->worker->request.deadline_us;
+		if (when < next)
+			next = when;
 	}
 	if ((g->scan_due || watch_is_blind(g)) && g->scan_after_us < next)
 		next = g->scan_after_us;

@@ -384,6 +384,14 @@ enum policy_truth policy_holds(const struct policy_rule *rule, const struct cgg_
 	return reading[0].truth;
 }
 
+void policy_unseen(struct policy_held *held, uint64_t us)
+{
+	for (size_t i = 0; i < POLICY_CONDS_MAX; i++) {
+		if (held->cond[i].since_us != 0)
+			held->cond[i].since_us += us;
+	}
+}
+
 void policy_forget(struct policy_held *held)
 {
 	memset(held, 0, sizeof(*held));

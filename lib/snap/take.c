@@ -5,6 +5,7 @@
 #include "cgfs/memory.h"
 #include "util/attr.h"
 #include "util/err.h"
+#include "util/fdio.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,6 +45,7 @@ int snap_layout(const struct cgg_tree *tree, struct arena *arena, struct cgg_sna
 			.end = e->end,
 			.depth = e->depth,
 			.limit_bytes = CGG_MAX,
+			.cut = e->cut,
 		};
 	}
 	*ret = (struct cgg_snapshot){.cgroups = cg, .n = tree->n, .time_us = snap_now_us()};
@@ -52,7 +54,14 @@ int snap_layout(const struct cgg_tree *tree, struct arena *arena, struct cgg_sna
 
 int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index, uint32_t want)
 {
-	return cgfs_read(tree->entry[index].dirfd, want, &snap->cgroups[index]);
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(tree, index, &opened);
+
+	if (dirfd < 0) { /* unknown is not gone */
+		snap->cgroups[index].have &= ~want;
+		return fdio_is_gone(dirfd) ? CGG_GONE : 0;
+	}
+	return cgfs_read(dirfd, want, &snap->cgroups[index]);
 }
 
 /* A cgroup's limit from its parent's (the host's for the root) and its own. */

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define SHORT_READ 2048 /* less than this from a kernel file, and it has ended */
 
@@ -64,6 +66,15 @@ int fdio_write_at(int dirfd, const char *name, const char *text)
 	if (n < 0)
 		return -errno;
 	return (size_t)n == len ? 0 : -EIO;
+}
+
+unsigned int fdio_spare(int fd)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur > INT_MAX)
+		return INT_MAX;
+	return (rlim_t)fd + 1 < rl.rlim_cur ? (unsigned int)rl.rlim_cur - (unsigned int)fd - 1 : 0;
 }
 
 bool fdio_is_gone(long code)

@@ -17,5 +17,11 @@ long fdio_read(int fd, char *buf, size_t size);
 /* Write text in one write(2). 0 or a negative errno. */
 int fdio_write_at(int dirfd, const char *name, const char *text);
 
+/*
+ * How many more fds there may be after this one, the newest: they are given out from the lowest on. Who
+ * keeps fds leaves some to who opens one for a moment.
+ */
+unsigned int fdio_spare(int fd);
+
 /* What errno says of a cgroup that was removed. */
 bool fdio_is_gone(long code);

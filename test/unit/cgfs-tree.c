@@ -237,14 +237,19 @@ static char *deep_path(unsigned int levels, size_t name_len)
 	return p;
 }
 
-TEST(a_path_may_be_longer_than_PATH_MAX)
+TEST(a_path_may_have_1024_bytes_and_what_is_longer_counts_as_part_of_it)
 {
 	char *path = deep_path(40, 255);
-	struct cgg_tree *tree = open_tree(kit_tree(path));
+	const char *top = kit_tree(path);
+	struct cgg_tree *tree;
 
-	T_EQ_INT(tree->n, 41);
-	T_EQ_STR(tree->entry[40].path, path);
-	T_EQ_INT(tree_find(tree, path), 40);
+	kit_tree_add(top, "/z");
+	tree = open_tree(top);
+	T_EQ_INT(CGG_PATH_MAX, 1024);
+	T_EQ_INT(tree->n, 6);
+	T_EQ_INT(strlen(tree->entry[4].path), 1024);
+	T_ASSERT(!tree->entry[3].cut && tree->entry[4].cut);
+	T_EQ_STR(tree->entry[5].path, "/z");
 	check_table(tree);
 	tree_close(tree);
 	free(path);
@@ -329,7 +334,7 @@ TEST(a_scan_that_fails_leaves_the_old_table_whole_and_no_fd_behind)
 	before = kit_count_fds();
 	make_many(top, "/a", 64);
 	kit_tree_remove(top, "/c");
-	old = set_nofile(before + 16);
+	old = set_nofile(3); /* not one more, not even for a moment */
 	for (int i = 0; i < 3; i++) {
 		T_EQ_INT(tree_scan(tree, &err), -EMFILE);
 		T_HAS(err.msg, "LimitNOFILE");
@@ -354,6 +359,56 @@ TEST(a_scan_that_fails_leaves_the_old_table_whole_and_no_fd_behind)
 	tree_close(tree);
 }
 
+TEST(with_few_fds_cgroups_are_opened_as_needed)
+{
+	const char *top = kit_tree("/a/b/c memory.current=7\n/z/y memory.current=9");
+	unsigned int before = kit_count_fds();
+	struct rlimit old = set_nofile(before + 20);
+	struct cgg_tree *tree;
+	uint32_t last;
+	int opened;
+
+	make_many(top, "/a", 64);
+	tree = open_tree(top);
+	last = tree->n - 1;
+	T_EQ_INT(tree->n, 70);
+	T_ASSERT(kit_count_fds() <= before + 20);
+	T_EQ_STR(tree->entry[last].path, "/z/y");
+	T_EQ_INT(tree->entry[last].dirfd, -1);
+	T_ASSERT(tree->nunheld > 50 && tree->entry[0].dirfd >= 0);
+	T_ASSERT(faccessat(tree_dir(tree, last, &opened), "memory.current", F_OK, 0) == 0);
+	T_EQ_INT(close(opened), 0);
+	/* another one of that name is not it */
+	kit_tree_remove(top, "/z/y");
+	kit_tree_add(top, "/z/x\n/z/y memory.current=9");
+	T_EQ_INT(tree_dir(tree, last, &opened), -ENOENT);
+	T_EQ_INT(opened, -1);
+	/* and with more to be had, they are held again */
+	setrlimit(RLIMIT_NOFILE, &old);
+	T_EQ_INT(tree_scan(tree, NULL), 0);
+	T_EQ_INT(tree->n, 71);
+	T_EQ_INT(tree->nunheld, 0);
+	check_table(tree);
+	tree_close(tree);
+	T_EQ_INT(kit_count_fds(), before);
+}
+
+TEST(too_many_without_memory_of_their_own_hide_nobody_else)
+{
+	const char *top =
+		kit_tree("/ cgroup.subtree_control=memory\n/a cgroup.subtree_control=pids\n"
+			 "/z/y memory.current=9\n/z cgroup.subtree_control=memory");
+	struct cgg_tree *tree;
+
+	make_many(top, "/a", CGG_TREE_MAX);
+	tree = open_tree(top);
+	T_ASSERT(tree->sparse);
+	T_EQ_STR(shape(tree), "/ /a /z /z/y ");
+	T_ASSERT(tree->entry[1].cut && !tree->entry[2].cut);
+	check_table(tree);
+	tree_close(tree);
+}
+
 TEST(opening_that_fails_leaves_no_fd_behind)
 {
 	const char *top = kit_tree("/");
@@ -364,11 +419,20 @@ TEST(opening_that_fails_leaves_no_fd_behind)
 
 	make_many(top, "/", 64);
 	before = kit_count_fds();
-	old = set_nofile(before + 16);
-	T_EQ_INT(tree_open(top, &tree, &err), -EMFILE);
-	T_EQ_INT(tree_open(top, &tree, NULL), -EMFILE);
-	setrlimit(RLIMIT_NOFILE, &old);
-	T_ASSERT(!tree);
+	old = set_nofile(3);
+	for (rlim_t limit = 3; !tree && limit < 64; limit++) {
+		struct rlimit now = {limit, old.rlim_max};
+		int r;
+
+		T_MUST(setrlimit(RLIMIT_NOFILE, &now) == 0);
+		r = tree_open(top, &tree, limit % 2 ? &err : NULL);
+		T_EQ_INT(r, tree ? 0 : -EMFILE);
+		setrlimit(RLIMIT_NOFILE, &old);
+		T_ASSERT(tree || kit_count_fds() == before);
+	}
+	T_MUST(tree);
+	T_EQ_INT(tree->n, 65);
+	tree_close(tree);
 	T_EQ_INT(kit_count_fds(), before);
 }
 
