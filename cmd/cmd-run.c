@@ -95,10 +95,20 @@ static void on_sandbox_notice(void *user, const char *text)
 	complain(EXIT_DONE, "%s", text);
 }
 
+static int load(struct daemon *d, struct cgg_policy **ret, struct cgg_error *err)
+{
+	return d->o.policy ? cgg_policy_load(d->o.policy, ret, err) : cgg_policy_default(ret, err);
+}
+
 /* Before the first thread, and after what is opened once. */
 static void confine(const struct daemon *d)
 {
-	const struct sandbox_paths paths = {d->o.root, d->o.policy, state_dir(d)};
+	const struct sandbox_paths paths = {
+		.root = d->o.root,
+		.policy = d->o.policy,
+		.state = state_dir(d),
+		.xattrs = cgg_policy_honours_xattrs(d->policy),
+	};
 
 	if (d->o.no_sandbox)
 		complain(EXIT_DONE,
@@ -116,6 +126,7 @@ static int open_sinks(struct daemon *d)
 			  ? open(d->o.incidents, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)
 			  : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	int notes = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	struct cgg_error err = {0};
 
 	if (out < 0)
 		return complain(d->o.incidents ? EXIT_INPUT : EXIT_MACHINE,
@@ -123,6 +134,8 @@ static int open_sinks(struct daemon *d)
 				d->o.incidents ? d->o.incidents : "stdout", strerror(errno));
 	if (notes < 0) /* started without a stderr */
 		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (load(d, &d->policy, &err) < 0) /* it says how much of root's powers is needed */
+		return complain(EXIT_INPUT, "%s", err.msg);
 	confine(d);
 	d->out = sink_new(out);
 	d->notes = sink_new(notes);
@@ -130,11 +143,6 @@ static int open_sinks(struct daemon *d)
 		return complain(EXIT_MACHINE, "cannot start the writing threads: %s",
 				strerror(errno));
 	return 0;
-}
-
-static int load(struct daemon *d, struct cgg_policy **ret, struct cgg_error *err)
-{
-	return d->o.policy ? cgg_policy_load(d->o.policy, ret, err) : cgg_policy_default(ret, err);
 }
 
 static void reload(struct daemon *d)
@@ -150,6 +158,10 @@ static void reload(struct daemon *d)
 		cgg_policy_free(fresh);
 		return;
 	}
+	if (cgg_policy_honours_xattrs(fresh) && !cgg_policy_honours_xattrs(d->policy) &&
+	    !d->o.no_sandbox)
+		note(d, "the new policy honours xattrs, and those of trusted. can't be seen until "
+			"the guard is started anew: CAP_SYS_ADMIN was given up");
 	cgg_policy_free(d->policy);
 	d->policy = fresh;
 	note(d, "reloaded: %zu rules from %s", cgg_policy_rules(fresh),
@@ -235,10 +247,8 @@ static int start(struct daemon *d)
 	struct cgg_guard_options go = {
 		.dry_run = d->o.dry_run, .report = on_report, .user = d, .state_dir = state_dir(d)};
 	struct cgg_error err = {0};
-	int r = load(d, &d->policy, &err);
+	int r;
 
-	if (r < 0)
-		return complain(EXIT_INPUT, "%s", err.msg);
 	signal(SIGPIPE, SIG_IGN);
 	r = cgg_tree_open(d->o.root, &d->tree, &err);
 	if (r == 0) {

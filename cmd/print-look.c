@@ -192,14 +192,21 @@ const char *look_verdict(const struct json_object *group, char *buf, size_t size
 	const char *verdict = look_str(group, "verdict");
 	const struct json_object *by = look_get(group, "protected_by");
 	const char *at = look_str(by, "cgroup");
+	const char *avoided = look_str(look_get(group, "avoided_by"), "cgroup");
 
 	buf[0] = '\0';
 	if (by && look_get(by, "guard"))
 		snprintf(buf, size, "protected: the guard itself is inside");
 	else if (by)
-		snprintf(buf, size, "protected by \"%s\"%s%s", look_str(by, "glob"),
+		snprintf(buf, size, "protected by \"%s\"%s%s",
+			 look_str(by, look_get(by, "glob") ? "glob" : "xattr"),
 			 strcmp(at, look_str(group, "cgroup")) == 0 ? "" : ", which is ",
 			 strcmp(at, look_str(group, "cgroup")) == 0 ? "" : at);
+	else if (look_get(group, "avoided_by") && strcmp(verdict, "fit") == 0)
+		snprintf(buf, size, "after all others, by %s%s%s",
+			 look_str(look_get(group, "avoided_by"), "xattr"),
+			 strcmp(avoided, look_str(group, "cgroup")) == 0 ? "" : " of ",
+			 strcmp(avoided, look_str(group, "cgroup")) == 0 ? "" : avoided);
 	else if (strcmp(verdict, "no gain") == 0)
 		snprintf(buf, size, "would free next to nothing");
 	else if (strcmp(verdict, "gain unknown") == 0)
@@ -241,6 +248,19 @@ static int term_width(const struct json_object *look, const char *key)
 	return (int)width;
 }
 
+/* A mark that doesn't count. */
+static void print_not_honoured(const struct json_object *mark)
+{
+	if (!mark)
+		return;
+	printf("  (%s does not count: ", look_str(mark, "xattr"));
+	if (json_object_get_boolean(look_get(mark, "others_can_write")))
+		printf("others can write its directory)");
+	else
+		printf("it belongs to uid %" PRId64 ", the domain does not)",
+		       look_int(mark, "owner_uid"));
+}
+
 static void print_candidate(const struct json_object *look, const struct json_object *c, int indent,
 			    int width)
 {
@@ -257,6 +277,7 @@ static void print_candidate(const struct json_object *look, const struct json_ob
 	if (json_object_get_boolean(look_get(c, "chosen")))
 		snprintf(verdict, sizeof(verdict), "<- first that may be acted on");
 	printf("%s%s", *verdict ? "  " : "", verdict);
+	print_not_honoured(look_get(c, "not_honoured"));
 	if (look_get(c, "priority_by"))
 		printf("  (priority of \"%s\")", look_str(c, "priority_by"));
 	putchar('\n');

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#define CAPS 6
+#define CAPS 7
 
 static void tell(sandbox_notice_fn notice, void *user, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -47,13 +47,14 @@ static bool proc_is_hidden(void)
  * KILL: others' processes. DAC_OVERRIDE: the cgroups of a rootless container are its user's, and root is
  * just another without it. SYS_RESOURCE: stall triggers faster than 2 s, armed as cgroups come, and our
  * oom_score_adj. SYS_NICE: a victim that gets no CPU can't die. IPC_LOCK: what a reload maps is locked
- * too. No SYS_ADMIN, and none for process_mrelease, which asks for none. SYS_PTRACE is for a /proc with
- * hidepid only.
+ * too. None for process_mrelease, which asks for none. SYS_PTRACE is for a /proc with hidepid only, and
+ * SYS_ADMIN for a policy that honours xattrs: without it trusted. ones are hidden, as if there were none.
  */
-static int keep_capabilities(bool hidden)
+static int keep_capabilities(bool hidden, bool xattrs)
 {
 	static const unsigned int wanted[CAPS] = {CAP_KILL,	CAP_DAC_OVERRIDE, CAP_SYS_RESOURCE,
-						  CAP_SYS_NICE, CAP_IPC_LOCK,	  CAP_SYS_PTRACE};
+						  CAP_SYS_NICE, CAP_IPC_LOCK,	  CAP_SYS_PTRACE,
+						  CAP_SYS_ADMIN};
 	int set = CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT;
 	bool has[CAPS], may_bound;
 
@@ -61,7 +62,8 @@ static int keep_capabilities(bool hidden)
 		return -ENOSYS;
 	for (int i = 0; i < CAPS; i++)
 		has[i] = capng_have_capability(CAPNG_PERMITTED, wanted[i]) &&
-			 (wanted[i] != CAP_SYS_PTRACE || hidden);
+			 (wanted[i] != CAP_SYS_PTRACE || hidden) &&
+			 (wanted[i] != CAP_SYS_ADMIN || xattrs);
 	may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
 	/* no program is executed any more, but that is the next wall's to say: no root by uid 0 */
 	if (may_bound && capng_lock() < 0)
@@ -79,7 +81,7 @@ static int keep_capabilities(bool hidden)
 void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, void *user)
 {
 	bool hidden = proc_is_hidden();
-	int r = keep_capabilities(hidden);
+	int r = keep_capabilities(hidden, paths->xattrs);
 
 	if (r < 0)
 		tell(notice, user, "cannot drop capabilities: %s; going on with what we have",

@@ -6,10 +6,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 struct sandbox_paths {
 	const char *root; /* the cgroups; NULL: every cgroup2 that is mounted */
 	const char *policy; /* a file or a directory, read again at reload; NULL: none */
 	const char *state; /* the state directory; made if it is missing */
+	bool xattrs; /* trusted. ones of cgroups are read */
 };
 
 /* Called for each part that this machine refuses; the others hold. */

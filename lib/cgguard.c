@@ -172,6 +172,15 @@ CGG_PUBLIC size_t cgg_policy_rules(const struct cgg_policy *policy)
 	return policy->nrules;
 }
 
+CGG_PUBLIC bool cgg_policy_honours_xattrs(const struct cgg_policy *policy)
+{
+	for (size_t i = 0; i < policy->nrules; i++) {
+		if (policy->rule[i].honour_xattrs)
+			return true;
+	}
+	return false;
+}
+
 CGG_PUBLIC size_t cgg_policy_describe(const struct cgg_policy *policy, size_t rule, char *buf,
 				      size_t size)
 {

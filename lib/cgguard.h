@@ -160,6 +160,7 @@ struct cgg_cgroup {
 	bool has_badness;
 	int64_t badness_pages;
 	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
+	uint32_t marks, owner_uid; /* of xattrs, where a rule honours them: the guard's own */
 };
 
 /* Which values of a struct cgg_host were read. */
@@ -212,16 +213,10 @@ uint64_t cgg_snapshot_time_us(const struct cgg_snapshot *snap);
  */
 void cgg_snapshot_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev);
 
-/* So many processes of one cgroup, and of one tree, are read for their badness. */
-#define CGG_BADNESS_PER_CGROUP 64
-#define CGG_BADNESS_PER_TREE   4096
-
 /*
- * Fill in the badness of what is at or below domain: of the processes directly in each cgroup the
- * highest that the kernel would compare if domain ran out of memory, in pages. Those that it would never
- * choose (oom_score_adj -1000, kernel threads, PID 1) have none, and so has a cgroup of nobody else. A
- * cgroup with more processes than are read counts as one process with all its memory, so that many small
- * ones hide nothing. tree: the one that snap was taken of. Errors: -EINVAL no such domain. Since 0.1.
+ * Fill in the badness of what is at or below domain: the highest, in pages, that the kernel would compare of
+ * the processes directly in each cgroup. Whom it would never choose has none. tree: that snap was taken of.
+ * Errors: -EINVAL no such domain. Since 0.1.
  */
 int cgg_snapshot_badness(struct cgg_snapshot *snap, const struct cgg_tree *tree, uint32_t domain,
 			 struct cgg_error *err);
@@ -278,6 +273,8 @@ struct cgg_group {
 	bool protect; /* the policy, or the guard itself, forbids to touch it */
 	uint32_t known; /* bit 1 << key: the term could be read */
 	int64_t term[CGG_RANK_KEY_MAX];
+	bool avoid; /* a mark: after all that have none */
+	uint32_t mark, marked; /* the one that counts (0: none), and the cgroup that bears it */
 };
 
 #define CGG_RANK_KEYS_MAX 8 /* keys in one order */
@@ -348,6 +345,9 @@ struct cgg_policy *cgg_policy_free(struct cgg_policy *policy);
 
 /* How many rules it has. Since 0.1. */
 size_t cgg_policy_rules(const struct cgg_policy *policy);
+
+/* Whether a rule honours xattrs: those of trusted. are seen with CAP_SYS_ADMIN only. Since 0.1. */
+bool cgg_policy_honours_xattrs(const struct cgg_policy *policy);
 
 /*
  * One rule in one line for people ("host-low: / when available below 8.00% ..."), into buf,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/choice.h"
 
+#include "cgfs/marks.h"
 #include "cgfs/procs.h"
 #include "cgfs/tree.h"
 #include "rank/badness.h"
@@ -115,6 +116,24 @@ void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 	}
 }
 
+/* ---- marks ---------------------------------------------------------------------------- */
+
+static void read_marks(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain)
+{
+	uint32_t end = snap->cgroups[domain].end;
+
+	for (uint32_t i = domain; i < end; i++)
+		snap->cgroups[i].marks = 0;
+	for (uint32_t i = domain; i < end; i++) {
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		if (i != domain && cg->have & CGG_HAVE_POPULATED && !cg->populated)
+			i = cg->end - 1; /* nobody is there to be spared */
+		else if (is_held(tree, snap, i))
+			cgfs_read_marks(tree->entry[i].dirfd, cg);
+	}
+}
+
 /* ---- all ------------------------------------------------------------------------------ */
 
 void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
@@ -122,4 +141,6 @@ void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 {
 	if (choice_has_key(rule, CGG_RANK_BADNESS))
 		choice_read_badness(tree, snap, domain);
+	if (rule->honour_xattrs)
+		read_marks(tree, snap, domain);
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What choosing needs beside the numbers of cgroups, read only where a rule asks for it: the badness of
- * processes. Bounded, and allocates nothing.
+ * processes, and marks. Bounded, and allocates nothing.
  */
 #pragma once
 
 #include "policy/policy.h"
 
 struct cgg_tree;
+
+/* So many processes of one cgroup, and of one tree, are read for their badness. */
+#define CGG_BADNESS_PER_CGROUP 64
+#define CGG_BADNESS_PER_TREE   4096
 
 /* All that a rule asks for, of what is at or below its domain. */
 void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,

@@ -6,6 +6,7 @@
 #include "engine/guard.h"
 
 #include "engine/record.h"
+#include "policy/explain.h"
 #include "snap/take.h"
 #include "util/json.h"
 
@@ -147,6 +148,8 @@ static void put_candidate(struct json *j, const struct policy_rule *rule,
 	}
 	json_close(j, '}');
 	json_str(j, "verdict", policy_unfit_name(c->unfit));
+	if (c->group.mark != 0)
+		json_str(j, "xattr", policy_mark_name(c->group.mark));
 	json_close(j, '}');
 }
 

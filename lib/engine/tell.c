@@ -2,6 +2,7 @@
 /* A rule in a domain as JSON: how far each condition is from true, who would be chosen, and why. */
 #include "engine/pairs.h"
 
+#include "cgfs/marks.h"
 #include "engine/record.h"
 #include "policy/explain.h"
 #include "util/attr.h"
@@ -136,10 +137,40 @@ static void put_protection(struct json *j, const struct pairs *pairs,
 	json_open(j, "protected_by", '{');
 	if (shield.glob)
 		json_str(j, "glob", shield.glob);
+	else if (shield.mark != 0)
+		json_str(j, "xattr", policy_mark_name(shield.mark));
 	else
 		json_bool(j, "guard", true);
 	json_str(j, "cgroup", snap->cgroups[shield.cgroup].path);
 	json_close(j, '}');
+}
+
+/* Marks that put it last, and those of its own that don't count here. */
+static void put_marks(struct json *j, const struct policy_rule *rule,
+		      const struct cgg_snapshot *snap, uint32_t domain,
+		      const struct cgg_group *group)
+{
+	static const uint32_t users[] = {CGG_MARK_USER_OMIT, CGG_MARK_USER_AVOID};
+	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
+
+	if (!rule->honour_xattrs)
+		return;
+	if (group->avoid) {
+		json_open(j, "avoided_by", '{');
+		json_str(j, "xattr", policy_mark_name(group->mark));
+		json_str(j, "cgroup", snap->cgroups[group->marked].path);
+		json_close(j, '}');
+	}
+	for (size_t i = 0; i < CGG_ARRAY_LEN(users); i++) {
+		if (!(cg->marks & users[i]) || rank_user_marks_count(snap, domain, group->cgroup))
+			continue;
+		json_open(j, "not_honoured", '{');
+		json_str(j, "xattr", policy_mark_name(users[i]));
+		json_u64(j, "owner_uid", cg->owner_uid);
+		json_bool(j, "others_can_write", cg->marks & CGG_MARK_SHARED);
+		json_close(j, '}');
+		return;
+	}
 }
 
 void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pair,
@@ -159,6 +190,7 @@ void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pa
 		json_str(j, "oom_unit", snap->cgroups[group->oom_unit].path);
 	json_str(j, "verdict", policy_unfit_name(policy_unfit(snap, pair->index, group, NULL, 0)));
 	put_protection(j, pairs, snap, group);
+	put_marks(j, rule, snap, pair->index, group);
 }
 
 static void put_candidates(struct json *j, struct pairs *pairs, const struct pair *pair,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/trial.h"
 
+#include "cgfs/marks.h"
 #include "cgfs/tree.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -117,10 +118,10 @@ static int read_pressure(const struct doc_node *node, uint32_t *some, uint32_t *
 /* ---- one cgroup ----------------------------------------------------------------------- */
 
 static const char *const cgroup_keys[] = {
-	"current",     "anon",	 "file",     "shmem", "kernel",	   "slab_reclaimable",
-	"unevictable", "swap",	 "swap_max", "max",   "high",	   "low",
-	"min",	       "events", "pressure", "procs", "oom_group", "badness",
-	"unreadable",
+	"current",     "anon",	 "file",       "shmem", "kernel",    "slab_reclaimable",
+	"unevictable", "swap",	 "swap_max",   "max",	"high",	     "low",
+	"min",	       "events", "pressure",   "procs", "oom_group", "badness",
+	"xattrs",      "uid",	 "unreadable",
 };
 
 static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
@@ -143,6 +144,24 @@ static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
 		r = doc_name(&item, "value", names, CGG_ARRAY_LEN(names), &which);
 		if (r == 0)
 			m->hidden |= bits[which];
+	}
+	return r;
+}
+
+static int read_xattrs(const struct doc_node *node, struct model_cgroup *m)
+{
+	static const char *const names[] = {"trusted.oomd_omit", "user.oomd_omit",
+					    "trusted.oomd_avoid", "user.oomd_avoid"};
+	size_t n = 0, which;
+	int r = doc_array(node, 0, CGG_ARRAY_LEN(names), &n);
+
+	m->cg.marks = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct doc_node item = doc_item(node, i);
+
+		r = doc_name(&item, "xattr", names, CGG_ARRAY_LEN(names), &which);
+		if (r == 0)
+			m->cg.marks |= (uint32_t)CGG_MARK_TRUSTED_OMIT << which;
 	}
 	return r;
 }
@@ -188,7 +207,7 @@ static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
 static int read_others(const struct doc_node *node, struct model_cgroup *m)
 {
 	struct doc_node value;
-	int64_t procs = 0;
+	int64_t procs = 0, uid = 0;
 	int r = 0;
 
 	if (doc_get(node, "procs", &value)) {
@@ -214,6 +233,12 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 		r = doc_int(&value, -BADNESS_MAX, BADNESS_MAX, &m->cg.badness_pages);
 		m->cg.has_badness = true;
 	}
+	if (r == 0 && doc_get(node, "uid", &value)) {
+		r = doc_int(&value, 0, UINT32_MAX - 1, &uid);
+		m->cg.owner_uid = (uint32_t)uid;
+	}
+	if (r == 0 && doc_get(node, "xattrs", &value))
+		r = read_xattrs(&value, m);
 	if (r == 0 && doc_get(node, "unreadable", &value))
 		r = read_unreadable(&value, m);
 	return r;

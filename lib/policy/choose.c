@@ -86,6 +86,7 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 		.protect = policy->protect,
 		.priority = policy->priority,
 		.npriority = policy->npriority,
+		.honour_marks = rule->honour_xattrs,
 		.own_ids = own_ids,
 		.nown_ids = nown_ids,
 	};

@@ -172,6 +172,7 @@ size_t policy_describe(const struct policy_rule *rule, char *buf, size_t size)
 	put(&line, "; cooldown ");
 	put_time(&line, rule->cooldown_us);
 	put(&line, rule->brake ? "; memory.high held as a brake" : "");
+	put(&line, rule->honour_xattrs ? "; xattrs honoured" : "");
 	put(&line, rule->dry_run ? "; dry run" : "");
 	return line.len;
 }

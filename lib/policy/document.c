@@ -54,7 +54,7 @@ struct cgg_policy *policy_free(struct cgg_policy *policy)
 
 static void read_defaults(const struct doc_node *node, struct read *read)
 {
-	static const char *const keys[] = {"dry_run", "cooldown"};
+	static const char *const keys[] = {"dry_run", "cooldown", "honour_xattrs"};
 	struct doc_node value;
 
 	if (doc_object(node, keys, CGG_ARRAY_LEN(keys)) < 0)
@@ -63,6 +63,8 @@ static void read_defaults(const struct doc_node *node, struct read *read)
 		doc_bool(&value, &read->dry_run);
 	if (doc_get(node, "cooldown", &value))
 		read_time(&value, 0, &read->cooldown_us);
+	if (doc_get(node, "honour_xattrs", &value))
+		doc_bool(&value, &read->honour_xattrs);
 }
 
 static void read_priority(const struct doc_node *member, void *user)
@@ -162,6 +164,7 @@ void read_text(struct read *read, const char *file, const char *text, size_t len
 	struct doc doc;
 
 	read->dry_run = false;
+	read->honour_xattrs = false;
 	read->cooldown_us = COOLDOWN_US;
 	if (len > POLICY_FILE_MAX) {
 		problem_file(read->problems, -EINVAL, file, "larger than %u bytes",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/explain.h"
 
+#include "cgfs/marks.h"
 #include "rank/number.h"
 #include "util/attr.h"
 #include "util/glob.h"
@@ -169,7 +170,25 @@ struct policy_shield policy_shield(const struct cgg_policy *policy, const struct
 		if (glob && holds_procs(snap, i))
 			return (struct policy_shield){.glob = glob, .cgroup = i};
 	}
+	if (group->protect && group->mark != 0 && !group->avoid)
+		return (struct policy_shield){.mark = group->mark, .cgroup = group->marked};
 	return inside;
+}
+
+const char *policy_mark_name(uint32_t mark)
+{
+	switch (mark) {
+	case CGG_MARK_TRUSTED_OMIT:
+		return "trusted.oomd_omit";
+	case CGG_MARK_USER_OMIT:
+		return "user.oomd_omit";
+	case CGG_MARK_TRUSTED_AVOID:
+		return "trusted.oomd_avoid";
+	case CGG_MARK_USER_AVOID:
+		return "user.oomd_avoid";
+	default:
+		return "unreadable";
+	}
 }
 
 const char *policy_priority_glob(const struct cgg_policy *policy, const char *path)

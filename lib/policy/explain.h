@@ -24,15 +24,20 @@ int64_t policy_cond_distance(const struct policy_cond *cond, const struct policy
 /* How long the condition at an index must be looked at before its answer can be relied on. */
 uint64_t policy_settle_us(const struct policy_rule *rule, uint8_t index);
 
-/* Why a group that is protected is so. */
+/* Why a group that is protected is so: by a glob, else a mark, else the guard itself is inside. */
 struct policy_shield {
-	const char *glob; /* NULL: the guard itself is inside */
-	uint32_t cgroup; /* that the glob matches: at, above or inside the group */
+	const char *glob;
+	uint32_t mark; /* enum cgg_mark */
+	uint32_t
+		cgroup; /* that the glob matches or that is marked: at, above or inside the group */
 };
 
 struct policy_shield policy_shield(const struct cgg_policy *policy, const struct cgg_snapshot *snap,
 				   const struct cgg_group *group, const uint64_t *own_ids,
 				   size_t nown_ids);
+
+/* Its name: "user.oomd_omit", ... */
+const char *policy_mark_name(uint32_t mark);
 
 /* The glob that gives a path its priority, or NULL. */
 const char *policy_priority_glob(const struct cgg_policy *policy, const char *path);

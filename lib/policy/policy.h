@@ -93,6 +93,7 @@ struct policy_rule {
 	uint8_t nactions;
 	uint64_t cooldown_us;
 	bool dry_run;
+	bool honour_xattrs; /* marks of cgroups count: see rank/mark.c */
 	/* Hold memory.high where the condition can first be true (its gate): whoever gets there is
 	 * slowed down, and we are told at once. */
 	bool brake;

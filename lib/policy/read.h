@@ -22,7 +22,7 @@ struct read {
 	struct problems *problems;
 	struct read_place place[POLICY_RULES_MAX];
 	const char *file; /* kept in the policy */
-	bool dry_run;
+	bool dry_run, honour_xattrs;
 	uint64_t cooldown_us;
 };
 

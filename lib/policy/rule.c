@@ -296,6 +296,8 @@ static void read_parts(const struct doc_node *node, struct read *read, struct po
 		read_time(&value, 0, &rule->cooldown_us);
 	if (doc_get(node, "dry_run", &value))
 		doc_bool(&value, &rule->dry_run);
+	if (doc_get(node, "honour_xattrs", &value))
+		doc_bool(&value, &rule->honour_xattrs);
 	if (doc_get(node, "brake", &value))
 		read_brake(&value, rule);
 }
@@ -305,7 +307,7 @@ void read_rule(const struct doc_node *node, uint32_t item, struct read *read)
 {
 	static const char *const keys[] = {"name",     "description", "domain", "each",
 					   "when",     "candidates",  "rank",	"then",
-					   "cooldown", "dry_run",     "brake"};
+					   "cooldown", "dry_run",     "brake",	"honour_xattrs"};
 	struct cgg_policy *policy = read->policy;
 	unsigned int before = read->problems->n;
 	struct read_place *place;
@@ -330,6 +332,7 @@ void read_rule(const struct doc_node *node, uint32_t item, struct read *read)
 		.nkeys = 2,
 		.cooldown_us = read->cooldown_us,
 		.dry_run = read->dry_run,
+		.honour_xattrs = read->honour_xattrs,
 	};
 	read_parts(node, read, rule, place);
 	place->sound = read->problems->n == before;

@@ -260,6 +260,8 @@ size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec
 			.protect = i < protected_end || is_own(spec, cg->id) ||
 				   is_protected_inside(snap, &spec->protect, i, reach.end),
 		};
+		if (spec->honour_marks)
+			rank_mark(snap, spec->domain, reach.end, &groups[n]);
 		rank_terms(snap, spec, reach.end, &groups[n++]);
 	}
 	sort(snap, spec, groups, n);

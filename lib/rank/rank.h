@@ -28,6 +28,7 @@ struct rank_spec {
 	struct rank_globs protect; /* these, what is below them and what holds them */
 	const struct rank_priority *priority;
 	size_t npriority;
+	bool honour_marks;
 	const uint64_t *own_ids; /* ids of the guard's cgroup and all its ancestors */
 	size_t nown_ids;
 };
@@ -57,11 +58,19 @@ bool rank_is_monitor(const struct cgg_snapshot *snap, uint32_t index);
 size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 		   struct cgg_group *groups);
 
+/* mark.c: find the strongest mark that counts in domain, and let it protect the group or put it last. */
+void rank_mark(const struct cgg_snapshot *snap, uint32_t domain, uint32_t end,
+	       struct cgg_group *group);
+
+/* Whether user.* of a cgroup are not just the word of somebody whom they serve. */
+bool rank_user_marks_count(const struct cgg_snapshot *snap, uint32_t domain, uint32_t index);
+
 /* terms.c */
 /* end: the group's processes are in [its cgroup, end) */
 void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
 		struct cgg_group *group);
 
-/* < 0 when a comes before b: by the keys in order, unknown after known, at last by path. */
+/* < 0 when a comes before b: what is to be avoided last, by the keys in order, unknown after known, at
+ * last by path. */
 int rank_compare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 		 const struct cgg_group *a, const struct cgg_group *b);

@@ -136,6 +136,8 @@ int rank_compare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 	const enum cgg_rank_key *keys = spec->keys ? spec->keys : by_usage;
 	size_t nkeys = spec->keys ? spec->nkeys : CGG_ARRAY_LEN(by_usage);
 
+	if (a->avoid != b->avoid)
+		return a->avoid ? 1 : -1;
 	for (size_t i = 0; i < nkeys; i++) {
 		int order = compare_key(keys[i], a, b);
 

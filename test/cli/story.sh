@@ -113,6 +113,38 @@ is 2
 err_has 'no file named *.json'
 verdict "without a file there is nothing to pass"
 
+cat >"$dir/choice-policy.json" <<'END'
+{"version": 1, "defaults": {"honour_xattrs": true}, "rules": [
+ {"name": "as-the-kernel", "domain": "/k", "when": {"unreclaimable_above": "80%"}, "candidates": {"unit": "leaf"},
+  "rank": ["badness"], "then": [{"action": "kill", "scope": "process"}]},
+ {"name": "stalled", "domain": "/s", "when": {"unreclaimable_above": "80%"}, "candidates": {"unit": "leaf"},
+  "rank": ["pressure", "gain"], "then": [{"action": "kill", "scope": "group"}]}]}
+END
+cat >"$dir/choice.json" <<'END'
+{"version": 1, "policy": "choice-policy.json", "tests": [
+ {"name": "the process that the kernel would take", "steps": [{"at": "0s", "expect": {"rule": "as-the-kernel", "victim": "/k/b",
+   "candidates": ["/k/b", "/k/a", "/k/spared"]}}],
+  "tree": {"/k": {"max": "100Mi"}, "/k/a": {"anon": "50Mi", "procs": 1, "badness": 12800},
+   "/k/b": {"anon": "30Mi", "procs": 1, "badness": 15200}, "/k/spared": {"anon": "9Mi", "procs": 1}}},
+ {"name": "who stands still", "steps": [{"at": "0s", "expect": {"rule": "stalled", "victim": "/s/b"}}],
+  "tree": {"/s": {"max": "100Mi"}, "/s/a": {"anon": "50Mi", "procs": 1, "pressure": {"full": "2%"}},
+   "/s/b": {"anon": "40Mi", "procs": 1, "pressure": {"full": "30%"}}}},
+ {"name": "marks", "steps": [{"at": "0s", "expect": {"rule": "stalled", "victim": "/s/own",
+   "candidates": ["/s/omit", "/s/own", "/s/avoid"]}}],
+  "tree": {"/s": {"max": "100Mi"}, "/s/omit": {"anon": "50Mi", "procs": 1, "xattrs": ["user.oomd_omit"]},
+   "/s/avoid": {"anon": "30Mi", "procs": 1, "xattrs": ["trusted.oomd_avoid"], "uid": 1000},
+   "/s/own": {"anon": "10Mi", "procs": 1, "xattrs": ["user.oomd_omit"], "uid": 1000}}}]}
+END
+run test "$dir/choice.json"
+is 0
+out_has '3 passed, 0 failed'
+sed -i 's|"victim": "/s/own"|"victim": "/s/omit"|' "$dir/choice.json"
+run test "$dir/choice.json"
+is 1
+out_has 'protected by "user.oomd_omit"' 'after all others, by trusted.oomd_avoid' \
+	'(user.oomd_omit does not count: it belongs to uid 1000, the domain does not)'
+verdict "badness, pressure and marks can be told, and a failure says which mark counts"
+
 tree host
 cat >"$dir/recorded.json" <<END
 {"version": 1, "policy": "policy.json", "tests": [{"name": "recorded", "root": "$root",

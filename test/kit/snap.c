@@ -114,6 +114,10 @@ static void set_other(struct cgg_cgroup *cg, const char *key, const char *value)
 	} else if (strcmp(key, "avg10") == 0) {
 		cg->pressure.full_avg10_permyriad = (uint32_t)number(value, AS_COUNT);
 		cg->have |= CGG_HAVE_PRESSURE;
+	} else if (strcmp(key, "uid") == 0) {
+		cg->owner_uid = (uint32_t)number(value, AS_COUNT);
+	} else if (strcmp(key, "marks") == 0) {
+		cg->marks = (uint32_t)number(value, AS_COUNT);
 	} else if (strcmp(key, "badness") == 0) {
 		cg->has_badness = true;
 		if (parse_i64(value, &cg->badness_pages) < 0)

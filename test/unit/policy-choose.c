@@ -11,7 +11,9 @@ struct choice {
 	const char *victim; /* NULL: nobody */
 };
 
-#define GIB "host total=1Gi available=50Mi free=9Mi\n"
+#define GIB    "host total=1Gi available=50Mi free=9Mi\n"
+
+#define HONOUR "\"honour_xattrs\": true"
 
 static const struct choice choices[] = {
 	{"the largest gain", NULL, NULL, NULL, "/",
@@ -58,6 +60,44 @@ static const struct choice choices[] = {
 	 NULL},
 	{"protected: the guard itself", NULL, NULL, NULL, "/",
 	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi id=77", 77, 0, "/b(protected) /a", "/a"},
+	{"marks count for nothing unless the rule says so", NULL, NULL, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi marks=6", 0, 0, "/b /a", "/b"},
+	{"omitted by root", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi marks=2\n/c procs=1 anon=25Mi marks=4", 0,
+	 0, "/b(protected) /c(protected) /a", "/a"},
+	{"avoided by root: after all others, but before nobody", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi marks=8\n/c procs=1 anon=25Mi marks=16", 0,
+	 0, "/a /b /c", "/a"},
+	{"all avoided: the first of them", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi marks=8\n/b procs=1 anon=30Mi marks=16", 0, 0, "/b /a", "/b"},
+	{"the owner's word does not spare him on the host", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi marks=4 uid=1000\n"
+	     "/c procs=1 anon=25Mi marks=16 uid=1000",
+	 0, 0, "/b /c /a", "/b"},
+	{"but root's does", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi marks=2 uid=1000\n"
+	     "/c procs=1 anon=25Mi marks=8 uid=1000",
+	 0, 0, "/b(protected) /a /c", "/a"},
+	{"in his own domain his word counts", "\"domain\": \"/u\"", HONOUR, NULL, "/u",
+	 "/u max=1Gi uid=1000\n/u/a procs=1 anon=20Mi uid=1000\n"
+	 "/u/b procs=1 anon=30Mi marks=4 uid=1000\n/u/c procs=1 anon=40Mi marks=16 uid=1000",
+	 0, 0, "/u/b(protected) /u/a /u/c", "/u/a"},
+	{"somebody else's there does not", "\"domain\": \"/u\"", HONOUR, NULL, "/u",
+	 "/u max=1Gi uid=1000\n/u/a procs=1 anon=20Mi\n/u/b procs=1 anon=30Mi marks=4 uid=7", 0, 0,
+	 "/u/b /u/a", "/u/b"},
+	{"nor any user's where others can write", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi marks=36", 0, 0, "/b /a", "/b"},
+	{"a mark holds for what is below, up to the domain", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/s marks=2\n/s/b procs=1 anon=30Mi", 0, 0, "/s/b(protected) /a",
+	 "/a"},
+	{"but not from above it", "\"domain\": \"/s/t\"", HONOUR, NULL, "/s/t",
+	 "/s marks=2\n/s/t max=1Gi\n/s/t/b procs=1 anon=30Mi", 0, 0, "/s/t/b", "/s/t/b"},
+	{"and for what would take it along", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b.service anon=30Mi\n/b.service/db procs=1 marks=2\n"
+	     "/b.service/x procs=1 marks=8",
+	 0, 0, "/b.service(protected) /a", "/a"},
+	{"what can't be read may be a mark", NULL, HONOUR, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi marks=1", 0, 0, "/b(protected) /a", "/a"},
 	{"stuck: killed before and still there", NULL, NULL, NULL, "/",
 	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi id=77", 0, 77, "/b(stuck) /a", "/a"},
 	{"include and exclude", NULL,

@@ -127,6 +127,27 @@ TEST(who_is_protected_is_so_by_a_glob_or_by_the_guard_itself)
 	policy_free(policy);
 }
 
+TEST(who_is_protected_by_a_mark_hears_which_and_where)
+{
+	struct cgg_policy *policy = policy_of(one_rule);
+	struct cgg_snapshot *snap = kit_snap(TREE "\n/x/b procs=1 anon=9Mi\n/x marks=4");
+	struct cgg_group groups[16];
+	struct policy_shield shield;
+	uint32_t victim, at;
+	size_t n;
+
+	policy->rule[0].honour_xattrs = true;
+	n = policy_choose(policy, &policy->rule[0], snap, 0, NULL, 0, NULL, 0, groups, &victim);
+	at = policy_group_of(snap, groups, n, kit_at(snap, "/x/b"));
+	T_MUST(at != CGG_NONE);
+	shield = policy_shield(policy, snap, &groups[at], NULL, 0);
+	T_ASSERT(!shield.glob);
+	T_EQ_STR(policy_mark_name(shield.mark), "user.oomd_omit");
+	T_EQ_STR(snap->cgroups[shield.cgroup].path, "/x");
+	kit_snap_free(snap);
+	policy_free(policy);
+}
+
 TEST(who_is_no_candidate_hears_why)
 {
 	static const struct {

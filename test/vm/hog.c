@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,10 +39,12 @@ static const char usage[] =
 	"  swarm COUNT SIZE [RATE|max]  COUNT children, each grows to SIZE\n"
 	"  threadzombie SIZE            the leader exits, another thread holds SIZE\n"
 	"  sleep                        just sleep\n"
+	"  mark DIR NAME VALUE          set an extended attribute, and end\n"
 	"termproof before the mode ignores SIGTERM. Options, done in the order given:\n"
 	"  --adj N        write its oom_score_adj\n"
 	"  --cgroup PATH  move into that cgroup below $CG or /sys/fs/cgroup\n"
 	"  --delay MS     wait that long before starting\n"
+	"  --uid N        become that user\n"
 	"  --wait FILE    wait until FILE exists\n";
 
 __attribute__((format(printf, 1, 2))) _Noreturn static void die(const char *format, ...)
@@ -282,6 +285,12 @@ static void join_cgroup(const char *path)
 	write_text(file, "0");
 }
 
+static void become(uid_t uid)
+{
+	if (setgid(uid) < 0 || setuid(uid) < 0)
+		die("uid %u", (unsigned int)uid);
+}
+
 /* Do one option, or answer that it is none. */
 static bool option(const char *name, const char *value)
 {
@@ -295,12 +304,21 @@ static bool option(const char *name, const char *value)
 		join_cgroup(value);
 	else if (strcmp(name, "--delay") == 0)
 		sleep_ms(to_number(value));
+	else if (strcmp(name, "--uid") == 0)
+		become((uid_t)to_number(value));
 	else if (strcmp(name, "--wait") == 0)
 		while (access(value, F_OK) < 0)
 			sleep_ms(10);
 	else
 		die_usage();
 	return true;
+}
+
+_Noreturn static void mark(const char *dir, const char *name, const char *value)
+{
+	if (setxattr(dir, name, value, strlen(value), 0) < 0)
+		die("%s of %s", name, dir);
+	exit(0);
 }
 
 /* args[0] is the mode; args[count] is NULL, as argv has it */
@@ -328,6 +346,8 @@ static void run(int count, char **args)
 		swarm(to_number(args[1]), to_number(args[2]) * MIB, to_rate(args[3]));
 	else if (strcmp(mode, "threadzombie") == 0 && count == 2)
 		leave_thread(to_number(args[1]) * MIB);
+	else if (strcmp(mode, "mark") == 0 && count == 4)
+		mark(args[1], args[2], args[3]);
 	else if (strcmp(mode, "sleep") != 0 || count != 1)
 		die_usage();
 }

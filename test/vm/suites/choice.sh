@@ -1,0 +1,93 @@
+# shellcheck shell=dash disable=SC1091,SC2016,SC2034
+# Who is chosen, by what only a real kernel has: processes with their oom_score_adj, and marks on cgroups.
+. /test/lib.sh
+
+# a rule on DOMAIN with more keys
+rule()
+{
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "choice", "domain": "$1",
+		 "when": {"unreclaimable_above": "60%"}, $2, "cooldown": "1s",
+		 "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+}
+
+# holder PATH MIB [OPTION...]: has the memory when this returns
+holder()
+{
+	local path=$1 size=$2
+	shift 2
+	cg_create "$path"
+	cg_run "$path" hog "$@" hold "$size" >/dev/null
+	wait_until 20 "[ \"\$(cg_read $path memory.current)\" -ge $((size << 20)) ]"
+}
+
+# of 128 MiB each of 1000 is 32 pages
+badness_is_the_kernels_choice()
+{
+	cg_create /d memory.max=128M memory.swap.max=0
+	holder /d/large 60
+	holder /d/small 24 --adj 400
+	holder /d/spared 2 --adj -1000
+	assert_eq '/d/small /d/large /d/spared' "$(echo $(cgguard rank --by badness --domain /d --json |
+		sed -n 's/^ *"cgroup": "\(.*\)",$/\1/p'))" 'who comes first'
+	rule /d '"rank": ["badness"]'
+	guard_start --policy "$T/p.json"
+	assert_dead /d/small 20
+	incidents_are 1
+	assert_alive /d/large 1
+	assert_alive /d/spared 1
+	pick 1
+	says victim.cgroup /d/small
+	says_between candidates.0.order.badness $((400 * 32 + (24 << 8))) $((400 * 32 + (26 << 8)))
+	says_between candidates.1.order.badness $((60 << 8)) $((62 << 8))
+}
+
+marks_spare_and_put_off_and_only_serve_others()
+{
+	cg_create /m memory.max=128M memory.swap.max=0
+	holder /m/omitted 50
+	holder /m/avoided 30
+	holder /m/own 20
+	hog mark "$CG/m/omitted" user.oomd_omit 1 || fail 'no mark by root'
+	hog mark "$CG/m/avoided" trusted.oomd_avoid true || fail 'no trusted mark'
+	chown 1000:1000 "$CG/m/own" || fail 'no delegation'
+	hog --uid 1000 mark "$CG/m/own" user.oomd_omit 1 || fail 'no mark by its owner'
+	assert_fails 1 hog --uid 1000 mark "$CG/m/own" trusted.oomd_omit 1
+	rule /m '"honour_xattrs": true'
+	cgguard explain --policy "$T/p.json" /m >"$T/explained"
+	for line in '/m/omitted .* protected by "user.oomd_omit"' \
+		'/m/avoided .* after all others, by trusted.oomd_avoid' \
+		'/m/own .* <- first .*user.oomd_omit does not count: .* uid 1000'; do
+		grep -q "$line" "$T/explained" || fail "explain does not say '$line': $(cat "$T/explained")"
+	done
+	guard_start --policy "$T/p.json"
+	assert_dead /m/own 20
+	assert_dead /m/avoided 20
+	incidents_are 2
+	assert_alive /m/omitted 1
+	pick 1
+	says victim.cgroup /m/own
+	pick 2
+	says victim.cgroup /m/avoided
+	says candidates.0.xattr user.oomd_omit
+}
+
+among_his_own_a_user_decides()
+{
+	cg_create /u memory.max=128M memory.swap.max=0
+	holder /u/editor 60
+	holder /u/tab 30
+	chown 1000:1000 "$CG/u" "$CG/u/editor" "$CG/u/tab" || fail 'no delegation'
+	hog --uid 1000 mark "$CG/u/editor" user.oomd_avoid 1 || fail 'no mark by its owner'
+	rule /u '"honour_xattrs": true'
+	guard_start --policy "$T/p.json"
+	assert_dead /u/tab 20
+	incidents_are 1
+	assert_alive /u/editor 1
+}
+
+t 'badness is the choice of the kernel' badness_is_the_kernels_choice
+t 'marks spare, put off, and only for others' marks_spare_and_put_off_and_only_serve_others
+t 'among his own a user decides' among_his_own_a_user_decides
+t_plan_end
