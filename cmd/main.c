@@ -14,6 +14,7 @@ static const struct command commands[] = {
 	{"explain", "what the policy says of a cgroup now, and why", help_explain, cmd_explain},
 	{"import", "make a policy of another guard's configuration", help_import, cmd_import},
 	{"kill", "kill a group, with every guard of the daemon's", help_kill, cmd_kill},
+	{"log", "what the kernel's OOM killer did and why, by its log", help_log, cmd_log},
 	{"rank", "groups in order: who uses most, and what would die together", help_rank,
 	 cmd_rank},
 	{"run", "guard: the daemon, in the foreground", help_run, cmd_run},

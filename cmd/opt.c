@@ -10,16 +10,28 @@
 
 /* The letter stands for the option in opt_read()'s accepts; there are no short options. */
 static const struct option options[] = {
-	{"root", required_argument, NULL, 'r'},	     {"policy", required_argument, NULL, 'p'},
-	{"incidents", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-	{"dry-run", no_argument, NULL, 'n'},	     {"once", no_argument, NULL, '1'},
-	{"process", no_argument, NULL, 'P'},	     {"exempt", required_argument, NULL, 'e'},
-	{"deadline", required_argument, NULL, 'd'},  {"for", required_argument, NULL, 'f'},
-	{"by", required_argument, NULL, 'b'},	     {"unit", required_argument, NULL, 'u'},
-	{"domain", required_argument, NULL, 'D'},    {"include", required_argument, NULL, 'I'},
-	{"exclude", required_argument, NULL, 'X'},   {"state", required_argument, NULL, 's'},
-	{"top", required_argument, NULL, 't'},	     {"all", no_argument, NULL, 'a'},
-	{"sandbox", required_argument, NULL, 'S'},   {NULL, 0, NULL, 0},
+	{"root", required_argument, NULL, 'r'},
+	{"policy", required_argument, NULL, 'p'},
+	{"incidents", required_argument, NULL, 'i'},
+	{"json", no_argument, NULL, 'j'},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"once", no_argument, NULL, '1'},
+	{"process", no_argument, NULL, 'P'},
+	{"exempt", required_argument, NULL, 'e'},
+	{"deadline", required_argument, NULL, 'd'},
+	{"for", required_argument, NULL, 'f'},
+	{"by", required_argument, NULL, 'b'},
+	{"unit", required_argument, NULL, 'u'},
+	{"domain", required_argument, NULL, 'D'},
+	{"include", required_argument, NULL, 'I'},
+	{"exclude", required_argument, NULL, 'X'},
+	{"state", required_argument, NULL, 's'},
+	{"top", required_argument, NULL, 't'},
+	{"all", no_argument, NULL, 'a'},
+	{"kmsg", no_argument, NULL, 'k'},
+	{"follow", no_argument, NULL, 'F'},
+	{"sandbox", required_argument, NULL, 'S'},
+	{NULL, 0, NULL, 0},
 };
 
 static int read_keys(struct opt *o, char *list)
@@ -140,6 +152,12 @@ static int read_one(struct opt *o, int c, char *arg)
 		return 0;
 	case 'a':
 		o->all = true;
+		return 0;
+	case 'k':
+		o->kmsg = true;
+		return 0;
+	case 'F':
+		o->follow = true;
 		return 0;
 	case 's':
 		o->state = arg;

@@ -8,7 +8,7 @@
 
 struct opt {
 	const char *root, *policy, *incidents, *domain, *state;
-	bool json, dry_run, once, process, kill_exempt, all, no_sandbox;
+	bool json, dry_run, once, process, kill_exempt, all, kmsg, follow, no_sandbox;
 	enum cgg_unit unit;
 	enum cgg_rank_key key[CGG_RANK_KEYS_MAX];
 	size_t nkeys;

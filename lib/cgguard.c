@@ -11,12 +11,14 @@
 #include "engine/record.h"
 #include "engine/trial.h"
 #include "host-policy.h"
+#include "log/log.h"
 #include "policy/load.h"
 #include "rank/rank.h"
 #include "snap/take.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/glob.h"
+#include "util/owner.h"
 #include "util/path.h"
 
 #include <errno.h>
@@ -386,4 +388,42 @@ CGG_PUBLIC size_t cgg_path_printable(const char *path, char *buf, size_t size)
 CGG_PUBLIC bool cgg_glob_match(const char *glob, const char *path)
 {
 	return glob_match(glob, path);
+}
+
+/* ---- the kernel's log ---------------------------------------------------------------- */
+
+CGG_PUBLIC int cgg_log_open(cgg_log_fn fn, void *user, struct cgg_log **ret_log,
+			    struct cgg_error *err)
+{
+	return log_open(fn, user, ret_log, err);
+}
+
+CGG_PUBLIC void cgg_log_feed(struct cgg_log *log, const char *data, size_t len)
+{
+	log_feed(log, data, len);
+}
+
+CGG_PUBLIC void cgg_log_flush(struct cgg_log *log)
+{
+	log_flush(log);
+}
+
+CGG_PUBLIC void cgg_log_get_read(const struct cgg_log *log, struct cgg_log_read *ret)
+{
+	log_get_read(log, ret);
+}
+
+CGG_PUBLIC struct cgg_log *cgg_log_close(struct cgg_log *log)
+{
+	return log_close(log);
+}
+
+CGG_PUBLIC long cgg_log_json(const struct cgg_log_report *report, char *buf, size_t size)
+{
+	return log_json(report, buf, size);
+}
+
+CGG_PUBLIC bool cgg_owner_of(const char *path, struct cgg_owner *ret)
+{
+	return owner_of(path, ret);
 }

@@ -497,4 +497,7 @@ bool cgg_glob_match(const char *glob, const char *path);
 #ifdef __cplusplus
 }
 #endif
+
+#include "cgguard-log.h"
+
 #endif

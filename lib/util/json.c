@@ -21,14 +21,30 @@ static void put_str(struct json *j, const char *s)
 	put(j, s, strlen(s));
 }
 
+/* How many bytes from here on stand for themselves, in JSON and for eyes. */
+static size_t plain_len(const char *s)
+{
+	size_t len = 0;
+
+	while (s[len] >= ' ' && s[len] < 0x7f && s[len] != '"' && s[len] != '\\')
+		len++;
+	return len;
+}
+
 /* Quoted. What is no UTF-8, or a control, shows as \xNN, like everywhere else (so \ is doubled twice). */
 static void put_quoted(struct json *j, const char *s)
 {
 	put(j, "\"", 1);
 	while (*s) {
-		size_t len = utf8_len(s);
+		size_t len = plain_len(s);
 		char one[5], shown[4 * sizeof(one)]; /* a C1 control is two bytes, each escaped */
 
+		if (len > 0) {
+			put(j, s, len);
+			s += len;
+			continue;
+		}
+		len = utf8_len(s);
 		if (len == 0)
 			len = 1;
 		memcpy(one, s, len);

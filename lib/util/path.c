@@ -39,7 +39,7 @@ size_t path_printable(const char *path, char *buf, size_t size)
 
 	while (*path) {
 		unsigned char c = (unsigned char)*path;
-		size_t len = utf8_len(path);
+		size_t len = c < 0x80 ? 1 : utf8_len(path);
 		char escaped[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
 		const char *out = path;
 
