@@ -217,24 +217,6 @@ struct cgg_log *cgg_log_close(struct cgg_log *log);
  */
 long cgg_log_json(const struct cgg_log_report *report, char *buf, size_t size);
 
-/* ---- whose a path is ----------------------------------------------------------------- */
-
-/*
- * What a cgroup path says of its owner, by the names that runtimes and systemd give. Empty strings where it
- * says nothing. Read from the top, and no further than the container: what is below is named by whoever
- * runs in it.
- */
-struct cgg_owner {
-	char runtime
-		[32]; /* docker, containerd, cri-o, podman, lxc, garden; "" where the path has only an id */
-	char container[CGG_LOG_WORD_SIZE]; /* the container's id, or name (lxc) */
-	char pod[CGG_LOG_WORD_SIZE]; /* the pod's uid, with dashes */
-	char unit[CGG_LOG_WORD_SIZE]; /* systemd's or OpenRC's service, or scope */
-};
-
-/* Whether the path says anything; fills *ret either way. Since 0.1. */
-bool cgg_owner_of(const char *path, struct cgg_owner *ret);
-
 #ifdef __cplusplus
 }
 #endif

@@ -480,24 +480,11 @@ struct cgg_kill_options {
 int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_options *options,
 	     char *buf, size_t size, struct cgg_error *err);
 
-/* ---- text ---------------------------------------------------------------------------- */
-
-/*
- * A cgroup path made safe for terminals, logs and JSON: control characters, backslashes and bytes
- * that are not UTF-8 become \xNN. Always terminated; returns the length it wanted. Since 0.1.
- */
-size_t cgg_path_printable(const char *path, char *buf, size_t size);
-
-/*
- * Whether a path matches a glob: * and ? within a segment, ** across segments, [a-z] [!a-z],
- * {a,b}, \ quotes. Linear in the path for each pattern. Since 0.1.
- */
-bool cgg_glob_match(const char *glob, const char *path);
-
 #ifdef __cplusplus
 }
 #endif
 
 #include "cgguard-log.h"
+#include "cgguard-path.h"
 
 #endif
