@@ -6,13 +6,14 @@
 #include <stdio.h>
 
 const char help_check[] =
-	"Usage: cgguard check [--json] [FILE|DIR...]\n"
+	"Usage: cgguard check [--json] [--policy PATH...] [FILE|DIR...]\n"
 	"Load each policy as run would, and say what its rules do, or all that is wrong and "
 	"where:\n"
 	"FILE:LINE:COLUMN: /json/pointer: what was expected.\n"
 	"A directory's *.json files are merged in the order of their names. With no argument:\n"
 	"the built-in default.\n\n"
-	"  --json   one object for each argument\n\n"
+	"  --policy PATH  as run takes it: all that are named make one policy\n"
+	"  --json         one object for each policy\n\n"
 	"Exit codes: 0 all are good, 2 at least one is not.\n";
 
 static void describe(const struct cgg_policy *policy, struct json_object *rules)
@@ -51,26 +52,25 @@ static void tell(void *user, const struct cgg_policy_problem *p)
 	json_object_array_add(problems, o);
 }
 
-static int load(const char *path, struct cgg_policy **ret, struct json_object *problems,
-		struct cgg_error *err)
+static int load(const char *const *paths, size_t n, struct cgg_policy **ret,
+		struct json_object *problems, struct cgg_error *err)
 {
 	int r;
 
-	if (!path)
+	if (n == 0)
 		return cgg_policy_default(ret, err);
-	r = cgg_policy_check(path, tell, problems, err);
-	return r < 0 ? r : cgg_policy_load(path, ret, err);
+	r = cgg_policy_check(paths, n, tell, problems, err);
+	return r < 0 ? r : cgg_policy_load(paths, n, ret, err);
 }
 
-static int check_one(const char *path, struct json_object *all)
+static int check_one(const char *const *paths, size_t n, const char *shown, struct json_object *all)
 {
-	const char *shown = path ? path : "built-in host.json";
 	struct json_object *o = all ? json_object_new_object() : NULL;
 	struct json_object *rules = all ? json_object_new_array() : NULL;
 	struct json_object *problems = all ? json_object_new_array() : NULL;
 	struct cgg_policy *policy = NULL;
 	struct cgg_error err = {0};
-	int r = load(path, &policy, problems, &err);
+	int r = load(paths, n, &policy, problems, &err);
 
 	if (o) {
 		json_object_object_add(o, "policy", json_object_new_string(shown));
@@ -93,16 +93,21 @@ static int check_one(const char *path, struct json_object *all)
 int cmd_check(int argc, char **argv)
 {
 	struct json_object *all;
+	char shown[1024];
+	const char *name;
 	struct opt o;
-	int code = opt_read(argc, argv, "j", &o);
+	int code = opt_read(argc, argv, "jp", &o);
 
 	if (code != 0)
 		return code;
 	all = o.json ? json_object_new_array() : NULL;
-	if (o.nargs == 0)
-		code = check_one(NULL, all);
+	if (o.npolicies > 0 || o.nargs == 0) {
+		name = opt_policy_name(&o, shown, sizeof(shown));
+		code = check_one(o.policy, o.npolicies, name ? name : "built-in host.json", all);
+	}
 	for (int i = 0; i < o.nargs; i++) {
-		int one = check_one(o.args[i], all);
+		const char *path = o.args[i];
+		int one = check_one(&path, 1, path, all);
 
 		code = one ? one : code;
 	}

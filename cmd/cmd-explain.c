@@ -171,8 +171,9 @@ static int run(const struct opt *o, struct cgg_tree **tree, struct cgg_policy **
 	struct cgg_error err = {0};
 	struct json_object *all;
 	char *text = NULL;
-	int r = o->policy ? cgg_policy_load(o->policy, policy, &err)
-			  : cgg_policy_default(policy, &err);
+	int r = opt_load_policy(o, policy, &err);
+	char shown[1024];
+	const char *name;
 
 	if (r < 0)
 		return complain(EXIT_INPUT, "%s", err.msg);
@@ -189,7 +190,8 @@ static int run(const struct opt *o, struct cgg_tree **tree, struct cgg_policy **
 		print_json(all);
 		return EXIT_DONE;
 	}
-	print_all(all, o->policy ? o->policy : "the built-in policy");
+	name = opt_policy_name(o, shown, sizeof(shown));
+	print_all(all, name ? name : "the built-in policy");
 	json_object_put(all);
 	return EXIT_DONE;
 }

@@ -68,13 +68,14 @@ static int check(struct json_object *policy)
 	struct cgg_policy *loaded = NULL;
 	struct cgg_error err = {0};
 	char path[64];
+	const char *named = path;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (fd < 0 || fchmod(fd, 0600) < 0 ||
 	    write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
 		complain(0, "cannot check what was made of it: %s", strerror(errno));
 	} else {
-		r = cgg_policy_load(path, &loaded, &err);
+		r = cgg_policy_load(&named, 1, &loaded, &err);
 		if (r < 0)
 			complain(0, "what was made of it is no good policy: %s",
 				 err.msg + (strncmp(err.msg, path, strlen(path)) == 0

@@ -54,7 +54,7 @@ int cmd_kill(int argc, char **argv)
 	if (o.nargs != 1)
 		return complain(EXIT_INPUT,
 				"kill: name one cgroup, like /system.slice/foo.service");
-	if (o.policy && cgg_policy_load(o.policy, &policy, &err) < 0)
+	if (o.npolicies > 0 && opt_load_policy(&o, &policy, &err) < 0)
 		return complain(EXIT_INPUT, "%s", err.msg);
 	r = cgg_tree_open(o.root, &tree, &err);
 	if (r < 0) {

@@ -212,7 +212,7 @@ static int run(struct ranking *k)
 	size_t n;
 	int r;
 
-	if (k->o.policy && cgg_policy_load(k->o.policy, &k->policy, &err) < 0)
+	if (k->o.npolicies > 0 && opt_load_policy(&k->o, &k->policy, &err) < 0)
 		return complain(EXIT_INPUT, "%s", err.msg);
 	r = cgg_tree_open(k->o.root, &k->tree, &err);
 	if (r == 0)

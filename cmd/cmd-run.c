@@ -23,8 +23,11 @@ const char help_run[] =
 	"Guard this machine, or the cgroups that we see, in the foreground. Incidents are JSON "
 	"lines on\n"
 	"stdout; what people should know goes to stderr, 'guarding' when it is ready.\n\n"
-	"  --policy PATH     a file, or a directory whose *.json files are merged in name order\n"
-	"                    (default: the built-in policy for a host that runs anything)\n"
+	"  --policy PATH     a file, or a directory whose *.json files are merged in name order; "
+	"may be\n"
+	"                    repeated: of one name, the first directory's file counts (default: "
+	"the\n"
+	"                    built-in policy for a host that runs anything)\n"
 	"  --incidents FILE  append incidents to FILE instead\n"
 	"  --root DIR        guard another cgroup2 mount, or only the cgroups below one\n"
 	"  --state DIR       where to remember what is changed until it is put back, for the next "
@@ -95,17 +98,13 @@ static void on_sandbox_notice(void *user, const char *text)
 	complain(EXIT_DONE, "%s", text);
 }
 
-static int load(struct daemon *d, struct cgg_policy **ret, struct cgg_error *err)
-{
-	return d->o.policy ? cgg_policy_load(d->o.policy, ret, err) : cgg_policy_default(ret, err);
-}
-
 /* Before the first thread, and after what is opened once. */
 static void confine(const struct daemon *d)
 {
 	const struct sandbox_paths paths = {
 		.root = d->o.root,
 		.policy = d->o.policy,
+		.npolicies = d->o.npolicies,
 		.state = state_dir(d),
 		.xattrs = cgg_policy_honours_xattrs(d->policy),
 	};
@@ -134,7 +133,8 @@ static int open_sinks(struct daemon *d)
 				d->o.incidents ? d->o.incidents : "stdout", strerror(errno));
 	if (notes < 0) /* started without a stderr */
 		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (load(d, &d->policy, &err) < 0) /* it says how much of root's powers is needed */
+	if (opt_load_policy(&d->o, &d->policy, &err) <
+	    0) /* it says how much of root's powers is needed */
 		return complain(EXIT_INPUT, "%s", err.msg);
 	confine(d);
 	d->out = sink_new(out);
@@ -147,9 +147,11 @@ static int open_sinks(struct daemon *d)
 
 static void reload(struct daemon *d)
 {
+	char shown[512];
+	const char *name = opt_policy_name(&d->o, shown, sizeof(shown));
 	struct cgg_policy *fresh = NULL;
 	struct cgg_error err = {0};
-	int r = load(d, &fresh, &err);
+	int r = opt_load_policy(&d->o, &fresh, &err);
 
 	if (r == 0)
 		r = cgg_guard_set_policy(d->guard, fresh, &err);
@@ -165,7 +167,7 @@ static void reload(struct daemon *d)
 	cgg_policy_free(d->policy);
 	d->policy = fresh;
 	note(d, "reloaded: %zu rules from %s", cgg_policy_rules(fresh),
-	     d->o.policy ? d->o.policy : "the built-in default");
+	     name ? name : "the built-in default");
 }
 
 /* True: end. */
@@ -244,6 +246,8 @@ static int loop(struct daemon *d)
 
 static int start(struct daemon *d)
 {
+	char shown[512];
+	const char *name = opt_policy_name(&d->o, shown, sizeof(shown));
 	struct cgg_guard_options go = {
 		.dry_run = d->o.dry_run, .report = on_report, .user = d, .state_dir = state_dir(d)};
 	struct cgg_error err = {0};
@@ -264,8 +268,7 @@ static int start(struct daemon *d)
 		sandbox_seal(on_sandbox_notice, NULL);
 	note(d, "guarding %s by %zu rules of %s%s", d->o.root ? d->o.root : "this machine",
 	     cgg_policy_rules(d->policy),
-	     d->o.policy ? d->o.policy
-			 : "the built-in default (policies/host.json; --policy gives another)",
+	     name ? name : "the built-in default (policies/host.json; --policy gives another)",
 	     d->o.dry_run ? ", dry run: nothing is touched" : "");
 	return loop(d);
 }

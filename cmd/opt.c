@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,7 +134,9 @@ static int read_one(struct opt *o, int c, char *arg)
 		o->root = arg;
 		return 0;
 	case 'p':
-		o->policy = arg;
+		if (o->npolicies == CGG_POLICY_PATHS_MAX)
+			return complain(EXIT_INPUT, "--policy: more than %d", CGG_POLICY_PATHS_MAX);
+		o->policy[o->npolicies++] = arg;
 		return 0;
 	case 'i':
 		o->incidents = arg;
@@ -217,4 +220,23 @@ int opt_read(int argc, char **argv, const char *accepts, struct opt *ret)
 	ret->args = argv + optind;
 	ret->nargs = argc - optind;
 	return 0;
+}
+
+int opt_load_policy(const struct opt *o, struct cgg_policy **ret, struct cgg_error *err)
+{
+	if (o->npolicies == 0)
+		return cgg_policy_default(ret, err);
+	return cgg_policy_load(o->policy, o->npolicies, ret, err);
+}
+
+const char *opt_policy_name(const struct opt *o, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	if (o->npolicies == 0)
+		return NULL;
+	for (size_t i = 0; i < o->npolicies && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", i > 0 ? ", " : "",
+					o->policy[i]);
+	return buf;
 }

@@ -7,7 +7,9 @@
 #define OPT_GLOBS_MAX 32
 
 struct opt {
-	const char *root, *policy, *incidents, *domain, *state;
+	const char *root, *incidents, *domain, *state;
+	const char *policy[CGG_POLICY_PATHS_MAX];
+	size_t npolicies;
 	bool json, dry_run, once, process, kill_exempt, all, kmsg, follow, no_sandbox;
 	enum cgg_unit unit;
 	enum cgg_rank_key key[CGG_RANK_KEYS_MAX];
@@ -25,3 +27,9 @@ struct opt {
  * Read argv by the letters of accepts (see opt.c). 0, or an exit code after complaining.
  */
 int opt_read(int argc, char **argv, const char *accepts, struct opt *ret);
+
+/* The policy of all --policy; without one, the built-in default. */
+int opt_load_policy(const struct opt *o, struct cgg_policy **ret, struct cgg_error *err);
+
+/* For people: the paths, or NULL for the default. */
+const char *opt_policy_name(const struct opt *o, char *buf, size_t size);

@@ -6,6 +6,7 @@
  */
 #include "sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -92,14 +93,31 @@ static void allow_holder(const struct rules *rules, const char *path)
 		allow_and_close(rules, is_dir ? copy : dirname(copy), READ);
 }
 
-static void allow_policy(const struct rules *rules, const char *path)
+static void allow_real(const struct rules *rules, const char *path)
 {
 	char *real = realpath(path, NULL);
 
-	allow_holder(rules, path);
 	if (real)
 		allow_holder(rules, real);
 	free(real);
+}
+
+/* With what the links in a directory lead to now. */
+static void allow_policy(const struct rules *rules, const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	char link[PATH_MAX];
+
+	allow_holder(rules, path);
+	allow_real(rules, path);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_type == DT_LNK &&
+		    snprintf(link, sizeof(link), "%s/%s", path, entry->d_name) < PATH_MAX)
+			allow_real(rules, link);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 static void allow_cgroups(const struct rules *rules)
@@ -134,8 +152,8 @@ int sandbox_files(const struct sandbox_paths *paths)
 		allow_and_close(&rules, paths->root, WRITE);
 	else
 		allow_cgroups(&rules);
-	if (paths->policy)
-		allow_policy(&rules, paths->policy);
+	for (size_t i = 0; i < paths->npolicies; i++)
+		allow_policy(&rules, paths->policy[i]);
 	if (paths->state) {
 		(void)mkdir(paths->state, 0700); /* why not is told by who uses it */
 		allow_and_close(&rules, paths->state, KEEP);

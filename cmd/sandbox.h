@@ -7,10 +7,12 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct sandbox_paths {
 	const char *root; /* the cgroups; NULL: every cgroup2 that is mounted */
-	const char *policy; /* a file or a directory, read again at reload; NULL: none */
+	const char *const *policy; /* files and directories, read again at reload */
+	size_t npolicies;
 	const char *state; /* the state directory; made if it is missing */
 	bool xattrs; /* trusted. ones of cgroups are read */
 };

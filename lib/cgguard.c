@@ -146,16 +146,20 @@ CGG_PUBLIC struct cgg_group *cgg_groups_free(struct cgg_group *groups)
 
 /* ---- policies ------------------------------------------------------------------------ */
 
-CGG_PUBLIC int cgg_policy_load(const char *path, struct cgg_policy **ret_policy,
+CGG_PUBLIC int cgg_policy_load(const char *const *paths, size_t n, struct cgg_policy **ret_policy,
 			       struct cgg_error *err)
 {
-	return policy_load(path, ret_policy, err);
+	if (n == 0)
+		return err_fail(err, -EINVAL, "no policy is named");
+	return policy_load(paths, n, ret_policy, err);
 }
 
-CGG_PUBLIC int cgg_policy_check(const char *path, cgg_policy_problem_fn fn, void *user,
-				struct cgg_error *err)
+CGG_PUBLIC int cgg_policy_check(const char *const *paths, size_t n, cgg_policy_problem_fn fn,
+				void *user, struct cgg_error *err)
 {
-	return policy_check(path, fn, user, err);
+	if (n == 0)
+		return err_fail(err, -EINVAL, "no policy is named");
+	return policy_check(paths, n, fn, user, err);
 }
 
 CGG_PUBLIC int cgg_policy_default(struct cgg_policy **ret_policy, struct cgg_error *err)

@@ -156,8 +156,7 @@ struct cgg_cgroup {
 	/* Derived by cgg_snapshot_rates(): bytes per second of memory.current; else 0. */
 	int64_t growth_bytes_per_s;
 	bool has_growth;
-	/* Derived by cgg_snapshot_badness(): the highest badness of a process directly in it. */
-	bool has_badness;
+	bool has_badness; /* by cgg_snapshot_badness(): of a process directly in it */
 	int64_t badness_pages;
 	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
 	uint32_t marks, owner_uid; /* of xattrs, where a rule honours them: the guard's own */
@@ -214,9 +213,8 @@ uint64_t cgg_snapshot_time_us(const struct cgg_snapshot *snap);
 void cgg_snapshot_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev);
 
 /*
- * Fill in the badness of what is at or below domain: the highest, in pages, that the kernel would compare of
- * the processes directly in each cgroup. Whom it would never choose has none. tree: that snap was taken of.
- * Errors: -EINVAL no such domain. Since 0.1.
+ * Fill in the badness of what is at or below domain: of the processes in each cgroup the highest that the
+ * kernel would compare. tree: that snap was taken of. Errors: -EINVAL no such domain. Since 0.1.
  */
 int cgg_snapshot_badness(struct cgg_snapshot *snap, const struct cgg_tree *tree, uint32_t domain,
 			 struct cgg_error *err);
@@ -274,7 +272,7 @@ struct cgg_group {
 	uint32_t known; /* bit 1 << key: the term could be read */
 	int64_t term[CGG_RANK_KEY_MAX];
 	bool avoid; /* a mark: after all that have none */
-	uint32_t mark, marked; /* the one that counts (0: none), and the cgroup that bears it */
+	uint32_t mark, marked; /* the one that counts, 0: none; and of which cgroup */
 };
 
 #define CGG_RANK_KEYS_MAX 8 /* keys in one order */
@@ -305,17 +303,20 @@ struct cgg_group *cgg_groups_free(struct cgg_group *groups);
 
 /* ---- policies ------------------------------------------------------------------------ */
 
-/*
- * Load a policy: a file, or a directory whose *.json files are merged in the order of their
- * names. Errors: -ENOENT, -EACCES, -EPERM (others can write it), -EINVAL (err.msg begins with
- * FILE: and the place). Nothing is half loaded. Since 0.1.
- */
-int cgg_policy_load(const char *path, struct cgg_policy **ret_policy, struct cgg_error *err);
+#define CGG_POLICY_PATHS_MAX 8
 
 /*
- * One thing that is wrong with a policy. line and column (in characters) begin with 1; line 0 means the
- * file as a whole. pointer is the JSON Pointer (RFC 6901) of the value, "" for the whole document. All
- * of it is valid UTF-8 without control characters but file, which is as it was given. Since 0.1.
+ * Load a policy of n files and directories: the files first, then the directories' *.json in the order of
+ * their names; of one name in several directories the first directory's. Errors: -ENOENT, -EACCES, -EPERM
+ * (others can write it), -EINVAL (err.msg begins with FILE: and the place). Nothing is half loaded. Since 0.1.
+ */
+int cgg_policy_load(const char *const *paths, size_t n, struct cgg_policy **ret_policy,
+		    struct cgg_error *err);
+
+/*
+ * One thing that is wrong with a policy. line and column (in characters) begin with 1; line 0 is the whole
+ * file. pointer is a JSON Pointer (RFC 6901), "" for all. All but file, which is as it was given, is valid
+ * UTF-8 without control characters. Since 0.1.
  */
 struct cgg_policy_problem {
 	const char *file;
@@ -327,15 +328,14 @@ struct cgg_policy_problem {
 /* The problem and its strings are valid in the call only. */
 typedef void (*cgg_policy_problem_fn)(void *user, const struct cgg_policy_problem *problem);
 
-/* So many problems are told; the next one says how many more there are. */
-#define CGG_POLICY_PROBLEMS_MAX 20
+#define CGG_POLICY_PROBLEMS_MAX 20 /* are told; the next one says how many more there are */
 
 /*
- * Read a policy like cgg_policy_load(), keep nothing of it, and call fn for each thing that is wrong, in
- * the order of files, but what concerns several rules last. A text that isn't JSON is one problem. Errors:
- * those of cgg_policy_load(); err says the first problem. Since 0.1.
+ * Read a policy like cgg_policy_load(), keep nothing of it, and call fn for each thing that is wrong: file by
+ * file, what concerns several rules last. Errors: as there; err says the first problem. Since 0.1.
  */
-int cgg_policy_check(const char *path, cgg_policy_problem_fn fn, void *user, struct cgg_error *err);
+int cgg_policy_check(const char *const *paths, size_t n, cgg_policy_problem_fn fn, void *user,
+		     struct cgg_error *err);
 
 /* The built-in default, policies/host.json. Errors: -ENOMEM. Since 0.1. */
 int cgg_policy_default(struct cgg_policy **ret_policy, struct cgg_error *err);
@@ -346,7 +346,7 @@ struct cgg_policy *cgg_policy_free(struct cgg_policy *policy);
 /* How many rules it has. Since 0.1. */
 size_t cgg_policy_rules(const struct cgg_policy *policy);
 
-/* Whether a rule honours xattrs: those of trusted. are seen with CAP_SYS_ADMIN only. Since 0.1. */
+/* Whether a rule honours xattrs; trusted. ones take CAP_SYS_ADMIN. Since 0.1. */
 bool cgg_policy_honours_xattrs(const struct cgg_policy *policy);
 
 /*

@@ -129,7 +129,7 @@ static int load_policy(const struct trial *t, const struct doc_node *node, struc
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return doc_fail(node, "cannot read '%s': %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return policy_load(path, ret, t->err);
+		return policy_load((const char *const *)&path, 1, ret, t->err);
 	len = fdio_read(fd, text, POLICY_FILE_MAX + 2);
 	if (len < 0)
 		return doc_fail(node, "cannot read '%s': %s", path, strerror((int)-len));

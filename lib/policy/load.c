@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policy files. A policy says who is killed, so a file counts only if nobody but root and the user
- * that runs us can have written it. All files of a directory make one policy, or none does.
+ * Policy files. All files of all directories make one policy, or none does. trust.c says which files are
+ * believed.
  */
 #include "policy/load.h"
 
 #include "policy/read.h"
+#include "policy/trust.h"
 #include "util/fdio.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-
-static int check_writers(const struct stat *st, const char *path, struct problems *problems)
-{
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return problem_file(problems, -EPERM, path,
-				    "belongs to uid %u, who could write it: chown root '%s'",
-				    (unsigned int)st->st_uid, path);
-	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return problem_file(problems, -EPERM, path,
-				    "others can write it (mode %04o): chmod go-w '%s'",
-				    (unsigned int)(st->st_mode & 07777), path);
-	return 0;
-}
+#include <sys/sysmacros.h>
 
 static void read_file(struct read *read, int fd, const struct stat *st, const char *path)
 {
@@ -36,7 +25,7 @@ static void read_file(struct read *read, int fd, const struct stat *st, const ch
 		problem_file(read->problems, -EINVAL, path, "not a regular file");
 		return;
 	}
-	if (check_writers(st, path, read->problems) < 0)
+	if (trust_file(st, path, read->problems) < 0)
 		return;
 	if (st->st_size > POLICY_FILE_MAX) {
 		problem_file(read->problems, -EINVAL, path, "larger than %u bytes",
@@ -55,28 +44,6 @@ static void read_file(struct read *read, int fd, const struct stat *st, const ch
 		read_text(read, path, text, (size_t)len);
 }
 
-/*
- * Links are followed, since a ConfigMap of Kubernetes is made of them: only who may write the
- * directory can have made one, and what it leads to is checked like any other file.
- */
-static void read_entry(struct read *read, int dirfd, const char *dir, const char *name)
-{
-	CGG_AUTO_FREE char *path = NULL;
-	CGG_AUTO_FD fd = -1;
-	struct stat st;
-
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
-		problem_errno(read->problems, -ENOMEM, dir);
-		return;
-	}
-	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		problem_errno(read->problems, -errno, path);
-	else
-		read_file(read, fd, &st, path);
-}
-
 static bool is_policy_name(const char *name)
 {
 	size_t len = strlen(name);
@@ -84,81 +51,174 @@ static bool is_policy_name(const char *name)
 	return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".json") == 0;
 }
 
-static int compare_names(const void *a, const void *b)
+/* ---- directories ---------------------------------------------------------------------- */
+
+/* One *.json in a directory; of one name in several directories, the first directory's counts. */
+struct entry {
+	char *name;
+	size_t dir;
+};
+
+struct dirs {
+	const char *const *path;
+	int fd[POLICY_PATHS_MAX]; /* -1: a file, or not there */
+	bool shared[POLICY_PATHS_MAX];
+	struct entry entry[POLICY_FILES_MAX];
+	size_t n;
+};
+
+static int compare_entries(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const struct entry *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : (x->dir > y->dir) - (x->dir < y->dir);
 }
 
-/* The names of a directory's policies, in byte order: the caller frees them, also on failure. */
-static int list_names(DIR *dir, const char *path, char **names, size_t *n,
-		      struct problems *problems)
+/* "/dev/null", or nothing at all: this name is to be nothing, here and in what follows. The kernel's own
+ * files only seem to be empty. */
+static bool is_mask(int fd, const struct stat *st)
 {
+	char byte;
+
+	return (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)) ||
+	       (S_ISREG(st->st_mode) && st->st_size == 0 && pread(fd, &byte, 1, 0) == 0);
+}
+
+static void read_entry(struct read *read, const struct dirs *dirs, const struct entry *entry)
+{
+	CGG_AUTO_FREE char *path = NULL;
+	CGG_AUTO_FD fd = -1;
+	struct stat st;
+
+	if (asprintf(&path, "%s/%s", dirs->path[entry->dir], entry->name) < 0) {
+		path = NULL;
+		problem_errno(read->problems, -ENOMEM, dirs->path[entry->dir]);
+		return;
+	}
+	fd = trust_open(dirs->fd[entry->dir], dirs->shared[entry->dir], entry->name, path, &st,
+			read->problems);
+	if (fd < 0)
+		return;
+	if (!is_mask(fd, &st))
+		read_file(read, fd, &st, path);
+	else if (S_ISREG(st.st_mode)) /* whoever could write it could mask too */
+		trust_file(&st, path, read->problems);
+}
+
+/* The names of a directory's policies; freed by the caller, also on failure. */
+static int list_names(struct dirs *dirs, size_t which, DIR *dir, struct problems *problems)
+{
+	const char *path = dirs->path[which];
+
 	for (;;) {
 		const struct dirent *entry;
 
 		errno = 0;
 		entry = readdir(dir);
 		if (!entry)
-			break;
+			return errno != 0 ? problem_errno(problems, -errno, path) : 0;
 		if (!is_policy_name(entry->d_name))
 			continue;
-		if (*n == POLICY_FILES_MAX)
+		if (dirs->n == POLICY_FILES_MAX)
 			return problem_file(problems, -EINVAL, path, "more than %d policy files",
 					    POLICY_FILES_MAX);
-		names[*n] = strdup(entry->d_name);
-		if (!names[*n])
+		dirs->entry[dirs->n].dir = which;
+		dirs->entry[dirs->n].name = strdup(entry->d_name);
+		if (!dirs->entry[dirs->n].name)
 			return problem_errno(problems, -ENOMEM, path);
-		++*n;
+		dirs->n++;
 	}
-	if (errno != 0)
-		return problem_errno(problems, -errno, path);
-	if (*n == 0)
-		return problem_file(problems, -ENOENT, path, "no file named *.json in it");
-	qsort(names, *n, sizeof(*names), compare_names);
+}
+
+static int list_directory(struct dirs *dirs, size_t which, struct problems *problems)
+{
+	const char *path = dirs->path[which];
+	int r = trust_dir(dirs->fd[which], path, &dirs->shared[which], problems);
+	DIR *dir;
+	int own;
+
+	if (r < 0)
+		return r;
+	own = fcntl(dirs->fd[which], F_DUPFD_CLOEXEC, 3);
+	dir = own < 0 ? NULL : fdopendir(own);
+	if (!dir) {
+		r = problem_errno(problems, -errno, path);
+		cgg_close_fd(&own);
+		return r;
+	}
+	r = list_names(dirs, which, dir, problems);
+	closedir(dir);
+	return r;
+}
+
+/* By name; of one name the first directory's only. */
+static void read_entries(struct read *read, struct dirs *dirs)
+{
+	qsort(dirs->entry, dirs->n, sizeof(dirs->entry[0]), compare_entries);
+	for (size_t i = 0; i < dirs->n; i++) {
+		if (i == 0 || strcmp(dirs->entry[i - 1].name, dirs->entry[i].name) != 0)
+			read_entry(read, dirs, &dirs->entry[i]);
+	}
+}
+
+/* ---- all that was named --------------------------------------------------------------- */
+
+/* A file is read at once. One of several that isn't there is no mistake: it may come. */
+static int open_path(struct read *read, struct dirs *dirs, size_t which, bool alone, bool *any)
+{
+	const char *path = dirs->path[which];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT && !alone)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int r = problem_errno(read->problems, -errno, path);
+
+		cgg_close_fd(&fd);
+		return r;
+	}
+	*any = true;
+	if (S_ISDIR(st.st_mode)) {
+		dirs->fd[which] = fd;
+		return list_directory(dirs, which, read->problems);
+	}
+	read_file(read, fd, &st, path);
+	close(fd);
 	return 0;
 }
 
-static void read_directory(struct read *read, int fd, const struct stat *st, const char *path)
+static void read_paths(struct read *read, const char *const *paths, size_t n)
 {
-	char *names[POLICY_FILES_MAX];
-	size_t n = 0;
-	int own;
-	DIR *dir;
+	struct dirs dirs = {.path = paths};
+	bool any = false, is_file = false;
+	int r = 0;
 
-	if (check_writers(st, path, read->problems) < 0)
-		return;
-	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	dir = own < 0 ? NULL : fdopendir(own);
-	if (!dir) {
-		problem_errno(read->problems, -errno, path);
-		cgg_close_fd(&own);
-		return;
+	for (size_t i = 0; i < POLICY_PATHS_MAX; i++)
+		dirs.fd[i] = -1;
+	if (n > POLICY_PATHS_MAX)
+		r = problem_file(read->problems, -EINVAL, paths[0], "more than %d paths",
+				 POLICY_PATHS_MAX);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = open_path(read, &dirs, i, n == 1, &any);
+		is_file |= any && dirs.fd[i] < 0;
 	}
-	if (list_names(dir, path, names, &n, read->problems) == 0) {
-		for (size_t i = 0; i < n; i++)
-			read_entry(read, fd, path, names[i]);
-	}
-	for (size_t i = 0; i < n; i++)
-		free(names[i]);
-	closedir(dir);
+	if (r == 0 && !any)
+		problem_errno(read->problems, -ENOENT, paths[0]);
+	else if (r == 0 && dirs.n == 0 && !is_file)
+		problem_file(read->problems, -ENOENT, paths[0], "no file named *.json in it");
+	else if (r == 0)
+		read_entries(read, &dirs);
+	for (size_t i = 0; i < dirs.n; i++)
+		free(dirs.entry[i].name);
+	for (size_t i = 0; i < POLICY_PATHS_MAX; i++)
+		cgg_close_fd(&dirs.fd[i]);
 }
 
-static void read_path(struct read *read, const char *path)
-{
-	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		problem_errno(read->problems, -errno, path);
-	else if (S_ISDIR(st.st_mode))
-		read_directory(read, fd, &st, path);
-	else
-		read_file(read, fd, &st, path);
-}
-
-/* text: instead of the file's. */
-static int load(const char *path, const char *text, size_t len, struct problems *problems,
-		struct cgg_policy **ret)
+/* text: instead of the files'. */
+static int load(const char *const *paths, size_t n, const char *text, size_t len,
+		struct problems *problems, struct cgg_policy **ret)
 {
 	struct read *read = calloc(1, sizeof(*read));
 	struct cgg_policy *policy = calloc(1, sizeof(*policy));
@@ -166,18 +226,19 @@ static int load(const char *path, const char *text, size_t len, struct problems 
 	if (!policy || !read) {
 		free(policy);
 		free(read);
-		return problem_errno(problems, -ENOMEM, path);
+		return problem_errno(problems, -ENOMEM, paths[0]);
 	}
 	read->policy = policy;
 	read->problems = problems;
 	if (text)
-		read_text(read, path, text, len);
+		read_text(read, paths[0], text, len);
 	else
-		read_path(read, path);
+		read_paths(read, paths, n);
 	sense_policy(read);
 	free(read);
 	if (problems->n == 0 && policy->nrules == 0)
-		problem_file(problems, -EINVAL, path, "no rule in it: nothing would be guarded");
+		problem_file(problems, -EINVAL, paths[0],
+			     "no rule in it: nothing would be guarded");
 	if (problems->n == 0)
 		*ret = policy;
 	else
@@ -190,28 +251,35 @@ int policy_load_text(const char *file, const char *text, size_t len, struct cgg_
 {
 	struct problems problems = {.err = err, .path = file};
 
-	return load(file, text, len, &problems, ret);
+	return load(&file, 1, text, len, &problems, ret);
 }
 
-int policy_load(const char *path, struct cgg_policy **ret, struct cgg_error *err)
+int policy_load(const char *const *paths, size_t n, struct cgg_policy **ret, struct cgg_error *err)
 {
-	struct problems problems = {.err = err, .path = path};
+	struct problems problems = {.err = err, .path = paths[0]};
 
-	return load(path, NULL, 0, &problems, ret);
+	return load(paths, n, NULL, 0, &problems, ret);
 }
 
-int policy_check_text(const char *file, const char *text, size_t len, cgg_policy_problem_fn fn,
-		      void *user, struct cgg_error *err)
+static int check(const char *const *paths, size_t n, const char *text, size_t len,
+		 cgg_policy_problem_fn fn, void *user, struct cgg_error *err)
 {
-	struct problems problems = {.fn = fn, .user = user, .err = err, .path = file};
+	struct problems problems = {.fn = fn, .user = user, .err = err, .path = paths[0]};
 	struct cgg_policy *policy = NULL;
-	int r = load(file, text, len, &problems, &policy);
+	int r = load(paths, n, text, len, &problems, &policy);
 
 	policy_free(policy);
 	return r;
 }
 
-int policy_check(const char *path, cgg_policy_problem_fn fn, void *user, struct cgg_error *err)
+int policy_check_text(const char *file, const char *text, size_t len, cgg_policy_problem_fn fn,
+		      void *user, struct cgg_error *err)
 {
-	return policy_check_text(path, NULL, 0, fn, user, err);
+	return check(&file, 1, text, len, fn, user, err);
+}
+
+int policy_check(const char *const *paths, size_t n, cgg_policy_problem_fn fn, void *user,
+		 struct cgg_error *err)
+{
+	return check(paths, n, NULL, 0, fn, user, err);
 }

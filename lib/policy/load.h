@@ -4,10 +4,12 @@
 
 #include "policy/policy.h"
 
-int policy_load(const char *path, struct cgg_policy **ret, struct cgg_error *err);
+/* Files, and directories: of one name in several, the first directory's counts. */
+int policy_load(const char *const *paths, size_t n, struct cgg_policy **ret, struct cgg_error *err);
 int policy_load_text(const char *file, const char *text, size_t len, struct cgg_policy **ret,
 		     struct cgg_error *err);
-int policy_check(const char *path, cgg_policy_problem_fn fn, void *user, struct cgg_error *err);
+int policy_check(const char *const *paths, size_t n, cgg_policy_problem_fn fn, void *user,
+		 struct cgg_error *err);
 int policy_check_text(const char *file, const char *text, size_t len, cgg_policy_problem_fn fn,
 		      void *user, struct cgg_error *err);
 struct cgg_policy *policy_free(struct cgg_policy *policy);

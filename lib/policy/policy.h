@@ -14,7 +14,8 @@
 #define POLICY_ACTIONS_MAX 8 /* rungs of one ladder */
 #define POLICY_NAME_MAX	   63
 #define POLICY_FILE_MAX	   (1U << 20) /* bytes of one policy file */
-#define POLICY_FILES_MAX   64 /* in one directory */
+#define POLICY_FILES_MAX   64 /* in all directories */
+#define POLICY_PATHS_MAX   CGG_POLICY_PATHS_MAX
 #define POLICY_TIME_MAX_US (3600ULL * 1000000)
 
 /* An amount of memory: bytes, or a share of the domain's effective limit. */

@@ -19,3 +19,15 @@ char *kit_repeat(const char *head, const char *item, unsigned int n, const char 
 
 /* Load a text as "FILE"; NULL with err filled in when it is refused. */
 struct cgg_policy *kit_load(const char *text, struct cgg_error *err);
+
+/* Load or check one file or directory. */
+static inline int kit_load_path(const char *path, struct cgg_policy **ret, struct cgg_error *err)
+{
+	return policy_load(&path, 1, ret, err);
+}
+
+static inline int kit_check_path(const char *path, cgg_policy_problem_fn fn, void *user,
+				 struct cgg_error *err)
+{
+	return policy_check(&path, 1, fn, user, err);
+}

@@ -23,6 +23,11 @@
 	"proc/11 stat='11 (a) S 1 1 1 0 -1 0 0' status='VmRSS: 4000 kB\\n' oom_score_adj=-9\n"     \
 	"proc/12 stat='12 (b) S 1 1 1 0 -1 0 0' status='VmRSS: 1900 kB\\n' oom_score_adj=0\n"
 
+static int load_path(const char *path, struct cgg_policy **ret, struct cgg_error *err)
+{
+	return cgg_policy_load(&path, 1, ret, err);
+}
+
 static struct cgg_tree *open_machine(void)
 {
 	struct cgg_tree *tree = NULL;
@@ -289,7 +294,7 @@ static struct cgg_policy *load(const char *text)
 	struct cgg_policy *policy = NULL;
 	struct cgg_error err = {0};
 
-	if (cgg_policy_load(policy_file(text), &policy, &err) != 0)
+	if (load_path(policy_file(text), &policy, &err) != 0)
 		printf("# %s\n", err.msg);
 	T_MUST(policy);
 	return policy;
@@ -325,14 +330,14 @@ TEST(a_policy_is_loaded_whole_or_not_at_all)
 	T_EQ_INT(cgg_policy_rules(policy), 1);
 	cgg_policy_free(policy);
 	policy = NULL;
-	T_EQ_INT(cgg_policy_load("/nonexistent/policy.json", &policy, &err), -ENOENT);
+	T_EQ_INT(load_path("/nonexistent/policy.json", &policy, &err), -ENOENT);
 	T_HAS(err.msg, "/nonexistent/policy.json");
-	T_EQ_INT(cgg_policy_load("/nonexistent/policy.json", &policy, NULL), -ENOENT);
+	T_EQ_INT(load_path("/nonexistent/policy.json", &policy, NULL), -ENOENT);
 	bad = policy_file("{\"version\": 1, \"rulez\": []}");
-	T_EQ_INT(cgg_policy_load(bad, &policy, &err), -EINVAL);
+	T_EQ_INT(load_path(bad, &policy, &err), -EINVAL);
 	T_ASSERT(strncmp(err.msg, bad, strlen(bad)) == 0);
 	T_HAS(err.msg, "rulez");
-	T_EQ_INT(cgg_policy_load(bad, &policy, NULL), -EINVAL);
+	T_EQ_INT(load_path(bad, &policy, NULL), -EINVAL);
 	T_ASSERT(!policy);
 }
 

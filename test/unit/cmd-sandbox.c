@@ -104,7 +104,8 @@ static void remove_dirs(void)
 
 static void begin(void)
 {
-	const struct sandbox_paths paths = {.policy = policy, .state = state};
+	const char *const policies[] = {policy};
+	const struct sandbox_paths paths = {.policy = policies, .npolicies = 1, .state = state};
 
 	sandbox_begin(&paths, on_notice, NULL);
 }

@@ -325,6 +325,6 @@ TEST(errors_may_be_thrown_away)
 
 	T_EQ_INT(policy_load_text("FILE", "{]", 2, &policy, NULL), -EINVAL);
 	T_EQ_INT(policy_load_text("FILE", "[]", 2, &policy, NULL), -EINVAL);
-	T_EQ_INT(policy_load("/nonexistent/x.json", &policy, NULL), -ENOENT);
+	T_EQ_INT(kit_load_path("/nonexistent/x.json", &policy, NULL), -ENOENT);
 	T_ASSERT(!policy);
 }

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/trust.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define LINKS_MAX 40 /* as the kernel */
+
+static bool is_ours(const struct stat *st)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+static bool is_writable(const struct stat *st)
+{
+	return st->st_mode & (S_IWGRP | S_IWOTH);
+}
+
+static int fail_owner(const struct stat *st, const char *path, struct problems *problems)
+{
+	return problem_file(problems, -EPERM, path,
+			    "belongs to uid %u, who could write it: chown root '%s'",
+			    (unsigned int)st->st_uid, path);
+}
+
+int trust_file(const struct stat *st, const char *path, struct problems *problems)
+{
+	if (!is_ours(st))
+		return fail_owner(st, path, problems);
+	if (is_writable(st))
+		return problem_file(problems, -EPERM, path,
+				    "others can write it (mode %04o): chmod go-w '%s'",
+				    (unsigned int)(st->st_mode & 07777), path);
+	return 0;
+}
+
+static bool is_read_only(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && fs.f_flag & ST_RDONLY;
+}
+
+int trust_dir(int fd, const char *path, bool *ret_shared, struct problems *problems)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return problem_errno(problems, -errno, path);
+	*ret_shared = is_writable(&st);
+	if (!is_ours(&st))
+		return fail_owner(&st, path, problems);
+	if (*ret_shared && !(st.st_mode & S_ISVTX) && !is_read_only(fd))
+		return problem_file(problems, -EPERM, path,
+				    "others can write it (mode %04o): chmod go-w '%s', or mount it "
+				    "read-only",
+				    (unsigned int)(st.st_mode & 07777), path);
+	return 0;
+}
+
+/* ---- the way to a file ---------------------------------------------------------------- */
+
+struct way {
+	int at; /* the directory that we are in; O_PATH */
+	bool shared; /* others can write it */
+	char todo[PATH_MAX]; /* what is left of the path */
+	unsigned int links;
+	const char *path; /* for messages */
+	struct problems *problems;
+};
+
+/* The first name of what is left; "" at the end. */
+static void next_name(struct way *way, char *ret, size_t size)
+{
+	char *from = way->todo + strspn(way->todo, "/");
+	size_t len = strcspn(from, "/");
+
+	snprintf(ret, size, "%.*s", (int)len, from);
+	memmove(way->todo, from + len, strlen(from + len) + 1);
+}
+
+static int enter(struct way *way, int fd)
+{
+	int r = trust_dir(fd, way->path, &way->shared, way->problems);
+
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	close(way->at);
+	way->at = fd;
+	return 0;
+}
+
+static int follow(struct way *way, int link, const struct stat *st)
+{
+	char target[PATH_MAX], rest[PATH_MAX];
+	ssize_t len = readlinkat(link, "", target, sizeof(target) - 1);
+	int top;
+
+	if (len < 0)
+		return problem_errno(way->problems, -errno, way->path);
+	if (!is_ours(st))
+		return problem_file(way->problems, -EPERM, way->path,
+				    "a link on the way belongs to uid %u, who could lead it "
+				    "elsewhere",
+				    (unsigned int)st->st_uid);
+	if (++way->links > LINKS_MAX)
+		return problem_errno(way->problems, -ELOOP, way->path);
+	target[len] = '\0';
+	memcpy(rest, way->todo, sizeof(rest));
+	if ((size_t)len + strlen(rest) >= sizeof(way->todo))
+		return problem_errno(way->problems, -ENAMETOOLONG, way->path);
+	memcpy(way->todo, target, (size_t)len);
+	memcpy(way->todo + len, rest, strlen(rest) + 1);
+	if (target[0] != '/')
+		return 0;
+	top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return top < 0 ? problem_errno(way->problems, -errno, way->path) : enter(way, top);
+}
+
+/* What the way ended at; it may be anything, so it is not waited for. */
+static int open_end(const struct way *way, const char *name, struct stat *ret_st)
+{
+	int fd = openat(way->at, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+
+	if (fd < 0 || fstat(fd, ret_st) < 0) {
+		int r = problem_errno(way->problems, -errno, way->path);
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	/* another name of a file of root's, that somebody else has put here */
+	if (way->shared && S_ISREG(ret_st->st_mode) && ret_st->st_nlink > 1) {
+		close(fd);
+		return problem_file(way->problems, -EPERM, way->path,
+				    "it has %u names, and others can write its directory",
+				    (unsigned int)ret_st->st_nlink);
+	}
+	return fd;
+}
+
+/* An fd, 0: go on, or a negative errno. */
+static int step(struct way *way, struct stat *ret_st)
+{
+	char name[NAME_MAX + 1];
+	struct stat st;
+	int fd, r;
+
+	next_name(way, name, sizeof(name));
+	if (name[0] == '\0')
+		return problem_file(way->problems, -EINVAL, way->path, "not a regular file");
+	fd = openat(way->at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		r = problem_errno(way->problems, -errno, way->path);
+	} else if (S_ISLNK(st.st_mode)) {
+		r = follow(way, fd, &st);
+	} else if (way->todo[0] == '\0') {
+		r = open_end(way, name, ret_st);
+	} else if (!S_ISDIR(st.st_mode)) {
+		r = problem_errno(way->problems, -ENOTDIR, way->path);
+	} else {
+		r = enter(way, fd);
+		fd = -1; /* it has it, or has closed it */
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int trust_open(int dirfd, bool shared, const char *name, const char *path, struct stat *ret_st,
+	       struct problems *problems)
+{
+	struct way way = {.shared = shared, .path = path, .problems = problems};
+	int r = 0;
+
+	way.at = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+	if (way.at < 0)
+		return problem_errno(problems, -errno, path);
+	snprintf(way.todo, sizeof(way.todo), "%s", name);
+	while (r == 0)
+		r = step(&way, ret_st);
+	close(way.at);
+	return r;
+}
