@@ -242,6 +242,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		brake_keep(g, d, level, gate);
 	if (level < gate - gate / 8) { /* what was held is no longer true */
 		watch_plan(g, d, level, gate, limit, now_us);
+		d->past = true;
 		watch_danger(g, d, true);
 		policy_forget(&d->held);
 		d->kills_known = false;
