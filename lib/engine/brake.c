@@ -1,47 +1,107 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The brake: memory.high held at a rule's gate, the usage below which its condition can't be true. A
- * group that gets there is slowed down to a few MiB a second and the kernel wakes us by memory.events
- * within a millisecond; until then the domain costs no look at all. (Measured against a hog at full
- * speed in 32 MiB: with the brake the kernel won 0 of 90 races, with a look every 100 ms 56 of 90.)
+ * group that gets there is slowed down to a few MiB a second and the kernel wakes us by
+ * memory.events.local within a millisecond; until then the domain costs no look at all. (Measured
+ * against a hog at full speed in 32 MiB: with the brake the kernel won 0 of 90 races, with a look every
+ * 100 ms 56 of 90.)
  *
- * - A memory.high that somebody else has set lower is a brake already, and theirs.
- * - A group full of page cache would live at its brake and fire for nothing: there it is lifted, and
- *   unreclaimable memory is looked at as without a brake.
+ * - A file has one holder: several rules, and the tripwire of the host (tops.c), may want it, and the
+ *   lowest has it. A memory.high that somebody else has set lower is a brake already, and theirs.
+ * - Who is slowed down is stalled, so it has a deadline: who stays above the gate without the rule
+ *   becoming true is let go, and looked at as without a brake.
+ * - A group full of page cache would live at its brake. It gets half of the way to its limit, is held there
+ *   in case a hog hides in it, and unreclaimable memory is looked at now and then.
  * - Written only well above use, so that the writing never has to reclaim; remembered outside first, and
  *   put back when the domain ends, the policy changes, and at the next start after a crash.
  */
 #include "engine/guard.h"
 
+#include "snap/take.h"
 #include "util/fdio.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define HIGH "memory.high"
+#define HIGH	 "memory.high"
+#define STALL_US 2000000 /* the longest that a domain is slowed down while its rule isn't true */
+#define PAGE	 4096
 
-static bool read_high(const struct cgg_guard *g, const struct guard_domain *d, char *ret)
+static bool read_high(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
 {
 	CGG_AUTO_FD opened = -1;
 
-	if (fdio_read_at(tree_dir(g->tree, d->index, &opened), HIGH, ret, UNDO_VALUE_MAX) <= 0)
+	if (fdio_read_at(tree_dir(g->tree, b->index, &opened), HIGH, ret, UNDO_VALUE_MAX) <= 0)
 		return false;
 	ret[strcspn(ret, "\n")] = '\0';
 	return true;
 }
 
-static int write_high(const struct cgg_guard *g, const struct guard_domain *d, const char *value)
+static int write_high(const struct cgg_guard *g, const struct guard_brake *b, const char *value)
 {
 	CGG_AUTO_FD opened = -1;
 
-	return fdio_write_at(tree_dir(g->tree, d->index, &opened), HIGH, value);
+	return fdio_write_at(tree_dir(g->tree, b->index, &opened), HIGH, value);
 }
 
 static void print_high(uint64_t bytes, char *ret)
 {
 	snprintf(ret, UNDO_VALUE_MAX, "%" PRIu64, bytes);
+}
+
+/* ---- who wants what ------------------------------------------------------------------ */
+
+static struct guard_brake *brake_of(const struct cgg_guard *g, uint32_t index)
+{
+	uint32_t slot = g->seen[index].brake;
+
+	return slot == CGG_NONE ? NULL : &g->brake[slot];
+}
+
+static struct guard_brake *new_brake(struct cgg_guard *g, uint32_t index)
+{
+	uint32_t slot = 0;
+
+	while (slot < g->nbrakes && g->brake[slot].used)
+		slot++;
+	if (slot == GUARD_BRAKES_MAX)
+		return NULL;
+	if (slot == g->nbrakes)
+		g->nbrakes++;
+	g->seen[index].brake = slot;
+	g->brake[slot] = (struct guard_brake){
+		.used = true,
+		.id = g->tree->entry[index].id,
+		.index = index,
+		.events_wd = -1,
+		.high_wd = -1,
+	};
+	return &g->brake[slot];
+}
+
+void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t bytes)
+{
+	struct guard_brake *b;
+
+	bytes = bytes / PAGE * PAGE; /* as the kernel will show it */
+	if (*at == bytes)
+		return;
+	b = brake_of(g, index);
+	if (!b && !(b = new_brake(g, index)))
+		return;
+	*at = bytes;
+	b->changed = true;
+	g->brakes_changed = true;
+}
+
+uint64_t brake_held(const struct cgg_guard *g, uint32_t index)
+{
+	const struct guard_brake *b = brake_of(g, index);
+
+	return b && b->events_wd >= 0 ? b->bytes : 0;
 }
 
 /* Its own memory.max is what limits it, so that the brake can't be above what stops it anyway. */
@@ -51,130 +111,260 @@ static bool has_own_limit(const struct cgg_cgroup *cg)
 	       cg->max_bytes <= cg->limit_bytes;
 }
 
-void brake_lift(struct cgg_guard *g, struct guard_domain *d)
-{
-	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
-
-	d->brake_wanted = 0;
-	if (!d->brake_bytes)
-		return;
-	print_high(d->brake_bytes, ours);
-	if (read_high(g, d, now) && strcmp(now, ours) == 0)
-		(void)write_high(g, d, d->brake_before);
-	d->brake_bytes = 0;
-	g->brakes_changed = true;
-}
-
-/* Somebody has written memory.high: a lower one is theirs to have, any other is a reset. */
-static void check_drift(struct cgg_guard *g, struct guard_domain *d)
-{
-	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
-
-	if (!d->brake_bytes || !read_high(g, d, now))
-		return;
-	print_high(d->brake_bytes, ours);
-	if (strcmp(now, ours) == 0)
-		return;
-	d->brake_bytes = 0; /* set again, or left to them, below */
-	g->brakes_changed = true;
-	g->brake_drift++;
-}
-
-/* Full of what can be reclaimed: the brake would only make noise there. */
+/* Full of what can be reclaimed: that is no danger. */
 static bool is_cache(const struct cgg_cgroup *cg, uint64_t gate)
 {
 	return cg->have & CGG_HAVE_STAT && cg->unreclaimable_bytes < gate - gate / 8 &&
 	       cg->stat.inactive_file + cg->stat.active_file >= gate / 8;
 }
 
-void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate)
+/* level: memory.current; the files of the rule's conditions were read, if it is near the gate. */
+void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
+		uint64_t limit, uint64_t now_us)
 {
 	const struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
-	uint64_t at = gate / 4096 * 4096; /* as the kernel will show it */
+	struct guard_brake *b = brake_of(g, d->index);
+	bool own = has_own_limit(cg) && gate > 0;
+	bool cache = own && level >= gate && is_cache(cg, gate);
+	uint64_t at = own ? d->brake_at : 0;
 
-	if (d->brake_check) {
-		d->brake_check = false;
-		check_drift(g, d);
+	if (own && level < gate - gate / 8)
+		at = gate;
+	if (cache && at != 0)
+		at = gate + (limit - gate) / 2;
+	if (cache)
+		d->over_us = 0;
+	else if (level >= gate && now_us >= d->over_us + STALL_US)
+		at = 0;
+	if (b) /* a cache at its brake tells of itself all the time */
+		b->deaf = cache;
+	brake_want(g, d->index, &d->brake_at, at);
+}
+
+/* ---- what is told of them ------------------------------------------------------------ */
+
+/* Somebody has written memory.high: a lower one is theirs to have, any other is a reset. */
+static void check_drift(struct cgg_guard *g, struct guard_brake *b)
+{
+	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
+
+	if (!b->bytes || !read_high(g, b, now))
+		return;
+	print_high(b->bytes, ours);
+	if (strcmp(now, ours) == 0)
+		return;
+	b->bytes = 0; /* set again, or left to them, in brake_flush() */
+	b->changed = true;
+	g->brakes_changed = true;
+	g->brake_drift++;
+}
+
+/* Who relied on being told here is looked at. */
+static void wake(struct cgg_guard *g, const struct guard_brake *b, uint64_t now_us)
+{
+	bool top = g->tree->entry[b->index].parent == 0;
+
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		struct guard_domain *d = &g->domain[i];
+		bool told = top && tops_is_for(g, d);
+
+		if (!d->used)
+			continue;
+		if (d->index == b->index)
+			told = true;
+		else if (rank_is_below(&g->snap, d->index, b->index))
+			told |= d->gate_bytes >= b->bytes;
+		if (!told)
+			continue;
+		d->woken = true;
+		if (now_us < d->due_us)
+			d->due_us = now_us;
 	}
-	if (!has_own_limit(cg) || gate == 0 || (d->brake_bytes && d->brake_bytes != at)) {
-		brake_lift(g, d);
-		if (!has_own_limit(cg) || gate == 0)
-			return;
+}
+
+bool brake_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		if (!g->brake[i].used)
+			continue;
+		if (g->brake[i].events_wd == wd) {
+			wake(g, &g->brake[i], now_us);
+			return true;
+		}
+		if (g->brake[i].high_wd == wd) {
+			check_drift(g, &g->brake[i]);
+			return true;
+		}
 	}
-	if (d->brake_bytes && level >= gate && is_cache(cg, gate))
-		brake_lift(g, d);
-	else if (!d->brake_bytes && level < gate - gate / 8)
-		d->brake_wanted = at;
+	return false;
+}
+
+static void listen(struct cgg_guard *g, struct guard_brake *b)
+{
+	if (b->deaf) {
+		watch_file_end(g, b->events_wd);
+		b->events_wd = -1;
+	}
+	if (b->events_wd < 0 && !b->deaf)
+		b->events_wd = watch_file(g, b->index, "memory.events.local");
+	if (b->events_wd < 0 && !b->deaf) /* before 5.2 */
+		b->events_wd = watch_file(g, b->index, "memory.events");
+	if (b->high_wd < 0)
+		b->high_wd = watch_file(g, b->index, HIGH);
+}
+
+static void stop_listening(struct cgg_guard *g, struct guard_brake *b)
+{
+	watch_file_end(g, b->events_wd);
+	watch_file_end(g, b->high_wd);
+	b->events_wd = b->high_wd = -1;
+}
+
+void brake_relocate(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->snap.n; i++)
+		g->seen[i].brake = CGG_NONE;
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used)
+			continue;
+		b->index = tree_find_id(g->tree, b->id);
+		if (b->index != CGG_NONE) {
+			g->seen[b->index].brake = i;
+			continue;
+		}
+		b->used = false; /* its watches ended with its files */
+		g->brakes_changed = true;
+	}
 }
 
 /* ---- all of them, at the end of a tick ----------------------------------------------- */
 
-static void save(struct cgg_guard *g)
+static void want_least(struct cgg_guard *g, uint32_t index, uint64_t at)
 {
-	struct undo_save s;
+	struct guard_brake *b = at ? brake_of(g, index) : NULL;
 
-	undo_save_begin(&g->undo, BRAKE_FILE, &s);
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		const struct guard_domain *d = &g->domain[i];
-		char ours[UNDO_VALUE_MAX];
-
-		if (!d->used || !(d->brake_bytes || d->brake_wanted))
-			continue;
-		print_high(d->brake_bytes ? d->brake_bytes : d->brake_wanted, ours);
-		undo_save_line(&s, d->id, HIGH, d->brake_before, ours,
-			       g->tree->entry[d->index].path);
-	}
-	undo_save_end(&s);
+	if (b && b->changed && (b->wanted == 0 || at < b->wanted))
+		b->wanted = at;
 }
 
-/* Whether we may set it: not where somebody else's is as low. */
-static bool may_set(struct cgg_guard *g, struct guard_domain *d)
+static void sum_up(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		if (g->brake[i].changed)
+			g->brake[i].wanted = 0;
+	}
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (g->domain[i].used)
+			want_least(g, g->domain[i].index, g->domain[i].brake_at);
+	}
+	for (uint32_t i = 0; i < g->ntops; i++)
+		want_least(g, g->top[i].index, g->top[i].at);
+}
+
+/* Whether we may set it: not where somebody else's is as low, nor where we would have to reclaim. */
+static bool may_set(struct cgg_guard *g, struct guard_brake *b)
 {
 	char *end;
 	unsigned long long theirs;
 
-	if (!read_high(g, d, d->brake_before))
+	if (g->lack[LACK_BRAKE][0] ||
+	    snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0 ||
+	    g->snap.cgroups[b->index].current_bytes >= b->wanted)
 		return false;
-	theirs = strtoull(d->brake_before, &end, 10);
-	return *end != '\0' || theirs > d->brake_wanted; /* "max" is no number */
+	if (b->bytes)
+		return true;
+	if (!read_high(g, b, b->before))
+		return false;
+	theirs = strtoull(b->before, &end, 10);
+	return *end != '\0' || theirs > b->wanted; /* "max" is no number */
 }
 
-static void set(struct cgg_guard *g, struct guard_domain *d)
+/* What was there first, and what is there now or will be: a crash in between is put back as well. */
+static void save(struct cgg_guard *g)
 {
+	struct undo_save s;
 	char ours[UNDO_VALUE_MAX];
 
-	print_high(d->brake_wanted, ours);
-	if (write_high(g, d, ours) == 0) {
-		d->brake_bytes = d->brake_wanted;
-	} else {
-		g->brake_refused = true;
+	undo_save_begin(&g->undo, BRAKE_FILE, &s);
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		const struct guard_brake *b = &g->brake[i];
+
+		for (int k = 0; b->used && k < 2; k++) {
+			uint64_t bytes = k == 0 ? b->bytes : b->wanted;
+
+			if (bytes == 0 || (k == 1 && bytes == b->bytes))
+				continue;
+			print_high(bytes, ours);
+			undo_save_line(&s, b->id, HIGH, b->before, ours,
+				       g->tree->entry[b->index].path);
+		}
+	}
+	undo_save_end(&s);
+}
+
+static void lift(struct cgg_guard *g, struct guard_brake *b)
+{
+	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
+
+	if (b->bytes) {
+		print_high(b->bytes, ours);
+		if (read_high(g, b, now) && strcmp(now, ours) == 0)
+			(void)write_high(g, b, b->before);
+	}
+	stop_listening(g, b);
+	b->bytes = 0;
+}
+
+static void set(struct cgg_guard *g, struct guard_brake *b)
+{
+	char ours[UNDO_VALUE_MAX];
+	int r;
+
+	print_high(b->wanted, ours);
+	r = write_high(g, b, ours);
+	if (r == 0) {
+		b->bytes = b->wanted;
+	} else if (!fdio_is_gone(r)) {
 		guard_lacks(g, LACK_BRAKE,
 			    "memory.high can't be written (%s): going on without brakes, looking "
 			    "often",
-			    strerror(errno));
+			    strerror(-r));
 	}
-	d->brake_wanted = 0;
+	if (b->bytes)
+		listen(g, b);
 }
 
 void brake_flush(struct cgg_guard *g)
 {
-	bool any = g->brakes_changed;
+	bool lifted = false;
 
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
-
-		if (!d->used || !d->brake_wanted)
-			continue;
-		if (g->brake_refused || !may_set(g, d))
-			d->brake_wanted = 0;
-		any |= d->brake_wanted != 0;
-	}
-	if (!any)
+	if (!g->brakes_changed)
 		return;
-	save(g); /* before it is done */
 	g->brakes_changed = false;
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used && g->domain[i].brake_wanted)
-			set(g, &g->domain[i]);
+	sum_up(g);
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used || !b->changed)
+			continue;
+		if (b->wanted && b->wanted != b->bytes && !may_set(g, b))
+			b->wanted = b->bytes;
 	}
+	save(g); /* before it is done */
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used || !b->changed)
+			continue;
+		b->changed = false;
+		if (b->wanted != 0 && b->wanted != b->bytes)
+			set(g, b);
+		else if (b->wanted == 0)
+			lift(g, b);
+		lifted |= b->wanted == 0;
+	}
+	if (lifted)
+		save(g);
 }

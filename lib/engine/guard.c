@@ -126,7 +126,6 @@ static void match_domains(struct cgg_guard *g)
 		if (!g->domain[i].used || g->domain[i].seen)
 			continue;
 		watch_domain_end(g, &g->domain[i]);
-		g->brakes_changed |= g->domain[i].brake_bytes != 0;
 		g->domain[i].used = false;
 	}
 }
@@ -136,10 +135,11 @@ static void forget_domains(struct cgg_guard *g)
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		if (!g->domain[i].used)
 			continue;
-		brake_lift(g, &g->domain[i]);
+		brake_want(g, g->domain[i].index, &g->domain[i].brake_at, 0);
 		watch_domain_end(g, &g->domain[i]);
 		g->domain[i].used = false;
 	}
+	tops_match(g);
 	brake_flush(g);
 	g->ndomains = 0;
 }
@@ -166,7 +166,7 @@ static int lay_out(struct cgg_guard *g, struct cgg_error *err)
 	for (uint32_t i = 0; i < snap.n; i++) {
 		uint32_t from = k;
 
-		seen[i] = (struct guard_seen){0};
+		seen[i] = (struct guard_seen){.brake = CGG_NONE};
 		while (k < old.n && old.cgroups[k].id != snap.cgroups[i].id && k < from + 8)
 			k++;
 		if (k < old.n && old.cgroups[k].id == snap.cgroups[i].id)
@@ -218,7 +218,9 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	r = lay_out(g, err);
 	if (r < 0)
 		return r;
+	brake_relocate(g);
 	match_domains(g);
+	tops_match(g);
 	watch_pressure(g);
 	return 0;
 }
@@ -298,11 +300,15 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 
 	if (arena_init(&g->arena[0], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
 	    arena_init(&g->arena[1], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
-	    arena_init(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain) + 16, 0) < 0)
+	    arena_init(&g->domain_arena,
+		       GUARD_DOMAINS_MAX * sizeof(*g->domain) +
+			       GUARD_BRAKES_MAX * sizeof(*g->brake) + 32,
+		       0) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
 	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
+	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
 	g->root_has_current = root_has_current(g->tree);
-	g->fastest = watch_measure_fastest();
+	g->fastest = plan_fastest();
 	r = workers_init(&g->workers, err);
 	if (r == 0)
 		r = watch_init(g, err);
@@ -403,6 +409,7 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
 	g->policy = policy;
 	guard_has(g, LACK_PRESSURE); /* tried, and told, anew */
 	match_domains(g);
+	tops_match(g);
 	watch_pressure(g);
 	watch_sleep(g, snap_now_us());
 	return 0;

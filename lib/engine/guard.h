@@ -19,6 +19,8 @@
 #define GUARD_PRESSURE_MAX 16 /* PSI triggers: each is a real-time kernel thread */
 #define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
 #define OVERDUE_US	   500000 /* a worker that late hangs in the kernel */
+#define GUARD_BRAKES_MAX   (GUARD_DOMAINS_MAX + GUARD_TOPS_MAX)
+#define GUARD_TOPS_MAX	   64
 #define GUARD_STUCK_MAX	   32
 #define GUARD_OWN_IDS_MAX  (CGG_DEPTH_MAX + 1)
 #define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
@@ -39,19 +41,40 @@ struct guard_domain {
 	uint64_t first_us; /* first look */
 	uint64_t limit_us; /* the effective limit was read then */
 	uint64_t level_bytes; /* what was compared with the gate then */
+	uint64_t gate_bytes; /* below it the condition can't be true; 0: unknown */
+	bool woken; /* something has happened in it: look, whatever the plan was */
+	uint64_t stirred_us; /* a stall or an event was told of then */
+	uint8_t noise; /* events since the last look that were not followed */
 	uint64_t growth; /* fastest of late, bytes/s */
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
 	uint64_t rest_until_us; /* cooldown */
 	bool past; /* the last look found no danger */
 	bool kills_known; /* the kernel's kills in it at the last look near danger */
 	uint64_t kills;
-	uint64_t brake_bytes; /* memory.high that we hold, 0: none */
-	uint64_t brake_wanted; /* to be set at the end of this tick */
-	bool brake_check; /* it may have been changed by others */
-	char brake_before[UNDO_VALUE_MAX];
+	uint64_t brake_at; /* where this rule wants memory.high held, 0: nowhere */
+	uint64_t over_us; /* at its gate or above since then, and not by page cache */
 	uint64_t told_us; /* this was reported then, and is not at every look: */
 	uint64_t told_id; /* nobody to kill (0), or whom a dry run would kill */
 	struct policy_held held;
+};
+
+/* memory.high of one cgroup as we hold it: the lowest that anybody wants. */
+struct guard_brake {
+	bool used, changed; /* changed: what is wanted may be another now */
+	bool deaf; /* it would tell of itself all the time */
+	uint64_t id;
+	uint32_t index; /* as of the last scan */
+	int events_wd, high_wd; /* inotify watches of memory.events.local and of memory.high */
+	uint64_t bytes; /* what is written there, 0: nothing of ours */
+	uint64_t wanted;
+	char before[UNDO_VALUE_MAX];
+};
+
+/* A child of the root: memory.high a little above its usage tells when the host's memory shrinks. */
+struct guard_top {
+	uint64_t id;
+	uint32_t index;
+	uint64_t at; /* where memory.high is wanted, 0: nowhere */
 };
 
 #define INCIDENT_CANDIDATES 5
@@ -103,9 +126,12 @@ struct incident {
 	struct kill_result kill;
 };
 
-/* Bytes of one cgroup at an earlier time, for growth as a term of the order. */
+/* What is known of one cgroup beside its snapshot: bytes at an earlier time, for growth as a term of the
+ * order; its brake, CGG_NONE; and whether a change of its limit is told. */
 struct guard_seen {
 	uint64_t id, time_us, bytes;
+	uint32_t brake;
+	int max_wd; /* inotify watch of memory.max, 0: none */
 };
 
 /* What it cost us, and what we did, since the start. A wake-up can have several causes. */
@@ -124,6 +150,7 @@ enum guard_lack {
 	LACK_PRESSURE,
 	LACK_PRESSURE_WINDOW, /* 2 s only */
 	LACK_BRAKE,
+	LACK_TOPS, /* no tripwire for the host's memory */
 	LACK_SLOTS, /* more domains than GUARD_DOMAINS_MAX */
 	LACK_TABLE, /* the last scan failed */
 	LACK_TABLE_SPACE, /* not all cgroups are in it */
@@ -180,8 +207,13 @@ struct cgg_guard {
 
 	struct workers workers;
 	struct undo undo;
-	bool brakes_changed, brake_refused;
+	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
+	uint32_t nbrakes; /* slots in use or once used */
+	bool brakes_changed;
 	uint64_t brake_drift; /* times a brake was reset by others */
+	struct guard_top top[GUARD_TOPS_MAX];
+	uint32_t ntops; /* 0: the host is looked at now and then instead */
+	uint64_t tight_us; /* too little is left to share out, since then */
 	struct incident incident[WORKERS];
 	uint64_t nincidents;
 	struct guard_counters count;
@@ -212,20 +244,30 @@ void guard_has(struct cgg_guard *g, enum guard_lack what);
 /* Bring table, snapshot and domains up to date. 0 or negative: the old ones stay. CGG_GONE: no root. */
 int guard_rescan(struct cgg_guard *g, struct cgg_error *err);
 
-/* ---- watch.c ---- */
+/* ---- watch.c: what the kernel tells ---- */
 int watch_init(struct cgg_guard *g, struct cgg_error *err);
 void watch_finish(struct cgg_guard *g);
 void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
 void watch_domain(struct cgg_guard *g, struct guard_domain *d);
 void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
+void watch_hear(struct cgg_guard *g,
+		struct guard_domain *d); /* events again, where noise was shut out */
+int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* a watch, or -1 */
+void watch_file_end(struct cgg_guard *g, int wd);
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
-void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
-		uint64_t limit, uint64_t now_us);
-void watch_rest(struct cgg_guard *g, struct guard_domain *d,
-		uint64_t now_us); /* nothing to see for now */
 bool watch_is_blind(const struct cgg_guard *g);
-uint64_t watch_measure_fastest(void);
+
+/* ---- plan.c: when to look, where it doesn't tell ---- */
+void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
+	       uint64_t limit, uint64_t now_us);
+void plan_rest(struct cgg_guard *g, struct guard_domain *d,
+	       uint64_t now_us); /* nothing to see for now */
+void plan_soon(struct guard_domain *d, uint64_t now_us); /* an event: now, if it says anything */
+uint64_t plan_fastest(void); /* bytes/s that this machine can fill memory at, measured */
+
+/* The kernel wakes us before the domain can be in danger: no need to look. */
+bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us);
 
 /* ---- look.c ---- */
 bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d);
@@ -256,9 +298,20 @@ void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 
 /* ---- brake.c ---- */
 #define BRAKE_FILE "brakes" /* in the state directory */
-void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate);
-void brake_lift(struct cgg_guard *g, struct guard_domain *d);
+void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
+		uint64_t limit, uint64_t now_us);
+void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t bytes);
+uint64_t brake_held(const struct cgg_guard *g,
+		    uint32_t index); /* what wakes us there, 0: nothing */
+bool brake_on_file(struct cgg_guard *g, int wd, uint64_t now_us); /* whether it was a brake's */
+void brake_relocate(struct cgg_guard *g); /* after a scan */
 void brake_flush(struct cgg_guard *g); /* set what is wanted, after remembering it */
+
+/* ---- tops.c ---- */
+bool tops_is_for(const struct cgg_guard *g, const struct guard_domain *d);
+void tops_match(struct cgg_guard *g); /* after a scan, or with another policy */
+void tops_spread(struct cgg_guard *g, uint64_t now_us); /* after the host was looked at */
+bool tops_hold(const struct cgg_guard *g);
 
 /* ---- incident.c ---- */
 struct incident *incident_new(struct cgg_guard *g);

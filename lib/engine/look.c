@@ -101,7 +101,9 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)
 {
 	if (seen->id != cg->id) {
-		*seen = (struct guard_seen){cg->id, now_us, cg->current_bytes};
+		seen->id = cg->id;
+		seen->time_us = now_us;
+		seen->bytes = cg->current_bytes;
 		return;
 	}
 	if (now_us < seen->time_us + SEEN_MIN_US)
@@ -109,7 +111,8 @@ static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t
 	cg->growth_bytes_per_s = (int64_t)(((__int128)cg->current_bytes - (__int128)seen->bytes) *
 					   1000000 / (__int128)(now_us - seen->time_us));
 	cg->has_growth = true;
-	*seen = (struct guard_seen){cg->id, now_us, cg->current_bytes};
+	seen->time_us = now_us;
+	seen->bytes = cg->current_bytes;
 }
 
 /*

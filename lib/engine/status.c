@@ -21,10 +21,10 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	const struct guard_counters *c = &g->count;
 	uint64_t domains = 0, brakes = 0;
 
-	for (uint32_t i = 0; i < g->ndomains; i++) {
+	for (uint32_t i = 0; i < g->ndomains; i++)
 		domains += g->domain[i].used;
-		brakes += g->domain[i].used && g->domain[i].brake_bytes != 0;
-	}
+	for (uint32_t i = 0; i < g->nbrakes; i++)
+		brakes += g->brake[i].used && g->brake[i].bytes != 0;
 	json_bool(j, "dry_run", g->options.dry_run);
 	json_u64(j, "uptime_us", snap_now_us() - g->started_us);
 	json_u64(j, "fastest_bytes_per_s", g->fastest);
@@ -105,6 +105,7 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_PRESSURE] = "pressure",
 		[LACK_PRESSURE_WINDOW] = "pressure-window",
 		[LACK_BRAKE] = "brake",
+		[LACK_TOPS] = "host-brake",
 		[LACK_SLOTS] = "slots",
 		[LACK_TABLE] = "table",
 		[LACK_TABLE_SPACE] = "table-space",
@@ -173,11 +174,11 @@ static bool put_rule(const struct cgg_guard *g, struct json *j, uint32_t i)
 }
 
 /* What it costs to know of danger there, from nothing to all of a rule's files. */
-static const char *watched_by(const struct guard_domain *d, bool near)
+static const char *watched_by(const struct guard_domain *d, bool told, bool near)
 {
-	if (near)
-		return "looks";
-	return d->brake_bytes ? "brake" : "level";
+	if (told)
+		return d->gate_bytes > 0 ? "brake" : "events";
+	return near ? "looks" : "level";
 }
 
 /* The conditions as of the last look; far from danger nothing was read that they need. */
@@ -221,7 +222,7 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 	const struct guard_domain *d = &g->domain[i];
 	const struct policy_rule *rule;
 	uint64_t now = snap_now_us(), limit;
-	bool host, near;
+	bool host, near, told;
 	char path[INCIDENT_PATH_MAX];
 
 	if (!d->used)
@@ -243,13 +244,14 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 		put_memory(j, d, limit, policy_gate(rule, host, limit));
 		json_u64(j, "looked_ago_us", now - d->looked_us);
 	}
-	if (d->due_us == UINT64_MAX)
+	told = !d->woken && plan_is_told(g, d, now);
+	if (told || d->due_us == UINT64_MAX)
 		json_null(j, "next_look_us");
 	else
 		json_u64(j, "next_look_us", d->due_us > now ? d->due_us - now : 0);
-	json_str(j, "watched_by", watched_by(d, near));
-	if (d->brake_bytes)
-		json_u64(j, "brake_bytes", d->brake_bytes);
+	json_str(j, "watched_by", watched_by(d, told, near));
+	if (d->brake_at)
+		json_u64(j, "brake_bytes", d->brake_at);
 	if (d->rest_until_us > now)
 		json_u64(j, "rests_us", d->rest_until_us - now);
 	put_conditions(g, j, d, near);

@@ -220,10 +220,12 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
+	bool braked = rule->brake && !rule->dry_run && !g->options.dry_run && !look_is_host(g, d);
 	uint64_t level = 0, limit = CGG_MAX, gate;
 	enum policy_truth truth;
 
 	g->count.looks++;
+	d->woken = false;
 	if (d->first_us == 0)
 		d->first_us = now_us;
 	if (d->due_us != 0 && now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
@@ -234,14 +236,18 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		return;
 	}
 	if (level == CGG_MAX) { /* no memory controller there (now): nothing to be known */
-		watch_rest(g, d, now_us);
+		plan_rest(g, d, now_us);
 		return;
 	}
 	gate = policy_gate(rule, look_is_host(g, d), limit);
-	if (rule->brake && !rule->dry_run && !g->options.dry_run && !look_is_host(g, d))
-		brake_keep(g, d, level, gate);
+	if (level < gate) /* it isn't slowed down, and can't be in danger */
+		d->over_us = 0;
 	if (level < gate - gate / 8) { /* what was held is no longer true */
-		watch_plan(g, d, level, gate, limit, now_us);
+		if (braked)
+			brake_keep(g, d, level, gate, limit, now_us);
+		if (d->noise > 0)
+			watch_hear(g, d);
+		plan_look(g, d, level, gate, limit, now_us);
 		d->past = true;
 		watch_danger(g, d, true);
 		policy_forget(&d->held);
@@ -249,10 +255,14 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		return;
 	}
 	truth = look_evaluate(g, d, rule, now_us);
+	if (level >= gate && (d->over_us == 0 || truth == POLICY_TRUE || incident_of(g, d)))
+		d->over_us = now_us;
+	if (braked)
+		brake_keep(g, d, level, gate, limit, now_us);
 	/* full of page cache is not near danger: from here on what counts is unreclaimable */
-	if (cg->have & CGG_HAVE_STAT && !look_by_usage(rule))
+	if (!look_is_host(g, d) && cg->have & CGG_HAVE_STAT && !look_by_usage(rule))
 		level = cg->unreclaimable_bytes;
-	watch_plan(g, d, level, gate, limit, now_us);
+	plan_look(g, d, level, gate, limit, now_us);
 	d->past = gate > 0 ? level < gate : truth != POLICY_TRUE;
 	watch_danger(g, d, d->past);
 	if (truth == POLICY_TRUE && now_us >= d->rest_until_us)
@@ -265,10 +275,18 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 
 void tick(struct cgg_guard *g, uint64_t now_us)
 {
+	bool host = false;
+
 	g->snap.time_us = now_us;
 	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used && g->domain[i].due_us <= now_us)
-			tick_look(g, &g->domain[i], now_us);
+		struct guard_domain *d = &g->domain[i];
+
+		if (!d->used || d->due_us > now_us || !(d->woken || !plan_is_told(g, d, now_us)))
+			continue;
+		tick_look(g, d, now_us);
+		host |= tops_is_for(g, d);
 	}
+	if (host)
+		tops_spread(g, now_us);
 	brake_flush(g);
 }

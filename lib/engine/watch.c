@@ -11,6 +11,7 @@
 #include "engine/guard.h"
 
 #include "cgfs/pressure.h"
+#include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
 #include "util/err.h"
@@ -22,27 +23,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
 #define MS		   1000ULL
-#define LOOK_MIN_US	   (5 * MS) /* close to the gate and growing */
-#define LOOK_FAR_MIN_US	   (20 * MS) /* not close yet */
-#define LOOK_STILL_US	   (50 * MS) /* close, not growing */
-#define LOOK_MAX_US	   (10000 * MS)
-#define LOOK_UNGATED_US	   (1000 * MS) /* a condition that memory alone can't rule out */
-#define EVENT_GAP_US	   (10 * MS)
-#define BLIND_US	   (1000 * MS) /* where changes are not told of */
-#define YOUNG_US	   (3000 * MS) /* a manager makes a cgroup first and writes its limits after */
-#define YOUNG_LOOK_US	   (100 * MS)
 #define PRESSURE_STALL_US  50000
 #define PRESSURE_WINDOW_US 1000000
 #define FDS_SPARE	   512 /* a small limit leaves none to hold */
-#define MEASURE_SAMPLES	   4
-#define MEASURE_CPUS_MAX   4 /* the kernel's own locks allow for no more */
-#define FASTEST_MIN	   (1ULL << 30)
-#define MEASURE_BYTES	   (4U << 20)
+#define NOISE_MAX	   2 /* events between two looks */
 
 enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_PRESSURE };
 
@@ -51,42 +39,6 @@ static int epoll_add(struct cgg_guard *g, int fd, uint32_t events, uint32_t tag)
 	struct epoll_event e = {.events = events, .data.u32 = tag};
 
 	return epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
-}
-
-/* How fast one thread fills memory here, bytes/s. */
-static uint64_t measure_once(void)
-{
-	uint64_t start, took;
-	char *p = mmap(NULL, MEASURE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		       0);
-
-	if (p == MAP_FAILED)
-		return FASTEST_MIN;
-	start = snap_now_us();
-	for (size_t i = 0; i < MEASURE_BYTES; i += 4096)
-		((volatile char *)p)[i] = 1;
-	took = snap_now_us() - start;
-	munmap(p, MEASURE_BYTES);
-	return MEASURE_BYTES * 1000000ULL / (took ? took : 1);
-}
-
-/*
- * The fastest growth that this machine can do: the best of a few samples, since a machine that starts
- * is busy, for as many threads as can allocate side by side. Real hardware does 2.5 GiB/s a thread in
- * 4 KiB pages.
- */
-uint64_t watch_measure_fastest(void)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t best = 0;
-
-	for (int i = 0; i < MEASURE_SAMPLES; i++) {
-		uint64_t one = measure_once();
-
-		best = one > best ? one : best;
-	}
-	best *= (uint64_t)(cpus < 1 ? 1 : cpus > MEASURE_CPUS_MAX ? MEASURE_CPUS_MAX : cpus);
-	return best < FASTEST_MIN ? FASTEST_MIN : best;
 }
 
 int watch_init(struct cgg_guard *g, struct cgg_error *err)
@@ -240,20 +192,71 @@ void watch_pressure(struct cgg_guard *g)
 			    "missing)");
 }
 
-/* ---- domains ------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------- */
+
+int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
+{
+	CGG_AUTO_FD opened = -1;
+	char path[64];
+
+	if (g->tree->inotify_fd < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(g->tree, index, &opened),
+		 file);
+	return inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
+}
+
+/* A file has one watch, whoever asked for it: it ends for all. */
+void watch_file_end(struct cgg_guard *g, int wd)
+{
+	if (wd < 0 || g->tree->inotify_fd < 0)
+		return;
+	(void)inotify_rm_watch(g->tree->inotify_fd, wd); /* it may have ended with the file */
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (g->domain[i].used && g->domain[i].events_wd == wd)
+			g->domain[i].events_wd = -1;
+	}
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		if (g->brake[i].used && g->brake[i].events_wd == wd)
+			g->brake[i].events_wd = -1;
+	}
+}
+
+/* Events of a domain: those below it too where the rule counts them; a brake has its own watch. */
+void watch_hear(struct cgg_guard *g, struct guard_domain *d)
+{
+	const struct policy_rule *rule = &g->policy->rule[d->rule];
+	bool counted = policy_wakes(rule) & POLICY_WAKE_EVENTS;
+
+	d->noise = 0;
+	if (d->events_wd >= 0 || look_is_host(g, d) || (rule->brake && !counted))
+		return;
+	if (!counted)
+		d->events_wd = watch_file(g, d->index, "memory.events.local");
+	if (d->events_wd < 0)
+		d->events_wd = watch_file(g, d->index, "memory.events");
+}
+
+/* A write to a limit, here or above, is told of too; one watch for all who ask for it. */
+static void watch_limits(struct cgg_guard *g, uint32_t index)
+{
+	for (uint32_t i = index; i != CGG_NONE; i = g->tree->entry[i].parent) {
+		if (g->seen[i].max_wd <= 0)
+			g->seen[i].max_wd = watch_file(g, i, "memory.max");
+	}
+}
 
 void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 {
 	CGG_AUTO_FD opened = -1;
-	int dirfd = tree_dir(g->tree, d->index, &opened);
-	char path[64];
 
 	d->current_fd = d->events_wd = -1;
 	d->found_us = snap_now_us();
 	if (look_is_host(g, d))
 		return;
 	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
-		d->current_fd = openat(dirfd, "memory.current", O_RDONLY | O_CLOEXEC);
+		d->current_fd = openat(tree_dir(g->tree, d->index, &opened), "memory.current",
+				       O_RDONLY | O_CLOEXEC);
 		if (d->current_fd >= 0 && fdio_spare(d->current_fd) < FDS_SPARE) {
 			close(d->current_fd);
 			d->current_fd = -1;
@@ -261,22 +264,8 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 		if (d->current_fd >= 0)
 			g->nheld_fds++;
 	}
-	if (g->tree->inotify_fd < 0)
-		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", dirfd);
-	d->events_wd = inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
-	if (g->policy->rule[d->rule].brake) { /* whoever resets it is seen */
-		snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.high", dirfd);
-		(void)inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
-	}
-	/* a write to a limit, here or above, is told of too; one watch for all who ask for it */
-	for (uint32_t i = d->index; i != CGG_NONE; i = g->tree->entry[i].parent) {
-		CGG_AUTO_FD above = -1;
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.max",
-			 tree_dir(g->tree, i, &above));
-		(void)inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
-	}
+	watch_hear(g, d);
+	watch_limits(g, d->index);
 }
 
 void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
@@ -285,47 +274,73 @@ void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
 		close(d->current_fd);
 		g->nheld_fds--;
 	}
-	if (d->events_wd >= 0 && g->tree->inotify_fd >= 0) /* it may have ended with the file */
-		(void)inotify_rm_watch(g->tree->inotify_fd, d->events_wd);
+	watch_file_end(g, d->events_wd);
 	d->current_fd = d->events_wd = -1;
 }
 
-static void look_soon(struct guard_domain *d, uint64_t now_us)
+/* memory.events of a domain has changed. Who is told more than he wants to know stops listening. */
+static bool on_event(struct cgg_guard *g, int wd, uint64_t now_us)
 {
-	uint64_t when = d->looked_us + d->calm_gap_us;
+	bool event = false, noise = false;
 
-	if (when < now_us)
-		when = now_us;
-	if (when < d->due_us)
-		d->due_us = when;
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		struct guard_domain *d = &g->domain[i];
+
+		if (!d->used || d->events_wd != wd)
+			continue;
+		event = true;
+		if (policy_wakes(&g->policy->rule[d->rule]) & POLICY_WAKE_EVENTS) {
+			d->stirred_us = now_us;
+			d->woken = true;
+		}
+		plan_soon(d, now_us);
+		noise |= d->due_us > now_us && ++d->noise > NOISE_MAX;
+	}
+	if (noise)
+		watch_file_end(g, wd);
+	return event;
 }
 
-/* memory.events of a cgroup has changed (several rules may share the watch), or a limit somewhere. */
+/* A limit has changed: of a cgroup, and so of all below it. */
+static void on_limit(struct cgg_guard *g, int wd, uint64_t now_us)
+{
+	uint32_t top = 0;
+
+	while (top < g->snap.n && g->seen[top].max_wd != wd)
+		top++;
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		struct guard_domain *d = &g->domain[i];
+
+		if (!d->used || (top < g->snap.n && !rank_is_below(&g->snap, d->index, top)))
+			continue;
+		d->limit_us = 0;
+		d->woken = true;
+		if (now_us < d->due_us)
+			d->due_us = now_us;
+	}
+}
+
 static void on_file(void *user, int wd)
 {
 	struct cgg_guard *g = user;
 	uint64_t now = snap_now_us();
-	bool event = false;
 
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (!g->domain[i].used || g->domain[i].events_wd != wd)
-			continue;
-		look_soon(&g->domain[i], now);
-		event = true;
-	}
-	for (uint32_t i = 0; !event && i < g->ndomains; i++) {
-		g->domain[i].limit_us = 0;
-		g->domain[i].brake_check = true;
-		if (now < g->domain[i].due_us)
-			g->domain[i].due_us = now;
-	}
+	if (!brake_on_file(g, wd, now) && !on_event(g, wd, now))
+		on_limit(g, wd, now);
 }
 
-/* A stall somewhere: every domain is worth a look. */
+/* A stall somewhere: every domain is worth a look, but for those that can't be in danger yet. */
 static void stalled(struct cgg_guard *g, uint64_t now_us)
 {
-	for (uint32_t i = 0; i < g->ndomains; i++)
-		look_soon(&g->domain[i], now_us);
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		struct guard_domain *d = &g->domain[i];
+
+		if (!d->used)
+			continue;
+		d->stirred_us = now_us;
+		d->woken |= look_is_host(g, d);
+		plan_soon(d, now_us);
+	}
 }
 
 /*
@@ -384,8 +399,10 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	struct itimerspec t = {0};
 
 	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used && g->domain[i].due_us < next)
-			next = g->domain[i].due_us;
+		const struct guard_domain *d = &g->domain[i];
+
+		if (d->used && d->due_us < next && (d->woken || !plan_is_told(g, d, now_us)))
+			next = d->due_us;
 	}
 	for (size_t i = 0; i < WORKERS; i++) {
 		const struct incident *in = &g->incident[i];
@@ -408,70 +425,4 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		t.it_value.tv_nsec = (long)(wait % 1000000 * 1000);
 	}
 	timerfd_settime(g->timer_fd, 0, &t, NULL);
-}
-
-/*
- * A little earlier than when, by a fourth of wait at the most, on a beat that all waits of about this
- * length share: a thousand domains then wake us together, not a thousand times.
- */
-static uint64_t align_down(uint64_t when, uint64_t wait)
-{
-	uint64_t beat = 1;
-
-	while (beat * 8 <= wait)
-		beat *= 2;
-	return when / beat * beat;
-}
-
-/* Never sleep longer: limits may change untold, and those of a young cgroup will. */
-static uint64_t look_max(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
-{
-	if (now_us < d->found_us + YOUNG_US)
-		return YOUNG_LOOK_US;
-	return watch_is_blind(g) ? BLIND_US : LOOK_MAX_US;
-}
-
-void watch_rest(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
-{
-	d->looked_us = now_us;
-	d->calm_gap_us = BLIND_US;
-	d->due_us = now_us + look_max(g, d, now_us);
-}
-
-void watch_plan(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
-		uint64_t limit, uint64_t now_us)
-{
-	uint64_t near = gate - gate / 8, wait, speed;
-
-	if (d->looked_us != 0 && now_us > d->looked_us) {
-		uint64_t dt = now_us - d->looked_us;
-		uint64_t grown = level > d->level_bytes ? level - d->level_bytes : 0;
-		uint64_t now_growth = grown * 1000000 / dt;
-
-		/* up at once, down by half a look: a hog that pauses is still a hog */
-		d->growth = now_growth > d->growth / 2 ? now_growth : d->growth / 2;
-	}
-	speed = 2 * d->growth > g->fastest ? 2 * d->growth : g->fastest;
-	if (gate == 0) {
-		wait = LOOK_UNGATED_US;
-	} else if (level < near) {
-		wait = (near - level) * 1000000 / speed;
-		wait = wait < LOOK_FAR_MIN_US ? LOOK_FAR_MIN_US : wait;
-	} else {
-		wait = limit > level ? (limit - level) * 500000 / speed : 0;
-		wait = wait < LOOK_MIN_US ? LOOK_MIN_US : wait;
-		if (d->growth == 0 && wait < LOOK_STILL_US)
-			wait = LOOK_STILL_US;
-	}
-	if (d->brake_bytes && d->events_wd >= 0 && level < gate)
-		wait = LOOK_MAX_US; /* the kernel tells when it gets there */
-	if (wait > look_max(g, d, now_us))
-		wait = look_max(g, d, now_us);
-	d->due_us = align_down(now_us + wait, wait);
-	d->level_bytes = level;
-	/* an event sooner than half of what it takes to get near says nothing; at a brake it says all */
-	d->calm_gap_us = EVENT_GAP_US;
-	if (!d->brake_bytes && level < near && wait / 2 > EVENT_GAP_US)
-		d->calm_gap_us = wait / 2;
-	d->looked_us = now_us;
 }

@@ -53,6 +53,36 @@ uint64_t policy_gate(const struct policy_rule *rule, bool host, uint64_t limit_b
 	return rule->nconds ? gate_of(rule, 0, host, limit_bytes) : 0;
 }
 
+/* Of the condition at *at. */
+static uint32_t wakes_of(const struct policy_rule *rule, uint8_t at)
+{
+	const struct policy_cond *c = &rule->cond[at];
+	uint32_t all = 0;
+
+	if (c->kind == POLICY_PRESSURE_ABOVE)
+		return c->share_permyriad >= POLICY_WAKE_PRESSURE_PERMYRIAD ? POLICY_WAKE_PRESSURE
+									    : 0;
+	if (c->kind == POLICY_EVENTS_ABOVE)
+		return POLICY_WAKE_EVENTS;
+	if (c->kind != POLICY_ALL && c->kind != POLICY_ANY)
+		return 0;
+	for (uint8_t child = (uint8_t)(at + 1); child < c->end; child = rule->cond[child].end) {
+		uint32_t wakes = wakes_of(rule, child);
+
+		if (c->kind == POLICY_ALL && wakes != 0)
+			return wakes;
+		if (c->kind == POLICY_ANY && wakes == 0)
+			return 0;
+		all |= wakes;
+	}
+	return all;
+}
+
+uint32_t policy_wakes(const struct policy_rule *rule)
+{
+	return rule->nconds ? wakes_of(rule, 0) : 0;
+}
+
 uint64_t policy_horizon_us(const struct policy_rule *rule)
 {
 	uint64_t longest = 0;

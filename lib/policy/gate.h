@@ -14,5 +14,18 @@
  */
 uint64_t policy_gate(const struct policy_rule *rule, bool host, uint64_t limit_bytes);
 
+/* What the kernel tells of by itself. */
+#define POLICY_WAKE_PRESSURE                                                                       \
+	(1U << 0) /* a stall of POLICY_WAKE_PRESSURE_PERMYRIAD of the time, by a trigger */
+#define POLICY_WAKE_EVENTS	       (1U << 1) /* memory.events has changed */
+
+#define POLICY_WAKE_PRESSURE_PERMYRIAD 500
+
+/*
+ * Those without which the condition can't become true: as long as none of them has come, nobody has to
+ * look. 0: only looking tells.
+ */
+uint32_t policy_wakes(const struct policy_rule *rule);
+
 /* The longest time that a condition of the rule needs to be looked at before it can be true. */
 uint64_t policy_horizon_us(const struct policy_rule *rule);

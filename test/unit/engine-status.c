@@ -110,7 +110,7 @@ TEST(a_domain_far_from_danger_tells_its_distance_and_no_more)
 	d->looked_us = snap_now_us();
 	d->due_us = d->looked_us + 60000000;
 	d->level_bytes = 10 << 20;
-	d->brake_bytes = 50 << 20;
+	d->brake_at = 50 << 20;
 	o = at(parsed(g, CGG_STATUS_MIN), "domains", 1);
 	T_EQ_STR(text(o, "rule"), "box");
 	T_EQ_STR(text(o, "domain"), "/a");
@@ -120,7 +120,7 @@ TEST(a_domain_far_from_danger_tells_its_distance_and_no_more)
 	T_EQ_INT(number(o, "distance_bytes"), 40 << 20);
 	T_EQ_INT(number(o, "brake_bytes"), 50 << 20);
 	T_ASSERT(number(o, "next_look_us") > 50000000);
-	T_EQ_STR(text(o, "watched_by"), "brake");
+	T_EQ_STR(text(o, "watched_by"), "level");
 	T_EQ_STR(text(o, "is"), "false");
 	o = at(o, "when", 0);
 	T_EQ_STR(text(o, "is"), "unknown");

@@ -1,0 +1,125 @@
+# Idle is zero: with nothing near a threshold the guard sleeps. No timer, no wake-up, no system call.
+. /test/lib.sh
+T_TIMEOUT=200
+
+# Who runs in the root cgroup is charged to nobody, and the host has no tripwire then.
+all_below_the_root()
+{
+	cg_create /base
+	for pid in $(cat "$CG/cgroup.procs"); do
+		echo "$pid" >"$CG/base/cgroup.procs" 2>/dev/null
+	done
+}
+
+# Times that any thread of the guard has run so far: /proc/PID/task/TID/schedstat's third number.
+runs()
+{
+	cat "/proc/$GUARD_PID/task/"*/schedstat | awk '{ n += $3 } END { print n }'
+}
+
+policy()
+{
+	cat >"$T/policy.json" <<-END
+	{"version": 1, "rules": [
+	 {"name": "host", "domain": "/", "brake": $1, "when": {"available_below": "8%"},
+	  "then": [{"action": "kill"}]},
+	 {"name": "box", "each": "/boxes/*", "brake": $1, "when": {"unreclaimable_above": "90%"},
+	  "then": [{"action": "kill"}]}]}
+	END
+}
+
+boxes()
+{
+	cg_create /boxes
+	echo +memory >"$CG/boxes/cgroup.subtree_control"
+	i=0
+	while [ $i -lt "$1" ]; do
+		i=$((i + 1))
+		mkdir "$CG/boxes/$i" && echo 64M >"$CG/boxes/$i/memory.max"
+	done
+}
+
+clean_up()
+{
+	for dir in "$CG"/boxes/*/; do rmdir "$dir"; done
+	for pid in $(cat "$CG/base/cgroup.procs"); do
+		echo "$pid" >"$CG/cgroup.procs"
+	done
+}
+
+a_thousand_cgroups_cost_nothing()
+{
+	all_below_the_root
+	boxes 1000
+	policy true
+	cg_run /boxes/7 hog hold 10
+	guard_start --policy "$T/policy.json" --state "$T/state"
+	wait_until 60 '[ "$(cg_read /boxes/1000 memory.high)" != max ]'
+	sleep 6 # young cgroups are looked at for 3 s
+	echo "# memory.high of /boxes/7 $(cg_read /boxes/7 memory.high), of /base $(cg_read /base memory.high)" >&3
+	before=$(runs)
+	sleep 60
+	assert_eq "$before" "$(runs)" 'times that the guard ran in 60 s'
+	# and it is awake when it has to be: a child, then the host
+	cg_run /boxes/7 hog anon 128 max
+	assert_dead /boxes/7 20
+	assert_no_oom_kill
+	guard_stop
+	assert_eq max "$(cg_read /boxes/7 memory.high)"
+	assert_eq max "$(cg_read /base memory.high)"
+	clean_up
+}
+
+# The host has no event of its own; the tripwire is one, and who trips it isn't slowed down for long.
+a_leak_on_the_host_trips_the_wire()
+{
+	all_below_the_root
+	cg_create /app
+	policy true
+	guard_start --policy "$T/policy.json" --state "$T/state"
+	wait_until 20 '[ "$(cg_read /app memory.high)" != max ]'
+	for rate in 100 max max max; do
+		cg_run /app hog sleep
+		sleep 4
+		before=$(runs)
+		sleep 3
+		assert_eq "$before" "$(runs)" 'times that the guard ran in 3 s'
+		cg_run /app hog anon 4000 $rate
+		assert_dead /app 60
+		assert_no_oom_kill
+	done
+	echo "# times that the guard ran in the last leak: $(($(runs) - before))" >&3
+	guard_stop
+	assert_eq max "$(cg_read /app memory.high)"
+	clean_up
+}
+
+# Pressure has an event: until it comes nobody has to look.
+pressure_alone_needs_no_looks()
+{
+	cg_create /app memory.max=64M memory.swap.max=0
+	cat >"$T/policy.json" <<-END
+	{"version": 1, "rules": [{"name": "stall", "domain": "/app",
+	 "when": {"pressure_above": {"full": "10%", "for": "1s"}}, "then": [{"action": "kill"}]}]}
+	END
+	disk 200 "$T/mnt"
+	dd if=/dev/zero of="$T/mnt/file" bs=1M count=150 2>/dev/null
+	sync
+	cg_run /app hog sleep
+	guard_start --policy "$T/policy.json"
+	sleep 5
+	before=$(runs)
+	sleep 10
+	assert_eq "$before" "$(runs)" 'times that the guard ran in 10 s'
+	cg_run /app hog anon 40 max
+	cg_run /app hog cache "$T/mnt/file" 150
+	cg_run /app hog cache "$T/mnt/file" 150
+	assert_dead /app 60
+	assert_no_oom_kill
+	guard_stop
+}
+
+t 'a leak on the host trips the wire, and until then costs nothing' a_leak_on_the_host_trips_the_wire
+t 'a rule on pressure alone needs no looks' pressure_alone_needs_no_looks
+t 'a thousand cgroups cost nothing for a minute' a_thousand_cgroups_cost_nothing
+t_plan_end
