@@ -2,13 +2,20 @@
 . /test/lib.sh
 T_TIMEOUT=200
 
+# A kernel thread can't be moved.
+move_all()
+{
+	cat "$1/cgroup.procs" >"$T/pids"
+	while read -r pid; do
+		echo "$pid" >"$2/cgroup.procs"
+	done <"$T/pids" 2>/dev/null
+}
+
 # Who runs in the root cgroup is charged to nobody, and the host has no tripwire then.
 all_below_the_root()
 {
 	cg_create /base
-	for pid in $(cat "$CG/cgroup.procs"); do
-		echo "$pid" >"$CG/base/cgroup.procs" 2>/dev/null
-	done
+	move_all "$CG" "$CG/base"
 }
 
 # Times that any thread of the guard has run so far: /proc/PID/task/TID/schedstat's third number.
@@ -42,9 +49,7 @@ boxes()
 clean_up()
 {
 	for dir in "$CG"/boxes/*/; do rmdir "$dir"; done
-	for pid in $(cat "$CG/base/cgroup.procs"); do
-		echo "$pid" >"$CG/cgroup.procs"
-	done
+	move_all "$CG/base" "$CG"
 }
 
 a_thousand_cgroups_cost_nothing()
