@@ -51,6 +51,10 @@ int doc_fail(const struct doc_node *node, const char *fmt, ...)
 	char message[PROBLEM_SIZE] = "";
 	va_list ap;
 
+	if (!node->at_key && !node->place_of && node->doc->scan.value[node->index].bad) {
+		node->doc->problems->again++;
+		return -EINVAL; /* told as what is no JSON */
+	}
 	if (problems_full(node->doc->problems)) { /* told by its number: no work for it */
 		node->doc->problems->n++;
 		return -EINVAL;
@@ -119,12 +123,13 @@ int doc_open(struct doc *doc, const char *file, const char *text, size_t len,
 
 	*doc = (struct doc){.file = file, .problems = problems};
 	r = scan_init(&doc->scan, text, len);
-	if (r == -EINVAL)
-		r = fail_at(doc, doc->scan.wrong_at, doc->scan.wrong_in, doc->scan.wrong);
-	else if (r < 0)
+	for (unsigned int i = 0; i < doc->scan.nwrong; i++)
+		(void)fail_at(doc, doc->scan.wrong[i].at, doc->scan.wrong[i].in,
+			      doc->scan.wrong[i].what);
+	if (r < 0 && r != -EINVAL)
 		r = problem_errno(problems, r, file);
 	if (r == 0)
-		r = parse(doc, text, len);
+		r = parse(doc, doc->scan.text, len);
 	if (r < 0) {
 		doc_close(doc);
 		return r;

@@ -40,8 +40,8 @@ struct doc_place {
 };
 
 /*
- * Parse strictly. text need not be terminated, and is borrowed until doc_close(). Names that occur
- * twice are problems, and reading can go on with the last. Errors: -EINVAL (not JSON), -ENOMEM.
+ * Parse strictly. text need not be terminated. Names that occur twice are problems, and reading can go on
+ * with the last; so is what had to be mended to be JSON. Errors: -EINVAL (no JSON even so), -ENOMEM.
  */
 int doc_open(struct doc *doc, const char *file, const char *text, size_t len,
 	     struct problems *problems);

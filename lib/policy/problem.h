@@ -14,6 +14,7 @@ struct problems {
 	const char *path; /* what was to be read */
 	int code; /* of the first; 0: none */
 	unsigned int n;
+	unsigned int again; /* what follows from one that was told */
 };
 
 /* So many that the next will only be counted. */

@@ -309,7 +309,7 @@ void read_rule(const struct doc_node *node, uint32_t item, struct read *read)
 					   "when",     "candidates",  "rank",	"then",
 					   "cooldown", "dry_run",     "brake",	"honour_xattrs"};
 	struct cgg_policy *policy = read->policy;
-	unsigned int before = read->problems->n;
+	unsigned int before = read->problems->n + read->problems->again;
 	struct read_place *place;
 	struct policy_rule *rule;
 	struct doc_node text;
@@ -335,6 +335,6 @@ void read_rule(const struct doc_node *node, uint32_t item, struct read *read)
 		.honour_xattrs = read->honour_xattrs,
 	};
 	read_parts(node, read, rule, place);
-	place->sound = read->problems->n == before;
+	place->sound = read->problems->n + read->problems->again == before;
 	policy->nrules++;
 }

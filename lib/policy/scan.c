@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A recursive descent over the bytes, as deep as SCAN_DEPTH_MAX. It keeps a few numbers for each value
- * and nothing of the text. All it does is linear in the text but for the search for equal names,
- * which sorts them: n log n, whatever the names are.
+ * A recursive descent over the bytes, as deep as SCAN_DEPTH_MAX. All it does is linear in the text but for
+ * the search for equal names, which sorts them: n log n, whatever the names are.
+ *
+ * What is wrong is mended in a copy, byte for byte, where it is plain what was meant, so that all else is
+ * told in the same run: the places stay, and the copy is JSON at the end. Where it isn't plain, or there is
+ * no byte to mend it with, it is the last that is told, since what follows may follow from it.
  */
 #include "policy/scan.h"
 
@@ -24,13 +27,29 @@ static int wrong(struct scan *s, size_t at, const char *fmt, ...) CGG_PRINTF(3, 
 
 static int wrong(struct scan *s, size_t at, const char *fmt, ...)
 {
+	struct scan_wrong *w = &s->wrong[s->nwrong];
 	va_list ap;
 
-	s->wrong_at = at;
+	if (s->nwrong == SCAN_WRONG_MAX)
+		return -EINVAL;
+	s->nwrong++;
+	w->at = at;
+	w->in = s->in;
 	va_start(ap, fmt);
-	vsnprintf(s->wrong, sizeof(s->wrong), fmt, ap);
+	vsnprintf(w->what, sizeof(w->what), fmt, ap);
 	va_end(ap);
 	return -EINVAL;
+}
+
+/* What was just told is mended: go on, if there is room for more. */
+static int mended(const struct scan *s)
+{
+	return s->nwrong < SCAN_WRONG_MAX ? 0 : -EINVAL;
+}
+
+static void put(struct scan *s, size_t at, char c)
+{
+	s->copy[at] = c;
 }
 
 static int peek(const struct scan *s, size_t at)
@@ -77,12 +96,96 @@ static int unexpected(struct scan *s, size_t at, const char *expected)
 
 /* ---- values --------------------------------------------------------------------------- */
 
-static size_t skip_space(const struct scan *s, size_t at)
+static bool is_space(int c)
 {
-	while (at < s->len && (s->text[at] == ' ' || s->text[at] == '\t' || s->text[at] == '\n' ||
-			       s->text[at] == '\r'))
-		at++;
-	return at;
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Where a comment ends that begins here; at: there is none. */
+static size_t comment_end(const struct scan *s, size_t at)
+{
+	size_t end = at + 2;
+
+	if (peek(s, at) == '/' && peek(s, at + 1) == '*') {
+		while (end < s->len && !(s->text[end] == '*' && peek(s, end + 1) == '/'))
+			end++;
+		return end < s->len ? end + 2 : at;
+	}
+	if (peek(s, at) != '#' && (peek(s, at) != '/' || peek(s, at + 1) != '/'))
+		return at;
+	for (end = at; end < s->len && s->text[end] != '\n';)
+		end++;
+	return end;
+}
+
+/* Comments are told once, and blanked. */
+static size_t skip_space(struct scan *s, size_t at)
+{
+	for (;;) {
+		size_t end;
+
+		while (is_space(peek(s, at)))
+			at++;
+		end = comment_end(s, at);
+		if (end == at || (!s->commented && s->nwrong + 1 >= SCAN_WRONG_MAX))
+			return at;
+		if (!s->commented)
+			(void)unexpected(s, at, "no comment");
+		s->commented = true;
+		for (; at < end; at++) {
+			if (!is_space(s->text[at]))
+				put(s, at, ' ');
+		}
+	}
+}
+
+/* A word or number that is none: 0 in its place, if it is plain where it ends. */
+static int mend_token(struct scan *s, size_t from, size_t *at)
+{
+	size_t end = from;
+
+	while (scan_is_word(peek(s, end)) || (peek(s, end) > 0 && strchr("+-.%", peek(s, end))))
+		end++;
+	if (end == from || mended(s) < 0 ||
+	    (peek(s, end) != END && !is_space(peek(s, end)) &&
+	     (peek(s, end) == 0 || !strchr(",]}", peek(s, end)))))
+		return -EINVAL;
+	put(s, from, '0');
+	for (*at = from + 1; *at < end; ++*at)
+		put(s, *at, ' ');
+	s->value[s->in].bad = true;
+	return 0;
+}
+
+/* 'text' on one line, with nothing in it that double quotes would change. */
+static int mend_quotes(struct scan *s, size_t at)
+{
+	size_t end = at + 1;
+
+	while (peek(s, end) >= 0x20 && peek(s, end) != '\'' && peek(s, end) != '"' &&
+	       peek(s, end) != '\\')
+		end++;
+	(void)unexpected(s, at, "a string");
+	if (peek(s, end) != '\'' || mended(s) < 0)
+		return -EINVAL;
+	put(s, at, '"');
+	put(s, end, '"');
+	return 0;
+}
+
+/* A blank before what follows becomes the sign that is missing. */
+static int mend_sign(struct scan *s, size_t next, char sign)
+{
+	if (mended(s) < 0 || !is_space(peek(s, next - 1)))
+		return -EINVAL;
+	/* a line keeps its end */
+	for (size_t at = next; is_space(peek(s, at - 1)); at--) {
+		if (s->text[at - 1] != '\n') {
+			put(s, at - 1, sign);
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 static int read_word(struct scan *s, size_t *at)
@@ -164,7 +267,17 @@ static int read_escape(struct scan *s, size_t *at)
 	return 0;
 }
 
-static int read_string(struct scan *s, size_t *at)
+/* A value whose text has something wrong in it is told once. */
+static int mend_char(struct scan *s, size_t at, char c, bool is_name)
+{
+	if (is_name || mended(s) < 0)
+		return -EINVAL;
+	put(s, at, c);
+	s->value[s->in].bad = true;
+	return 0;
+}
+
+static int read_string(struct scan *s, size_t *at, bool is_name)
 {
 	for (++*at; peek(s, *at) != '"';) {
 		int c = peek(s, *at), r;
@@ -176,11 +289,18 @@ static int read_string(struct scan *s, size_t *at)
 			return wrong(s, *at, "the line ends inside a string: expected '\"'");
 		if (c == '\0')
 			return wrong(s, *at, "a NUL byte (JSON is UTF-8 text)");
-		if (c < 0x20)
-			return wrong(s, *at, "a raw control character: write \\u%04x",
-				     (unsigned int)c);
+		if (c < 0x20) {
+			(void)wrong(s, *at, "a raw control character: write \\u%04x",
+				    (unsigned int)c);
+			r = mend_char(s, *at, ' ', is_name);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		if (c == '\\') {
 			r = read_escape(s, at);
+			if (r < 0 && peek(s, *at + 1) != END)
+				r = mend_char(s, *at, ' ', is_name);
 			if (r < 0)
 				return r;
 			continue;
@@ -199,17 +319,30 @@ static int read_value(struct scan *s, size_t *at, size_t key_at, unsigned int de
 /* Whether another one follows (1) or the container ends (0) at *at, which moves behind it. */
 static int read_separator(struct scan *s, size_t *at, char close)
 {
+	size_t comma;
+
 	*at = skip_space(s, *at);
 	if (peek(s, *at) == close) {
 		++*at;
 		return 0;
 	}
-	if (peek(s, *at) != ',')
-		return unexpected(s, *at, close == ']' ? "',' or ']'" : "',' or '}'");
+	if (peek(s, *at) != ',') {
+		(void)unexpected(s, *at, close == ']' ? "',' or ']'" : "',' or '}'");
+		/* as far as it can be told, the next one begins here */
+		if (peek(s, *at) != '"' && (close == '}' || !strchr("{[", peek(s, *at) & 0x7f)))
+			return -EINVAL;
+		return mend_sign(s, *at, ',') < 0 ? -EINVAL : 1;
+	}
+	comma = *at;
 	*at = skip_space(s, *at + 1);
-	if (peek(s, *at) == close)
-		return wrong(s, *at, "a comma before '%c'", close);
-	return 1;
+	if (peek(s, *at) != close)
+		return 1;
+	(void)wrong(s, *at, "a comma before '%c'", close);
+	if (mended(s) < 0)
+		return -EINVAL;
+	put(s, comma, ' ');
+	++*at;
+	return 0;
 }
 
 static int read_member(struct scan *s, size_t *at, unsigned int depth)
@@ -217,15 +350,19 @@ static int read_member(struct scan *s, size_t *at, unsigned int depth)
 	size_t key_at = *at;
 	int r;
 
+	if (peek(s, *at) == '\'' && mend_quotes(s, *at) < 0)
+		return -EINVAL;
 	if (peek(s, *at) != '"')
 		return unexpected(s, *at, "a name in double quotes");
-	r = read_string(s, at);
+	r = read_string(s, at, true);
 	if (r < 0)
 		return r;
 	*at = skip_space(s, *at);
-	if (peek(s, *at) != ':')
-		return unexpected(s, *at, "':' after the name");
-	*at = skip_space(s, *at + 1);
+	if (peek(s, *at) == ':')
+		*at = skip_space(s, *at + 1);
+	else if (unexpected(s, *at, "':' after the name") < 0 &&
+		 (peek(s, *at) <= 0 || strchr(",]}", peek(s, *at)) || mend_sign(s, *at, ':') < 0))
+		return -EINVAL;
 	return read_value(s, at, key_at, depth);
 }
 
@@ -247,7 +384,7 @@ static int read_container(struct scan *s, size_t *at, unsigned int depth)
 		r = close == '}' ? read_member(s, at, depth + 1)
 				 : read_value(s, at, SCAN_NONE, depth + 1);
 		if (r == 0) {
-			s->wrong_in = self;
+			s->in = self;
 			r = read_separator(s, at, close);
 		}
 	}
@@ -267,7 +404,7 @@ static int add_value(struct scan *s, size_t at, size_t key_at)
 		s->value = more;
 		s->room = room;
 	}
-	s->wrong_in = s->n;
+	s->in = s->n;
 	s->value[s->n] = (struct scan_value){
 		.at = (uint32_t)at,
 		.key_at = (uint32_t)key_at,
@@ -281,20 +418,27 @@ static int add_value(struct scan *s, size_t at, size_t key_at)
 
 static int read_value(struct scan *s, size_t *at, size_t key_at, unsigned int depth)
 {
+	const size_t from = *at;
 	uint32_t self = s->n;
 	int c = peek(s, *at);
 	int r = add_value(s, *at, key_at);
 
 	if (r < 0)
 		return r;
+	if (c == '\'' && mend_quotes(s, *at) == 0)
+		c = '"';
 	if (c == '{' || c == '[')
 		r = read_container(s, at, depth);
 	else if (c == '"')
-		r = read_string(s, at);
+		r = read_string(s, at, false);
+	else if (c == '\'')
+		r = -EINVAL;
 	else if (c == '-' || (c >= '0' && c <= '9'))
 		r = read_number(s, at);
 	else
 		r = read_word(s, at);
+	if (r == -EINVAL && c > 0 && !strchr("{[\"'", c))
+		r = mend_token(s, from, at);
 	if (r < 0)
 		return r;
 	s->value[self].end = (uint32_t)*at;
@@ -313,185 +457,29 @@ static int read_text(struct scan *s)
 	if (r < 0)
 		return r;
 	at = skip_space(s, at);
-	s->wrong_in = 0;
+	s->in = 0;
 	return at == s->len ? 0 : unexpected(s, at, "nothing after the end");
-}
-
-/* ---- names that occur twice ----------------------------------------------------------- */
-
-/* -1, 0, 1: two names in quotes, compared by the characters that they mean. */
-static int compare_names(const struct scan *s, size_t a, size_t b)
-{
-	uint32_t ca, cb;
-
-	a++;
-	b++;
-	do {
-		ca = scan_char(s->text, s->len, &a);
-		cb = scan_char(s->text, s->len, &b);
-	} while (ca == cb && ca != 0);
-	return ca < cb ? -1 : ca > cb;
-}
-
-static int compare_members(const void *a_, const void *b_, void *scan)
-{
-	const struct scan *s = scan;
-	uint32_t a = *(const uint32_t *)a_, b = *(const uint32_t *)b_;
-	int r = compare_names(s, s->value[a].key_at, s->value[b].key_at);
-
-	return r ? r : (a > b) - (a < b);
-}
-
-/* Link the members of one object that have the same name. */
-static void link_members(struct scan *s, uint32_t object, uint32_t *members)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = scan_first(s, object); i != SCAN_NONE; i = scan_next(s, object, i))
-		members[n++] = i;
-	qsort_r(members, n, sizeof(*members), compare_members, s);
-	for (uint32_t i = 0, same; i < n; i = same) {
-		for (same = i + 1; same < n; same++) {
-			if (compare_names(s, s->value[members[i]].key_at,
-					  s->value[members[same]].key_at) != 0)
-				break;
-		}
-		for (uint32_t j = i; j < same; j++) {
-			s->value[members[j]].first = members[i];
-			s->value[members[j]].last = members[same - 1];
-		}
-	}
-}
-
-static int link_names(struct scan *s)
-{
-	uint32_t *members = malloc(s->n * sizeof(*members));
-
-	if (!members)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < s->n; i++) {
-		if (s->text[s->value[i].at] == '{')
-			link_members(s, i, members);
-	}
-	free(members);
-	return 0;
 }
 
 int scan_init(struct scan *scan, const char *text, size_t len)
 {
 	int r;
 
-	*scan = (struct scan){.text = text, .len = len};
+	*scan = (struct scan){.len = len};
 	if (len >= SCAN_NONE)
 		return -EINVAL;
+	scan->text = scan->copy = malloc(len + 1);
+	if (!scan->copy)
+		return -ENOMEM;
+	memcpy(scan->copy, text, len);
+	scan->copy[len] = '\0';
 	r = read_text(scan);
-	return r < 0 ? r : link_names(scan);
+	return r < 0 ? r : scan_link_names(scan);
 }
 
 void scan_finish(struct scan *scan)
 {
 	free(scan->value);
+	free(scan->copy);
 	*scan = (struct scan){0};
-}
-
-/* ---- questions ------------------------------------------------------------------------ */
-
-static uint32_t visible(const struct scan *s, uint32_t parent, uint32_t child)
-{
-	uint32_t end = s->value[parent].next < s->n ? s->value[parent].next : s->n;
-
-	while (child < end && s->value[child].first != child)
-		child = s->value[child].next;
-	return child < end ? child : SCAN_NONE;
-}
-
-uint32_t scan_first(const struct scan *scan, uint32_t parent)
-{
-	return visible(scan, parent, parent + 1);
-}
-
-uint32_t scan_next(const struct scan *scan, uint32_t parent, uint32_t child)
-{
-	return visible(scan, parent, scan->value[child].next);
-}
-
-void scan_place(const struct scan *scan, size_t at, unsigned int *ret_line,
-		unsigned int *ret_column)
-{
-	*ret_line = *ret_column = 1;
-	for (size_t i = 0; i < at && i < scan->len; i++) {
-		if (scan->text[i] == '\n') {
-			++*ret_line;
-			*ret_column = 1;
-		} else if ((scan->text[i] & 0xc0) != 0x80) {
-			++*ret_column;
-		}
-	}
-}
-
-void scan_name(const struct scan *scan, uint32_t value, char *buf, size_t size)
-{
-	size_t at = scan->value[value].key_at, len = 0;
-	char plain[256];
-
-	if (at != SCAN_NONE) {
-		uint32_t c;
-
-		for (at++; len < sizeof(plain) - 5;) {
-			c = scan_char(scan->text, scan->len, &at);
-			if (c == 0)
-				break;
-			len += scan_put(plain + len, c);
-		}
-	}
-	plain[len] = '\0';
-	path_printable(plain, buf, size);
-}
-
-static size_t put(char *buf, size_t size, size_t len, const char *text)
-{
-	int n = len < size ? snprintf(buf + len, size - len, "%s", text) : 0;
-
-	return len + (size_t)(n > 0 ? n : 0);
-}
-
-/* One reference token: its name, or its place in an array. */
-static size_t put_token(const struct scan *s, uint32_t value, size_t nth, char *buf, size_t size,
-			size_t len)
-{
-	char shown[128];
-
-	len = put(buf, size, len, "/");
-	if (s->value[value].key_at == SCAN_NONE) {
-		snprintf(shown, sizeof(shown), "%zu", nth);
-		return put(buf, size, len, shown);
-	}
-	scan_name(s, value, shown, sizeof(shown));
-	for (const char *c = shown; *c; c++) {
-		char one[3] = {*c};
-
-		if (*c == '~' || *c == '/') {
-			one[0] = '~';
-			one[1] = *c == '~' ? '0' : '1';
-		}
-		len = put(buf, size, len, one);
-	}
-	return len;
-}
-
-/* Down from the top: at each level there is one child whose subtree the value is in. */
-void scan_pointer(const struct scan *scan, uint32_t value, char *buf, size_t size)
-{
-	uint32_t at = 0;
-	size_t len = 0;
-
-	if (size > 0)
-		buf[0] = '\0';
-	while (at < value && value < scan->n) {
-		size_t nth = 0;
-
-		for (at++; scan->value[at].next <= value; at = scan->value[at].next)
-			nth++;
-		len = put_token(scan, at, nth, buf, size, len);
-	}
 }

@@ -68,7 +68,10 @@ static void check_scan(const char *text, size_t len)
 	struct scan scan;
 	int r = scan_init(&scan, text, len);
 
-	MUST(r == 0 || (r == -EINVAL && scan.wrong[0] && scan.wrong_at <= len));
+	MUST(r == 0 || (r == -EINVAL && scan.nwrong > 0));
+	for (unsigned int i = 0; i < scan.nwrong; i++)
+		MUST(scan.wrong[i].what[0] && scan.wrong[i].at <= len &&
+		     scan.wrong[i].in < (scan.n ? scan.n : 1));
 	for (uint32_t i = 0; i < scan.n && i < 512; i++) {
 		const struct scan_value *v = &scan.value[i];
 
