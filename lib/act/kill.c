@@ -272,6 +272,7 @@ static enum kill_outcome run_all(struct members *run)
 		return KILL_GONE;
 	if (r < 0)
 		return fail(run, r, "its processes could not be listed");
+	members_recount_hidden(run);
 	return req->process ? kill_process(run) : kill_group(run);
 }
 

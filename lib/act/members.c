@@ -80,6 +80,23 @@ int members_census(void *user, pid_t pid)
 	return 0;
 }
 
+static int count_zero(void *user, pid_t pid)
+{
+	*(uint32_t *)user += pid == 0;
+	return 0;
+}
+
+void members_recount_hidden(struct members *run)
+{
+	uint32_t zeros = 0, n = 0;
+
+	if (run->res->hidden == 0)
+		return;
+	(void)cgfs_procs_each_below(run->req->dirfd, count_zero, &zeros, &n);
+	if (zeros < run->res->hidden)
+		run->res->hidden = zeros;
+}
+
 /* ---- holding members by pidfd -------------------------------------------------------- */
 
 int members_hold_one(void *user, pid_t pid)

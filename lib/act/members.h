@@ -32,6 +32,9 @@ int members_choose(void *user, pid_t pid); /* into best: the highest badness */
 int members_mark_listed(void *user, pid_t pid); /* held ones that are in the group still */
 int members_remain(void *user, pid_t pid); /* into result->remaining */
 
+/* A process that is just being released is listed as 0 too, but not again: it is not hidden. */
+void members_recount_hidden(struct members *run);
+
 /* Keep the largest few for the record, largest first. */
 void members_remember(struct kill_result *res, const struct cgfs_proc *p);
 
