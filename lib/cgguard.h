@@ -158,6 +158,7 @@ struct cgg_cgroup {
 	bool has_growth;
 	bool has_badness; /* by cgg_snapshot_badness(): of a process directly in it */
 	int64_t badness_pages;
+	bool limit_unknown; /* a memory.max on the way up could not be read for want of memory or fds */
 	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
 	uint32_t marks, owner_uid; /* of xattrs, where a rule honours them: the guard's own */
 };

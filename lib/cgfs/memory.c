@@ -276,6 +276,8 @@ int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg)
 			continue;
 		cg->have &= ~bit;
 		r = read_one(dirfd, (enum cgg_have)bit, cg);
+		if (bit == CGG_HAVE_MAX) /* there is a limit, only we can't see it */
+			cg->limit_unknown = r == -ENOMEM || r == -EMFILE || r == -ENFILE;
 		if (r == 0)
 			cg->have |= bit;
 		else if (r == -ENODEV)

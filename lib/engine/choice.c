@@ -126,11 +126,12 @@ static void read_marks(const struct cgg_tree *tree, struct cgg_snapshot *snap, u
 		snap->cgroups[i].marks = 0;
 	for (uint32_t i = domain; i < end; i++) {
 		struct cgg_cgroup *cg = &snap->cgroups[i];
+		CGG_AUTO_FD opened = -1;
 
 		if (i != domain && cg->have & CGG_HAVE_POPULATED && !cg->populated)
 			i = cg->end - 1; /* nobody is there to be spared */
 		else if (is_held(tree, snap, i))
-			cgfs_read_marks(tree->entry[i].dirfd, cg);
+			cgfs_read_marks(tree_dir(tree, i, &opened), cg);
 	}
 }
 

@@ -65,6 +65,8 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 	};
 
 	in->late_us = 0;
+	if (!in->dry_run)
+		reserve_give(&g->reserve, snap_now_us());
 	in->worker = workers_idle(&g->workers);
 	if (!in->worker ||
 	    worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft) < 0) {

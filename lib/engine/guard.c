@@ -309,6 +309,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
 	g->root_has_current = root_has_current(g->tree);
 	g->fastest = plan_fastest();
+	reserve_init(&g->reserve);
 	r = workers_init(&g->workers, err);
 	if (r == 0)
 		r = watch_init(g, err);
@@ -374,8 +375,27 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	arena_finish(&g->arena[0]);
 	arena_finish(&g->arena[1]);
 	arena_finish(&g->domain_arena);
+	reserve_finish(&g->reserve);
 	free(g);
 	return NULL;
+}
+
+/* Whether a file can still be opened: what that takes is charged to our own cgroup. */
+static void mind_memory(struct cgg_guard *g, uint64_t now_us)
+{
+	char buf[256];
+
+	if (!g->reserve.held) {
+		if (reserve_take_back(&g->reserve, now_us))
+			guard_has(g, LACK_MEMORY);
+		return;
+	}
+	if (fdio_read_at(g->tree->root.dirfd, "cgroup.controllers", buf, sizeof(buf)) != -ENOMEM)
+		return;
+	reserve_give(&g->reserve, now_us);
+	guard_lacks(g, LACK_MEMORY,
+		    "our own cgroup is at its memory limit: going on with what was held in reserve "
+		    "(raise its memory.max)");
 }
 
 int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
@@ -383,6 +403,7 @@ int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
 	uint64_t now = snap_now_us();
 	int r = 0;
 
+	mind_memory(g, now);
 	watch_read(g, now);
 	follow(g, now);
 	tick(g, now);

@@ -11,6 +11,7 @@
 
 #include "act/worker.h"
 #include "cgfs/tree.h"
+#include "engine/reserve.h"
 #include "policy/decide.h"
 #include "util/arena.h"
 #include "util/attr.h"
@@ -40,6 +41,7 @@ struct guard_domain {
 	uint64_t found_us; /* when it became a domain */
 	uint64_t first_us; /* first look */
 	uint64_t limit_us; /* the effective limit was read then */
+	uint64_t level_us; /* its level was known then */
 	uint64_t level_bytes; /* what was compared with the gate then */
 	uint64_t gate_bytes; /* below it the condition can't be true; 0: unknown */
 	bool woken; /* something has happened in it: look, whatever the plan was */
@@ -155,6 +157,7 @@ enum guard_lack {
 	LACK_TABLE, /* the last scan failed */
 	LACK_TABLE_SPACE, /* not all cgroups are in it */
 	LACK_FDS, /* not all are held */
+	LACK_MEMORY, /* of our own cgroup */
 	LACK_CGROUP_KILL,
 	LACK_STATE,
 	LACK_MAX
@@ -206,6 +209,7 @@ struct cgg_guard {
 	uint32_t nheld_fds;
 
 	struct workers workers;
+	struct reserve reserve;
 	struct undo undo;
 	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
 	uint32_t nbrakes; /* slots in use or once used */

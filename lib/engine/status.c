@@ -110,6 +110,7 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_TABLE] = "table",
 		[LACK_TABLE_SPACE] = "table-space",
 		[LACK_FDS] = "fds",
+		[LACK_MEMORY] = "memory",
 		[LACK_CGROUP_KILL] = "cgroup.kill",
 		[LACK_STATE] = "state",
 	};

@@ -17,10 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MS	      1000ULL
-#define GONE_AGAIN_US (1000 * MS)
-#define TELL_AGAIN_US (60000 * MS)
-#define UNSEEN_US     (1000 * MS)
+#define MS		   1000ULL
+#define GONE_AGAIN_US	   (1000 * MS)
+#define TELL_AGAIN_US	   (60000 * MS)
+#define UNSEEN_US	   (1000 * MS)
+#define LEVEL_AGAIN_US	   (50 * MS)
+#define LEVEL_AGAIN_FOR_US (60000 * MS)
 
 /* ---- decide -------------------------------------------------------------------------- */
 
@@ -229,16 +231,21 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	if (d->first_us == 0)
 		d->first_us = now_us;
 	if (d->due_us != 0 && now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
-		policy_unseen(&d->held, now_us - d->due_us);
+		policy_unseen(&d->held, now_us - d->due_us, now_us);
 	if (!look_level(g, d, now_us, &level, &limit)) {
 		g->scan_due = true;
 		d->due_us = now_us + GONE_AGAIN_US;
 		return;
 	}
-	if (level == CGG_MAX) { /* no memory controller there (now): nothing to be known */
-		plan_rest(g, d, now_us);
+	/* no memory controller there (now), or no memory to open a file */
+	if (level == CGG_MAX || cg->limit_unknown) {
+		if (d->level_us != 0 && now_us < d->level_us + LEVEL_AGAIN_FOR_US)
+			d->due_us = now_us + LEVEL_AGAIN_US;
+		else
+			plan_rest(g, d, now_us);
 		return;
 	}
+	d->level_us = now_us;
 	gate = policy_gate(rule, look_is_host(g, d), limit);
 	if (level < gate) /* it isn't slowed down, and can't be in danger */
 		d->over_us = 0;
@@ -263,7 +270,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	if (!look_is_host(g, d) && cg->have & CGG_HAVE_STAT && !look_by_usage(rule))
 		level = cg->unreclaimable_bytes;
 	plan_look(g, d, level, gate, limit, now_us);
-	d->past = gate > 0 ? level < gate : truth != POLICY_TRUE;
+	d->past = gate > 0 ? level < gate : truth == POLICY_FALSE;
 	watch_danger(g, d, d->past);
 	if (truth == POLICY_TRUE && now_us >= d->rest_until_us)
 		decide(g, d, rule, now_us);

@@ -384,11 +384,13 @@ enum policy_truth policy_holds(const struct policy_rule *rule, const struct cgg_
 	return reading[0].truth;
 }
 
-void policy_unseen(struct policy_held *held, uint64_t us)
+void policy_unseen(struct policy_held *held, uint64_t us, uint64_t now_us)
 {
 	for (size_t i = 0; i < POLICY_CONDS_MAX; i++) {
-		if (held->cond[i].since_us != 0)
-			held->cond[i].since_us += us;
+		uint64_t *since = &held->cond[i].since_us;
+
+		if (*since != 0)
+			*since = *since + us < now_us ? *since + us : now_us;
 	}
 }
 

@@ -77,7 +77,7 @@ enum policy_truth policy_holds(const struct policy_rule *rule, const struct cgg_
 void policy_forget(struct policy_held *held);
 
 /* Nobody has looked for so long, against the plan: that time does not count as held. */
-void policy_unseen(struct policy_held *held, uint64_t us);
+void policy_unseen(struct policy_held *held, uint64_t us, uint64_t now_us);
 
 /* Whether a rule looks at a cgroup as a domain. */
 bool policy_is_domain(const struct policy_rule *rule, const char *path);

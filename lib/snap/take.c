@@ -59,6 +59,7 @@ int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t i
 
 	if (dirfd < 0) { /* unknown is not gone */
 		snap->cgroups[index].have &= ~want;
+		snap->cgroups[index].limit_unknown |= want & CGG_HAVE_MAX;
 		return fdio_is_gone(dirfd) ? CGG_GONE : 0;
 	}
 	return cgfs_read(dirfd, want, &snap->cgroups[index]);
@@ -76,7 +77,9 @@ static void derive_limit(struct cgg_snapshot *snap, uint32_t index)
 		limit = snap->host.total_bytes;
 	if (cg->have & CGG_HAVE_MAX && cg->max_bytes < limit)
 		limit = cg->max_bytes;
-	cg->limit_bytes = limit;
+	if (cg->parent != CGG_NONE)
+		cg->limit_unknown |= snap->cgroups[cg->parent].limit_unknown;
+	cg->limit_bytes = cg->limit_unknown ? CGG_MAX : limit;
 }
 
 void snap_derive_limits(struct cgg_snapshot *snap)
