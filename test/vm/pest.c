@@ -26,11 +26,14 @@ static const char usage[] =
 	"  storm DIR COUNT          make COUNT cgroups in DIR and remove them again, for ever\n"
 	"  many DIR COUNT           make COUNT cgroups in DIR\n"
 	"  nest DIR DEPTH COUNT     DEPTH cgroups of 250 bytes in each other, COUNT in the last\n"
+	"  in DIR DEPTH COMMAND...  join the last of such a nest, and run it\n"
 	"  unnest DIR               remove all below DIR, paths of any length\n"
 	"  hop SIZE DIR DIR...      hold SIZE MiB and move from one to the next, for ever\n"
 	"  cgroupns COMMAND...      run it in a cgroup namespace of its own\n"
 	"  churn                    fork a process that ends at once, for ever\n"
-	"  fill                     take memory until MemAvailable is 0; ignores SIGTERM\n"
+	"  fill KIB                 take memory until MemAvailable is 0, or, with KIB, MemFree is "
+	"no\n"
+	"                           more than that; ignores SIGTERM\n"
 	"  zeros DIR COUNT          read cgroup.procs COUNT times, print how often it had a 0\n";
 
 __attribute__((format(printf, 1, 2))) _Noreturn static void die(const char *format, ...)
@@ -90,6 +93,21 @@ static void nest(int at, unsigned long depth, unsigned long count)
 		at = open_dir(at, name);
 	}
 	make(at, count);
+}
+
+_Noreturn static void run_in(int at, unsigned long depth, char **command)
+{
+	char name[NAME_LEN + 1] = {0};
+	int fd;
+
+	memset(name, 'n', NAME_LEN);
+	while (depth-- > 0)
+		at = open_dir(at, name);
+	fd = openat(at, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) < 0)
+		die("cgroup.procs");
+	execvp(command[0], command);
+	die("%s", command[0]);
 }
 
 /* By names that are known, since a listing would change under us: 0.. and the long one. */
@@ -167,7 +185,7 @@ _Noreturn static void churn(void)
 	}
 }
 
-static unsigned long mem_available_kib(void)
+static unsigned long meminfo_kib(const char *format)
 {
 	FILE *f = fopen("/proc/meminfo", "re");
 	unsigned long kib = 0;
@@ -175,19 +193,20 @@ static unsigned long mem_available_kib(void)
 
 	if (!f)
 		die("meminfo");
-	while (fgets(line, sizeof(line), f) && sscanf(line, "MemAvailable: %lu", &kib) != 1)
+	while (fgets(line, sizeof(line), f) && sscanf(line, format, &kib) != 1)
 		continue;
 	fclose(f);
 	return kib;
 }
 
-_Noreturn static void fill(void)
+_Noreturn static void fill(unsigned long until_kib)
 {
+	const char *format = until_kib > 0 ? "MemFree: %lu" : "MemAvailable: %lu";
 	unsigned long kib;
 
 	signal(SIGTERM, SIG_IGN);
-	while ((kib = mem_available_kib()) > 0)
-		take(kib > 16384 ? MIB * 4 : 256 * 1024);
+	while ((kib = meminfo_kib(format)) > until_kib)
+		take(kib > until_kib + 16384 ? MIB * 4 : 256 * 1024);
 	for (;;)
 		pause();
 }
@@ -222,6 +241,8 @@ int main(int argc, char **argv)
 		make(open_dir(AT_FDCWD, argv[2]), count);
 	else if (strcmp(mode, "nest") == 0 && argc == 5)
 		nest(open_dir(AT_FDCWD, argv[2]), count, strtoul(argv[4], NULL, 10));
+	else if (strcmp(mode, "in") == 0 && argc >= 5)
+		run_in(open_dir(AT_FDCWD, argv[2]), count, argv + 4);
 	else if (strcmp(mode, "unnest") == 0 && argc == 3)
 		unnest(open_dir(AT_FDCWD, argv[2]));
 	else if (strcmp(mode, "hop") == 0 && argc >= 5)
@@ -230,8 +251,8 @@ int main(int argc, char **argv)
 		in_cgroupns(argv + 2);
 	else if (strcmp(mode, "churn") == 0 && argc == 2)
 		churn();
-	else if (strcmp(mode, "fill") == 0 && argc == 2)
-		fill();
+	else if (strcmp(mode, "fill") == 0 && argc == 3)
+		fill(strtoul(argv[2], NULL, 10));
 	else if (strcmp(mode, "zeros") == 0 && argc == 4)
 		zeros(open_dir(AT_FDCWD, argv[2]), count);
 	else {
