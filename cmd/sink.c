@@ -82,7 +82,7 @@ struct sink *sink_new(int fd)
 
 	if (!s)
 		return NULL;
-	memset(s->ring, 0, sizeof(s->ring)); /* ours from now on, not when it is needed */
+	explicit_bzero(s->ring, sizeof(s->ring)); /* touched, and so ours, from now on */
 	s->fd = fd;
 	sem_init(&s->lines, 0, 0);
 	sigfillset(&all);
