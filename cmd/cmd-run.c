@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "about.h"
 #include "cmd.h"
+#include "notify.h"
 #include "opt.h"
 #include "sandbox.h"
 #include "self.h"
+#include "serve.h"
 #include "sink.h"
 
 #include <errno.h>
@@ -33,6 +36,10 @@ const char help_run[] =
 	"  --state DIR       where to remember what is changed until it is put back, for the next "
 	"start\n"
 	"                    after a crash (default " STATE_DIR ")\n"
+	"  --status PATH     answer 'cgguard status' at this socket, off: nowhere (default\n"
+	"                    /run/cgguard/status.sock, and where we aren't root, "
+	"cgguard/status.sock in\n"
+	"                    $XDG_RUNTIME_DIR); it serves our user and root only\n"
 	"  --dry-run         decide and record, but touch nothing\n"
 	"  --once            look for as long as the conditions take, act once at the most, and "
 	"end:\n"
@@ -42,7 +49,11 @@ const char help_run[] =
 	"Signals: SIGHUP loads the policy anew (a bad one is told of, and the old one stays in "
 	"force);\n"
 	"SIGTERM and SIGINT end it: what was changed is put back, a kill under way is finished "
-	"first.\n";
+	"first.\n"
+	"Where NOTIFY_SOCKET is set, systemd is told: ready, reloading, stopping, and that the "
+	"loop "
+	"lives\n"
+	"(WatchdogSec=).\n";
 
 #define DRAIN_MS 1000
 
@@ -52,6 +63,10 @@ struct daemon {
 	struct cgg_tree *tree;
 	struct cgg_guard *guard;
 	struct sink *out, *notes;
+	struct about about;
+	struct serve *serve;
+	struct notify notify;
+	uint64_t incidents; /* that systemd was told of */
 	int signal_fd, epoll_fd;
 };
 
@@ -80,7 +95,10 @@ static const char *state_dir(const struct daemon *d)
 
 static void on_self_notice(void *user, const char *text)
 {
-	note(user, "%s", text);
+	struct daemon *d = user;
+
+	about_without(&d->about, text);
+	note(d, "%s", text);
 }
 
 static void on_report(void *user, enum cgg_report kind, const char *text, size_t len)
@@ -95,27 +113,52 @@ static void on_report(void *user, enum cgg_report kind, const char *text, size_t
 
 static void on_sandbox_notice(void *user, const char *text)
 {
+	struct daemon *d = user;
+
+	about_without(&d->about, text);
 	complain(EXIT_DONE, "%s", text);
 }
 
+/* Without it we guard as well; only where a path was asked for, it is an error. */
+static int open_status(struct daemon *d)
+{
+	char buf[108];
+	const char *path = d->o.status;
+	int r;
+
+	if (d->o.once || (path && strcmp(path, "off") == 0))
+		return 0;
+	r = path ? 0 : serve_default_path(true, buf, sizeof(buf));
+	if (r == 0)
+		r = serve_open(path ? path : buf, &d->serve);
+	if (r < 0 && path)
+		return complain(EXIT_INPUT, "cannot answer 'cgguard status' at '%s': %s", path,
+				serve_why(r));
+	if (r < 0)
+		complain(EXIT_DONE,
+			 "'cgguard status' will have no answer (%s): --status gives another place",
+			 serve_why(r));
+	return 0;
+}
+
 /* Before the first thread, and after what is opened once. */
-static void confine(const struct daemon *d)
+static void confine(struct daemon *d)
 {
 	const struct sandbox_paths paths = {
 		.root = d->o.root,
 		.policy = d->o.policy,
 		.npolicies = d->o.npolicies,
 		.state = state_dir(d),
+		.status = d->serve ? serve_path(d->serve) : NULL,
 		.xattrs = cgg_policy_honours_xattrs(d->policy),
 	};
 
 	if (d->o.no_sandbox)
-		complain(EXIT_DONE,
-			 "--sandbox off: NOT CONFINED. The guard keeps every capability, "
-			 "file and system call that it was started with; use this for "
-			 "debugging only");
+		on_sandbox_notice(d, "--sandbox off: NOT CONFINED. The guard keeps every "
+				     "capability, file and system call that it was started with; "
+				     "use this for debugging only");
 	else
-		sandbox_begin(&paths, on_sandbox_notice, NULL);
+		sandbox_begin(&paths, on_sandbox_notice, d);
 }
 
 /* Both sinks, before anything can go wrong that they should tell of. */
@@ -145,19 +188,32 @@ static int open_sinks(struct daemon *d)
 	return 0;
 }
 
+/* What is shown beside the service's name. */
+static void tell_state(struct daemon *d, const char *news)
+{
+	cgg_guard_state(d->guard, NULL, NULL, &d->incidents);
+	notify_send(&d->notify, "%sSTATUS=guarding by %zu rules%s; %llu incidents", news,
+		    cgg_policy_rules(d->policy), d->o.dry_run ? ", dry run" : "",
+		    (unsigned long long)d->incidents);
+}
+
 static void reload(struct daemon *d)
 {
 	char shown[512];
 	const char *name = opt_policy_name(&d->o, shown, sizeof(shown));
 	struct cgg_policy *fresh = NULL;
 	struct cgg_error err = {0};
-	int r = opt_load_policy(&d->o, &fresh, &err);
+	int r;
 
+	notify_reloading(&d->notify);
+	r = opt_load_policy(&d->o, &fresh, &err);
 	if (r == 0)
 		r = cgg_guard_set_policy(d->guard, fresh, &err);
 	if (r < 0) {
 		note(d, "%s; the old policy stays in force", err.msg);
 		cgg_policy_free(fresh);
+		notify_send(&d->notify, "READY=1\nSTATUS=the new policy is wrong, the old one "
+					"stays in force");
 		return;
 	}
 	if (cgg_policy_honours_xattrs(fresh) && !cgg_policy_honours_xattrs(d->policy) &&
@@ -168,6 +224,7 @@ static void reload(struct daemon *d)
 	d->policy = fresh;
 	note(d, "reloaded: %zu rules from %s", cgg_policy_rules(fresh),
 	     name ? name : "the built-in default");
+	tell_state(d, "READY=1\n");
 }
 
 /* True: end. */
@@ -185,10 +242,15 @@ static bool on_signal(struct daemon *d)
 	return end;
 }
 
-static int watch_signals(struct daemon *d)
+static int watch(struct daemon *d, int fd)
 {
-	struct epoll_event guard = {.events = EPOLLIN, .data.fd = cgg_guard_get_fd(d->guard)};
-	struct epoll_event signals = {.events = EPOLLIN};
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &e);
+}
+
+static int watch_all(struct daemon *d)
+{
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -196,11 +258,11 @@ static int watch_signals(struct daemon *d)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	d->signal_fd = signals.data.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (d->signal_fd < 0 || d->epoll_fd < 0 ||
-	    epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, d->signal_fd, &signals) < 0 ||
-	    epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, guard.data.fd, &guard) < 0)
+	if (d->signal_fd < 0 || d->epoll_fd < 0 || watch(d, d->signal_fd) < 0 ||
+	    watch(d, cgg_guard_get_fd(d->guard)) < 0 ||
+	    (d->serve && watch(d, serve_get_fd(d->serve)) < 0))
 		return complain(EXIT_MACHINE, "cannot wait for events: %s", strerror(errno));
 	return 0;
 }
@@ -209,6 +271,8 @@ static void tell_drops(struct daemon *d)
 {
 	uint64_t dropped = sink_dropped(d->out);
 
+	d->about.incidents_dropped += dropped;
+	d->about.messages_dropped += sink_dropped(d->notes);
 	if (dropped)
 		note(d, "%llu incident records could not be written (slow, full or closed output)",
 		     (unsigned long long)dropped);
@@ -221,8 +285,9 @@ static int loop(struct daemon *d)
 	bool settled = false;
 
 	for (;;) {
-		struct epoll_event e[2];
-		int n = epoll_wait(d->epoll_fd, e, 2, d->o.once ? 50 : -1);
+		struct epoll_event e[3];
+		int ms = notify_turn(&d->notify);
+		int n = epoll_wait(d->epoll_fd, e, 3, d->o.once ? 50 : ms);
 		struct cgg_error err = {0};
 
 		if (n < 0 && errno != EINTR)
@@ -232,6 +297,8 @@ static int loop(struct daemon *d)
 			if (e[i].data.fd == d->signal_fd) {
 				if (on_signal(d))
 					return EXIT_DONE;
+			} else if (d->serve && e[i].data.fd == serve_get_fd(d->serve)) {
+				serve_answer(d->serve);
 			} else if (cgg_guard_dispatch(d->guard, &err) < 0) {
 				note(d, "%s", err.msg);
 				return EXIT_MACHINE;
@@ -239,6 +306,8 @@ static int loop(struct daemon *d)
 		}
 		tell_drops(d);
 		cgg_guard_state(d->guard, NULL, &settled, &incidents);
+		if (incidents != d->incidents)
+			tell_state(d, "");
 		if (d->o.once && settled)
 			return incidents ? EXIT_NO : EXIT_DONE;
 	}
@@ -261,30 +330,45 @@ static int start(struct daemon *d)
 	}
 	if (r < 0)
 		return complain(exit_tree(r, d->o.root), "%s", err.msg);
-	r = watch_signals(d);
+	d->about.guard = d->guard;
+	r = notify_open(&d->notify);
+	if (r < 0)
+		note(d, "NOTIFY_SOCKET '%s': %s; nobody is told that we are ready",
+		     getenv("NOTIFY_SOCKET"), strerror(-r));
+	r = d->serve ? serve_start(d->serve, about_piece, &d->about) : 0;
+	if (r < 0)
+		return complain(EXIT_MACHINE, "cannot start the status thread: %s", strerror(-r));
+	r = watch_all(d);
 	if (r != 0)
 		return r;
 	if (!d->o.no_sandbox)
-		sandbox_seal(on_sandbox_notice, NULL);
+		sandbox_seal(on_sandbox_notice, d);
+	if (about_begin(&d->about, name) < 0)
+		return complain(EXIT_MACHINE, "out of memory");
 	note(d, "guarding %s by %zu rules of %s%s", d->o.root ? d->o.root : "this machine",
 	     cgg_policy_rules(d->policy),
 	     name ? name : "the built-in default (policies/host.json; --policy gives another)",
 	     d->o.dry_run ? ", dry run: nothing is touched" : "");
+	tell_state(d, "READY=1\n");
 	return loop(d);
 }
 
 int cmd_run(int argc, char **argv)
 {
-	struct daemon d = {.signal_fd = -1, .epoll_fd = -1};
-	int code = opt_read(argc, argv, "prin1sS", &d.o);
+	struct daemon d = {.signal_fd = -1, .epoll_fd = -1, .notify.fd = -1};
+	int code = opt_read(argc, argv, "prin1sSq", &d.o);
 
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
 				d.o.args[0]);
 	if (code == 0)
+		code = open_status(&d);
+	if (code == 0)
 		code = open_sinks(&d);
 	if (code == 0)
 		code = start(&d);
+	notify_send(&d.notify, "STOPPING=1\nSTATUS=ending: what was changed is put back");
+	serve_close(d.serve, DRAIN_MS);
 	cgg_guard_close(d.guard);
 	if (d.out)
 		tell_drops(&d);
@@ -292,6 +376,8 @@ int cmd_run(int argc, char **argv)
 	cgg_policy_free(d.policy);
 	sink_free(d.out, DRAIN_MS);
 	sink_free(d.notes, DRAIN_MS);
+	about_end(&d.about);
+	notify_close(&d.notify);
 	if (d.signal_fd >= 0)
 		close(d.signal_fd);
 	if (d.epoll_fd >= 0)

@@ -18,6 +18,8 @@ static const struct command commands[] = {
 	{"rank", "groups in order: who uses most, and what would die together", help_rank,
 	 cmd_rank},
 	{"run", "guard: the daemon, in the foreground", help_run, cmd_run},
+	{"status", "how the running guard is: distances, fallbacks, incidents, counters",
+	 help_status, cmd_status},
 	{"test", "play policy tests: what would be decided, and when", help_test, cmd_test},
 	{"tree", "the cgroup tree with memory, limits and OOM units", help_tree, cmd_tree},
 };

@@ -27,6 +27,7 @@ static const struct option options[] = {
 	{"include", required_argument, NULL, 'I'},
 	{"exclude", required_argument, NULL, 'X'},
 	{"state", required_argument, NULL, 's'},
+	{"status", required_argument, NULL, 'q'},
 	{"top", required_argument, NULL, 't'},
 	{"all", no_argument, NULL, 'a'},
 	{"kmsg", no_argument, NULL, 'k'},
@@ -164,6 +165,9 @@ static int read_one(struct opt *o, int c, char *arg)
 		return 0;
 	case 's':
 		o->state = arg;
+		return 0;
+	case 'q':
+		o->status = arg;
 		return 0;
 	case 'D':
 		o->domain = arg;

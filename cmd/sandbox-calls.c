@@ -132,6 +132,8 @@ static const struct {
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFD}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
 	{SCMP_SYS(socket), {0, SCMP_CMP_MASKED_EQ, INT, AF_UNIX}},
+	/* SO_SNDTIMEO and SO_SNDBUF of a connection */
+	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, SOL_SOCKET}},
 	/* a limit is asked for, never set */
 	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
 	/* glibc names the memory of malloc, if it is told to */

@@ -83,14 +83,14 @@ static void allow_and_close(const struct rules *rules, const char *path, uint64_
 }
 
 /* A file is replaced by rename, a link by another: it is the directory that stays. */
-static void allow_holder(const struct rules *rules, const char *path)
+static void allow_holder(const struct rules *rules, const char *path, uint64_t access)
 {
 	char copy[PATH_MAX];
 	struct stat st;
 	bool is_dir = lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
 
 	if (snprintf(copy, sizeof(copy), "%s", path) < (int)sizeof(copy))
-		allow_and_close(rules, is_dir ? copy : dirname(copy), READ);
+		allow_and_close(rules, is_dir ? copy : dirname(copy), access);
 }
 
 static void allow_real(const struct rules *rules, const char *path)
@@ -98,7 +98,7 @@ static void allow_real(const struct rules *rules, const char *path)
 	char *real = realpath(path, NULL);
 
 	if (real)
-		allow_holder(rules, real);
+		allow_holder(rules, real, READ);
 	free(real);
 }
 
@@ -109,7 +109,7 @@ static void allow_policy(const struct rules *rules, const char *path)
 	const struct dirent *entry;
 	char link[PATH_MAX];
 
-	allow_holder(rules, path);
+	allow_holder(rules, path, READ);
 	allow_real(rules, path);
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_type == DT_LNK &&
@@ -158,6 +158,8 @@ int sandbox_files(const struct sandbox_paths *paths)
 		(void)mkdir(paths->state, 0700); /* why not is told by who uses it */
 		allow_and_close(&rules, paths->state, KEEP);
 	}
+	if (paths->status)
+		allow_holder(&rules, paths->status, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	r = syscall(SYS_landlock_restrict_self, rules.fd, 0) < 0 ? -errno : 0;
 	close(rules.fd);
 	return r;

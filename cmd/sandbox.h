@@ -15,6 +15,7 @@ struct sandbox_paths {
 	size_t npolicies;
 	const char *state; /* the state directory; made if it is missing */
 	bool xattrs; /* trusted. ones of cgroups are read */
+	const char *status; /* the status socket, to be removed at the end; NULL: none */
 };
 
 /* Called for each part that this machine refuses; the others hold. */

@@ -452,8 +452,7 @@ void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, bool *ret_se
  * first, and each call puts the next piece, terminated, into buf and returns its length; 0 when all is
  * told. Allocates nothing and reads no file: the numbers are those of the last looks. To be called by
  * the thread that dispatches; it may dispatch between two pieces (who comes or goes meanwhile is told
- * or not), but begins anew after cgg_guard_set_policy(). Members are only ever added. Errors: -ENOSPC
- * size is too small. Since 0.1.
+ * or not). Members are only ever added. Errors: -ENOSPC size is too small. Since 0.1.
  */
 long cgg_guard_status(const struct cgg_guard *guard, uint64_t *position, char *buf, size_t size);
 

@@ -508,6 +508,7 @@ static int use_socket(void)
 
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", dir);
 	NEED(fd >= 0);
+	NEED(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){16384}, sizeof(int)) == 0);
 	NEED(sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&at, sizeof(at)) == 7);
 	close(fd);
 	return LIVES;

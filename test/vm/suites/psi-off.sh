@@ -10,6 +10,7 @@ own_limit_is_guarded()
 	guard_start
 	assert_has "$(cat "$T/guard.err")" 'PSI is off; boot with psi=1'
 	assert_eq 1 "$(grep -c PSI "$T/guard.err")" 'lines about PSI'
+	assert_has "$(cgguard status)" 'PSI is off; boot with psi=1'
 	cg_run /box hog sleep >/dev/null
 	cg_run /box hog anon 300 20 >/dev/null
 	assert_dead /box 20

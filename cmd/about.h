@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon says of itself when it is asked: its own lines around those of the guard. */
+#pragma once
+
+#include "cgguard.h"
+
+struct about {
+	const struct cgg_guard *guard;
+	char *fixed; /* members that stay as they are, as JSON text */
+	struct json_object *without; /* until about_begin(): what was refused at the start */
+	uint64_t incidents_dropped, messages_dropped;
+	uint64_t position; /* in the guard's part */
+	bool ended; /* it is told */
+};
+
+/* What it goes on without, before about_begin(). */
+void about_without(struct about *a, const char *text);
+
+/* All that needs memory, done before it is asked. policy: a path, NULL: the built-in one. 0 or -ENOMEM. */
+int about_begin(struct about *a, const char *policy);
+void about_end(struct about *a);
+
+/* A serve_fn. */
+long about_piece(void *user, unsigned int number, char *buf, size_t size);
