@@ -9,6 +9,8 @@
 
 T_COUNT=0
 T_TIMEOUT=60                    # seconds per test; a suite may set it
+T_HOME=${T_HOME-/init.scope}    # tests run in a cgroup of it
+T_KEEP=" $(cd "${CG-/}" && echo */) " # what was there before the first test is none of theirs
 exec 3>&1                       # TAP; a test's own output goes to $T/log
 echo "# Linux $(uname -r)" >&3
 
@@ -25,10 +27,10 @@ t()
 	: >"$T/log"
 	T_OOM_KILLS=$(vmstat_oom_kill)
 	echo "# $(date +%T) $2" >/dev/console
-	[ -z "${CG-}" ] || mkdir -p "$CG/init.scope/test"
+	[ -z "${CG-}" ] || mkdir -p "$CG$T_HOME/test"
 
 	(
-		[ -z "${CG-}" ] || echo 0 >"$CG/init.scope/test/cgroup.procs"
+		[ -z "${CG-}" ] || echo 0 >"$CG$T_HOME/test/cgroup.procs"
 		"$2"
 	) >"$T/log" 2>&1 &
 	body=$!
@@ -105,9 +107,11 @@ t_cleanup()
 	[ -n "${CG-}" ] || return 0
 	local dir
 	[ ! -d "$CG/guard" ] || t_remove "$CG/guard"
-	for dir in "$CG"/*/ "$CG"/init.scope/test/; do
-		[ "$dir" = "$CG/init.scope/" ] || t_remove "${dir%/}"
+	for dir in "$CG"/*/; do
+		dir=${dir%/}
+		case $T_KEEP in *" ${dir##*/}/ "*) ;; *) t_remove "$dir" ;; esac
 	done
+	t_remove "$CG$T_HOME/test"
 }
 
 # t_remove DIR: kill all in it, wait, remove it and what is below
