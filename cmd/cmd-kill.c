@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 #include "opt.h"
+#include "self.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 const char help_kill[] =
 	"Usage: cgguard kill [OPTION...] PATH\n"
@@ -60,7 +60,7 @@ int cmd_kill(int argc, char **argv)
 	if (r < 0) {
 		r = complain(exit_tree(r, o.root), "%s", err.msg);
 	} else {
-		(void)setpriority(PRIO_PROCESS, 0, -20); /* a fork bomb leaves us no turn */
+		(void)self_hurry(); /* a fork bomb leaves us no turn */
 		ko.process = o.process;
 		ko.dry_run = o.dry_run;
 		ko.kill_exempt = o.kill_exempt;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,6 +41,15 @@ static void tell(self_notice_fn notice, void *user, int error, const char *what,
 	notice(user, text);
 }
 
+int self_hurry(void)
+{
+	/* 3: above our workers (2), who are above those whom they kill (1) */
+	if (sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 3}) == 0)
+		return 0;
+	/* a kernel may have no real-time threads in cgroups (RT_GROUP_SCHED) */
+	return setpriority(PRIO_PROCESS, 0, -20) < 0 ? -errno : 0;
+}
+
 void self_prepare(self_notice_fn notice, void *user)
 {
 	int r;
@@ -53,7 +63,8 @@ void self_prepare(self_notice_fn notice, void *user)
 	if (r < 0)
 		tell(notice, user, -r, "cannot set our oom_score_adj to -1000 (CAP_SYS_RESOURCE)",
 		     "the kernel may choose the guard as its victim");
-	if (setpriority(PRIO_PROCESS, 0, -20) < 0)
-		tell(notice, user, errno, "cannot raise our priority (CAP_SYS_NICE)",
+	r = self_hurry();
+	if (r < 0)
+		tell(notice, user, -r, "cannot raise our priority (CAP_SYS_NICE)",
 		     "a busy machine may delay the guard");
 }

@@ -10,3 +10,9 @@ typedef void (*self_notice_fn)(void *user, const char *text);
  * permitted is told of, and gone on without.
  */
 void self_prepare(self_notice_fn notice, void *user);
+
+/*
+ * Make the calling thread, and those it starts, come before all that only computes: a real-time one, or
+ * else one at nice -20. 0 or a negative errno.
+ */
+int self_hurry(void);

@@ -367,6 +367,7 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 	req = (struct kill_request){
 		.dirfd = tree_dir(tree, index, &opened),
 		.procfd = tree->root.procfd,
+		.killfd = -1,
 		.process = o->process,
 		.kill_exempt = o->kill_exempt,
 		.dry_run = o->dry_run,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A kill is a loop: signal all that must die, hand back their memory, wait for the kernel's word that
+ * A kill is a loop: signal all that must die, see them off (hurry.h), wait for the kernel's word that
  * the group is empty, again until it is or the deadline has passed. One write to cgroup.kill reaches
  * every process, forking ones too. Where it can't be used (kernels before 5.14, read-only trees, a
  * member that has to be spared) it goes pidfd by pidfd. members.c holds who is in there.
  */
-#include "act/members.h"
+#include "act/hurry.h"
 
 #include "snap/take.h"
 #include "util/attr.h"
@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #define FREEZE_MEMBERS 16 /* so many are stopped first: they fork, and take the CPU from us */
 #define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
@@ -100,8 +101,28 @@ static enum kill_outcome emptied(const struct members *run)
 
 /* ---- a group, by cgroup.kill --------------------------------------------------------- */
 
+/* On the fd that was opened before there was danger: to open one takes memory. */
+static int write_kill(const struct kill_request *req)
+{
+	if (req->killfd >= 0 && write(req->killfd, "1", 1) == 1)
+		return 0;
+	return fdio_write_at(req->dirfd, "cgroup.kill", "1");
+}
+
+/* Who has been told to die does: on a processor of his own, his memory handed back on ours. */
+static void see_off(struct members *run, struct hurry *h, uint32_t pass)
+{
+	uint32_t n = hurry_members(run);
+
+	if (n > run->res->hurried)
+		run->res->hurried = n;
+	members_release(run);
+	if (pass > 0) /* that was not enough */
+		run->res->lifted += hurry_lift(h);
+}
+
 /* Returns KILL_NONE where the file can't be used: then go by pidfd. */
-static enum kill_outcome kill_by_file(struct members *run)
+static enum kill_outcome kill_by_file(struct members *run, struct hurry *h)
 {
 	for (uint32_t pass = 0;; pass++) {
 		int r;
@@ -109,7 +130,7 @@ static enum kill_outcome kill_by_file(struct members *run)
 		/* a crowd is killed first: 256 pidfds are not worth the wait */
 		if (pass > 0 || run->res->members <= HOLD_FIRST)
 			members_hold(run);
-		r = fdio_write_at(run->req->dirfd, "cgroup.kill", "1");
+		r = write_kill(run->req);
 		run->res->error = r;
 		if (r == 0) {
 			members_signalled(run);
@@ -118,7 +139,7 @@ static enum kill_outcome kill_by_file(struct members *run)
 			 * the dead leader alone (6.1), a pidfd the whole process. */
 			if (pass > 0)
 				(void)members_signal(run);
-			members_release(run);
+			see_off(run, h, pass);
 		}
 		run->res->passes++;
 		if (populated(run->req->dirfd) == 0)
@@ -135,7 +156,7 @@ static enum kill_outcome kill_by_file(struct members *run)
 
 /* ---- a group, pidfd by pidfd --------------------------------------------------------- */
 
-static enum kill_outcome kill_by_pidfd(struct members *run)
+static enum kill_outcome kill_by_pidfd(struct members *run, struct hurry *h)
 {
 	uint32_t freeze_at = run->res->members >= FREEZE_MEMBERS ? 0 : FREEZE_AFTER;
 	enum kill_outcome outcome = KILL_NONE;
@@ -150,7 +171,7 @@ static enum kill_outcome kill_by_pidfd(struct members *run)
 		some = run->nheld > 0;
 		if (some) /* what was refused before still is why, when there was no time for more */
 			error = members_signal(run);
-		members_release(run);
+		see_off(run, h, pass);
 		run->res->passes++;
 		ended = members_wait(run, backoff_ms(run, pass)) && !run->overflow && error == 0;
 		if ((!some && !run->overflow) || (ended && populated(run->req->dirfd) == 0))
@@ -185,7 +206,7 @@ static bool is_late(const struct members *run)
 
 /* ---- one process --------------------------------------------------------------------- */
 
-static enum kill_outcome kill_process(struct members *run)
+static enum kill_outcome kill_process(struct members *run, struct hurry *h)
 {
 	uint32_t n = 0;
 	int r;
@@ -218,11 +239,13 @@ static enum kill_outcome kill_process(struct members *run)
 	if (r < 0)
 		return fail(run, r, "the process could not be signalled (CAP_KILL is needed)");
 	run->res->passes = 1;
-	do {
-		members_release(run);
-		if (members_wait(run, backoff_ms(run, 4)))
+	for (uint32_t pass = 0;; pass++) {
+		see_off(run, h, pass);
+		if (members_wait(run, backoff_ms(run, pass)))
 			return KILL_DONE;
-	} while (snap_now_us() < run->req->deadline_us);
+		if (snap_now_us() >= run->req->deadline_us)
+			break;
+	}
 	run->res->remaining[run->res->nremaining++] = run->res->proc[0];
 	run->res->why = "the deadline passed before it had died";
 	return KILL_UNFINISHED;
@@ -236,7 +259,7 @@ static enum kill_outcome refuse(struct members *run, const char *why)
 	return KILL_REFUSED;
 }
 
-static enum kill_outcome kill_group(struct members *run)
+static enum kill_outcome kill_group(struct members *run, struct hurry *h)
 {
 	enum kill_outcome outcome = KILL_NONE;
 
@@ -249,22 +272,41 @@ static enum kill_outcome kill_group(struct members *run)
 	if (is_late(run))
 		return KILL_LATE;
 	if (!run->spare || run->res->exempt == 0)
-		outcome = kill_by_file(run);
+		outcome = kill_by_file(run, h);
 	if (outcome == KILL_NONE)
-		outcome = kill_by_pidfd(run);
+		outcome = kill_by_pidfd(run, h);
 	return outcome;
 }
 
-static enum kill_outcome run_all(struct members *run)
+/*
+ * Who is in there. Listing them opens files, which takes memory and fds: where there are none now, again
+ * until the deadline. Nobody is killed unlisted: we, or one who must be spared, could be among them.
+ */
+static int census(struct members *run)
+{
+	struct kill_result *res = run->res;
+
+	for (;;) {
+		uint32_t n = 0;
+		int r = cgfs_procs_each_below(run->req->dirfd, members_census, run, &n);
+
+		if ((r != -ENOMEM && r != -EMFILE && r != -ENFILE) ||
+		    snap_now_us() >= run->req->deadline_us)
+			return r;
+		nanosleep(&(struct timespec){.tv_nsec = WAIT_FIRST_MS * 1000000L}, NULL);
+		res->members = res->hidden = res->exempt = res->nproc = 0;
+	}
+}
+
+static enum kill_outcome run_all(struct members *run, struct hurry *h)
 {
 	const struct kill_request *req = run->req;
 	struct kill_result *res = run->res;
-	uint32_t n = 0;
 	int r;
 
 	res->before_known = read_number(req->dirfd, "memory.current", &res->before_bytes);
 	(void)read_number(req->dirfd, "memory.swap.current", &res->swap_before_bytes);
-	r = cgfs_procs_each_below(req->dirfd, members_census, run, &n);
+	r = census(run);
 	if (r == -EOPNOTSUPP)
 		return fail(run, r,
 			    "it is threaded: its processes belong to the domain cgroup above it");
@@ -273,7 +315,7 @@ static enum kill_outcome run_all(struct members *run)
 	if (r < 0)
 		return fail(run, r, "its processes could not be listed");
 	members_recount_hidden(run);
-	return req->process ? kill_process(run) : kill_group(run);
+	return req->process ? kill_process(run, h) : kill_group(run, h);
 }
 
 enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *res)
@@ -283,9 +325,11 @@ enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *r
 			      .self = getpid(),
 			      .spare = !req->kill_exempt,
 			      .signal = SIGKILL};
+	struct hurry h = {.req = req};
 
 	*res = (struct kill_result){.start_us = snap_now_us()};
-	res->outcome = run_all(&run);
+	res->outcome = run_all(&run, &h);
+	hurry_put_back(&h);
 	members_let_go(&run);
 	if (res->outcome == KILL_DONE)
 		res->empty_us = snap_now_us();

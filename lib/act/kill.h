@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "cgguard.h"
+#include "act/undo.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -16,6 +16,9 @@
 struct kill_request {
 	int dirfd; /* the group, O_PATH; the caller keeps it open until the kill has ended */
 	int procfd;
+	int killfd; /* its cgroup.kill, open already; -1: not */
+	const char *path; /* of the group; NULL, or no undo: cpu.max stays */
+	struct undo *undo; /* remembers what is changed until it is put back */
 	bool process; /* only the process with the highest badness */
 	bool kill_exempt; /* also members with oom_score_adj -1000 */
 	bool dry_run; /* find out, touch nothing */
@@ -58,7 +61,9 @@ struct kill_result {
 	uint32_t exempt; /* of them, at oom_score_adj -1000 */
 	uint32_t hidden; /* of them, in a PID namespace that we can't see */
 	uint32_t signalled; /* by pidfd */
-	uint32_t released; /* process_mrelease() that reaped something */
+	uint32_t released; /* processes that process_mrelease() reaped, the most in one pass */
+	uint32_t hurried; /* threads that were given a processor, the most in one pass */
+	uint32_t lifted; /* cgroups whose cpu.max was lifted meanwhile */
 	uint64_t start_us, signal_us, empty_us, end_us; /* CLOCK_MONOTONIC; 0: didn't happen */
 	bool before_known, after_known;
 	uint64_t before_bytes, after_bytes; /* memory.current of the group */

@@ -194,11 +194,12 @@ int members_signal(struct members *run)
 void members_release(struct members *run)
 {
 	uint64_t until = snap_now_us() + RELEASE_US;
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < run->nheld && snap_now_us() < until; i++) {
-		if (run->held[i].listed && syscall(SYS_process_mrelease, run->held[i].fd, 0) == 0)
-			run->res->released++;
-	}
+	for (uint32_t i = 0; i < run->nheld && snap_now_us() < until; i++)
+		n += run->held[i].listed && syscall(SYS_process_mrelease, run->held[i].fd, 0) == 0;
+	if (n > run->res->released)
+		run->res->released = n;
 }
 
 /* Wait until all that are held have ended, at most ms. True if they have. */

@@ -103,7 +103,7 @@ static void put_back(struct soft *s, const char *file, const char *before, const
 	else
 		(void)fdio_write_at(s->req->dirfd, file, before);
 	if (e)
-		undo_clear(s->soft->undo, e);
+		undo_clear(s->req->undo, e);
 }
 
 static enum soft_outcome hold_value(struct soft *s, const char *file, const char *after)
@@ -115,11 +115,11 @@ static enum soft_outcome hold_value(struct soft *s, const char *file, const char
 
 	if (!read_value(s, file, before))
 		return failed(s, fdio_write_at(s->req->dirfd, file, after) < 0 ? -ENOENT : -EIO);
-	e = undo_note(s->soft->undo, s->soft->id, s->soft->path, file, before, after);
+	e = undo_note(s->req->undo, s->soft->id, s->req->path, file, before, after);
 	r = fdio_write_at(s->req->dirfd, file, after);
 	if (r < 0) {
 		if (e)
-			undo_clear(s->soft->undo, e);
+			undo_clear(s->req->undo, e);
 		return failed(s, r);
 	}
 	early = hold(s);
@@ -245,7 +245,7 @@ const char *soft_outcome_name(enum soft_outcome outcome)
 		[SOFT_WOULD] = "would",	    [SOFT_EARLY] = "danger-past",
 		[SOFT_SHORT] = "short",	    [SOFT_GONE] = "gone",
 		[SOFT_REFUSED] = "refused", [SOFT_UNSUPPORTED] = "unsupported",
-		[SOFT_FAILED] = "failed",
+		[SOFT_FAILED] = "failed",   [SOFT_STUCK] = "stuck",
 	};
 
 	return names[outcome];

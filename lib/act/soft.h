@@ -15,8 +15,6 @@ struct soft_request {
 	enum soft_kind kind;
 	uint64_t amount_bytes; /* reclaim: at the most */
 	uint64_t id; /* of the group, for what is put back after a crash */
-	const char *path; /* the same; the caller keeps it */
-	struct undo *undo;
 };
 
 enum soft_outcome {
@@ -29,6 +27,7 @@ enum soft_outcome {
 	SOFT_REFUSED, /* we, or PID 1, are inside */
 	SOFT_UNSUPPORTED, /* this kernel or cgroup has no such file */
 	SOFT_FAILED,
+	SOFT_STUCK, /* the kernel has not come back from it */
 };
 
 struct soft_result {
@@ -41,7 +40,7 @@ struct soft_result {
 };
 
 /*
- * Do it. req gives the group, the deadline, scope and exemption, as for a kill. *cancel becomes true
+ * Do it. req gives the group, the deadline, scope, exemption and undo, as for a kill. *cancel becomes true
  * when the danger is past.
  */
 enum soft_outcome soft_run(const struct kill_request *req, const struct soft_request *soft,

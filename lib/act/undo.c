@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One line per change: "ID FILE BEFORE AFTER PATH\n". PATH is last and to the end of the line: a name
- * can't hold a newline (the kernel refuses it) and anything else is kept as it is.
+ * can't hold a newline (the kernel refuses it) and anything else is kept as it is. A space within a value
+ * ("1000 100000" of cpu.max) stands there as a comma.
  */
 #include "act/undo.h"
 
@@ -16,12 +17,24 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* each list has its own, for they are written by different threads */
 #define TEMPORARY	".undo.new"
 #define TEMPORARY_OTHER ".other.new"
 
-static const char *const files[] = {"memory.high", "cgroup.freeze"};
+#define TMPFS_TYPE	0x01021994 /* statfs(2) */
+#define RAMFS_TYPE	0x858458f6
+
+static const char *const files[] = {"memory.high", "cgroup.freeze", "cpu.max"};
+
+static bool is_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 &&
+	       ((uint32_t)fs.f_type == TMPFS_TYPE || (uint32_t)fs.f_type == RAMFS_TYPE);
+}
 
 int undo_init(struct undo *u, const char *dir, struct cgg_error *err)
 {
@@ -50,6 +63,7 @@ int undo_init(struct undo *u, const char *dir, struct cgg_error *err)
 				"another guard uses the state directory '%s' (--state gives this "
 				"one its own)",
 				dir);
+	u->in_memory = is_in_memory(fd);
 	u->dirfd = cgg_take_fd(&fd);
 	return 0;
 }
@@ -70,36 +84,47 @@ void undo_save_begin(struct undo *u, const char *file, struct undo_save *s)
 			       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
+static void swap_chars(char *s, char from, char to)
+{
+	for (; (s = strchr(s, from)); s++)
+		*s = to;
+}
+
 void undo_save_line(struct undo_save *s, uint64_t id, const char *what, const char *before,
 		    const char *after, const char *path)
 {
-	char line[UNDO_PATH_MAX + 128];
+	char line[UNDO_PATH_MAX + 128], was[UNDO_VALUE_MAX], is[UNDO_VALUE_MAX];
 	int len;
 
 	if (s->fd < 0)
 		return;
 	s->any = true;
-	len = snprintf(line, sizeof(line), "%" PRIu64 " %s %s %s %s\n", id, what, before, after,
-		       path);
+	snprintf(was, sizeof(was), "%s", before);
+	snprintf(is, sizeof(is), "%s", after);
+	swap_chars(was, ' ', ',');
+	swap_chars(is, ' ', ',');
+	len = snprintf(line, sizeof(line), "%" PRIu64 " %s %s %s %s\n", id, what, was, is, path);
 	if (len < 0 || (size_t)len >= sizeof(line) || write(s->fd, line, (size_t)len) != len)
 		s->failed = true;
 }
 
-void undo_save_end(struct undo_save *s)
+bool undo_save_end(struct undo_save *s)
 {
 	const char *temporary = s->file[0] == 'u' ? TEMPORARY : TEMPORARY_OTHER;
 	int dirfd = s->undo->dirfd;
 
 	if (s->fd < 0)
-		return;
+		return false;
 	close(s->fd);
 	if (!s->any)
 		(void)unlinkat(dirfd, s->file, 0);
-	if (!s->any || s->failed || renameat(dirfd, temporary, dirfd, s->file) < 0)
-		(void)unlinkat(dirfd, temporary, 0);
+	if (s->any && !s->failed && renameat(dirfd, temporary, dirfd, s->file) == 0)
+		return true;
+	(void)unlinkat(dirfd, temporary, 0);
+	return !s->any;
 }
 
-static void write_all(struct undo *u)
+static bool write_all(struct undo *u)
 {
 	struct undo_save s;
 
@@ -110,11 +135,11 @@ static void write_all(struct undo *u)
 		if (e->used)
 			undo_save_line(&s, e->id, e->file, e->before, e->after, e->path);
 	}
-	undo_save_end(&s);
+	return undo_save_end(&s);
 }
 
-struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, const char *file,
-			     const char *before, const char *after)
+struct undo_entry *undo_add(struct undo *u, uint64_t id, const char *path, const char *file,
+			    const char *before, const char *after)
 {
 	struct undo_entry *e = NULL;
 
@@ -130,7 +155,6 @@ struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, cons
 		snprintf(e->before, sizeof(e->before), "%s", before);
 		snprintf(e->after, sizeof(e->after), "%s", after);
 		snprintf(e->path, sizeof(e->path), "%s", path);
-		write_all(u);
 	} else {
 		e = NULL;
 	}
@@ -138,12 +162,36 @@ struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, cons
 	return e;
 }
 
-void undo_clear(struct undo *u, struct undo_entry *e)
+void undo_drop(struct undo *u, struct undo_entry *e)
 {
 	pthread_mutex_lock(&u->lock);
 	e->used = false;
-	write_all(u);
 	pthread_mutex_unlock(&u->lock);
+}
+
+bool undo_write(struct undo *u)
+{
+	bool done;
+
+	pthread_mutex_lock(&u->lock);
+	done = write_all(u);
+	pthread_mutex_unlock(&u->lock);
+	return done;
+}
+
+struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, const char *file,
+			     const char *before, const char *after)
+{
+	struct undo_entry *e = undo_add(u, id, path, file, before, after);
+
+	(void)undo_write(u);
+	return e;
+}
+
+void undo_clear(struct undo *u, struct undo_entry *e)
+{
+	undo_drop(u, e);
+	(void)undo_write(u);
 }
 
 static const char *known_file(const char *name)
@@ -167,6 +215,8 @@ static bool parse_line(const char *line, struct undo_entry *e)
 		    4 ||
 	    at == 0 || line[at] != '/')
 		return false;
+	swap_chars(e->before, ',', ' ');
+	swap_chars(e->after, ',', ' ');
 	e->file = known_file(file);
 	return e->file &&
 	       snprintf(e->path, sizeof(e->path), "%s", line + at) < (int)sizeof(e->path);

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#define UNDO_SLOTS     8
+#define UNDO_SLOTS     64
 #define UNDO_PATH_MAX  4096
 #define UNDO_VALUE_MAX 32
 #define UNDO_FILE      "undo"
@@ -18,13 +18,14 @@
 struct undo_entry {
 	bool used;
 	uint64_t id; /* of the cgroup */
-	const char *file; /* "memory.high" or "cgroup.freeze" */
+	const char *file; /* "memory.high", "cgroup.freeze" or "cpu.max" */
 	char before[UNDO_VALUE_MAX], after[UNDO_VALUE_MAX];
 	char path[UNDO_PATH_MAX];
 };
 
 struct undo {
 	int dirfd; /* -1: nothing is remembered outside */
+	bool in_memory; /* so that to remember never waits for a disk */
 	pthread_mutex_t lock; /* workers only, never the thread that watches */
 	struct undo_entry entry[UNDO_SLOTS];
 };
@@ -44,6 +45,12 @@ struct undo_entry *undo_note(struct undo *u, uint64_t id, const char *path, cons
 /* It is put back, or there is nothing to put back any more. */
 void undo_clear(struct undo *u, struct undo_entry *e);
 
+/* The same for several: add (or drop) each, then write. False: it is not remembered outside. */
+struct undo_entry *undo_add(struct undo *u, uint64_t id, const char *path, const char *file,
+			    const char *before, const char *after);
+void undo_drop(struct undo *u, struct undo_entry *e);
+bool undo_write(struct undo *u);
+
 /* A whole list written by rename, for who keeps many changes for long. */
 struct undo_save {
 	struct undo *undo;
@@ -55,7 +62,7 @@ struct undo_save {
 void undo_save_begin(struct undo *u, const char *file, struct undo_save *s);
 void undo_save_line(struct undo_save *s, uint64_t id, const char *what, const char *before,
 		    const char *after, const char *path);
-void undo_save_end(struct undo_save *s);
+bool undo_save_end(struct undo_save *s); /* false: it is as it was */
 
 /*
  * What an earlier run left behind, read from the file: fn is called for each. A damaged line is

@@ -66,10 +66,10 @@ int cgfs_procs_each(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n)
 	return each_line("\n", 1, &partial, &in_number, fn, user, ret_n);
 }
 
-static int below(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint32_t *n);
+static int below(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *user);
 
 /* Each subdirectory of dirfd. Recursion is bounded by CGG_DEPTH_MAX; a frame is about 5 KiB. */
-static int below_children(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint32_t *n)
+static int below_children(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *user)
 {
 	_Alignas(struct dirent64) char buf[4096];
 	CGG_AUTO_FD fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -94,7 +94,7 @@ static int below_children(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *u
 					continue;
 				return -errno;
 			}
-			r = below(child, depth + 1, fn, user, n);
+			r = below(child, depth + 1, fn, user);
 			if (r != 0)
 				return r;
 		}
@@ -102,25 +102,44 @@ static int below_children(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *u
 	return len < 0 && !fdio_is_gone(-errno) ? -errno : 0;
 }
 
-static int below(int dirfd, unsigned int depth, cgfs_pid_fn fn, void *user, uint32_t *n)
+static int below(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *user)
 {
 	struct stat st;
-	int r = cgfs_procs_each(dirfd, fn, user, n);
+	int r = fn(user, dirfd, depth);
 
-	/* a threaded cgroup's processes are listed by its domain ancestor; a removed one has none */
-	if (r != 0 && r != -EOPNOTSUPP && !fdio_is_gone(r))
-		return r;
-	if (depth == 0 && (fdio_is_gone(r) || r == -EOPNOTSUPP))
+	if (r != 0)
 		return r;
 	if (fstat(dirfd, &st) < 0 || st.st_nlink == 2 || depth == CGG_DEPTH_MAX)
 		return 0;
-	r = below_children(dirfd, depth, fn, user, n);
+	r = below_children(dirfd, depth, fn, user);
 	return fdio_is_gone(r) ? 0 : r;
+}
+
+int cgfs_each_below(int dirfd, cgfs_dir_fn fn, void *user)
+{
+	return below(dirfd, 0, fn, user);
+}
+
+struct each_proc {
+	cgfs_pid_fn fn;
+	void *user;
+	uint32_t *n;
+};
+
+static int list_one(void *user, int dirfd, unsigned int depth)
+{
+	const struct each_proc *e = user;
+	int r = cgfs_procs_each(dirfd, e->fn, e->user, e->n);
+
+	/* a threaded cgroup's processes are listed by its domain ancestor; a removed one has none */
+	return depth > 0 && (r == -EOPNOTSUPP || fdio_is_gone(r)) ? 0 : r;
 }
 
 int cgfs_procs_each_below(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n)
 {
-	return below(dirfd, 0, fn, user, ret_n);
+	struct each_proc e = {fn, user, ret_n};
+
+	return below(dirfd, 0, list_one, &e);
 }
 
 static long read_proc(int procfd, pid_t pid, const char *file, char *buf, size_t size)

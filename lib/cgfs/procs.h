@@ -19,7 +19,14 @@ typedef int (*cgfs_pid_fn)(void *user, pid_t pid);
  */
 int cgfs_procs_each(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n);
 
-/* The same for the whole subtree below dirfd. Vanished cgroups are passed over. */
+/*
+ * Call fn for a cgroup (depth 0) and each one below it. Returns 0, or what fn returned to stop; errors of
+ * reading a directory end it too, but vanished cgroups are passed over.
+ */
+typedef int (*cgfs_dir_fn)(void *user, int dirfd, unsigned int depth);
+int cgfs_each_below(int dirfd, cgfs_dir_fn fn, void *user);
+
+/* cgfs_procs_each() for the whole subtree below dirfd. Vanished cgroups are passed over. */
 int cgfs_procs_each_below(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n);
 
 struct cgfs_proc {

@@ -24,9 +24,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* fds that are left for who opens one for a moment: half of a small limit, so many of a large one */
-#define FDS_SPARE 1024
-
 /* A child that was listed and waits for its turn. */
 struct pending {
 	const char *name;
@@ -152,13 +149,14 @@ static int hold(struct scan *s, int parent_fd, const char *name, const struct st
 			close(fd);
 			return -ENOENT;
 		}
-		if (fdio_spare(fd) < FDS_SPARE && fdio_spare(fd) < (unsigned int)fd)
+		if (tree_is_scarce(fd))
 			*ret_opened = fd;
 	}
 	e->dirfd = *ret_opened < 0 ? fd : -1;
 	s->nunheld += e->dirfd < 0;
 	if (old) {
 		old->dirfd = e->dirfd;
+		e->killfd = old->killfd;
 		e->wd = old->wd;
 		e->moved = old->moved = true;
 		s->nmoved++;
@@ -214,7 +212,8 @@ static int visit(struct scan *s, struct pending what, struct cgg_error *err)
 	}
 	if (st.st_dev != s->dev) /* something is mounted over it: not this tree */
 		return 0;
-	*e = (struct tree_entry){.id = st.st_ino, .parent = what.parent, .dirfd = -1, .wd = -1};
+	*e = (struct tree_entry){.id = st.st_ino, .parent = what.parent};
+	e->dirfd = e->killfd = e->wd = -1;
 	e->depth = is_root ? 0 : s->entry[what.parent].depth + 1;
 	dirfd = hold(s, parent_fd, is_root ? "." : what.name, &st, e, &opened);
 	if (dirfd == -ENOENT)
@@ -292,7 +291,7 @@ static void drop_unshared(struct cgg_tree *tree, struct tree_entry *entry, uint3
 			continue;
 		if (entry[i].wd >= 0 && tree->inotify_fd >= 0)
 			inotify_rm_watch(tree->inotify_fd, entry[i].wd);
-		cgg_close_fd(&entry[i].dirfd);
+		tree_let_go(tree, &entry[i]);
 	}
 }
 

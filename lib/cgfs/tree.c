@@ -16,7 +16,9 @@
 /* address space, not memory; for the names too that a scan has yet to visit */
 #define ARENA_SIZE ((size_t)CGG_TREE_MAX * (CGG_PATH_MAX + 128))
 #define PREFAULT   ((size_t)256 << 10)
-#define WATCH_DIR  (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR)
+/* fds that are left for who opens one for a moment: half of a small limit, so many of a large one */
+#define FDS_SPARE 1024
+#define WATCH_DIR (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR)
 
 int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err)
 {
@@ -44,12 +46,19 @@ int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err)
 	return 0;
 }
 
+void tree_let_go(struct cgg_tree *tree, struct tree_entry *e)
+{
+	cgg_close_fd(&e->dirfd);
+	cgg_close_fd(&e->killfd);
+	tree->nkill -= e->killfd >= 0;
+}
+
 struct cgg_tree *tree_close(struct cgg_tree *tree)
 {
 	if (!tree)
 		return NULL;
 	for (uint32_t i = 0; i < tree->n; i++)
-		cgg_close_fd(&tree->entry[i].dirfd);
+		tree_let_go(tree, &tree->entry[i]);
 	cgg_close_fd(&tree->inotify_fd);
 	cgfs_root_close(&tree->root);
 	arena_finish(&tree->arena[0]);
@@ -111,6 +120,31 @@ void tree_watch_dir(struct cgg_tree *tree, struct tree_entry *e, int dirfd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", dirfd);
 	e->wd = inotify_add_watch(tree->inotify_fd, path, WATCH_DIR);
+}
+
+bool tree_is_scarce(int fd)
+{
+	return fdio_spare(fd) < FDS_SPARE && fdio_spare(fd) < (unsigned int)fd;
+}
+
+void tree_hold_kill(struct cgg_tree *tree)
+{
+	for (uint32_t i = 1; i < tree->n && tree->nkill < TREE_KILL_MAX; i++) {
+		struct tree_entry *e = &tree->entry[i];
+
+		if (e->killfd != -1 || e->dirfd < 0)
+			continue;
+		e->killfd = openat(e->dirfd, "cgroup.kill", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (e->killfd >= 0 && tree_is_scarce(e->killfd)) {
+			close(e->killfd);
+			e->killfd = -1;
+			return;
+		}
+		if (e->killfd < 0)
+			e->killfd = -2;
+		else
+			tree->nkill++;
+	}
 }
 
 int tree_watch(struct cgg_tree *tree)

@@ -9,10 +9,13 @@
 #include "cgfs/root.h"
 #include "util/arena.h"
 
+#define TREE_KILL_MAX 1024
+
 struct tree_entry {
 	const char *path, *name;
 	uint64_t id;
 	int dirfd; /* -1: fds are scarce, see tree_dir() */
+	int killfd; /* cgroup.kill, once held; -1: not tried, -2: it can't be had */
 	int wd; /* inotify watch of the directory, -1: none */
 	uint32_t parent, end, depth;
 	bool moved; /* during a scan: in the other table too */
@@ -31,6 +34,7 @@ struct cgg_tree {
 	int inotify_fd; /* -1: not watched */
 	bool watch_short; /* not every directory could be watched */
 	bool sparse; /* there were too many: what has no memory of its own was left out */
+	uint32_t nkill; /* killfds held */
 	uint32_t nunheld; /* directories that are opened as needed */
 };
 
@@ -53,6 +57,14 @@ int tree_dir(const struct cgg_tree *tree, uint32_t index, int *ret_opened);
 int tree_reach(const struct cgg_tree *tree, const struct tree_entry *entry, uint32_t index,
 	       int *ret_opened);
 void tree_watch_dir(struct cgg_tree *tree, struct tree_entry *e, int dirfd);
+void tree_let_go(struct cgg_tree *tree, struct tree_entry *e);
+bool tree_is_scarce(int fd); /* with this one open, few are left */
+
+/*
+ * Hold cgroup.kill of the first TREE_KILL_MAX cgroups that were not asked for before: half a KiB of kernel
+ * memory each, and a kill that needs none later.
+ */
+void tree_hold_kill(struct cgg_tree *tree);
 
 /* From the next scan on, inotify_fd tells when cgroups come and go. -errno where that can't be had. */
 int tree_watch(struct cgg_tree *tree);

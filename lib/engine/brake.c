@@ -301,7 +301,7 @@ static void save(struct cgg_guard *g)
 				       g->tree->entry[b->index].path);
 		}
 	}
-	undo_save_end(&s);
+	(void)undo_save_end(&s);
 }
 
 static void lift(struct cgg_guard *g, struct guard_brake *b)

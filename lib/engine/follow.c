@@ -5,6 +5,7 @@
  */
 #include "engine/guard.h"
 
+#include "policy/gate.h"
 #include "rank/badness.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -34,6 +35,30 @@ static uint64_t reclaim_bytes(const struct cgg_guard *g, const struct policy_act
 	return (uint64_t)((unsigned __int128)cg->current_bytes * a->amount.share_permyriad / 10000);
 }
 
+/* How the ladder ends if we don't come back to it. */
+static struct worker_last last_of(const struct cgg_guard *g, const struct incident *in,
+				  int *ret_opened)
+{
+	const struct policy_action *a = &in->rule.action[in->rule.nactions - 1];
+	uint32_t domain = tree_find_id(g->tree, in->domain_id);
+	struct worker_last last = {.armed = a->kind == POLICY_KILL && domain != CGG_NONE,
+				   .dirfd = -1};
+	bool host = domain == 0 && !g->root_has_current;
+
+	if (!last.armed || !(in->before.known & 1U << POLICY_N_LIMIT))
+		return (struct worker_last){.dirfd = -1};
+	last.process = a->process || !in->candidate[in->victim_index].group.whole;
+	last.kill_exempt = a->kill_exempt;
+	last.within_us = a->deadline_us;
+	last.by_usage = look_by_usage(&in->rule);
+	last.gate_bytes = policy_gate(&in->rule, host, in->before.n[POLICY_N_LIMIT]);
+	if (!host) {
+		last.dirfd = tree_dir(g->tree, domain, ret_opened);
+		last.armed = last.dirfd >= 0;
+	}
+	return last;
+}
+
 /* Hand the rung to a worker. */
 static bool start(struct cgg_guard *g, struct incident *in, const struct policy_action *a,
 		  uint32_t victim)
@@ -48,6 +73,9 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 	struct kill_request req = {
 		.dirfd = tree_dir(g->tree, victim, &opened),
 		.procfd = g->tree->root.procfd,
+		.killfd = g->tree->entry[victim].killfd,
+		.path = g->snap.cgroups[victim].path,
+		.undo = &g->undo,
 		.process = a->process || !in->candidate[in->victim_index].group.whole,
 		.kill_exempt = a->kill_exempt,
 		.dry_run = in->dry_run,
@@ -60,16 +88,16 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 		.kind = softs[a->kind],
 		.amount_bytes = reclaim_bytes(g, a, victim),
 		.id = in->victim_id,
-		.path = g->snap.cgroups[victim].path,
-		.undo = &g->undo,
 	};
+	CGG_AUTO_FD domain_opened = -1;
+	struct worker_last last = last_of(g, in, &domain_opened);
 
 	in->late_us = 0;
 	if (!in->dry_run)
 		reserve_give(&g->reserve, snap_now_us());
 	in->worker = workers_idle(&g->workers);
 	if (!in->worker ||
-	    worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft) < 0) {
+	    worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft, &last) < 0) {
 		in->worker = NULL;
 		return false;
 	}
@@ -204,30 +232,50 @@ static void after_soft(struct cgg_guard *g, struct guard_domain *d, struct incid
 	follow_end(g, d, in, now_us);
 }
 
+static void note_step(struct incident *in, uint64_t now_us, bool done)
+{
+	const struct policy_action *a = &in->rule.action[in->rung];
+	const struct worker *w = in->worker;
+
+	in->step[in->nsteps].kind = a->kind;
+	in->step[in->nsteps++].soft =
+		done ? w->soft_result
+		     : (struct soft_result){
+			       .outcome = SOFT_STUCK,
+			       .start_us = w->request.deadline_us - a->deadline_us,
+			       .end_us = now_us,
+		       };
+}
+
 static void follow_one(struct cgg_guard *g, struct incident *in, uint64_t now_us)
 {
 	struct worker *w = in->worker;
-	bool done = atomic_load(&w->state) == WORKER_DONE;
+	int r = worker_take(w, now_us);
+	bool done = r > 0;
 
-	if (!done && (in->overdue || now_us < w->request.deadline_us))
+	if (r == 0)
+		in->late_us = 0;
+	if (r == 0 || (!done && in->overdue))
 		return;
 	/* from when we saw it: the worker stood still too if we were stopped */
 	if (!done && in->late_us == 0)
 		in->late_us = now_us;
 	if (!done && now_us < in->late_us + OVERDUE_US)
 		return;
-	if (done)
-		atomic_store(&w->state, WORKER_IDLE);
-	if (done && in->overdue) { /* it was reported when it became so */
+	if (in->overdue) { /* it was reported when it became so */
 		in->used = false;
 		return;
 	}
-	if (done && w->is_soft) {
-		in->step[in->nsteps++] =
-			(struct incident_step){in->rule.action[in->rung].kind, w->soft_result};
-		in->worker = NULL;
-		after_soft(g, domain_of(g, in), in, now_us);
-		return;
+	in->alone = done ? w->was_alone : atomic_load(&w->state) == WORKER_ALONE;
+	if (w->is_soft) {
+		note_step(in, now_us, done || in->alone);
+		if (!in->alone) {
+			if (!done) /* the next rung is another worker's */
+				worker_leave(w);
+			in->worker = NULL;
+			after_soft(g, domain_of(g, in), in, now_us);
+			return;
+		}
 	}
 	in->overdue = !done;
 	in->kill = done ? w->result
@@ -240,6 +288,7 @@ static void follow_one(struct cgg_guard *g, struct incident *in, uint64_t now_us
 
 void follow(struct cgg_guard *g, uint64_t now_us)
 {
+	workers_collect(&g->workers);
 	for (size_t i = 0; i < WORKERS; i++) {
 		if (g->incident[i].used && g->incident[i].worker)
 			follow_one(g, &g->incident[i], now_us);

@@ -215,6 +215,7 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	tell_shortage(g);
 	if (g->tree->generation == generation && g->snap.n == g->tree->n)
 		return 0;
+	tree_hold_kill(g->tree);
 	r = lay_out(g, err);
 	if (r < 0)
 		return r;
@@ -346,7 +347,8 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	g->policy = policy;
 	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = -1;
 	for (size_t i = 0; i < WORKERS; i++)
-		g->workers.worker[i].wake_fd = g->workers.worker[i].dirfd = -1;
+		g->workers.worker[i] =
+			(struct worker){.wake_fd = -1, .dirfd = -1, .killfd = -1, .lastfd = -1};
 	if (options)
 		g->options = *options;
 	g->started_us = snap_now_us();

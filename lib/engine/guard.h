@@ -125,6 +125,7 @@ struct incident {
 	struct worker *worker;
 	uint64_t late_us; /* the worker was seen to be past its deadline; 0: it was not */
 	bool overdue; /* the worker itself hangs in the kernel */
+	bool alone; /* the worker killed by itself: the loop did not come back in time */
 	struct kill_result kill;
 };
 

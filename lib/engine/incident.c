@@ -182,6 +182,8 @@ void record_kill(struct json *j, const struct kill_result *k)
 	json_u64(j, "exempt", k->exempt);
 	json_u64(j, "hidden", k->hidden);
 	json_u64(j, "released", k->released);
+	json_u64(j, "hurried", k->hurried);
+	json_u64(j, "lifted", k->lifted);
 	json_bool(j, "frozen", k->frozen);
 	if (k->error)
 		json_i64(j, "errno", -k->error);
@@ -342,6 +344,8 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	json_str(&j, "domain", in->domain);
 	json_str(&j, "outcome", outcome(in, notice));
 	json_bool(&j, "dry_run", in->dry_run);
+	if (in->alone)
+		json_bool(&j, "loop_hung", true);
 	if (why_not(in))
 		json_str(&j, "why_not", why_not(in));
 	put_why(&j, in);

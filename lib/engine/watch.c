@@ -412,7 +412,7 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		/* a worker that hangs in the kernel says nothing: look after its deadline */
 		if (!in->used || !in->worker || in->overdue)
 			continue;
-		when = in->late_us ? in->late_us + OVERDUE_US : in->worker->request.deadline_us;
+		when = in->late_us ? in->late_us + OVERDUE_US : worker_deadline_us(in->worker);
 		if (when < next)
 			next = when;
 	}

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -83,6 +84,7 @@ static struct kill_request request(int dirfd)
 {
 	return (struct kill_request){.dirfd = dirfd,
 				     .procfd = procfd(),
+				     .killfd = -1,
 				     .deadline_us = snap_now_us() + 5 * SECOND,
 				     .total_bytes = 1ULL << 30};
 }
@@ -218,7 +220,7 @@ TEST(four_workers_kill_four_groups_at_once)
 		pid[i] = spawn(fd[i]);
 		req = request(fd[i]);
 		w[i] = workers_idle(&workers);
-		T_MUST(w[i] && worker_start(w[i], &req, NULL) == 0);
+		T_MUST(w[i] && worker_start(w[i], &req, NULL, NULL) == 0);
 	}
 	T_ASSERT(workers_idle(&workers) == NULL);
 	for (int i = 0; i < WORKERS; i++) {
@@ -229,6 +231,90 @@ TEST(four_workers_kill_four_groups_at_once)
 		snprintf(name, sizeof(name), "w%d", i);
 		drop(name, fd[i]);
 	}
+	workers_finish(&workers);
+}
+
+/* A child in the cgroup that holds so much. */
+static pid_t spawn_holding(int dirfd, size_t size)
+{
+	uint64_t used = 0;
+	char buf[32];
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+
+		if (p == MAP_FAILED || fdio_write_at(dirfd, "cgroup.procs", "0") < 0)
+			_exit(1);
+		for (size_t i = 0; i < size; i += 4096)
+			p[i] = 1;
+		for (;;)
+			pause();
+	}
+	for (int i = 0; i < 1000 && used < size; i++) {
+		usleep(10000);
+		if (fdio_read_at(dirfd, "memory.current", buf, sizeof(buf)) > 0)
+			used = strtoull(buf, NULL, 10);
+	}
+	T_MUST(pid > 0 && used >= size);
+	return pid;
+}
+
+/* A soft rung whose result nobody takes: whether the worker has killed when it is taken at last. */
+static bool kills_alone(struct workers *workers, const char *name, uint64_t gate, bool taken)
+{
+	int fd = make(name);
+	struct kill_request req = request(fd);
+	struct soft_request soft = {.kind = SOFT_FREEZE};
+	struct worker_last last = {.armed = true,
+				   .within_us = 5 * SECOND,
+				   .dirfd = fd,
+				   .by_usage = true,
+				   .gate_bytes = gate};
+	static struct undo undo = {.dirfd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+	pid_t pid = spawn_holding(fd, 8 << 20);
+	struct worker *w = workers_idle(workers);
+	bool dead;
+
+	req.undo = &undo;
+	req.deadline_us = snap_now_us() + SECOND / 10;
+	T_MUST(w && worker_start(w, &req, &soft, &last) == 0);
+	for (int i = 0; taken && i < 500 && worker_take(w, 0) == 0; i++)
+		usleep(10000);
+	for (int i = 0; i < (WORKER_PATIENCE_MS + 2000) / 10 && lives(pid); i++)
+		usleep(10000);
+	if (!taken) {
+		for (int i = 0; i < 500 && worker_take(w, 0) == 0; i++)
+			usleep(10000);
+		T_EQ_INT(w->soft_result.outcome, SOFT_DONE);
+	}
+	dead = !lives(pid);
+	T_EQ_INT(w->was_alone, dead);
+	if (dead)
+		T_EQ_INT(w->result.outcome, KILL_DONE);
+	end(pid);
+	drop(name, fd);
+	return dead;
+}
+
+TEST(a_ladder_whose_watcher_does_not_come_back_ends_in_its_kill)
+{
+	static struct workers workers;
+
+	T_MUST(workers_init(&workers, NULL) == 0);
+	T_ASSERT(kills_alone(&workers, "alone", 4 << 20, false));
+	workers_finish(&workers);
+}
+
+TEST(but_not_where_the_danger_is_past_or_is_about_something_else_or_the_watcher_has_come)
+{
+	static struct workers workers;
+
+	T_MUST(workers_init(&workers, NULL) == 0);
+	T_ASSERT(!kills_alone(&workers, "past", 64 << 20, false));
+	T_ASSERT(!kills_alone(&workers, "other", 0, false));
+	T_ASSERT(!kills_alone(&workers, "taken", 4 << 20, true));
 	workers_finish(&workers);
 }
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -38,6 +39,10 @@ static const char usage[] =
 	"  fork SIZE                    fork bomb; each child holds SIZE and forks\n"
 	"  swarm COUNT SIZE [RATE|max]  COUNT children, each grows to SIZE\n"
 	"  threadzombie SIZE            the leader exits, another thread holds SIZE\n"
+	"  spin COUNT                   COUNT processes that only compute\n"
+	"  crash SIZE                   hold SIZE, then abort: a core dump, where one is wanted\n"
+	"  exitstop PATH SIZE           a child in that cgroup holds SIZE; when it dies, it stops\n"
+	"                               on the way (PTRACE_O_TRACEEXIT) until this process ends\n"
 	"  sleep                        just sleep\n"
 	"  mark DIR NAME VALUE          set an extended attribute, and end\n"
 	"termproof before the mode ignores SIGTERM. Options, done in the order given:\n"
@@ -291,6 +296,34 @@ static void become(uid_t uid)
 		die("uid %u", (unsigned int)uid);
 }
 
+/* The parent traces and never lets its child go: an exit that can't be finished, whatever is sent. */
+static void stop_at_exit(const char *path, size_t size)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		join_cgroup(path);
+		hold(size, false);
+		sleep_forever();
+	}
+	if (pid < 0 || ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT) < 0)
+		die("ptrace");
+}
+
+_Noreturn static void crash(size_t size)
+{
+	hold(size, false);
+	abort();
+}
+
+static void spin(unsigned long count)
+{
+	for (unsigned long i = 1; i < count && fork() != 0; i++)
+		continue;
+	for (volatile unsigned long i = 0;; i++)
+		continue;
+}
+
 /* Do one option, or answer that it is none. */
 static bool option(const char *name, const char *value)
 {
@@ -348,6 +381,12 @@ static void run(int count, char **args)
 		leave_thread(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "mark") == 0 && count == 4)
 		mark(args[1], args[2], args[3]);
+	else if (strcmp(mode, "spin") == 0 && count == 2)
+		spin(to_number(args[1]));
+	else if (strcmp(mode, "crash") == 0 && count == 2)
+		crash(to_number(args[1]) * MIB);
+	else if (strcmp(mode, "exitstop") == 0 && count == 3)
+		stop_at_exit(args[1], to_number(args[2]) * MIB);
 	else if (strcmp(mode, "sleep") != 0 || count != 1)
 		die_usage();
 }

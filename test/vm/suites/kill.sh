@@ -445,6 +445,92 @@ blocked_process_is_named()
 	assert_dead /box
 }
 
+# stopped_at_exit CGROUP MIB: a process in it that holds so much and can't finish its exit while $TRACER lives
+stopped_at_exit()
+{
+	cg_create /tracer
+	TRACER=$(cg_run /tracer hog exitstop "$1" "$2")
+	t_defer "kill -9 $TRACER 2>/dev/null"
+	wait_until 20 "[ \"\$(cg_event '$1' memory.stat anon)\" -ge $(($2 << 20)) ]"
+	BLOCKED=$(cg_pids "$1")
+}
+
+traced_process_is_named_and_gives_its_memory_back()
+{
+	cg_create /box
+	stopped_at_exit /box 40
+	kill_is 4 --deadline 1s /box
+	said 'the deadline passed before all had died'
+	says outcome unfinished
+	says victim.remaining.# 1
+	says victim.remaining.0.pid "$BLOCKED"
+	says victim.remaining.0.state t
+	says victim.kill.released 1
+	says_between victim.freed_bytes $((36 << 20)) $((60 << 20))
+	assert_alive /box 1
+	kill -9 "$TRACER"
+	assert_dead /box
+}
+
+dumping_process_dies()
+{
+	cg_create /box
+	t_defer 'echo core >/proc/sys/kernel/core_pattern'
+	t_defer 'pkill -9 -f /tmp/hangs'
+	printf '#!/bin/sh\nexec sleep 1000\n' >/tmp/hangs
+	chmod 755 /tmp/hangs
+	echo '|/tmp/hangs' >/proc/sys/kernel/core_pattern
+	pid=$(cg_run /box hog crash 30)
+	wait_until 20 "grep -q '^CoreDumping:.*1' /proc/$pid/status"
+	kill_is 0 --deadline 20s /box
+	says outcome killed
+	says_between victim.freed_bytes $((26 << 20)) $((60 << 20))
+	! alive "$pid" || fail 'it lives'
+}
+
+# beside_stuck N: as many domains whose victims can't die, and /box5, whose can
+beside_stuck()
+{
+	local i=0
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "each": "/box*", "cooldown": "30s",
+		 "when": {"unreclaimable_above": "50%"},
+		 "candidates": {"include": ["/box*"], "unit": "match"},
+		 "then": [{"action": "kill", "scope": "group", "deadline": "4s"}]}]}
+	END
+	cg_create /box5 memory.max=100M memory.swap.max=0
+	while [ $((i += 1)) -le "$1" ]; do
+		cg_create /box$i memory.max=100M memory.swap.max=0
+		stopped_at_exit /box$i 60
+	done
+	guard_start --policy "$T/p.json"
+	i=0
+	while [ $((i += 1)) -le "$1" ]; do # its memory is back, though it is not dead
+		wait_until 10 "[ \"\$(cg_event /box$i memory.stat anon)\" -lt $((30 << 20)) ]"
+	done
+	cg_run /box5 hog hold 60 >/dev/null
+	assert_dead /box5 20
+	incidents_are $(($1 + 1)) 20
+	assert_eq "$1" "$(incident all outcome | grep -cx unfinished)" 'kills unfinished'
+	assert_eq "$1" "$(incident all victim.remaining.0.state | grep -cx t)" 'named as stopped'
+	alive "$GUARD_PID" || fail 'the guard has ended'
+}
+
+one_domain_waits_for_no_other()
+{
+	beside_stuck 3
+	pick 1
+	says outcome killed
+	says victim.cgroup /box5
+}
+
+fifth_domain_waits_for_a_deadline_at_the_most()
+{
+	beside_stuck 4
+	incident all . | grep '"outcome": *"killed"' | grep -q '"domain": *"/box5"' ||
+		fail 'the fifth was not killed by the guard'
+}
+
 daemon_goes_on_after_a_blocked_victim()
 {
 	cg_create /box memory.max=200M memory.swap.max=0
@@ -606,6 +692,12 @@ t 'a frozen group dies' frozen_group_dies
 t 'a stopped group dies' stopped_group_dies
 t 'a zombie leader with a live thread dies' zombie_leader_dies
 t 'a process that cannot die is named at the deadline' blocked_process_is_named
+t 'one that a tracer holds on its way out is named; its memory is back' \
+	traced_process_is_named_and_gives_its_memory_back
+t 'one whose core is dumped into a helper that hangs dies' dumping_process_dies
+t 'victims that cannot die in three domains delay no fourth' one_domain_waits_for_no_other
+t 'with four of them, one more waits for a deadline at the most' \
+	fifth_domain_waits_for_a_deadline_at_the_most
 t 'the daemon goes on to the next after a victim that cannot die' daemon_goes_on_after_a_blocked_victim
 t 'a cgroup made anew under the same name is another one' recreated_cgroup_is_another
 t 'what a kill freed is measured: tmpfs outlives its owner' tmpfs_outlives_its_owner

@@ -38,6 +38,9 @@ from_wake_up_to_kill_nothing_is_allocated()
 	assert_no_oom_kill
 	assert_eq 2 "$(incidents | grep -c '"event":"incident"')" incidents
 	assert_eq 'allocations: 0, first by nobody' "$(grep allocations "$T/guard.err")"
+	assert_eq 'cgroup.kill opened by threads that kill: 0' "$(grep opened "$T/guard.err")"
+	pick 1
+	assert_has "$(got victim.kill.method)" cgroup.kill
 }
 
 threads()

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "act/hurry.h"
+
+#include "util/attr.h"
+#include "util/fdio.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- a processor for who is dying ---------------------------------------------------- */
+
+static int set_policy(pid_t tid, int policy, int priority)
+{
+	return sched_setscheduler(tid, policy, &(struct sched_param){.sched_priority = priority});
+}
+
+/*
+ * There is no such call that takes a pidfd. So it is made by number and looked at afterwards: if the
+ * thread is still one of the process, whose directory is held, it was the right one. If not it has ended,
+ * and who got its number within that moment, however unlikely, becomes again what nearly all are.
+ */
+static bool hurry_thread(int taskfd, const char *name)
+{
+	pid_t tid = (pid_t)strtol(name, NULL, 10);
+
+	if (tid <= 1 || set_policy(tid, SCHED_RR, 1) < 0)
+		return false;
+	if (faccessat(taskfd, name, F_OK, 0) == 0)
+		return true;
+	(void)set_policy(tid, SCHED_OTHER, 0);
+	return false;
+}
+
+static uint32_t hurry_threads(int taskfd, uint32_t most)
+{
+	_Alignas(struct dirent64) char buf[2048];
+	uint32_t n = 0;
+	long len;
+
+	while ((len = syscall(SYS_getdents64, taskfd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < len && n < most;) {
+			struct dirent64 *d = (struct dirent64 *)(void *)(buf + at);
+
+			at += d->d_reclen;
+			if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
+				n += hurry_thread(taskfd, d->d_name);
+		}
+	}
+	return n;
+}
+
+uint32_t hurry_members(const struct members *run)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < run->nheld && n < HURRY_THREADS_MAX; i++) {
+		const struct member *h = &run->held[i];
+		CGG_AUTO_FD taskfd = -1;
+		char path[32];
+
+		if (!h->listed)
+			continue;
+		snprintf(path, sizeof(path), "%d/task", h->pid);
+		taskfd = openat(run->req->procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* as long as the pidfd's process has not ended, the number is its, and so the directory */
+		if (taskfd < 0 || poll(&(struct pollfd){.fd = h->fd, .events = POLLIN}, 1, 0) != 0)
+			continue;
+		n += hurry_threads(taskfd, HURRY_THREADS_MAX - n);
+	}
+	return n;
+}
+
+/* ---- cpu.max ------------------------------------------------------------------------- */
+
+static bool read_max(int dirfd, char *ret)
+{
+	if (fdio_read_at(dirfd, "cpu.max", ret, UNDO_VALUE_MAX) <= 0)
+		return false;
+	ret[strcspn(ret, "\n")] = '\0';
+	return true;
+}
+
+static bool is_lifted(const struct hurry *h, uint64_t id)
+{
+	for (uint32_t i = 0; i < h->nlifts; i++) {
+		if (h->lift[i].id == id)
+			return true;
+	}
+	return false;
+}
+
+/* One that limits is to be lifted. For cgfs_each_below(). */
+static int add(void *user, int dirfd, unsigned int depth)
+{
+	struct hurry *h = user;
+	struct hurry_lift *l = &h->lift[h->nlifts];
+	const char *period;
+	struct stat st;
+
+	(void)depth;
+	if (h->nlifts == HURRY_LIFTS_MAX)
+		return 1;
+	if (!read_max(dirfd, l->before) || strncmp(l->before, "max", 3) == 0 ||
+	    !(period = strchr(l->before, ' ')) || fstat(dirfd, &st) < 0 || is_lifted(h, st.st_ino))
+		return 0;
+	snprintf(l->after, sizeof(l->after), "max%s", period);
+	l->id = st.st_ino;
+	l->entry = NULL;
+	l->dirfd = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	h->nlifts += l->dirfd >= 0;
+	return 0;
+}
+
+/* Those above: a pod's own limit throttles its containers as their own do. The root has none. */
+static void add_above(struct hurry *h)
+{
+	char up[3 * CGG_DEPTH_MAX + 1] = "";
+	size_t len = 0;
+
+	for (const char *p = strchr(h->req->path + 1, '/'); p && len + 4 <= sizeof(up);
+	     p = strchr(p + 1, '/')) {
+		CGG_AUTO_FD fd = -1;
+
+		len += (size_t)snprintf(up + len, sizeof(up) - len, "../");
+		fd = openat(h->req->dirfd, up, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || add(h, fd, 0) != 0)
+			return;
+	}
+}
+
+/* From the nth on. */
+static void let_go(struct hurry *h, uint32_t from)
+{
+	for (uint32_t i = from; i < h->nlifts; i++) {
+		if (h->lift[i].entry)
+			undo_drop(h->req->undo, h->lift[i].entry);
+		close(h->lift[i].dirfd);
+	}
+	h->nlifts = from;
+}
+
+uint32_t hurry_lift(struct hurry *h)
+{
+	struct undo *undo = h->req->undo;
+	uint32_t n = 0;
+
+	if (!undo || !undo->in_memory || !h->req->path)
+		return 0;
+	(void)cgfs_each_below(h->req->dirfd, add, h);
+	add_above(h);
+	if (h->noted == h->nlifts)
+		return 0;
+	for (uint32_t i = h->noted; i < h->nlifts; i++)
+		h->lift[i].entry = undo_add(undo, h->lift[i].id, h->req->path, "cpu.max",
+					    h->lift[i].before, h->lift[i].after);
+	if (!undo_write(undo)) { /* what can't be remembered is not done */
+		let_go(h, h->noted);
+		return 0;
+	}
+	for (; h->noted < h->nlifts; h->noted++) {
+		if (h->lift[h->noted].entry)
+			n += fdio_write_at(h->lift[h->noted].dirfd, "cpu.max", "max") == 0;
+	}
+	return n;
+}
+
+void hurry_put_back(struct hurry *h)
+{
+	char now[UNDO_VALUE_MAX];
+
+	if (h->nlifts == 0)
+		return;
+	for (uint32_t i = 0; i < h->nlifts; i++) {
+		const struct hurry_lift *l = &h->lift[i];
+
+		if (l->entry && read_max(l->dirfd, now) && strcmp(now, l->after) == 0)
+			(void)fdio_write_at(l->dirfd, "cpu.max", l->before);
+	}
+	let_go(h, 0);
+	h->noted = 0;
+	(void)undo_write(h->req->undo);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A process that was told to die still has to be given a processor: to run its exit, which gives its
+ * memory back. One at nice 19 on a busy machine, or in a cgroup whose cpu.max is used up, dies 20 to 300
+ * times slower. So:
+ *
+ * - its threads become real-time ones, of the lowest priority, below our own. No weight, no niceness and
+ *   no cpu.max, here or above, counts for those, and there is nothing to put back: they end;
+ * - where it is not gone at once (no CAP_SYS_NICE; members that we can't see; more threads than we
+ *   reach), cpu.max is lifted in the victim, below it and above it, and put back when it is dead.
+ */
+#pragma once
+
+#include "act/members.h"
+#include "act/undo.h"
+
+#define HURRY_THREADS_MAX 1024 /* of all members, in one pass */
+#define HURRY_LIFTS_MAX	  16
+
+struct hurry {
+	const struct kill_request *req;
+	struct hurry_lift {
+		int dirfd;
+		uint64_t id;
+		char before[UNDO_VALUE_MAX], after[UNDO_VALUE_MAX];
+		struct undo_entry *entry;
+	} lift[HURRY_LIFTS_MAX];
+	uint32_t nlifts;
+	uint32_t noted; /* of those, remembered outside */
+};
+
+/* Give the held members, which have been sent SIGKILL, a processor. Returns how many threads got one. */
+uint32_t hurry_members(const struct members *run);
+
+/*
+ * Lift cpu.max where it limits the group: only where that can be remembered without the chance of
+ * waiting for a disk. Returns how many cgroups are lifted now.
+ */
+uint32_t hurry_lift(struct hurry *h);
+
+/* Put it all back, but what somebody else has changed meanwhile. */
+void hurry_put_back(struct hurry *h);

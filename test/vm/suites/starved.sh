@@ -1,0 +1,227 @@
+# shellcheck shell=dash disable=SC1091,SC2016,SC2034,SC2046
+# Victims without processor time of their own: their memory comes back as soon as on an idle machine.
+. /test/lib.sh
+
+SIZE=64                         # MiB; to free it takes the victim about 30 ms of processor time
+RUNS=5
+
+# kill_box ARGUMENT...: microseconds from the signal until the kernel said that all had ended, in $TOOK
+kill_box()
+{
+	cgguard kill --deadline 30s "$@" /box >"$T/record" 2>"$T/said" ||
+		fail "kill ended with $?: $(cat "$T/said")"
+	TOOK=$(($(got times_us.empty) - $(got times_us.signalled)))
+}
+
+# median FILE
+median()
+{
+	sort -n "$1" | sed -n "$(((RUNS + 1) / 2))p"
+}
+
+# victim COMMAND...: one that holds $SIZE in /box, after COMMAND; its PID in $VICTIM
+victim()
+{
+	VICTIM=$(cg_run /box "$@" hog hold $SIZE)
+	wait_until 20 "[ \"\$(cg_event /box memory.stat anon)\" -ge $((SIZE << 20)) ]"
+}
+
+# took FILE COMMAND [ARGUMENT...]: kill so many victims of COMMAND, with what kill takes; their times
+took()
+{
+	local file=$1 setup=$2 i=0
+	shift 2
+	while [ $((i += 1)) -le $RUNS ]; do
+		$setup
+		kill_box "$@"
+		echo "$TOOK" >>"$file"
+		wait_until 20 "[ ! -e /proc/$VICTIM/stat ] || ! alive $VICTIM"
+	done
+}
+
+# within_three_times NAME SETUP [ARGUMENT...]: of what it takes a victim that is alone
+within_three_times()
+{
+	local name=$1 setup=$2 idle starved
+	shift 2
+	idle=$(median "$T/idle")
+	took "$T/starved" "$setup" "$@"
+	starved=$(median "$T/starved")
+	echo "# $name: $idle us idle, $starved us starved ($(sort -n "$T/starved" | tr '\n' ' '))" >&3
+	assert_between 0 $((3 * idle)) "$starved" "$name"
+}
+
+idle()
+{
+	took "$T/idle" victim
+}
+
+limited_victim()
+{
+	cg_write /box cpu.max max
+	victim
+	cg_write /box cpu.max '1000 100000'
+}
+
+cpu_max_of_one_percent()
+{
+	cg_create /box
+	idle
+	within_three_times 'cpu.max of 1 %' limited_victim
+	assert_eq '1000 100000' "$(cg_read /box cpu.max)" cpu.max
+}
+
+# spinners PATH: eight processes that only compute, on two processors; stopped, but around a kill
+spinners()
+{
+	cg_run "$1" hog spin 8 >/dev/null
+	wait_until 10 "[ \"\$(cg_procs '$1')\" -ge 8 ]"
+	SPINNERS=$(cg_pids "$1")
+	kill -STOP $SPINNERS
+}
+
+nice_victim()
+{
+	kill -STOP $SPINNERS
+	victim
+	renice 19 "$VICTIM"
+	kill -CONT $SPINNERS
+}
+
+nice_19_beside_eight()
+{
+	cg_create /box
+	idle
+	spinners /box
+	within_three_times 'nice 19 beside 8 that compute' nice_victim --process
+}
+
+light_victim()
+{
+	kill -STOP $SPINNERS
+	victim
+	kill -CONT $SPINNERS
+}
+
+# They in a cgroup that is to have all processors, the victim in one that is to have none.
+least_weight_beside_eight()
+{
+	cg_create /box cpu.weight=1
+	cg_create /spin cpu.weight=1000
+	idle
+	spinners /spin
+	within_three_times 'cpu.weight 1 beside 8 that compute' light_victim
+}
+
+# ---- where no thread can be given a processor: cpu.max is lifted ---------------------------
+
+# blind_guard: the guard in a PID namespace that shows it nobody: no pidfd, no thread, cgroup.kill alone
+blind_guard()
+{
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "domain": "/pod/box", "cooldown": "200ms",
+		 "when": {"unreclaimable_above": "90%"},
+		 "candidates": {"include": ["/pod/box"], "unit": "match"},
+		 "then": [{"action": "kill", "scope": "group", "deadline": "30s"}]}]}
+	END
+	cg_create /guard
+	(
+		guard_enter || exit
+		exec unshare -p -f -m --mount-proc cgguard run --incidents "$T/incidents.jsonl" \
+			--policy "$T/p.json" --state "$T/state"
+	) </dev/null >"$T/guard.out" 2>"$T/guard.err" 3>&- &
+	wait_until 10 'grep -q guarding "$T/guard.err"'
+	t_defer "pkill -9 -x cgguard"
+}
+
+# guarded_kill COMMAND...: a victim in /pod/box/in, COMMAND, and its limit comes down on it
+guarded_kill()
+{
+	cg_write /pod/box memory.max 200M
+	VICTIM=$(cg_run /pod/box/in hog hold $SIZE)
+	wait_until 20 "[ \"\$(cg_event /pod/box memory.stat anon)\" -ge $((SIZE << 20)) ]"
+	"$@"
+	KILLS=$((KILLS + 1))
+	cg_write /pod/box memory.max 68M
+	incidents_are $KILLS 40
+	pick $KILLS
+	says outcome killed
+	TOOK=$(($(got times_us.empty) - $(got times_us.signalled)))
+}
+
+nobody_has_time()
+{
+	cg_write /pod cpu.max '1000 100000'
+	cg_write /pod/box cpu.max '2000 100000'
+	cg_write /pod/box/in cpu.max '3000 100000'
+}
+
+limits_are_lifted_and_put_back()
+{
+	cg_create /pod/box/in memory.swap.max=0
+	KILLS=0
+	blind_guard
+	guarded_kill true
+	idle=$TOOK
+	says victim.kill.lifted 0
+	guarded_kill nobody_has_time
+	echo "# cpu.max at three levels: $idle us idle, $TOOK us starved" >&3
+	says victim.kill.hidden 1
+	says victim.kill.hurried 0
+	says victim.kill.lifted 3
+	assert_between 0 $((3 * idle + 30000)) "$TOOK" 'microseconds'
+	assert_eq '1000 100000' "$(cg_read /pod cpu.max)" 'cpu.max above'
+	assert_eq '2000 100000' "$(cg_read /pod/box cpu.max)" cpu.max
+	assert_eq '3000 100000' "$(cg_read /pod/box/in cpu.max)" 'cpu.max below'
+	[ ! -e "$T/state/undo" ] || fail "expected nothing left to undo, got $(cat "$T/state/undo")"
+}
+
+# lifted_for_long: cpu.max of /pod/box/in is lifted, and stays so while $TRACER lives
+lifted_for_long()
+{
+	cg_create /pod/box/in memory.max=200M memory.swap.max=0 cpu.max='10000 50000'
+	cg_create /tracer
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "domain": "/pod/box/in",
+		 "when": {"unreclaimable_above": "20%"},
+		 "candidates": {"include": ["/pod/box/in"], "unit": "match"},
+		 "then": [{"action": "kill", "scope": "group", "deadline": "50s"}]}]}
+	END
+	guard_start --policy "$T/p.json" --state "$T/state"
+	TRACER=$(cg_run /tracer hog exitstop /pod/box/in 50)
+	t_defer "kill -9 $TRACER 2>/dev/null"
+	wait_until 30 '[ "$(cg_read /pod/box/in cpu.max)" = "max 50000" ]'
+	grep -q 'cpu.max 10000,50000 max,50000' "$T/state/undo" ||
+		fail "expected it to be remembered, got $(cat "$T/state/undo")"
+}
+
+a_crash_leaves_nothing_lifted()
+{
+	lifted_for_long
+	kill -9 "$GUARD_PID"
+	guard_wait
+	assert_eq 'max 50000' "$(cg_read /pod/box/in cpu.max)" 'cpu.max after a crash'
+	guard_start --dry-run --policy "$T/p.json" --state "$T/state"
+	wait_until 5 '[ "$(cg_read /pod/box/in cpu.max)" = "10000 50000" ]'
+	grep -q "put back cpu.max of '/pod/box/in' to 10000 50000" "$T/guard.err" ||
+		fail 'expected it to be told'
+}
+
+what_others_changed_meanwhile_stands()
+{
+	lifted_for_long
+	cg_write /pod/box/in cpu.max '7000 100000'
+	kill -9 "$TRACER"
+	incidents_are 1 20
+	assert_eq '7000 100000' "$(cg_read /pod/box/in cpu.max)" cpu.max
+	[ ! -e "$T/state/undo" ] || fail "expected nothing left to undo, got $(cat "$T/state/undo")"
+}
+
+t 'a victim with cpu.max of 1 % is gone within three times what an idle one takes' cpu_max_of_one_percent
+t 'and one at nice 19 beside eight processes that compute' nice_19_beside_eight
+t 'and one in a cgroup of the least weight beside them' least_weight_beside_eight
+t 'whom we cannot see dies as fast: cpu.max is lifted above, below and there, and put back' \
+	limits_are_lifted_and_put_back
+t 'what a crash leaves lifted the next start puts back' a_crash_leaves_nothing_lifted
+t 'a cpu.max that somebody else has written meanwhile stands' what_others_changed_meanwhile_stands
+t_plan_end
