@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,7 +56,8 @@ const char help_run[] =
 	"lives\n"
 	"(WatchdogSec=).\n";
 
-#define DRAIN_MS 1000
+#define DRAIN_MS    1000
+#define HANG_END_US 30000000
 
 struct daemon {
 	struct opt o;
@@ -159,6 +161,28 @@ static void confine(struct daemon *d)
 				     "use this for debugging only");
 	else
 		sandbox_begin(&paths, on_sandbox_notice, d);
+}
+
+/*
+ * The loop does not come back. From another thread: neither the sinks nor anything else of the loop's may
+ * be used. What ends the program ends the hang too, unless it is the kernel's, and who started it starts
+ * it again.
+ */
+static void on_hang(void *user, uint64_t for_us)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+	bool end = for_us >= HANG_END_US;
+	char text[256];
+	int len = snprintf(text, sizeof(text), "cgguard: the loop has not come back for %llu s%s\n",
+			   (unsigned long long)(for_us / 1000000),
+			   end ? ": aborting, so that it can be started anew"
+			       : "; a ladder under way is finished without it");
+
+	(void)user;
+	if (poll(&p, 1, 0) == 1 && p.revents == POLLOUT && len > 0)
+		(void)!write(STDERR_FILENO, text, (size_t)len);
+	if (end)
+		abort();
 }
 
 /* Both sinks, before anything can go wrong that they should tell of. */
@@ -317,8 +341,11 @@ static int start(struct daemon *d)
 {
 	char shown[512];
 	const char *name = opt_policy_name(&d->o, shown, sizeof(shown));
-	struct cgg_guard_options go = {
-		.dry_run = d->o.dry_run, .report = on_report, .user = d, .state_dir = state_dir(d)};
+	struct cgg_guard_options go = {.dry_run = d->o.dry_run,
+				       .report = on_report,
+				       .hang = on_hang,
+				       .user = d,
+				       .state_dir = state_dir(d)};
 	struct cgg_error err = {0};
 	int r;
 

@@ -402,16 +402,19 @@ struct cgg_guard_options {
 	bool dry_run; /* decide and report, touch nothing */
 	cgg_report_fn report; /* must not block: a kill may be waiting behind it */
 	void *user;
-	/* Where to remember what is changed (memory.high, cgroup.freeze) until it is put back, so
+	/* Where to remember what is changed (a brake, a freeze, cpu.max) until it is put back, so
 	 * that the next start does after a crash; made if missing. NULL: nowhere. */
 	const char *state_dir;
+	/* Called from another thread, every 2 s once cgg_guard_dispatch() has not come back for 4 s: it
+	 * hangs, in the kernel say. A ladder under way still ends in its kill. Must not block. May be NULL. */
+	void (*hang)(void *user, uint64_t for_us);
 };
 
 struct cgg_guard;
 
 /*
  * Guard a tree by a policy. Borrows both until the guard is closed (or the policy replaced).
- * Starts its two kill threads and arms what can wake it. Errors: -ENOMEM, -EMFILE, -EAGAIN. Since 0.1.
+ * Starts its kill threads and arms what can wake it. Errors: -ENOMEM, -EMFILE, -EAGAIN. Since 0.1.
  */
 int cgg_guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 		   const struct cgg_guard_options *options, struct cgg_guard **ret_guard,
@@ -421,9 +424,9 @@ int cgg_guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 int cgg_guard_get_fd(const struct cgg_guard *guard);
 
 /*
- * Do what is due and return without blocking: look, decide, look again, act, follow up.
- * From wake-up to kill it allocates nothing. Errors are those after which guarding can't go
- * on: -EBADF, -ENODEV (the root of the tree is gone). Since 0.1.
+ * Do what is due and return without blocking: look, decide, look again, act, follow up. From wake-up to
+ * kill it allocates nothing. Errors are those after which guarding can't go on: -EBADF, -ENODEV (the root
+ * of the tree is gone). Since 0.1.
  */
 int cgg_guard_dispatch(struct cgg_guard *guard, struct cgg_error *err);
 
@@ -435,9 +438,8 @@ int cgg_guard_set_policy(struct cgg_guard *guard, const struct cgg_policy *polic
 			 struct cgg_error *err);
 
 /*
- * Whether an action is under way, and how many incidents there were so far. With *ret_settled
- * every rule has been looked at for as long as its conditions need (for one-shot use).
- * Any ret may be NULL. Since 0.1.
+ * Whether an action is under way, and how many incidents there were so far. With *ret_settled every rule
+ * has been looked at for as long as its conditions need (for one-shot use). Any ret may be NULL. Since 0.1.
  */
 void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, bool *ret_settled,
 		     uint64_t *ret_incidents);
@@ -471,11 +473,11 @@ struct cgg_kill_options {
 };
 
 /*
- * Kill a group (or one process of it) with every guard of the daemon's: never the root, our own
- * cgroup or an ancestor, PID 1, what the policy protects. Blocks until it is empty or the deadline
- * has passed. The incident, one JSON object, goes to buf, terminated. Positive answers: CGG_GONE,
- * CGG_REFUSED, CGG_UNFINISHED (still dying, named in the incident). Errors: -ENOENT no such cgroup,
- * -EPERM, -ENOSPC buf is too small. Since 0.1.
+ * Kill a group (or one process of it) with every guard of the daemon's: never the root, our own cgroup or
+ * an ancestor, PID 1, what the policy protects. Blocks until it is empty or the deadline has passed. The
+ * incident, one JSON object, goes to buf, terminated. Positive answers: CGG_GONE, CGG_REFUSED,
+ * CGG_UNFINISHED (still dying, named in the incident). Errors: -ENOENT no such cgroup, -EPERM, -ENOSPC buf
+ * is too small. Since 0.1.
  */
 int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_options *options,
 	     char *buf, size_t size, struct cgg_error *err);

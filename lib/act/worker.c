@@ -34,17 +34,6 @@ static void await(int fd)
 		;
 }
 
-/* Where the thread that watches is a real-time one: before all that computes, but not before that. */
-static void step_back(void)
-{
-	struct sched_param p;
-
-	if (sched_getscheduler(0) != SCHED_RR || sched_getparam(0, &p) < 0 || p.sched_priority < 3)
-		return;
-	p.sched_priority--;
-	(void)sched_setscheduler(0, SCHED_RR, &p);
-}
-
 static void done(struct worker *w)
 {
 	atomic_store(&w->state, WORKER_DONE);
@@ -100,7 +89,6 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
-	step_back();
 	for (;;) {
 		struct kill_request req;
 		struct worker_last last = {.armed = false};
@@ -123,6 +111,19 @@ static void *worker_main(void *arg)
 }
 
 /* ---- start and end --------------------------------------------------------------------- */
+
+/* Where we are a real-time thread: it comes before all that computes, but not before us. */
+static void step_back(pthread_t thread)
+{
+	struct sched_param p;
+	int policy;
+
+	if (pthread_getschedparam(pthread_self(), &policy, &p) != 0 || policy != SCHED_RR ||
+	    p.sched_priority < 3)
+		return;
+	p.sched_priority--;
+	(void)pthread_setschedparam(thread, policy, &p);
+}
 
 static int worker_init(struct worker *w, int done_fd)
 {
@@ -148,6 +149,8 @@ static int worker_init(struct worker *w, int done_fd)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	w->started = r == 0;
+	if (w->started)
+		step_back(w->thread);
 	return -r;
 }
 

@@ -313,6 +313,8 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	reserve_init(&g->reserve);
 	r = workers_init(&g->workers, err);
 	if (r == 0)
+		r = hang_init(g, err);
+	if (r == 0)
 		r = watch_init(g, err);
 	if (r < 0)
 		return r;
@@ -345,7 +347,7 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->tree = tree;
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = -1;
+	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->hang.timer_fd = -1;
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i] =
 			(struct worker){.wake_fd = -1, .dirfd = -1, .killfd = -1, .lastfd = -1};
@@ -366,6 +368,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 {
 	if (!g)
 		return NULL;
+	hang_finish(g);
 	workers_finish(&g->workers);
 	for (size_t i = 0; g->snap.n && i < WORKERS; i++) {
 		if (g->incident[i].used && g->incident[i].worker)
@@ -400,7 +403,7 @@ static void mind_memory(struct cgg_guard *g, uint64_t now_us)
 		    "(raise its memory.max)");
 }
 
-int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
+static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 {
 	uint64_t now = snap_now_us();
 	int r = 0;
@@ -424,6 +427,16 @@ int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
 	}
 	watch_sleep(g, snap_now_us());
 	return 0;
+}
+
+int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
+{
+	int r;
+
+	hang_enter(g);
+	r = dispatch(g, err);
+	hang_leave(g);
+	return r;
 }
 
 int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)

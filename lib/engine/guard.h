@@ -178,6 +178,15 @@ struct guard_past {
 
 #define GUARD_PAST_MAX 8
 
+/* Whether the loop comes back, see hang.c. */
+struct guard_hang {
+	pthread_t thread;
+	bool started;
+	int timer_fd; /* runs while the loop does */
+	_Atomic uint64_t beat; /* moves on as it does */
+	_Atomic bool stop;
+};
+
 struct cgg_guard {
 	struct cgg_tree *tree;
 	const struct cgg_policy *policy;
@@ -211,6 +220,7 @@ struct cgg_guard {
 
 	struct workers workers;
 	struct reserve reserve;
+	struct guard_hang hang;
 	struct undo undo;
 	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
 	uint32_t nbrakes; /* slots in use or once used */
@@ -300,6 +310,13 @@ bool follow_act(struct cgg_guard *g, struct incident *in, uint32_t victim);
 
 /* The record, and the cooldown of the domain, if it is there still. */
 void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in, uint64_t now_us);
+
+/* ---- hang.c ---- */
+int hang_init(struct cgg_guard *g, struct cgg_error *err);
+void hang_finish(struct cgg_guard *g);
+void hang_enter(struct cgg_guard *g); /* the loop begins to work */
+void hang_beat(struct cgg_guard *g); /* it gets on */
+void hang_leave(struct cgg_guard *g); /* it goes to sleep */
 
 /* ---- brake.c ---- */
 #define BRAKE_FILE "brakes" /* in the state directory */

@@ -228,6 +228,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 
 	g->count.looks++;
 	d->woken = false;
+	hang_beat(g);
 	if (d->first_us == 0)
 		d->first_us = now_us;
 	if (d->due_us != 0 && now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */

@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2016,SC2034,SC2046
+# shellcheck shell=dash disable=SC1091,SC2016,SC2034,SC2046,SC2086,SC2119
 # Victims without processor time of their own: their memory comes back as soon as on an idle machine.
 . /test/lib.sh
 
@@ -19,10 +19,10 @@ median()
 	sort -n "$1" | sed -n "$(((RUNS + 1) / 2))p"
 }
 
-# victim COMMAND...: one that holds $SIZE in /box, after COMMAND; its PID in $VICTIM
+# victim: one that holds $SIZE in /box; its PID in $VICTIM
 victim()
 {
-	VICTIM=$(cg_run /box "$@" hog hold $SIZE)
+	VICTIM=$(cg_run /box hog hold $SIZE)
 	wait_until 20 "[ \"\$(cg_event /box memory.stat anon)\" -ge $((SIZE << 20)) ]"
 }
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Preloaded under the guard: as long as there is a file /tmp/stall, its first thread hangs in opening
+ * memory.stat, as it would where the kernel holds a lock for long.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+static void stall(const char *name)
+{
+	if (gettid() != getpid() || strcmp(name, "memory.stat") != 0)
+		return;
+	while (access("/tmp/stall", F_OK) == 0)
+		usleep(10000);
+}
+
+/* Its symbol is openat64, as in what it is preloaded under: both are built for 64-bit offsets. */
+int openat(int dirfd, const char *name, int flags, ...)
+{
+	static int (*real)(int, const char *, int, ...);
+	unsigned int mode = 0;
+	va_list ap;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "openat64");
+	if (flags & O_CREAT) {
+		va_start(ap, flags);
+		mode = va_arg(ap, unsigned int);
+		va_end(ap);
+	}
+	stall(name);
+	return real(dirfd, name, flags, mode);
+}
