@@ -476,8 +476,8 @@ dumping_process_dies()
 {
 	cg_create /box
 	t_defer 'echo core >/proc/sys/kernel/core_pattern'
-	t_defer 'pkill -9 -f /tmp/hangs'
-	printf '#!/bin/sh\nexec sleep 1000\n' >/tmp/hangs
+	t_defer 'kill -9 $(cat /tmp/hangs.pid)'
+	printf '#!/bin/sh\necho $$ >/tmp/hangs.pid\nexec sleep 1000\n' >/tmp/hangs
 	chmod 755 /tmp/hangs
 	echo '|/tmp/hangs' >/proc/sys/kernel/core_pattern
 	pid=$(cg_run /box hog crash 30)
