@@ -29,29 +29,6 @@ static void describe(const struct cgg_policy *policy, struct json_object *rules)
 	}
 }
 
-/* Where problems go: to eyes, or to an array. */
-static void tell(void *user, const struct cgg_policy_problem *p)
-{
-	struct json_object *problems = user, *o;
-	char file[4096];
-
-	cgg_path_printable(p->file, file, sizeof(file));
-	if (!problems) {
-		fputs(file, stderr);
-		if (p->line > 0)
-			fprintf(stderr, ":%u:%u", p->line, p->column);
-		fprintf(stderr, ": %s%s%s\n", p->pointer, p->pointer[0] ? ": " : "", p->message);
-		return;
-	}
-	o = json_object_new_object();
-	json_object_object_add(o, "file", json_object_new_string(file));
-	json_object_object_add(o, "line", json_object_new_int64(p->line));
-	json_object_object_add(o, "column", json_object_new_int64(p->column));
-	json_object_object_add(o, "pointer", json_object_new_string(p->pointer));
-	json_object_object_add(o, "message", json_object_new_string(p->message));
-	json_object_array_add(problems, o);
-}
-
 static int load(const char *const *paths, size_t n, struct cgg_policy **ret,
 		struct json_object *problems, struct cgg_error *err)
 {
@@ -59,7 +36,7 @@ static int load(const char *const *paths, size_t n, struct cgg_policy **ret,
 
 	if (n == 0)
 		return cgg_policy_default(ret, err);
-	r = cgg_policy_check(paths, n, tell, problems, err);
+	r = cgg_policy_check(paths, n, print_problem, problems, err);
 	return r < 0 ? r : cgg_policy_load(paths, n, ret, err);
 }
 

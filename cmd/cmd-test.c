@@ -25,6 +25,8 @@ const char help_test[] =
 struct totals {
 	int64_t passed, failed;
 	struct json_object *all; /* --json */
+	struct json_object *problems; /* of the file that is read, with all */
+	unsigned int nproblems;
 	bool bad;
 };
 
@@ -112,13 +114,24 @@ static void fail_file(struct totals *t, const char *path, const char *why)
 	struct json_object *o;
 
 	t->bad = true;
-	complain(0, "%s", why);
+	if (t->all || t->nproblems == 0)
+		complain(0, "%s", why);
 	if (!t->all)
 		return;
 	o = json_object_new_object();
 	json_object_object_add(o, "file", json_object_new_string(path));
 	json_object_object_add(o, "error", json_object_new_string(why));
+	if (t->problems)
+		json_object_object_add(o, "problems", json_object_get(t->problems));
 	json_object_array_add(t->all, o);
+}
+
+static void on_problem(void *user, const struct cgg_policy_problem *p)
+{
+	struct totals *t = user;
+
+	t->nproblems++;
+	print_problem(t->problems, p);
 }
 
 static void test_file(struct totals *t, const char *path)
@@ -126,11 +139,17 @@ static void test_file(struct totals *t, const char *path)
 	struct cgg_error err = {0};
 	struct json_object *o;
 	char *text = NULL;
+	int r;
 
-	if (cgg_policy_test(path, &text, &err) < 0) {
+	t->nproblems = 0;
+	t->problems = t->all ? json_object_new_array() : NULL;
+	r = cgg_policy_test(path, on_problem, t, &text, &err);
+	if (r < 0)
 		fail_file(t, path, err.msg);
+	json_object_put(t->problems);
+	t->problems = NULL;
+	if (r < 0)
 		return;
-	}
 	o = json_tokener_parse(text);
 	cgg_text_free(text);
 	if (!o) {

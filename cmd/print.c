@@ -190,3 +190,25 @@ void print_host(const struct cgg_host *h)
 		printf(", swap %s of %s free\n", print_bytes(true, h->swap_free_bytes, a),
 		       print_bytes(true, h->swap_total_bytes, b));
 }
+
+void print_problem(void *user, const struct cgg_policy_problem *p)
+{
+	struct json_object *problems = user, *o;
+	char file[4096];
+
+	cgg_path_printable(p->file, file, sizeof(file));
+	if (!problems) {
+		fputs(file, stderr);
+		if (p->line > 0)
+			fprintf(stderr, ":%u:%u", p->line, p->column);
+		fprintf(stderr, ": %s%s%s\n", p->pointer, p->pointer[0] ? ": " : "", p->message);
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "file", json_object_new_string(file));
+	json_object_object_add(o, "line", json_object_new_int64(p->line));
+	json_object_object_add(o, "column", json_object_new_int64(p->column));
+	json_object_object_add(o, "pointer", json_object_new_string(p->pointer));
+	json_object_object_add(o, "message", json_object_new_string(p->message));
+	json_object_array_add(problems, o);
+}

@@ -29,3 +29,6 @@ void print_json(struct json_object *o);
 
 /* "host: 3.8G of 7.7G available, swap 1.0G of 2.0G free" */
 void print_host(const struct cgg_host *host);
+
+/* Where the problems of a policy go: to stderr, or to the JSON array that user is. */
+void print_problem(void *user, const struct cgg_policy_problem *p);

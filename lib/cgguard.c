@@ -207,9 +207,10 @@ CGG_PUBLIC int cgg_explain(struct cgg_tree *tree, const struct cgg_policy *polic
 	return explain(tree, policy, options, ret_json, err);
 }
 
-CGG_PUBLIC int cgg_policy_test(const char *path, char **ret_json, struct cgg_error *err)
+CGG_PUBLIC int cgg_policy_test(const char *path, cgg_policy_problem_fn fn, void *user,
+			       char **ret_json, struct cgg_error *err)
 {
-	return trial_run(path, ret_json, err);
+	return trial_run(path, fn, user, ret_json, err);
 }
 
 CGG_PUBLIC char *cgg_text_free(char *text)

@@ -379,10 +379,11 @@ int cgg_explain(struct cgg_tree *tree, const struct cgg_policy *policy,
  * Play a file of policy tests (see policies/tests/README.md). The result is one JSON object: "passed",
  * "failed", and for each of "tests" its name, "ok", and if it failed what was expected, what was decided
  * and every number that led there. Failed tests are no error. The text is the caller's: cgg_text_free().
- * Errors: -EINVAL the file or its policy is wrong (err.msg says where), -ENOENT, -EACCES, -ENOMEM,
- * -E2BIG. Since 0.1.
+ * fn is called for each mistake of the file. Errors: -EINVAL the file or its policy is wrong (err.msg says
+ * the first), -ENOENT, -EACCES, -ENOMEM, -E2BIG. Since 0.1.
  */
-int cgg_policy_test(const char *path, char **ret_json, struct cgg_error *err);
+int cgg_policy_test(const char *path, cgg_policy_problem_fn fn, void *user, char **ret_json,
+		    struct cgg_error *err);
 
 /* NULL is fine; returns NULL. Since 0.1. */
 char *cgg_text_free(char *text);

@@ -34,6 +34,16 @@ static int check_rules(const struct trial *t, const struct doc_node *step)
 	return 0;
 }
 
+/* What follows a mistake is read for its own. */
+static void read_rest(struct trial *t, const struct doc_node *steps, size_t from, size_t n)
+{
+	for (size_t i = from; i < n; i++) {
+		struct doc_node item = doc_item(steps, i);
+
+		(void)trial_read_step(&item, &t->step);
+	}
+}
+
 static int run_steps(struct trial *t, const struct doc_node *steps, bool *ret_ok)
 {
 	size_t n = 0;
@@ -47,7 +57,7 @@ static int run_steps(struct trial *t, const struct doc_node *steps, bool *ret_ok
 		if (r == 0)
 			r = check_rules(t, &item);
 		if (r == 0 && i > 0 && TRIAL_BEGIN_US + t->step.at_us <= t->time_us)
-			return doc_fail(&item, "steps must be in the order of their times");
+			r = doc_fail(&item, "steps must be in the order of their times");
 		/* what follows a failure is read all the same: a bad file is one */
 		if (r == 0 && !*ret_ok)
 			t->time_us = TRIAL_BEGIN_US + t->step.at_us;
@@ -55,6 +65,8 @@ static int run_steps(struct trial *t, const struct doc_node *steps, bool *ret_ok
 			r = trial_play(t, i == 0);
 		if (r == 0 && *ret_ok)
 			*ret_ok = trial_judge(t, i + 1);
+		if (r < 0)
+			read_rest(t, steps, i + 1, n);
 	}
 	return r;
 }
@@ -77,10 +89,15 @@ static int run_test(struct trial *t, const struct doc_node *test)
 {
 	static const char *const keys[] = {"name", "description", "host", "tree",
 					   "root", "look_every",  "steps"};
+	struct problems *problems = test->doc->problems;
 	struct doc_node value;
 	const char *text = NULL;
 	bool ok = false;
-	int r = doc_object(test, keys, CGG_ARRAY_LEN(keys));
+	size_t n = 0;
+	int r;
+
+	problems->before = problems->n + problems->again;
+	r = doc_object(test, keys, CGG_ARRAY_LEN(keys));
 
 	if (r == 0 && doc_get(test, "description", &value))
 		r = doc_string(&value, "a sentence", &text);
@@ -94,9 +111,11 @@ static int run_test(struct trial *t, const struct doc_node *test)
 	json_str(t->j, "name", text);
 	t->pairs.policy = t->policy;
 	r = begin(t, test);
-	if (r == 0)
-		r = doc_need(test, "steps", &value);
-	if (r == 0)
+	if (doc_need(test, "steps", &value) < 0)
+		r = r < 0 ? r : -EINVAL;
+	else if (r < 0 && doc_array(&value, 1, TRIAL_STEPS_MAX, &n) == 0)
+		read_rest(t, &value, 0, n);
+	else if (r == 0)
 		r = run_steps(t, &value, &ok);
 	if (ok)
 		json_bool(t->j, "ok", true);
@@ -145,10 +164,12 @@ static int run_tests(struct trial *t, const struct doc_node *root)
 	if (r == 0)
 		r = doc_array(&tests, 1, TRIAL_TESTS_MAX, &n);
 	json_open(t->j, "tests", '[');
-	for (size_t i = 0; r == 0 && i < n; i++) {
+	/* a mistake ends its test, the others are read for theirs */
+	for (size_t i = 0; (r == 0 || r == -EINVAL) && i < n; i++) {
 		struct doc_node test = doc_item(&tests, i);
+		int one = run_test(t, &test);
 
-		r = run_test(t, &test);
+		r = one < 0 && (r == 0 || one != -EINVAL) ? one : r;
 	}
 	json_close(t->j, ']');
 	json_u64(t->j, "passed", t->passed);
@@ -196,25 +217,23 @@ static char *directory_of(const char *path)
 
 static int run_text(struct trial *t, const char *path, const char *text, size_t len)
 {
-	struct problems problems = {.err = t->err, .path = path};
+	struct problems problems = {.fn = t->fn, .user = t->user, .err = t->err, .path = path};
 	struct doc_node root;
 	struct doc doc;
 	int r = doc_open(&doc, path, text, len, &problems);
 
 	if (r < 0)
-		return r;
+		return problems_end(&problems);
 	json_open(t->j, NULL, '{');
 	json_str(t->j, "file", path);
 	root = doc_root(&doc);
 	r = run_document(t, &root);
-	if (r == 0)
-		r = problems.code;
 	json_close(t->j, '}');
 	doc_close(&doc);
-	return r;
+	return problems_end(&problems) < 0 ? problems.code : r;
 }
 
-static int read_file(const char *path, char **ret, size_t *ret_len, struct cgg_error *err)
+int trial_read_file(const char *path, char **ret, size_t *ret_len, struct cgg_error *err)
 {
 	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char *text;
@@ -235,7 +254,8 @@ static int read_file(const char *path, char **ret, size_t *ret_len, struct cgg_e
 	return 0;
 }
 
-int trial_run(const char *path, char **ret_json, struct cgg_error *err)
+int trial_run(const char *path, cgg_policy_problem_fn fn, void *user, char **ret_json,
+	      struct cgg_error *err)
 {
 	CGG_AUTO_FREE char *text = NULL, *dir = directory_of(path);
 	CGG_AUTO_FREE struct trial *t = calloc(1, sizeof(*t));
@@ -248,9 +268,11 @@ int trial_run(const char *path, char **ret_json, struct cgg_error *err)
 		return err_fail(err, -ENOMEM, "out of memory");
 	json_begin(&j, told.base, told.size);
 	t->dir = dir;
+	t->fn = fn;
+	t->user = user;
 	t->err = err;
 	t->j = &j;
-	r = read_file(path, &text, &len, err);
+	r = trial_read_file(path, &text, &len, err);
 	if (r == 0)
 		r = run_text(t, path, text, len);
 	if (r == 0 && json_end(&j) < 0)

@@ -9,13 +9,15 @@
 #include "util/parse.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PROCS_MAX   1000000
 #define EVENTS_MAX  1000000000000
 #define BADNESS_MAX EVENTS_MAX
 
-static int fail_memory(const struct doc_node *node, int r)
+int trial_fail_memory(const struct doc_node *node, int r)
 {
 	if (r == -E2BIG)
 		return doc_fail(node, "more than %d cgroups, or one more than %d deep",
@@ -23,13 +25,15 @@ static int fail_memory(const struct doc_node *node, int r)
 	return r == -ENOMEM ? doc_no_memory(node) : r;
 }
 
-/* Reading goes on after most mistakes, so that all are told: 0, or what the first one was. */
-static int told(const struct doc_node *node, int r)
+/* Reading goes on after most mistakes, so that all are told: 0, or that there were some in this test. */
+int trial_told(const struct doc_node *node, int r)
 {
-	return r < 0 ? r : node->doc->problems->code;
+	const struct problems *problems = node->doc->problems;
+
+	return r == 0 && problems->n + problems->again > problems->before ? -EINVAL : r;
 }
 
-static char first_byte(const struct doc_node *node)
+char trial_first_byte(const struct doc_node *node)
 {
 	return node->doc->scan.text[node->doc->scan.value[node->index].at];
 }
@@ -43,9 +47,9 @@ char *trial_path(const char *dir, const char *path)
 	return asprintf(&joined, "%s/%s", dir, path) < 0 ? NULL : joined;
 }
 
-static bool is_null(const struct doc_node *node)
+bool trial_is_null(const struct doc_node *node)
 {
-	return first_byte(node) == 'n';
+	return trial_first_byte(node) == 'n';
 }
 
 /* ---- values --------------------------------------------------------------------------- */
@@ -244,7 +248,7 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 	return r;
 }
 
-static bool is_path(const char *path)
+bool trial_is_path(const char *path)
 {
 	size_t len = strlen(path);
 
@@ -257,13 +261,13 @@ static void read_cgroup(const struct doc_node *node, void *user)
 	struct model_cgroup *m = NULL;
 	int r;
 
-	if (!is_path(node->key)) {
+	if (!trial_is_path(node->key)) {
 		doc_fail(node, "expected a cgroup's path like \"/system.slice/a.service\"");
 		return;
 	}
 	r = doc_object(node, cgroup_keys, CGG_ARRAY_LEN(cgroup_keys));
 	if (r == 0)
-		r = fail_memory(node, model_add(model, node->key, &m));
+		r = trial_fail_memory(node, model_add(model, node->key, &m));
 	if (r == 0)
 		r = read_numbers(node, m);
 	if (r == 0)
@@ -307,6 +311,30 @@ static int read_host(const struct doc_node *node, struct model *model)
 
 /* ---- the machine, and what is changed -------------------------------------------------- */
 
+/* What `cgguard tree --json` printed. */
+static int read_tree_file(const struct doc_node *node, const char *path, struct model *model)
+{
+	struct problems problems = {.err = NULL, .path = path};
+	struct cgg_error why = {0};
+	struct doc_node root;
+	char *text = NULL;
+	size_t len = 0;
+	struct doc doc;
+	int r = trial_read_file(path, &text, &len, &why);
+
+	if (r < 0)
+		return doc_fail(node, "%s", why.msg);
+	problems.err = &why;
+	r = doc_open(&doc, path, text, len, &problems);
+	if (r == 0) {
+		root = doc_root(&doc);
+		r = trial_told(&root, trial_read_tree(&root, model));
+		doc_close(&doc);
+	}
+	free(text);
+	return r < 0 ? doc_fail(node, "%s", why.msg) : 0;
+}
+
 static int read_root(const struct doc_node *node, const char *dir, struct model *model)
 {
 	CGG_AUTO_FREE char *path = NULL;
@@ -314,13 +342,17 @@ static int read_root(const struct doc_node *node, const char *dir, struct model 
 	struct cgg_tree *tree = NULL;
 	struct cgg_error why = {0};
 	const char *text = NULL;
-	int r = doc_string(node, "a recorded tree's directory", &text);
+	struct stat st;
+	int r = doc_string(node, "a recorded tree's directory, or what 'tree --json' printed",
+			   &text);
 
 	if (r < 0)
 		return r;
 	path = trial_path(dir, text);
 	if (!path)
-		return fail_memory(node, -ENOMEM);
+		return trial_fail_memory(node, -ENOMEM);
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		return read_tree_file(node, path, model);
 	r = tree_open(path, &tree, &why);
 	if (r == 0 && tree->root.live)
 		r = err_fail(&why, -EINVAL, "'%s' is not recorded: it changes", path);
@@ -329,7 +361,7 @@ static int read_root(const struct doc_node *node, const char *dir, struct model 
 	if (r < 0)
 		r = doc_fail(node, "%s", why.msg);
 	else
-		r = fail_memory(node, model_load(model, snap));
+		r = trial_fail_memory(node, model_load(model, snap));
 	snap_free(snap);
 	tree_close(tree);
 	return r;
@@ -344,12 +376,12 @@ int trial_read_machine(const struct doc_node *test, const char *dir, struct mode
 	if (doc_get(test, "root", &value))
 		r = read_root(&value, dir, model);
 	if (r == 0)
-		r = fail_memory(test, model_add(model, "/", &root));
+		r = trial_fail_memory(test, model_add(model, "/", &root));
 	if (r == 0 && doc_get(test, "host", &value))
 		r = read_host(&value, model);
 	if (r == 0 && doc_get(test, "tree", &value))
 		r = doc_members(&value, read_cgroup, model);
-	return told(test, r);
+	return trial_told(test, r);
 }
 
 static void read_change(const struct doc_node *node, void *user)
@@ -358,7 +390,7 @@ static void read_change(const struct doc_node *node, void *user)
 
 	if (strcmp(node->key, "host") == 0)
 		read_host(node, model);
-	else if (!is_null(node))
+	else if (!trial_is_null(node))
 		read_cgroup(node, user);
 	else if (strcmp(node->key, "/") == 0) /* null: it is removed */
 		doc_fail(node, "the root can't be removed");
@@ -370,123 +402,5 @@ static void read_change(const struct doc_node *node, void *user)
 
 int trial_read_set(const struct doc_node *set, struct model *model)
 {
-	return told(set, doc_members(set, read_change, model));
-}
-
-/* ---- what is expected ----------------------------------------------------------------- */
-
-static int read_strings(const struct doc_node *node, size_t max, const char **ret, size_t *ret_n)
-{
-	size_t n = 0;
-	int r = doc_array(node, 1, max, &n);
-
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct doc_node item = doc_item(node, i);
-
-		r = doc_string(&item, "a string", &ret[i]);
-	}
-	*ret_n = n;
-	return r;
-}
-
-static int read_victim(const struct doc_node *node, struct trial_expect *ret)
-{
-	ret->nobody = is_null(node);
-	return ret->nobody ? 0 : doc_string(node, "a cgroup's path, or null", &ret->victim);
-}
-
-static int read_named(const struct doc_node *node, const char *key, const char *const *names,
-		      size_t n, const char **ret)
-{
-	struct doc_node value;
-	size_t which;
-	int r;
-
-	if (!doc_get(node, key, &value))
-		return 0;
-	r = doc_name(&value, key, names, n, &which);
-	if (r == 0)
-		*ret = names[which];
-	return r;
-}
-
-static int read_decision(const struct doc_node *node, struct trial_expect *ret)
-{
-	static const char *const keys[] = {"rule",    "domain", "victim",  "action",
-					   "actions", "scope",	"dry_run", "candidates"};
-	static const char *const actions[] = {"notify", "reclaim",   "throttle",
-					      "freeze", "terminate", "kill"};
-	static const char *const scopes[] = {"group", "process"};
-	struct doc_node value;
-	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
-
-	if (r == 0)
-		r = doc_need(node, "rule", &value);
-	if (r == 0)
-		r = doc_string(&value, "a rule's name", &ret->rule);
-	if (r == 0 && doc_get(node, "domain", &value))
-		r = doc_string(&value, "a cgroup's path", &ret->domain);
-	if (r == 0 && doc_get(node, "victim", &value))
-		r = read_victim(&value, ret);
-	if (r == 0)
-		r = read_named(node, "action", actions, CGG_ARRAY_LEN(actions), &ret->action);
-	if (r == 0)
-		r = read_named(node, "scope", scopes, CGG_ARRAY_LEN(scopes), &ret->scope);
-	if (r == 0 && doc_get(node, "actions", &value))
-		r = read_strings(&value, POLICY_ACTIONS_MAX, ret->actions, &ret->nactions);
-	if (r == 0 && doc_get(node, "candidates", &value))
-		r = read_strings(&value, TRIAL_CANDIDATES_MAX, ret->candidate, &ret->ncandidates);
-	ret->has_dry_run = r == 0 && doc_get(node, "dry_run", &value);
-	return ret->has_dry_run ? doc_bool(&value, &ret->dry_run) : r;
-}
-
-static int read_expect(const struct doc_node *node, struct trial_step *ret)
-{
-	const char *text = NULL;
-	int r;
-
-	switch (first_byte(node)) {
-	case '{':
-		ret->nexpect = 1;
-		return read_decision(node, &ret->expect[0]);
-	case '[':
-		r = doc_array(node, 1, TRIAL_DECISIONS_MAX, &ret->nexpect);
-		for (size_t i = 0; r == 0 && i < ret->nexpect; i++) {
-			struct doc_node item = doc_item(node, i);
-
-			r = read_decision(&item, &ret->expect[i]);
-		}
-		return r;
-	default:
-		r = doc_string(node, "\"nothing\", a decision, or several", &text);
-		if (r == 0 && strcmp(text, "nothing") != 0)
-			return doc_fail(node, "expected \"nothing\", a decision, or several");
-		return r;
-	}
-}
-
-int trial_read_step(const struct doc_node *node, struct trial_step *ret)
-{
-	static const char *const keys[] = {"at", "set", "ramp", "expect", "description"};
-	struct doc_node value;
-	const char *ignored;
-	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
-
-	*ret = (struct trial_step){0};
-	if (r == 0)
-		r = doc_need(node, "at", &value);
-	if (r == 0)
-		r = trial_read_time(&value, &ret->at_us);
-	if (r == 0 && doc_get(node, "description", &value))
-		r = doc_string(&value, "a sentence", &ignored);
-	if (r == 0 && doc_get(node, "ramp", &value))
-		r = doc_bool(&value, &ret->ramp);
-	if (r == 0)
-		r = doc_need(node, "expect", &value);
-	if (r == 0)
-		r = read_expect(&value, ret);
-	ret->has_set = r == 0 && doc_get(node, "set", &ret->set);
-	if (r == 0 && ret->ramp && !ret->has_set)
-		return doc_fail(node, "'ramp' without 'set': nothing to go to");
-	return told(node, r);
+	return trial_told(set, doc_members(set, read_change, model));
 }

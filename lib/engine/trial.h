@@ -43,6 +43,19 @@ int trial_read_set(const struct doc_node *set, struct model *model);
 int trial_read_step(const struct doc_node *node, struct trial_step *ret);
 int trial_read_time(const struct doc_node *node, uint64_t *ret_us);
 
+/* trial-tree.c: of the text of a recorded tree. */
+int trial_read_tree(const struct doc_node *root, struct model *model);
+
+/* What the readers share. */
+int trial_fail_memory(const struct doc_node *node, int r); /* r of the model, told */
+int trial_told(const struct doc_node *node, int r); /* 0, or what the first mistake was */
+char trial_first_byte(const struct doc_node *node);
+bool trial_is_null(const struct doc_node *node);
+bool trial_is_path(const char *path);
+
+/* All of a file, to be freed. */
+int trial_read_file(const char *path, char **ret, size_t *ret_len, struct cgg_error *err);
+
 /* "dir/path", or path alone where it begins with '/'; to be freed. */
 char *trial_path(const char *dir, const char *path);
 
@@ -84,6 +97,8 @@ struct decision {
 
 struct trial {
 	const char *dir;
+	cgg_policy_problem_fn fn; /* each mistake of the file */
+	void *user;
 	struct cgg_error *err;
 	struct json *j;
 	const struct cgg_policy *policy;
@@ -115,4 +130,5 @@ bool trial_judge(struct trial *t, size_t number);
 void trial_end(struct trial *t);
 
 /* ---- trial-file.c: see cgg_policy_test() ---- */
-int trial_run(const char *path, char **ret_json, struct cgg_error *err);
+int trial_run(const char *path, cgg_policy_problem_fn fn, void *user, char **ret_json,
+	      struct cgg_error *err);

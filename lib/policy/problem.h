@@ -15,6 +15,7 @@ struct problems {
 	int code; /* of the first; 0: none */
 	unsigned int n;
 	unsigned int again; /* what follows from one that was told */
+	unsigned int before; /* of both, when the part began that is read now */
 };
 
 /* So many that the next will only be counted. */

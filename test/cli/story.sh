@@ -102,6 +102,22 @@ refused '{"version": 1, "policy": "none.json", "tests": []}' 'none.json'
 refused "{$head, \"tests\": [{\"name\": \"x\", \"root\": \"none\", $steps}]}" '/tests/0/root'
 verdict "what is wrong with a file is told with its place"
 
+cat >"$dir/wrong.json" <<'END'
+{"version": 1, "policy": "policy.json", "tests": [
+ {"name": "x", "tree": {"/a": {"anno": "1Mi"}, "b": {}}, "steps": [{"at": "0s", "expect": "nothing"}]},
+ {"name": "y", "steps": [{"at": 5, "expect": "nothing"}]},
+ {"name": "z", "steps": [{"at": "0s", "expect": {"rule": "low", "victm": "/a"}}]}]}
+END
+run test "$dir/wrong.json"
+is 2
+err_has 'wrong.json:2:32: /tests/0/tree/~1a' 'wrong.json:2:' "/tests/0/tree/b" 'wrong.json:3:33: /tests/1/steps/0/at' \
+	"did you mean 'victim'"
+run test --json "$dir/wrong.json"
+is 2
+is_json
+out_has '"problems":' '"pointer": "/tests/1/steps/0/at"'
+verdict "all mistakes of a file are told in one run"
+
 run test
 is 2
 complains
@@ -155,4 +171,25 @@ run test "$dir/recorded.json"
 is 0
 out_has '1 passed, 0 failed'
 verdict "a story can begin with a recorded machine"
+
+run tree --all --json --root "$root"
+is 0
+cp "$dir/out" "$dir/tree.json"
+for from in "$root" tree.json; do
+	cat >"$dir/printed.json" <<END
+{"version": 1, "policy": "policy.json", "tests": [{"name": "printed", "root": "$from",
+ "steps": [{"at": "0s", "expect": "nothing"},
+  {"at": "3s", "set": {"host": {"available": "100Mi"}}, "expect": {"rule": "low", "candidates": ["/nobody"]}}]}]}
+END
+	run test "$dir/printed.json"
+	is 1
+	out_has 'limit ' '/system.slice/db.service'
+	mv "$dir/out" "$dir/of-${from##*/}"
+done
+diff "$dir/of-${root##*/}" "$dir/of-tree.json" >"$dir/diff" || wrong "$(head -c 900 "$dir/diff")"
+echo '{"cgroups": [{"cgroup": "/a", "current_bytes": "much"}], "host": {}}' >"$dir/tree.json"
+run test "$dir/printed.json"
+is 2
+err_has 'tree.json:1:' '/cgroups/0/current_bytes' 'expected a number'
+verdict "or with what tree --json printed"
 end
