@@ -119,9 +119,9 @@ static int fetch(const char *path, struct json_object **ret)
 	if (r < 0)
 		return no_answer(path, r);
 	text = read_all(fd);
-	r = text ? 0 : -errno;
+	r = -errno; /* of read_all(), if it failed */
 	close(fd);
-	if (r < 0)
+	if (!text)
 		return no_answer(path, r);
 	if (*text == '\0') {
 		free(text);

@@ -96,26 +96,34 @@ static void pay(struct notify *n)
 	n->retry_us = now_us() + RETRY_US;
 }
 
+static void put_or_owe(struct notify *n, const char text[NOTIFY_TEXT_MAX])
+{
+	if (n->fd < 0)
+		return;
+	pay(n);
+	if (n->nowed == 0 && put(n, text))
+		return;
+	if (n->nowed < NOTIFY_OWED_MAX) /* more than that, and nobody is reading */
+		memcpy(n->owed[n->nowed++], text, NOTIFY_TEXT_MAX);
+}
+
 void notify_send(struct notify *n, const char *fmt, ...)
 {
 	char text[NOTIFY_TEXT_MAX];
 	va_list ap;
 
-	if (n->fd < 0)
-		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	pay(n);
-	if (n->nowed == 0 && put(n, text))
-		return;
-	if (n->nowed < NOTIFY_OWED_MAX) /* more than that, and nobody is reading */
-		memcpy(n->owed[n->nowed++], text, sizeof(text));
+	put_or_owe(n, text);
 }
 
 void notify_reloading(struct notify *n)
 {
-	notify_send(n, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
+	char text[NOTIFY_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
+	put_or_owe(n, text);
 }
 
 int notify_turn(struct notify *n)

@@ -143,7 +143,7 @@ static bool may_ask(int fd)
 
 static void talk(struct serve *s, int fd)
 {
-	struct timeval wait = {.tv_usec = SEND_MS * 1000};
+	struct timeval wait = {.tv_usec = SEND_MS * 1000L};
 	uint64_t until = now_us() + CLIENT_US;
 	int room = SEND_BUFFER;
 	long len = 0;

@@ -310,25 +310,12 @@ static const struct {
 struct spot {
 	uint32_t next; /* of the list */
 	uint8_t list; /* from 1; 0: the head, one more than there are: the end */
-	bool open; /* in the list */
-	bool comma; /* something stands before */
+	uint8_t open; /* in the list */
+	uint8_t comma; /* something stands before */
+	uint8_t unused;
 };
 
-static struct spot unpack(uint64_t position)
-{
-	return (struct spot){
-		.next = (uint32_t)position,
-		.list = (uint8_t)(position >> 32),
-		.open = position >> 40 & 1,
-		.comma = position >> 41 & 1,
-	};
-}
-
-static uint64_t pack(const struct spot *s)
-{
-	return (uint64_t)s->next | (uint64_t)s->list << 32 | (uint64_t)s->open << 40 |
-	       (uint64_t)s->comma << 41;
-}
+_Static_assert(sizeof(struct spot) == sizeof(uint64_t), "a spot is a position");
 
 /* One step: the head, a bracket, or an element. */
 static void step(const struct cgg_guard *g, struct json *j, struct spot *s)
@@ -356,11 +343,12 @@ static void step(const struct cgg_guard *g, struct json *j, struct spot *s)
 
 long status_piece(const struct cgg_guard *g, uint64_t *position, char *buf, size_t size)
 {
-	struct spot s = unpack(*position);
+	struct spot s;
 	struct json j;
 
 	if (size < CGG_STATUS_MIN)
 		return -ENOSPC;
+	memcpy(&s, position, sizeof(s));
 	json_begin(&j, buf, size);
 	j.comma = s.comma;
 	while (s.list <= CGG_ARRAY_LEN(lists) + 1) {
@@ -374,6 +362,6 @@ long status_piece(const struct cgg_guard *g, uint64_t *position, char *buf, size
 			break;
 		}
 	}
-	*position = pack(&s);
+	memcpy(position, &s, sizeof(s));
 	return json_end(&j);
 }

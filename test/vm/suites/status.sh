@@ -71,7 +71,8 @@ status_is_true()
 	tells guard.domains.0.limit_bytes $((64 << 20))
 	tells guard.domains.0.gate_bytes $((32 << 20))
 	tells guard.domains.0.is false
-	tells guard.domains.0.watched_by brake
+	asked_until 20 guard.domains.0.watched_by brake # not while it is young
+	tells guard.domains.0.next_look_us null
 	tells guard.brakes 1
 	assert_eq $((32 << 20)) "$(cg_read /box memory.high)" 'the brake'
 	tells guard.domains.0.distance_bytes $(((32 << 20) - $(told guard.domains.0.level_bytes)))
