@@ -8,6 +8,7 @@
 #include "kit/t.h"
 
 #include <cap-ng.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -493,6 +494,42 @@ static int use_victim(void)
 	return LIVES;
 }
 
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* As a policy's directory is read: what is small is sorted in place, what is large asks for the RAM. */
+static int use_directory(void)
+{
+	static char *names[1 << 14];
+	DIR *d = opendir(policy_dir);
+	size_t n = 0;
+
+	NEED(d);
+	while (readdir(d))
+		n++;
+	NEED(n >= 3 && closedir(d) == 0);
+	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++)
+		names[i] = i % 2 ? policy : state;
+	qsort(names, CGG_ARRAY_LEN(names), sizeof(names[0]), compare);
+	NEED(sysconf(_SC_NPROCESSORS_ONLN) > 0);
+	NEED(sysconf(_SC_OPEN_MAX) > 0);
+	return LIVES;
+}
+
+static int use_time(void)
+{
+	struct timespec t;
+	struct pollfd p = {.fd = -1};
+
+	NEED(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t) == 0); /* without the vdso */
+	NEED(nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL) == 0);
+	NEED(clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 1000}, NULL) == 0);
+	NEED(poll(&p, 1, 1) == 0);
+	return LIVES;
+}
+
 /* What glibc does before a thread's function: it may come after the filter. */
 static int use_first_turn(void)
 {
@@ -520,9 +557,10 @@ TEST(what_the_daemon_does_goes_on)
 		const char *name;
 		int (*fn)(void);
 	} rows[] = {
-		{"memory", use_memory}, {"state", use_state},
-		{"/proc", use_proc},	{"victim", use_victim},
-		{"socket", use_socket}, {"a thread's first turn", use_first_turn},
+		{"memory", use_memory},	      {"state", use_state},
+		{"/proc", use_proc},	      {"victim", use_victim},
+		{"socket", use_socket},	      {"a thread's first turn", use_first_turn},
+		{"directory", use_directory}, {"time", use_time},
 	};
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

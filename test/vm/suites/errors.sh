@@ -186,12 +186,33 @@ user_kills_in_its_own_tree()
 	says_between victim.freed_bytes $((32 << 20)) $((64 << 20))
 }
 
+# Where /proc shows others' processes to nobody but who may trace them, Landlock would hide them from us.
+hidden_processes_are_seen()
+{
+	cg_create /box memory.max=64M memory.swap.max=0
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "each": "/box", "when": {"unreclaimable_above": "50%"},
+		 "then": [{"action": "kill", "scope": "process"}]}]}
+	END
+	t_defer 'mount -o remount,hidepid=off /proc'
+	mount -o remount,hidepid=invisible /proc || fail "can't hide processes"
+	guard_start --policy "$T/p.json"
+	assert_has "$(cat "$T/guard.err")" '/proc is mounted with hidepid'
+	cg_run /box su -s /bin/sh user -c 'exec hog hold 40' >/dev/null
+	assert_dead /box 15
+	incidents_are 1
+	pick 1
+	says outcome killed
+	says victim.processes.0.comm hog
+}
+
 t 'a bad policy starts nothing, and is named with the place' bad_policy_starts_nothing
 t 'a missing policy starts nothing' missing_policy_starts_nothing
 t 'a policy that others can write starts nothing' writable_policy_starts_nothing
 t 'the files of a directory are merged, or none counts' directory_is_merged_or_refused
 t 'wrong use starts nothing' wrong_use_starts_nothing
 t 'a tree without its memory controller is told, with the remedy' tree_without_memory_is_told
+t 'processes that /proc hides from others are seen and killed' hidden_processes_are_seen
 t 'a user goes on without locked memory, exemption and priority' user_goes_on_without
 t 'a user is told what it cannot kill' user_tells_what_it_cannot_kill
 t 'a user kills in a tree of its own' user_kills_in_its_own_tree

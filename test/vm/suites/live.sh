@@ -77,10 +77,28 @@ every_thread_of_the_guard_is_in_the_sandbox()
 	guard_stop
 }
 
+# Root without CAP_DAC_OVERRIDE is nobody in a cgroup that was given to a user, without CAP_KILL to his
+# processes; nor may what is left of its capabilities be too little to hand back their memory.
+another_users_processes_die_in_his_own_cgroup()
+{
+	cg_create /box memory.max=128M memory.swap.max=0
+	chown -R 1000 "$CG/box"
+	guard_start
+	cg_run /box su -s /bin/sh user -c 'exec hog anon 300 20' >/dev/null
+	assert_dead /box 20
+	incidents_are 1
+	pick 1
+	says outcome killed
+	assert_has "$(got victim.kill.method)" cgroup.kill
+	echo "# released $(got victim.kill.released)" >&3
+	guard_stop
+}
+
 include live-kill
 include unit-cmd-sandbox
 t 'every thread of the guard is in the sandbox, and says loudly when it is not' \
 	every_thread_of_the_guard_is_in_the_sandbox
+t "another user's processes die in his own cgroup" another_users_processes_die_in_his_own_cgroup
 t 'from wake-up to kill nothing is allocated, mapped or forked, for two kills and the cgroups made between' \
 	from_wake_up_to_kill_nothing_is_allocated
 t_plan_end

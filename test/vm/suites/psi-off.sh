@@ -1,6 +1,6 @@
 # shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
-# boot: --psi off
-# Without pressure information the guard says so, and guards by memory alone.
+# boot: --psi off --append lsm=yama
+# Without pressure information the guard says so, and guards by memory alone. The same of Landlock.
 . /test/lib.sh
 
 own_limit_is_guarded()
@@ -36,6 +36,19 @@ host_is_guarded()
 	assert_no_oom_kill
 }
 
+landlock_is_missed_and_the_rest_holds()
+{
+	guard_start
+	assert_has "$(cat "$T/guard.err")" "files can't be confined by Landlock"
+	assert_has "$(cat "$T/guard.err")" 'boot with lsm=landlock'
+	assert_eq 1 "$(grep -c Landlock "$T/guard.err")" 'lines about Landlock'
+	assert_has "$(cat "/proc/$GUARD_PID/status")" 'Seccomp:	2'
+	assert_has "$(cat "/proc/$GUARD_PID/status")" 'CapBnd:	0000000000000000'
+	guard_stop
+}
+
+t 'a kernel without Landlock is told of, and the rest of the sandbox holds' \
+	landlock_is_missed_and_the_rest_holds
 t 'a container at its limit dies whole without PSI' own_limit_is_guarded
 t 'a leak on the host dies whole without PSI' host_is_guarded
 t_plan_end
