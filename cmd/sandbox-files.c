@@ -30,9 +30,7 @@
 #define ACCESS_ABI_1	 ((1ULL << 13) - 1)
 #define READ		 (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define WRITE		 (READ | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
-#define KEEP                                                                                       \
-	(WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |                      \
-	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
+#define KEEP		 (WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 #define OF_A_FILE                                                                                  \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |                              \
 	 LANDLOCK_ACCESS_FS_READ_FILE | ACCESS_TRUNCATE | ACCESS_IOCTL_DEV)
