@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define READ_SIZE  (256U << 10) /* a record of /dev/kmsg has 8 KiB at the most */
+#define WRITE_SIZE (64U << 10)
 #define QUIET_MS   3000 /* after which a report that was begun is told */
 #define LOOK_BYTES (16U << 20) /* by then a log has shown to be one */
 
@@ -216,16 +217,22 @@ static int open_log(const char *path, int *ret_fd, bool *ret_kmsg)
 
 static int run(struct reading *r, const char *path)
 {
+	const struct cgg_log_options options = {
+		.report = on_report,
+		.user = r,
+		.tasks = r->json, /* in sentences they are not told */
+	};
 	char *buf = malloc(READ_SIZE);
 	bool kmsg = false;
 	struct cgg_error err;
 	int fd = -1, code;
 
+	setvbuf(stdout, NULL, _IOFBF, WRITE_SIZE);
 	r->text = calloc(1, CGG_LOG_JSON_SIZE);
 	code = open_log(path, &fd, &kmsg);
 	if (code == 0 && (!buf || !r->text))
 		code = complain(EXIT_MACHINE, "out of memory");
-	if (code == 0 && cgg_log_open(on_report, r, &r->log, &err) < 0)
+	if (code == 0 && cgg_log_open(&options, &r->log, &err) < 0)
 		code = complain(EXIT_MACHINE, "%s", err.msg);
 	if (code == 0)
 		code = kmsg ? read_kmsg(r, fd, buf) : read_file(r, fd, buf);

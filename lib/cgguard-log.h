@@ -169,16 +169,22 @@ struct cgg_log_report {
 	/* Who else died, each once, without the victim; ndead counts those beyond the array too. */
 	const struct cgg_log_dead *dead;
 	size_t ndead;
-	const struct cgg_log_task *tasks; /* likewise */
+	const struct cgg_log_task *tasks; /* likewise; NULL if they were not to be read */
 	size_t ntasks;
 };
 
 typedef void (*cgg_log_fn)(void *user, const struct cgg_log_report *report);
 
+struct cgg_log_options {
+	cgg_log_fn report; /* called from within the functions below */
+	void *user;
+	bool tasks; /* read tables of tasks: else ntasks is known, but no row, nor page_bytes */
+};
+
 /* How much was read so far. */
 struct cgg_log_read {
 	uint64_t bytes, lines, reports;
-	uint64_t zeros; /* bytes 0: a log has none, or some after a crash */
+	uint64_t zeros; /* bytes 0 before the first report: a log has none, or some after a crash */
 	uint64_t longest_bytes; /* of a line */
 };
 
@@ -188,10 +194,11 @@ struct cgg_log_read {
 struct cgg_log;
 
 /*
- * A reader of a log. It takes all its memory here, touched: none later, whatever is fed to it. fn is called
- * from within the functions below. Errors: -ENOMEM. Since 0.1.
+ * A reader of a log. It takes all its memory here, touched: none later, whatever is fed to it.
+ * Errors: -ENOMEM. Since 0.1.
  */
-int cgg_log_open(cgg_log_fn fn, void *user, struct cgg_log **ret_log, struct cgg_error *err);
+int cgg_log_open(const struct cgg_log_options *options, struct cgg_log **ret_log,
+		 struct cgg_error *err);
 
 /* The next bytes of the log. Time is linear in len. Since 0.1. */
 void cgg_log_feed(struct cgg_log *log, const char *data, size_t len);

@@ -30,8 +30,8 @@ bool cgg_glob_match(const char *glob, const char *path);
  * runs in it.
  */
 struct cgg_owner {
-	char runtime
-		[32]; /* docker, containerd, cri-o, podman, lxc, garden; "" where the path has only an id */
+	/* docker, containerd, cri-o, podman, lxc or garden; "" where the path has only an id */
+	char runtime[CGG_OWNER_SIZE];
 	char container[CGG_OWNER_SIZE]; /* the container's id, or name (lxc) */
 	char pod[CGG_OWNER_SIZE]; /* the pod's uid, with dashes */
 	char unit[CGG_OWNER_SIZE]; /* systemd's or OpenRC's service, or scope */

@@ -398,10 +398,10 @@ CGG_PUBLIC bool cgg_glob_match(const char *glob, const char *path)
 
 /* ---- the kernel's log ---------------------------------------------------------------- */
 
-CGG_PUBLIC int cgg_log_open(cgg_log_fn fn, void *user, struct cgg_log **ret_log,
+CGG_PUBLIC int cgg_log_open(const struct cgg_log_options *options, struct cgg_log **ret_log,
 			    struct cgg_error *err)
 {
-	return log_open(fn, user, ret_log, err);
+	return log_open(options, ret_log, err);
 }
 
 CGG_PUBLIC void cgg_log_feed(struct cgg_log *log, const char *data, size_t len)

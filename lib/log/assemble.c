@@ -476,8 +476,12 @@ void assemble_row(struct assemble *a, const struct assemble_from *from, struct l
 
 	if (!s || s->table.n == 0)
 		return;
+	s->touched = a->lines;
+	if (!a->options.tasks) {
+		s->report.ntasks++;
+		return;
+	}
 	row = s->report.ntasks < CGG_LOG_TASKS_MAX ? &s->tasks[s->report.ntasks] : &spare;
 	if (match_row(text, &s->table, row))
 		s->report.ntasks++;
-	s->touched = a->lines;
 }

@@ -43,8 +43,7 @@ struct assemble_slot {
 };
 
 struct assemble {
-	cgg_log_fn fn;
-	void *user;
+	struct cgg_log_options options;
 	uint64_t reports, births, lines, suppressed;
 	struct assemble_slot
 		*last_death; /* the last fact was a death in it, and nothing but deaths */
@@ -56,7 +55,7 @@ struct assemble {
 void assemble_fact(struct assemble *a, const struct assemble_from *from,
 		   const struct match_fact *fact);
 
-/* Headings and rows of tables: text is the line. */
+/* Headings and rows of tables: text is the line. Rows are only counted if they are not asked for. */
 void assemble_table(struct assemble *a, const struct assemble_from *from, struct log_span text);
 void assemble_row(struct assemble *a, const struct assemble_from *from, struct log_span text);
 

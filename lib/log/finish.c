@@ -8,6 +8,7 @@ static const struct cgg_log_task *row_of(const struct assemble_slot *s, uint32_t
 {
 	size_t n = s->report.ntasks < CGG_LOG_TASKS_MAX ? s->report.ntasks : CGG_LOG_TASKS_MAX;
 
+	n = s->report.tasks ? n : 0;
 	for (size_t i = 0; i < n; i++) {
 		if (s->tasks[i].pid == pid)
 			return &s->tasks[i];

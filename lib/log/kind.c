@@ -23,6 +23,8 @@ static bool is_invoked(struct log_span text)
 {
 	const char *from = text.p, *end = text.p + (text.n < 96 ? text.n : 96), *at;
 
+	if (STARTS(text, "invoked oom-killer:")) /* a comm of blanks or of nothing */
+		return true;
 	while ((at = memchr(from, 'v', (size_t)(end - from)))) {
 		struct log_span rest = cur_from(text, at);
 
@@ -131,14 +133,18 @@ enum match_kind match_first_word(struct log_span t)
 	}
 }
 
+/* A comm can look like the first words of any other; a path can hold the words behind a comm. */
 enum match_kind match_kind(struct log_span text)
 {
 	enum match_kind kind = match_first_word(text);
 
-	/* a comm can look like the first word of any other */
-	if (kind == MATCH_NONE || kind == MATCH_KILLED || kind == MATCH_KILL)
-		return is_invoked(text) ? MATCH_INVOKED : kind;
-	return kind;
+	if (!is_invoked(text))
+		return kind;
+	if ((kind == MATCH_GROUP && cur_find_last(text, "memory.oom.group set")) ||
+	    (kind == MATCH_TASK_IN && cur_find_last(text, "killed as a result")) ||
+	    kind == MATCH_STATS)
+		return kind;
+	return MATCH_INVOKED;
 }
 
 /* "... Memory cgroup out of memory: Kill process": back to where it begins. */
@@ -163,6 +169,8 @@ const char *match_find(struct log_span text)
 {
 	const char *end = text.p + text.n, *at = text.p;
 
+	if (text.n < 24 || !memchr(text.p, ':', text.n)) /* as most lines have none */
+		return NULL;
 	while ((at = memchr(at, 'K', (size_t)(end - at)))) {
 		struct log_span rest = cur_from(text, at);
 
@@ -170,13 +178,8 @@ const char *match_find(struct log_span text)
 			return with_scope(text, at);
 		at++;
 	}
-	if (text.n < 24 || !memchr(text.p, ':', text.n)) /* as most lines have none */
-		return NULL;
-	at = CUR_FIRST(text, "oom");
-	if (at && (STARTS(cur_from(text, at), "oom-kill:constraint=") ||
-		   STARTS(cur_from(text, at), "oom_reaper: reaped")))
-		return at;
-	return NULL;
+	at = CUR_FIRST(text, "oom-kill:constraint=");
+	return at ? at : CUR_FIRST(text, "oom_reaper: reaped");
 }
 
 bool match_is_cut(enum match_kind kind, struct log_span text)

@@ -132,15 +132,20 @@ static bool take_kmsg(struct log_span *s, struct log_line *l)
 /* In brackets: seconds since boot, a date (dmesg -T, in any language), a caller, a pod's container. */
 static bool take_brackets(struct log_span *s, struct log_line *l)
 {
-	struct log_span at = {s->p + 1, s->n - 1};
-	const char *end = memchr(at.p, ']', at.n < TOKEN_MAX ? at.n : TOKEN_MAX);
+	struct log_span at = {s->p + 1, s->n - 1}, digits;
+	struct log_line caller;
 	struct log_span wall;
+	const char *end;
 	uint64_t us;
 
+	while (at.n > 0 && at.p[0] == ' ')
+		skip(&at, 1);
+	digits = at;
+	if (take_number(&digits, &us) && digits.n > 0 && digits.p[0] == ']')
+		return false; /* a row of the table of tasks */
+	end = memchr(at.p, ']', at.n < TOKEN_MAX ? at.n : TOKEN_MAX);
 	if (!end)
 		return false;
-	while (at.p < end && at.p[0] == ' ')
-		skip(&at, 1);
 	if (take_seconds(&at, &us)) {
 		while (at.p < end && at.p[0] == ' ')
 			skip(&at, 1);
@@ -148,11 +153,12 @@ static bool take_brackets(struct log_span *s, struct log_line *l)
 			return false;
 		l->boot = true;
 		l->boot_us = us;
-	} else if (take_caller(&at, l)) {
+	} else if (take_caller(&at, &caller)) {
 		while (at.p < end && at.p[0] == ' ')
 			skip(&at, 1);
 		if (!l->prefixed || at.p != end)
 			return false;
+		l->caller = caller.caller;
 	} else if (!STARTS(at, "pod/") && !(at.n > 1 && at.p[0] == '+' && is_digit(at.p[1]))) {
 		wall = (struct log_span){at.p, (size_t)(end - at.p)};
 		if (wall.n < 8 || !memchr(wall.p, ':', wall.n) ||
@@ -266,6 +272,10 @@ static bool take_word_in_front(struct log_span *s, struct log_line *l)
 {
 	struct log_span at = *s, host;
 
+	/* each of these has a colon near its front, and most lines have none */
+	if (!memchr(at.p, ':', at.n < TOKEN_MAX + 8 ? at.n : TOKEN_MAX + 8) ||
+	    match_first_word(at) != MATCH_NONE)
+		return false;
 	if (STARTS(at, "kernel:")) {
 		skip(s, 7);
 		return true;
@@ -276,7 +286,7 @@ static bool take_word_in_front(struct log_span *s, struct log_line *l)
 		return true;
 	}
 	host = take_word(&at);
-	if (STARTS(at, "kernel: ") && host.n < TOKEN_MAX && match_first_word(*s) == MATCH_NONE) {
+	if (STARTS(at, "kernel: ") && host.n < TOKEN_MAX) {
 		skip(&at, 8);
 		l->host = host;
 		*s = at;
@@ -285,13 +295,36 @@ static bool take_word_in_front(struct log_span *s, struct log_line *l)
 	return take_date(s, l);
 }
 
+/* [   12.345678]: in front of almost every line of most logs, so it is read in one go. */
+static bool take_boot_time(struct log_span *s, struct log_line *l)
+{
+	size_t i = 1;
+	uint64_t us = 0;
+
+	while (i < s->n && s->p[i] == ' ')
+		i++;
+	for (size_t most = i + 12; i < s->n && i < most && is_digit(s->p[i]); i++)
+		us = us * 10 + (uint64_t)(s->p[i] - '0');
+	if (i + 8 >= s->n || s->p[i] != '.' || s->p[i + 7] != ']')
+		return false;
+	for (size_t end = ++i + 6; i < end; i++) {
+		if (!is_digit(s->p[i]))
+			return false;
+		us = us * 10 + (uint64_t)(s->p[i] - '0');
+	}
+	l->boot = true;
+	l->boot_us = us;
+	skip(s, i + 1);
+	return true;
+}
+
 static bool take_one(struct log_span *s, struct log_line *l)
 {
 	switch (s->p[0]) {
 	case '<':
 		return take_level(s, l);
 	case '[':
-		return take_brackets(s, l);
+		return take_boot_time(s, l) || take_brackets(s, l);
 	case '0' ... '9':
 		return take_kmsg(s, l) || take_date(s, l) || take_epoch(s, l);
 	default:
@@ -299,16 +332,22 @@ static bool take_one(struct log_span *s, struct log_line *l)
 	}
 }
 
-/* Behind a time since boot come the kernel's words; only a caller or journalctl's HOST kernel: may follow. */
+/*
+ * Behind a time since boot come the kernel's words; only the caller or journalctl's HOST kernel: may follow.
+ * A comm could look like more.
+ */
 static bool take_last(struct log_span *s, struct log_line *l)
 {
-	struct log_span at = *s, host;
+	struct log_span at = {s->p + 1, s->n - 1}, host;
 
 	if (l->kmsg)
 		return false;
-	if (at.p[0] == '[')
-		return at.n > 4 && (at.p[1] == ' ' || at.p[1] == 'T' || at.p[1] == 'C') &&
-		       take_brackets(s, l);
+	if (s->p[0] == '[') {
+		while (at.n > 0 && at.p[0] == ' ')
+			skip(&at, 1);
+		return at.n > 0 && (at.p[0] == 'T' || at.p[0] == 'C') && take_brackets(s, l);
+	}
+	at = *s;
 	host = take_word(&at);
 	if (l->host.n > 0 || host.n >= TOKEN_MAX || !STARTS(at, "kernel: "))
 		return false;

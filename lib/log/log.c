@@ -87,25 +87,33 @@ static void append(struct cgg_log *log, struct log_span text, bool kmsg)
 
 static void set_word(struct log_span from, char *to)
 {
-	match_copy_path(from, to, CGG_LOG_WORD_SIZE);
+	size_t n = from.n < CGG_LOG_WORD_SIZE ? from.n : CGG_LOG_WORD_SIZE - 1;
+
+	memcpy(to, from.p ? from.p : "", n);
+	to[n] = '\0';
 }
 
-static void begin_sentence(struct cgg_log *log, const struct log_line *l, enum match_kind kind)
+static void set_origin(struct cgg_log *log, const struct log_line *l)
 {
 	struct assemble_from *from = &log->from;
 
 	/* a line without a time is of the last one's: it was broken off from that */
-	if (l->prefixed || !log->prefixed || log->plain) {
-		from->boot = l->boot;
-		from->epoch = l->epoch;
-		from->boot_us = l->boot_us;
-		from->epoch_us = l->epoch_us;
-		from->caller = l->caller;
-		from->host = hash(l->host);
-		set_word(l->wall, from->wall);
-		set_word(l->host, from->host_name);
-		log->prefixed = l->prefixed;
-	}
+	if (!l->prefixed && log->prefixed && !log->plain)
+		return;
+	from->boot = l->boot;
+	from->epoch = l->epoch;
+	from->boot_us = l->boot_us;
+	from->epoch_us = l->epoch_us;
+	from->caller = l->caller;
+	from->host = hash(l->host);
+	set_word(l->wall, from->wall);
+	set_word(l->host, from->host_name);
+	log->prefixed = l->prefixed;
+}
+
+static void begin_sentence(struct cgg_log *log, const struct log_line *l, enum match_kind kind)
+{
+	set_origin(log, l);
 	log->kind = kind;
 	log->lines = 1;
 	log->apart = 0;
@@ -176,8 +184,13 @@ static void on_line(struct cgg_log *log, const struct log_line *l, bool indented
 		return;
 	}
 	end_sentence(log);
-	begin_sentence(log, l, kind);
 	log->plain = false;
+	if (kind == MATCH_ROW && !log->assemble.options.tasks) {
+		set_origin(log, l);
+		assemble_row(&log->assemble, &log->from, l->text); /* which only counts it */
+		return;
+	}
+	begin_sentence(log, l, kind);
 }
 
 /* ---- lines ---------------------------------------------------------------------------- */
@@ -340,7 +353,8 @@ void log_feed(struct cgg_log *log, const char *data, size_t len)
 	const char *end = data + len;
 
 	log->read.bytes += len;
-	count_zeros(log, data, len);
+	if (log->assemble.reports == 0)
+		count_zeros(log, data, len);
 	while (data < end) {
 		const char *newline;
 		size_t n, keep;
@@ -387,15 +401,14 @@ void log_flush(struct cgg_log *log)
 	assemble_flush(&log->assemble);
 }
 
-int log_open(cgg_log_fn fn, void *user, struct cgg_log **ret_log, struct cgg_error *err)
+int log_open(const struct cgg_log_options *options, struct cgg_log **ret_log, struct cgg_error *err)
 {
 	struct cgg_log *log = malloc(sizeof(*log));
 
 	if (!log)
 		return err_fail(err, -ENOMEM, "out of memory");
 	explicit_bzero(log, sizeof(*log)); /* touched: a plain memset becomes calloc */
-	log->assemble.fn = fn;
-	log->assemble.user = user;
+	log->assemble.options = *options;
 	*ret_log = log;
 	return 0;
 }

@@ -4,7 +4,8 @@
 
 #include "cgguard.h"
 
-int log_open(cgg_log_fn fn, void *user, struct cgg_log **ret_log, struct cgg_error *err);
+int log_open(const struct cgg_log_options *options, struct cgg_log **ret_log,
+	     struct cgg_error *err);
 void log_feed(struct cgg_log *log, const char *data, size_t len);
 void log_flush(struct cgg_log *log);
 void log_get_read(const struct cgg_log *log, struct cgg_log_read *ret);

@@ -76,7 +76,7 @@ static bool match_invoked(struct log_span text, struct match_fact *f)
 	if (!at)
 		return false;
 	comm = cur_between(text.p, at);
-	while (comm.n > 0 && (comm.p[comm.n - 1] == ' ' || comm.p[comm.n - 1] == '\0'))
+	if (comm.n > 0) /* one blank, or what is there in its place; others are the comm's */
 		comm.n--;
 	match_copy_comm(last_name(comm), f->dead.comm, sizeof(f->dead.comm));
 	c = cur_from(text, at);

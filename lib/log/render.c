@@ -149,7 +149,7 @@ static void put_group(struct json *j, const struct cgg_log_report *r)
 
 static void put_tasks(struct json *j, const struct cgg_log_report *r)
 {
-	if (r->ntasks == 0)
+	if (r->ntasks == 0 || !r->tasks)
 		return;
 	put_u64(j, "page_bytes", r->have & CGG_LOG_PAGE, r->page_bytes);
 	json_u64(j, "tasks_total", r->ntasks);

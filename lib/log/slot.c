@@ -30,7 +30,7 @@ static void tell(struct assemble *a, struct assemble_slot *s)
 		a->last_death = NULL;
 	s->used = false;
 	a->reports++;
-	a->fn(a->user, &s->report);
+	a->options.report(a->options.user, &s->report);
 }
 
 static bool is_others(const struct assemble_slot *s, const struct assemble_from *from)
@@ -88,7 +88,7 @@ struct assemble_slot *slot_begin(struct assemble *a, const struct assemble_from 
 	s->caller = from->caller;
 	s->host = from->host;
 	r->dead = s->dead;
-	r->tasks = s->tasks;
+	r->tasks = a->options.tasks ? s->tasks : NULL;
 	r->boot_us = from->boot_us;
 	r->epoch_us = from->epoch_us;
 	r->have = (from->boot ? CGG_LOG_BOOT_TIME : 0) | (from->epoch ? CGG_LOG_EPOCH_TIME : 0);

@@ -66,10 +66,19 @@ static void split_task(struct log_span tail, struct match_fact *f)
 	match_copy_comm(cur_from(tail, at + 6), f->dead.comm, sizeof(f->dead.comm));
 }
 
-static bool is_below(struct log_span a, struct log_span b)
+/* Whether a path, of which the rest of the line may follow, is the domain or below it. */
+static bool is_below(struct log_span path, struct log_span domain)
 {
-	return b.n == 1 || (a.n >= b.n && memcmp(a.p, b.p, b.n) == 0 &&
-			    (a.n == b.n || a.p[b.n] == '/' || (a.n > b.n && a.p[b.n] == ',')));
+	static const char next[] = ",task=";
+	struct log_span rest = path;
+
+	if (domain.n == 1)
+		return true;
+	if (path.n < domain.n || memcmp(path.p, domain.p, domain.n) != 0)
+		return false;
+	rest = cur_from(path, path.p + domain.n);
+	return rest.n == 0 || rest.p[0] == '/' ||
+	       (rest.n >= sizeof(next) - 1 && memcmp(rest.p, next, sizeof(next) - 1) == 0);
 }
 
 /* DOMAIN,task_memcg=TAIL: the first division at which the tail is in the domain, or else the first. */
@@ -101,33 +110,30 @@ static void split_domain(struct log_span text, struct match_fact *f)
 		f->path = f->oom_memcg;
 }
 
-/* From constraint= to the paths. */
+/*
+ * From constraint= to the paths: takes what is before them. The first "=/" that one of the kernel's words
+ * stands in front of is the kernel's.
+ */
 static struct log_span read_head(struct log_span text, struct match_fact *f)
 {
-	const char *end = CUR_FIRST(text, ",nodemask="), *domain, *global, *cpuset;
-	struct log_span head = text;
+	const char *comma = memchr(text.p, ',', text.n), *end = text.p + text.n;
+	const char *domain = CUR_FIRST(text, ",oom_memcg=/");
+	const char *task = CUR_FIRST(text, ",task_memcg=/");
+	const char *global = CUR_FIRST(text, ",global_oom");
+	const char *paths = domain && (!task || domain < task) ? domain : task;
+	const char *cpuset = CUR_FIRST(text, ",cpuset=");
 
-	f->constraint = cur_between(text.p, end ? end : text.p + text.n);
-	text = cur_from(text, end ? end : text.p + text.n);
-	domain = CUR_FIRST(text, ",oom_memcg=/");
-	global = CUR_FIRST(text, ",global_oom");
-	if (global && CUR_FIRST(text, ",global_oom,task_memcg=/") &&
-	    (!domain || CUR_FIRST(text, ",global_oom,task_memcg=/") < domain))
-		domain = NULL, global = CUR_FIRST(text, ",global_oom,task_memcg=/");
-	else if (domain)
-		global = NULL;
-	end = domain ? domain : global;
-	head = cur_between(text.p, end ? end : text.p + text.n);
-	cpuset = CUR_FIRST(head, ",cpuset=");
-	if (cpuset) {
-		head = cur_from(head, cpuset + 8);
-		end = CUR_LAST(head, ",mems_allowed=");
-		f->cpuset = cur_between(head.p, end ? end : head.p + head.n);
+	f->constraint = cur_between(text.p, comma ? comma : end);
+	f->global = global && (!paths || global < paths);
+	if (!paths)
+		paths = f->global ? global : end;
+	if (cpuset && cpuset < paths) {
+		struct log_span head = cur_between(cpuset + sizeof(",cpuset=") - 1, paths);
+		const char *mems = CUR_LAST(head, ",mems_allowed=");
+
+		f->cpuset = cur_between(head.p, mems ? mems : paths);
 	}
-	f->global = global != NULL;
-	if (domain)
-		return cur_from(text, domain + sizeof(",oom_memcg=") - 1);
-	return cur_from(text, global ? global + sizeof(",global_oom") - 1 : text.p);
+	return cur_from(text, paths);
 }
 
 bool match_summary(char *text, size_t n, struct match_fact *f)
@@ -139,17 +145,17 @@ bool match_summary(char *text, size_t n, struct match_fact *f)
 		return false;
 	if (!take_ids(&c, f))
 		f->cut = true;
-	task = c.p;
+	task = CUR_LAST(c, ",task=");
 	c = read_head(c, f);
-	if (!f->global && c.n > 0 && c.p[0] == '/') {
+	if (cur_word(&c, ",oom_memcg=")) {
 		split_domain(c, f);
 	} else if (cur_word(&c, ",task_memcg=")) {
 		split_task(c, f);
-	} else { /* a kernel without memory cgroups */
-		task = CUR_LAST(c, ",task=");
-		f->cut |= !task;
-		if (task)
-			match_copy_comm(cur_from(c, task + 6), f->dead.comm, sizeof(f->dead.comm));
+	} else if (task) { /* a kernel without memory cgroups */
+		match_copy_comm(cur_between(task + 6, c.p + c.n), f->dead.comm,
+				sizeof(f->dead.comm));
+	} else {
+		f->cut = true;
 	}
 	return true;
 }

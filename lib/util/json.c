@@ -16,6 +16,15 @@ static void put(struct json *j, const char *s, size_t len)
 	j->len += len;
 }
 
+static void put_char(struct json *j, char c)
+{
+	if (j->full || j->size - j->len <= 1) {
+		j->full = true;
+		return;
+	}
+	j->buf[j->len++] = c;
+}
+
 static void put_str(struct json *j, const char *s)
 {
 	put(j, s, strlen(s));
@@ -34,7 +43,7 @@ static size_t plain_len(const char *s)
 /* Quoted. What is no UTF-8, or a control, shows as \xNN, like everywhere else (so \ is doubled twice). */
 static void put_quoted(struct json *j, const char *s)
 {
-	put(j, "\"", 1);
+	put_char(j, '"');
 	while (*s) {
 		size_t len = plain_len(s);
 		char one[5], shown[4 * sizeof(one)]; /* a C1 control is two bytes, each escaped */
@@ -52,22 +61,22 @@ static void put_quoted(struct json *j, const char *s)
 		path_printable(one, shown, sizeof(shown));
 		for (const char *p = shown; *p; p++) {
 			if (*p == '"' || *p == '\\')
-				put(j, "\\", 1);
-			put(j, p, 1);
+				put_char(j, '\\');
+			put_char(j, *p);
 		}
 		s += len;
 	}
-	put(j, "\"", 1);
+	put_char(j, '"');
 }
 
 static void put_key(struct json *j, const char *key)
 {
 	if (j->comma)
-		put(j, ",", 1);
+		put_char(j, ',');
 	j->comma = true;
 	if (key) {
 		put_quoted(j, key);
-		put(j, ":", 1);
+		put_char(j, ':');
 	}
 }
 
@@ -87,13 +96,13 @@ long json_end(struct json *j)
 void json_open(struct json *j, const char *key, char bracket)
 {
 	put_key(j, key);
-	put(j, &bracket, 1);
+	put_char(j, bracket);
 	j->comma = false;
 }
 
 void json_close(struct json *j, char bracket)
 {
-	put(j, &bracket, 1);
+	put_char(j, bracket);
 	j->comma = true;
 }
 
@@ -122,7 +131,7 @@ void json_i64(struct json *j, const char *key, int64_t value)
 		return;
 	}
 	put_key(j, key);
-	put(j, "-", 1);
+	put_char(j, '-');
 	j->comma = false;
 	json_u64(j, NULL, 0 - (uint64_t)value);
 }
