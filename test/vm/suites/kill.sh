@@ -670,6 +670,96 @@ user_needs_permission()
 	assert_alive /box 1
 }
 
+# ---- the kernel's own kills, by its log ------------------------------------------------
+
+# kernel_kill PATH PROGRAM...: the kernel kills what is in PATH; the last report of the log is $T/record
+kernel_kill()
+{
+	local path=$1
+	shift
+	victim=$(cg_run "$path" "$@")
+	wait_until 20 "! alive $victim"
+	wait_until 20 'cgguard log --json >"$T/reports" 2>/dev/null && grep -q "$victim" "$T/reports"'
+	json_lines "$T/reports"
+	tail -n 1 "$T/reports" >"$T/record"
+	says victim.pid "$victim"
+	says outcome killed
+	says truncated false
+	says scope cgroup
+	says constraint CONSTRAINT_MEMCG
+	says oom_memcg /box
+	says task_memcg "$path"
+	says invoker.pid "$victim"
+	says kernel "$(uname -r)"
+	says victim.uid 0
+	says victim.oom_score_adj 0
+	says memory.limit_bytes $((32 << 20))
+	says page_bytes 4096
+	says_between victim.anon_rss_bytes $((20 << 20)) $((32 << 20))
+	says_between boot_us 1000000 "$(($(cut -d. -f1 /proc/uptime) + 1))000000"
+	[ "$(got tasks_total)" -ge 1 ] || fail "no table of tasks"
+}
+
+the_kernels_log_says_whom_it_killed()
+{
+	cg_create /box/docker/web memory.oom.group=1
+	cg_write /box memory.max 32M
+	cg_write /box memory.swap.max 0
+	other=$(cg_run /box/docker/web hog sleep)
+	kernel_kill /box/docker/web hog anon 64
+	says victim.comm hog
+	says group_kill true
+	says group_path /box/docker/web
+	says also_killed_total 1
+	says also_killed.0.pid "$other"
+	says task_memcg_owner.container web
+	cgguard log >"$T/out" || fail "exit code $?"
+	assert_has "$(cat "$T/out")" "hog (pid $victim) was killed, in docker container web, /box/docker/web."
+}
+
+a_hostile_name_fools_nobody()
+{
+	local name
+	for name in 'a) total-vm:9kB' ',task=x,pid=1,u' 'Killed process ' 'x
+y,pid=1,uid=0' "$(printf 'e\033[2J\377')"; do
+		cg_create '/box/a,task=b' memory.oom.group=0
+		cgguard log --json 2>/dev/null | wc -l >"$T/before"
+		cg_write /box memory.max 32M
+		cg_write /box memory.swap.max 0
+		cp "$(command -v hog)" "$T/$name"
+		kernel_kill '/box/a,task=b' "$T/$name" anon 64
+		says victim.comm "$(got invoker.comm)"
+		assert_eq $(($(cat "$T/before") + 1)) "$(wc -l <"$T/reports")" reports
+		case $name in
+		*'
+'*) says victim.comm 'x\x0ay,pid=1,uid=0' ;;
+		*2J*) says victim.comm 'e\x1b[2J\xff' ;;
+		*) says victim.comm "$name" ;;
+		esac
+		cg_write /box memory.max max
+	done
+}
+
+log_goes_on_with_follow()
+{
+	local follower before
+	cg_create /box memory.swap.max=0
+	before=$(cgguard log --json 2>/dev/null | wc -l)
+	cgguard log --follow --json >"$T/reports" 2>"$T/said" &
+	follower=$!
+	t_defer kill $follower
+	cg_write /box memory.max 32M
+	victim=$(cg_run /box hog anon 64)
+	wait_until 30 'grep -q "\"victim\":{\"pid\":$victim," "$T/reports"'
+	victim=$(cg_run /box hog anon 64)
+	wait_until 30 'grep -q "\"victim\":{\"pid\":$victim," "$T/reports"'
+	assert_eq $((before + 2)) "$(wc -l <"$T/reports")" reports
+	kill $follower
+	su -s /bin/sh user -c 'cgguard log' >"$T/out" 2>"$T/said"
+	assert_eq 3 $? 'exit code'
+	assert_has "$(cat "$T/said")" CAP_SYSLOG
+}
+
 t 'everybody in a group and below it dies' all_below_die
 t 'of a group, one process dies: the one the kernel would take' one_process_dies
 t 'an empty cgroup is exit code 1' nobody_there
@@ -703,4 +793,7 @@ t 'a cgroup made anew under the same name is another one' recreated_cgroup_is_an
 t 'what a kill freed is measured: tmpfs outlives its owner' tmpfs_outlives_its_owner
 t 'a dry run names the victims' dry_run_names_the_victims
 t 'a user is told what is missing' user_needs_permission
+t "the kernel's log says whom it killed, where and with whom" the_kernels_log_says_whom_it_killed
+t "a hostile name in the kernel's log fools nobody" a_hostile_name_fools_nobody
+t 'log --follow goes on; a user is told what is missing' log_goes_on_with_follow
 t_plan_end
