@@ -13,7 +13,7 @@ static void stall(const char *name)
 {
 	if (gettid() != getpid() || strcmp(name, "memory.stat") != 0)
 		return;
-	while (access("/tmp/stall", F_OK) == 0)
+	while (faccessat(AT_FDCWD, "/tmp/stall", F_OK, 0) == 0)
 		usleep(10000);
 }
 
