@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PIECES_MAX 8
-#define TOKEN_MAX  64
+#define TOKEN_MAX  ((size_t)64)
 
 static bool is_digit(char c)
 {

@@ -26,8 +26,9 @@ bool match_copy_comm(struct log_span from, char *to, size_t size)
 {
 	size_t len = from.n < size ? from.n : size - 1;
 
-	for (size_t i = 0; i < len; i++)
-		to[i] = from.p[i] == '\0' ? ' ' : from.p[i];
+	memcpy(to, from.p, len);
+	for (char *nul = to; (nul = memchr(nul, '\0', (size_t)(to + len - nul)));)
+		*nul = ' ';
 	to[len] = '\0';
 	return len == from.n;
 }
@@ -142,7 +143,9 @@ static bool match_counter(struct log_span text, struct match_fact *f)
 	const char *colon = memchr(c.p, ':', c.n);
 	struct cgg_log_counter *n = &f->counter;
 
-	f->which = text.n > 7 && memcmp(text.p, "memory+", 7) == 0 ? 'b' : text.p[0];
+	f->which = text.p[0];
+	if (text.n > 7 && memcmp(text.p, "memory+", 7) == 0)
+		f->which = 'b';
 	c = cur_from(c, colon ? colon : c.p + c.n);
 	if (!cur_word(&c, ": usage ") || !cur_kb(&c, &n->usage_bytes) ||
 	    !cur_word(&c, ", limit ") || !cur_kb(&c, &n->limit_bytes) ||

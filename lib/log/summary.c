@@ -70,7 +70,7 @@ static void split_task(struct log_span tail, struct match_fact *f)
 static bool is_below(struct log_span path, struct log_span domain)
 {
 	static const char next[] = ",task=";
-	struct log_span rest = path;
+	struct log_span rest;
 
 	if (domain.n == 1)
 		return true;

@@ -80,8 +80,10 @@ static bool read_pod(struct part s, struct cgg_owner *o)
 	if (uid.n != 36 && !is_hex(uid, 32))
 		return false;
 	copy(uid, o->pod, sizeof(o->pod));
-	for (char *c = o->pod; *c; c++)
-		*c = *c == '_' ? '-' : *c;
+	for (char *c = o->pod; *c; c++) {
+		if (*c == '_')
+			*c = '-';
+	}
 	return true;
 }
 
