@@ -54,16 +54,16 @@ void guard_has(struct cgg_guard *g, enum guard_lack what)
 
 /* ---- domains ------------------------------------------------------------------------- */
 
-static struct guard_domain *find_domain(struct cgg_guard *g, uint16_t rule, uint64_t id,
+static struct guard_domain *find_domain(struct cgg_guard *g, uint32_t n, uint16_t rule, uint64_t id,
 					uint32_t *hint)
 {
 	/* they were made in this order, so the next one is nearly always it */
-	for (uint32_t k = 0; k < g->ndomains; k++) {
-		uint32_t i = *hint + k < g->ndomains ? *hint + k : *hint + k - g->ndomains;
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t i = *hint + k < n ? *hint + k : *hint + k - n;
 		struct guard_domain *d = &g->domain[i];
 
 		if (d->used && d->rule == rule && d->id == id) {
-			*hint = i + 1 < g->ndomains ? i + 1 : 0;
+			*hint = i + 1 < n ? i + 1 : 0;
 			return d;
 		}
 	}
@@ -100,7 +100,8 @@ static void add_domain(struct cgg_guard *g, uint16_t rule, uint32_t index, uint3
 /* The domains of the table as it is now; those that stay keep what they remember. */
 static void match_domains(struct cgg_guard *g)
 {
-	uint32_t hint = 0, from = 0;
+	uint32_t hint = 0, from = 0,
+		 before = g->ndomains; /* what is added here is not looked for */
 
 	for (uint32_t i = 0; i < g->ndomains; i++)
 		g->domain[i].seen = false;
@@ -110,11 +111,12 @@ static void match_domains(struct cgg_guard *g)
 
 			if (!policy_is_domain(&g->policy->rule[r], g->tree->entry[i].path))
 				continue;
-			d = g->ndomains ? find_domain(g, r, g->tree->entry[i].id, &hint) : NULL;
+			d = find_domain(g, before, r, g->tree->entry[i].id, &hint);
 			if (d) {
 				d->seen = true;
 				d->index = i;
-				d->limit_us = 0; /* a new snapshot knows none */
+				if (!(g->snap.cgroups[i].have & CGG_HAVE_MAX))
+					d->limit_us = 0;
 				continue;
 			}
 			add_domain(g, r, i, &from);
@@ -146,6 +148,15 @@ static void forget_domains(struct cgg_guard *g)
 
 /* ---- the table and the snapshot ------------------------------------------------------ */
 
+/* A write to it is told of: to read all limits anew for each cgroup that comes would take too long. */
+static void keep_limit(struct cgg_cgroup *cg, const struct cgg_cgroup *old)
+{
+	cg->have |= old->have & CGG_HAVE_MAX;
+	cg->max_bytes = old->max_bytes;
+	cg->limit_bytes = old->limit_bytes;
+	cg->limit_unknown = old->limit_unknown;
+}
+
 /* Lay out the snapshot anew beside the old one, carrying over what growth was measured from. */
 static int lay_out(struct cgg_guard *g, struct cgg_error *err)
 {
@@ -169,10 +180,12 @@ static int lay_out(struct cgg_guard *g, struct cgg_error *err)
 		seen[i] = (struct guard_seen){.brake = CGG_NONE};
 		while (k < old.n && old.cgroups[k].id != snap.cgroups[i].id && k < from + 8)
 			k++;
-		if (k < old.n && old.cgroups[k].id == snap.cgroups[i].id)
+		if (k < old.n && old.cgroups[k].id == snap.cgroups[i].id) {
+			keep_limit(&snap.cgroups[i], &old.cgroups[k]);
 			seen[i] = g->seen[k++];
-		else
+		} else {
 			k = from;
+		}
 	}
 	snap.host = old.host;
 	g->snap = snap;

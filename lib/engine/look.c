@@ -8,11 +8,13 @@
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
 #include "engine/choice.h"
+#include "policy/gate.h"
 #include "snap/take.h"
 
 #define MS	       1000ULL
 #define HOST_FRESH_US  (2 * MS)
 #define LIMIT_FRESH_US (1000 * MS)
+#define LIMIT_TOLD_US  (60000 * MS)
 #define SEEN_MIN_US    (50 * MS)
 
 bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
@@ -40,6 +42,37 @@ static bool read_current(struct cgg_guard *g, struct guard_domain *d)
 	return snap_read(g->tree, &g->snap, d->index, CGG_HAVE_CURRENT) == 0;
 }
 
+/* A write to a limit is told of, where it is watched all the way up: then it need not be read often. */
+static uint64_t limit_fresh_us(const struct cgg_guard *g, uint32_t index)
+{
+	if (watch_is_blind(g))
+		return LIMIT_FRESH_US;
+	for (; index != 0; index = g->snap.cgroups[index].parent) {
+		if (g->seen[index].max_wd <= 0)
+			return LIMIT_FRESH_US;
+	}
+	return LIMIT_TOLD_US;
+}
+
+/*
+ * Without a limit but the host's, nobody can have more that can't be reclaimed than all of the host has.
+ * While that is far from the gate, thousands of cgroups cost one look at the host.
+ */
+static bool host_is_far(struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
+{
+	const struct policy_rule *rule = &g->policy->rule[d->rule];
+	const struct cgg_host *h = &g->snap.host;
+	uint64_t gate;
+
+	if (d->limit_us == 0 || g->snap.cgroups[d->index].limit_bytes != h->total_bytes ||
+	    now_us >= d->limit_us + limit_fresh_us(g, d->index) || look_by_usage(rule))
+		return false;
+	look_host(g, now_us);
+	gate = policy_gate(rule, false, h->total_bytes);
+	return h->have & CGG_HOST_HAVE_MEMORY &&
+	       h->total_bytes - h->available_bytes < gate - gate / 8;
+}
+
 /* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
 bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
 		uint64_t *ret_limit)
@@ -47,7 +80,7 @@ bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, ui
 	const struct cgg_host *h = &g->snap.host;
 	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
 
-	if (look_is_host(g, d)) {
+	if (look_is_host(g, d) || host_is_far(g, d, now_us)) {
 		look_host(g, now_us);
 		*ret_level = h->total_bytes - h->available_bytes;
 		*ret_limit = h->have & CGG_HOST_HAVE_MEMORY ? h->total_bytes : CGG_MAX;
@@ -55,7 +88,7 @@ bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, ui
 	}
 	if (!read_current(g, d))
 		return false;
-	if (d->limit_us == 0 || now_us >= d->limit_us + LIMIT_FRESH_US) {
+	if (d->limit_us == 0 || now_us >= d->limit_us + limit_fresh_us(g, d->index)) {
 		look_host(g, now_us);
 		snap_read_limit(g->tree, &g->snap, d->index);
 		d->limit_us = now_us;
