@@ -23,6 +23,7 @@
 #define FREEZE_MEMBERS 16 /* so many are stopped first: they fork, and take the CPU from us */
 #define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
 #define HOLD_FIRST     32 /* members whose memory is handed back by us at once */
+#define HOLD_FIRST_US  100000 /* and the first look took no longer */
 #define WAIT_FIRST_MS  10
 #define WAIT_MAX_MS    100
 
@@ -127,8 +128,9 @@ static enum kill_outcome kill_by_file(struct members *run, struct hurry *h)
 	for (uint32_t pass = 0;; pass++) {
 		int r;
 
-		/* a crowd is killed first: 256 pidfds are not worth the wait */
-		if (pass > 0 || run->res->members <= HOLD_FIRST)
+		/* a crowd is killed first, and who has made thousands of cgroups: not worth the wait */
+		if (pass > 0 || (run->res->members <= HOLD_FIRST &&
+				 snap_now_us() < run->res->start_us + HOLD_FIRST_US))
 			members_hold(run);
 		r = write_kill(run->req);
 		run->res->error = r;

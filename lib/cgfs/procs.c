@@ -102,6 +102,16 @@ static int below_children(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *u
 	return len < 0 && !fdio_is_gone(-errno) ? -errno : 0;
 }
 
+/* Who makes thousands of empty cgroups in his must not put off its end. */
+static bool is_empty(int dirfd)
+{
+	char buf[256];
+	uint64_t populated;
+
+	return fdio_read_at(dirfd, "cgroup.events", buf, sizeof(buf)) > 0 &&
+	       parse_keyed(buf, "populated", &populated) == 0 && populated == 0;
+}
+
 static int below(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *user)
 {
 	struct stat st;
@@ -109,7 +119,7 @@ static int below(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *user)
 
 	if (r != 0)
 		return r;
-	if (fstat(dirfd, &st) < 0 || st.st_nlink == 2 || depth == CGG_DEPTH_MAX)
+	if (fstat(dirfd, &st) < 0 || st.st_nlink == 2 || depth == CGG_DEPTH_MAX || is_empty(dirfd))
 		return 0;
 	r = below_children(dirfd, depth, fn, user);
 	return fdio_is_gone(r) ? 0 : r;
