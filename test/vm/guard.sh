@@ -19,8 +19,9 @@ guard_start()
 	) </dev/null >"$T/guard.out" 2>"$T/guard.err" 3>&- &
 	GUARD_PID=$!
 	GUARD_RC=
-	within 10 'grep -q guarding "$T/guard.err" || ! alive $GUARD_PID'
-	grep -q guarding "$T/guard.err" || fail 'expected the guard to say "guarding" in 10 s'
+	within "${GUARD_START_S-10}" 'grep -q guarding "$T/guard.err" || ! alive $GUARD_PID'
+	grep -q guarding "$T/guard.err" ||
+		fail "expected the guard to say 'guarding' in ${GUARD_START_S-10} s"
 }
 
 # guard_wait [SECONDS]: wait until it has ended by itself

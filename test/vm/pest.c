@@ -31,10 +31,7 @@ static const char usage[] =
 	"  hop SIZE DIR DIR...      hold SIZE MiB and move from one to the next, for ever\n"
 	"  cgroupns COMMAND...      run it in a cgroup namespace of its own\n"
 	"  churn                    fork a process that ends at once, for ever\n"
-	"  fill KIB                 take memory until MemAvailable is 0, or, with KIB, MemFree is "
-	"no\n"
-	"                           more than that; ignores SIGTERM\n"
-	"  zeros DIR COUNT          read cgroup.procs COUNT times, print how often it had a 0\n";
+	"  fill KIB                 take memory until MemFree is that; ignores SIGTERM\n";
 
 __attribute__((format(printf, 1, 2))) _Noreturn static void die(const char *format, ...)
 {
@@ -185,7 +182,7 @@ _Noreturn static void churn(void)
 	}
 }
 
-static unsigned long meminfo_kib(const char *format)
+static unsigned long mem_free_kib(void)
 {
 	FILE *f = fopen("/proc/meminfo", "re");
 	unsigned long kib = 0;
@@ -193,7 +190,7 @@ static unsigned long meminfo_kib(const char *format)
 
 	if (!f)
 		die("meminfo");
-	while (fgets(line, sizeof(line), f) && sscanf(line, format, &kib) != 1)
+	while (fgets(line, sizeof(line), f) && sscanf(line, "MemFree: %lu", &kib) != 1)
 		continue;
 	fclose(f);
 	return kib;
@@ -201,33 +198,13 @@ static unsigned long meminfo_kib(const char *format)
 
 _Noreturn static void fill(unsigned long until_kib)
 {
-	const char *format = until_kib > 0 ? "MemFree: %lu" : "MemAvailable: %lu";
 	unsigned long kib;
 
 	signal(SIGTERM, SIG_IGN);
-	while ((kib = meminfo_kib(format)) > until_kib)
+	while ((kib = mem_free_kib()) > until_kib)
 		take(kib > until_kib + 16384 ? MIB * 4 : 256 * 1024);
 	for (;;)
 		pause();
-}
-
-static void zeros(int at, unsigned long count)
-{
-	static char text[1 << 20];
-	unsigned long with = 0;
-
-	while (count-- > 0) {
-		int fd = openat(at, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-		ssize_t n = 0, r;
-
-		text[n++] = '\n';
-		while (fd >= 0 && (r = read(fd, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
-			n += r;
-		text[n] = '\0';
-		with += strstr(text, "\n0\n") != NULL;
-		close(fd);
-	}
-	printf("%lu\n", with);
 }
 
 int main(int argc, char **argv)
@@ -253,8 +230,6 @@ int main(int argc, char **argv)
 		churn();
 	else if (strcmp(mode, "fill") == 0 && argc == 3)
 		fill(strtoul(argv[2], NULL, 10));
-	else if (strcmp(mode, "zeros") == 0 && argc == 4)
-		zeros(open_dir(AT_FDCWD, argv[2]), count);
 	else {
 		fputs(usage, stderr);
 		return 100;
