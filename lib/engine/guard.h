@@ -202,6 +202,7 @@ struct cgg_guard {
 	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
 	bool root_has_current; /* a namespace's root, not the kernel's */
 	bool scan_due;
+	uint64_t far_after_us; /* nobody far from danger is looked at before */
 	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */
 
 	struct arena arena[2]; /* the snapshot and seen[], laid out anew at each scan */
@@ -283,6 +284,10 @@ uint64_t plan_fastest(void); /* bytes/s that this machine can fill memory at, me
 
 /* The kernel wakes us before the domain can be in danger: no need to look. */
 bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us);
+uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us);
+bool plan_is_far(const struct guard_domain *d);
+void plan_paid(struct cgg_guard *g, uint64_t spent_us,
+	       uint64_t now_us); /* for looks far from danger */
 
 /* ---- look.c ---- */
 bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d);

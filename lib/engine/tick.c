@@ -283,17 +283,25 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 
 void tick(struct cgg_guard *g, uint64_t now_us)
 {
+	uint64_t far_us = 0;
 	bool host = false;
 
 	g->snap.time_us = now_us;
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		struct guard_domain *d = &g->domain[i];
 
-		if (!d->used || d->due_us > now_us || !(d->woken || !plan_is_told(g, d, now_us)))
+		uint64_t start;
+
+		if (!d->used || d->due_us > now_us || plan_due(g, d, now_us) > now_us)
 			continue;
+		start = snap_now_us();
 		tick_look(g, d, now_us);
+		if (plan_is_far(d))
+			far_us += snap_now_us() - start;
 		host |= tops_is_for(g, d);
 	}
+	if (far_us > 0)
+		plan_paid(g, far_us, snap_now_us());
 	if (host)
 		tops_spread(g, now_us);
 	brake_flush(g);

@@ -401,8 +401,10 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		const struct guard_domain *d = &g->domain[i];
 
-		if (d->used && d->due_us < next && (d->woken || !plan_is_told(g, d, now_us)))
-			next = d->due_us;
+		uint64_t due = d->used && d->due_us < next ? plan_due(g, d, now_us) : next;
+
+		if (due < next)
+			next = due;
 	}
 	for (size_t i = 0; i < WORKERS; i++) {
 		const struct incident *in = &g->incident[i];
