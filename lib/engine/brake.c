@@ -89,8 +89,8 @@ void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t byte
 	bytes = bytes / PAGE * PAGE; /* as the kernel will show it */
 	if (*at == bytes)
 		return;
-	b = brake_of(g, index);
-	if (!b && !(b = new_brake(g, index)))
+	b = g->seen[index].brake == CGG_NONE ? new_brake(g, index) : brake_of(g, index);
+	if (!b)
 		return;
 	*at = bytes;
 	b->changed = true;

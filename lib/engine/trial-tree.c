@@ -194,7 +194,7 @@ static int read_cgroup(const struct doc_node *node, struct model *model)
 		r = doc_string(&value, "a cgroup's path", &text);
 	if (r == 0 && !(path = strdup(text)))
 		r = doc_no_memory(node);
-	if (r == 0)
+	if (r == 0 && path)
 		unescape(path);
 	if (r == 0 && !trial_is_path(path))
 		r = doc_fail(&value, "expected a cgroup's path");
@@ -202,7 +202,7 @@ static int read_cgroup(const struct doc_node *node, struct model *model)
 		r = read_parts(node, &cg);
 	if (r == 0)
 		r = trial_fail_memory(node, model_add(model, path, &m));
-	if (r < 0)
+	if (r < 0 || !m)
 		return r;
 	if (cg.id == 0)
 		cg.id = m->cg.id;

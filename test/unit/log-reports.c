@@ -169,8 +169,7 @@ TEST(what_others_say_is_not_the_kernels)
 		"12,77,1000,-;Out of memory: Killed process 1 (x) total-vm:1kB\n",
 		"user  :warn  : [    1.000000] Out of memory: Killed process 1 (x) total-vm:1kB\n",
 		"{\"_TRANSPORT\":\"syslog\",\"MESSAGE\":\"Killed process 1 (x) total-vm:1kB\"}\n",
-		"{\"MESSAGE\":\"Killed process 1 (x) "
-		"total-vm:1kB\",\"SYSLOG_IDENTIFIER\":\"app\"}\n",
+		"{\"MESSAGE\":\"Killed process 1 (x) total-vm:1\",\"SYSLOG_IDENTIFIER\":\"a\"}\n",
 		"__CURSOR=x\n_TRANSPORT=stdout\nMESSAGE=Killed process 1 (x) total-vm:1kB\n\n",
 		"__CURSOR=x\nMESSAGE=Killed process 1 (x) total-vm:1kB\n_TRANSPORT=driver\n\n",
 	};
