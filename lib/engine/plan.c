@@ -21,6 +21,7 @@
 #define LOOK_CACHE_US	  (1000 * MS) /* held, and full of page cache */
 #define LOOK_CACHE_MIN_US (100 * MS)
 #define STIR_US		  (15000 * MS) /* a stall counts in avg10 for so long */
+#define FAR_MAX_US	  (2000 * MS)
 #define FAR_PART	  20
 #define EVENT_GAP_US	  (10 * MS)
 #define BLIND_US	  (1000 * MS) /* where changes are not told of */
@@ -115,7 +116,9 @@ bool plan_is_far(const struct guard_domain *d)
 /* A thousand small limits would each be looked at every 20 ms: together they get a twentieth of the time. */
 void plan_paid(struct cgg_guard *g, uint64_t spent_us, uint64_t now_us)
 {
-	g->far_after_us = now_us + (FAR_PART - 1) * spent_us;
+	uint64_t wait = (FAR_PART - 1) * spent_us; /* we may have been stopped in between */
+
+	g->far_after_us = now_us + (wait < FAR_MAX_US ? wait : FAR_MAX_US);
 }
 
 /* When to look at it; UINT64_MAX: when it is told of. */

@@ -34,7 +34,8 @@ thrash_under()
 	guard_start --policy "$1"
 	cg_run "$DOCKER" hog hold 20 >/dev/null
 	read_and_thrash "$DOCKER" 300 >/dev/null
-	wait_until 40 '[ "$(cg_event "$DOCKER" memory.events max)" -gt 0 ]'
+	# at the limit, or at the brake before it
+	wait_until 40 '[ $(($(cg_event "$DOCKER" memory.events max) + $(cg_event "$DOCKER" memory.events high))) -gt 0 ]'
 	before=$(cpu_cs)
 	sleep 15
 	used=$(($(cpu_cs) - before))

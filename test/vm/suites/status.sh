@@ -222,7 +222,7 @@ clients_hold_up_no_kill()
 	incidents_are 1
 	ask
 	tells guard.counters.kills 1
-	assert_between 5 40 "$(find "/proc/$GUARD_PID/fd" -type l | wc -l)" 'open files'
+	assert_between 5 64 "$(find "/proc/$GUARD_PID/fd" -type l | wc -l)" 'open files'
 }
 
 # Everything it answers with was had before; and where the kernel has no memory for a connection, it is
