@@ -17,6 +17,7 @@
  */
 #include "engine/guard.h"
 
+#include "policy/gate.h"
 #include "snap/take.h"
 #include "util/fdio.h"
 
@@ -26,9 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HIGH	 "memory.high"
-#define STALL_US 2000000 /* the longest that a domain is slowed down while its rule isn't true */
-#define PAGE	 4096
+#define HIGH "memory.high"
+#define PAGE 4096
 
 static bool read_high(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
 {
@@ -50,6 +50,14 @@ static int write_high(const struct cgg_guard *g, const struct guard_brake *b, co
 static void print_high(uint64_t bytes, char *ret)
 {
 	snprintf(ret, UNDO_VALUE_MAX, "%" PRIu64, bytes);
+}
+
+/* Whether the domain's rule wants one: there, or of the host, at the tops. */
+bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	const struct policy_rule *rule = &g->policy->rule[d->rule];
+
+	return rule->brake && !rule->dry_run && !g->options.dry_run;
 }
 
 /* ---- who wants what ------------------------------------------------------------------ */
@@ -114,7 +122,7 @@ static bool has_own_limit(const struct cgg_cgroup *cg)
 /* Full of what can be reclaimed: that is no danger. */
 static bool is_cache(const struct cgg_cgroup *cg, uint64_t gate)
 {
-	return cg->have & CGG_HAVE_STAT && cg->unreclaimable_bytes < gate - gate / 8 &&
+	return cg->have & CGG_HAVE_STAT && cg->unreclaimable_bytes < policy_near(gate) &&
 	       cg->stat.inactive_file + cg->stat.active_file >= gate / 8;
 }
 
@@ -128,13 +136,13 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 	bool cache = own && level >= gate && is_cache(cg, gate);
 	uint64_t at = own ? d->brake_at : 0;
 
-	if (own && level < gate - gate / 8)
+	if (own && level < policy_near(gate))
 		at = gate;
 	if (cache && at != 0)
 		at = gate + (limit - gate) / 2;
 	if (cache)
 		d->over_us = 0;
-	else if (level >= gate && now_us >= d->over_us + STALL_US)
+	else if (level >= gate && now_us >= d->over_us + BRAKE_STALL_US)
 		at = 0;
 	if (b) /* a cache at its brake tells of itself all the time */
 		b->deaf = cache;
@@ -174,11 +182,8 @@ static void wake(struct cgg_guard *g, const struct guard_brake *b, uint64_t now_
 			told = true;
 		else if (rank_is_below(&g->snap, d->index, b->index))
 			told |= d->gate_bytes >= b->bytes;
-		if (!told)
-			continue;
-		d->woken = true;
-		if (now_us < d->due_us)
-			d->due_us = now_us;
+		if (told)
+			plan_wake(d, now_us);
 	}
 }
 

@@ -279,6 +279,7 @@ void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint
 	       uint64_t limit, uint64_t now_us);
 void plan_rest(struct cgg_guard *g, struct guard_domain *d,
 	       uint64_t now_us); /* nothing to see for now */
+void plan_wake(struct guard_domain *d, uint64_t when_us);
 void plan_soon(struct guard_domain *d, uint64_t now_us); /* an event: now, if it says anything */
 uint64_t plan_fastest(void); /* bytes/s that this machine can fill memory at, measured */
 
@@ -324,7 +325,9 @@ void hang_beat(struct cgg_guard *g); /* it gets on */
 void hang_leave(struct cgg_guard *g); /* it goes to sleep */
 
 /* ---- brake.c ---- */
-#define BRAKE_FILE "brakes" /* in the state directory */
+#define BRAKE_FILE     "brakes" /* in the state directory */
+#define BRAKE_STALL_US 2000000 /* the longest that anybody is slowed down while no rule is true */
+bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d);
 void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 		uint64_t limit, uint64_t now_us);
 void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t bytes);

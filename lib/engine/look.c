@@ -70,7 +70,7 @@ static bool host_is_far(struct cgg_guard *g, const struct guard_domain *d, uint6
 	look_host(g, now_us);
 	gate = policy_gate(rule, false, h->total_bytes);
 	return h->have & CGG_HOST_HAVE_MEMORY &&
-	       h->total_bytes - h->available_bytes < gate - gate / 8;
+	       h->total_bytes - h->available_bytes < policy_near(gate);
 }
 
 /* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */

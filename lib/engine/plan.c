@@ -110,7 +110,7 @@ bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint6
 /* Below where its conditions are looked at. */
 bool plan_is_far(const struct guard_domain *d)
 {
-	return d->first_us != 0 && d->level_bytes < d->gate_bytes - d->gate_bytes / 8;
+	return d->first_us != 0 && d->level_bytes < policy_near(d->gate_bytes);
 }
 
 /* A thousand small limits would each be looked at every 20 ms: together they get a twentieth of the time. */
@@ -129,6 +129,14 @@ uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint6
 	if (plan_is_told(g, d, now_us))
 		return UINT64_MAX;
 	return plan_is_far(d) && d->due_us < g->far_after_us ? g->far_after_us : d->due_us;
+}
+
+/* Look at it then at the latest, whatever was planned and whoever would tell. */
+void plan_wake(struct guard_domain *d, uint64_t when_us)
+{
+	d->woken = true;
+	if (when_us < d->due_us)
+		d->due_us = when_us;
 }
 
 /* An event sooner than this after a look says nothing that the look did not see. */
@@ -182,7 +190,7 @@ static uint64_t cache_wait(uint64_t level, uint64_t near)
 void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 	       uint64_t limit, uint64_t now_us)
 {
-	uint64_t near = gate - gate / 8, wait, speed;
+	uint64_t near = policy_near(gate), wait, speed;
 
 	if (d->looked_us != 0 && now_us > d->looked_us) {
 		uint64_t dt = now_us - d->looked_us;

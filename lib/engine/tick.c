@@ -222,7 +222,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
-	bool braked = rule->brake && !rule->dry_run && !g->options.dry_run && !look_is_host(g, d);
+	bool braked = brake_is_for(g, d) && !look_is_host(g, d);
 	uint64_t level = 0, limit = CGG_MAX, gate;
 	enum policy_truth truth;
 
@@ -250,7 +250,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	gate = policy_gate(rule, look_is_host(g, d), limit);
 	if (level < gate) /* it isn't slowed down, and can't be in danger */
 		d->over_us = 0;
-	if (level < gate - gate / 8) { /* what was held is no longer true */
+	if (level < policy_near(gate)) { /* what was held is no longer true */
 		if (braked)
 			brake_keep(g, d, level, gate, limit, now_us);
 		if (d->noise > 0)
@@ -289,7 +289,6 @@ void tick(struct cgg_guard *g, uint64_t now_us)
 	g->snap.time_us = now_us;
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		struct guard_domain *d = &g->domain[i];
-
 		uint64_t start;
 
 		if (!d->used || d->due_us > now_us || plan_due(g, d, now_us) > now_us)

@@ -21,15 +21,11 @@
 #define TIGHT_PART 32 /* of the host's memory, left before the gate: who grows now is held */
 #define SHARE_MIN  ((uint64_t)1 << 20) /* so that the gate is reached at all */
 #define HOLD_US	   100000
-#define STALL_US   2000000 /* the longest that it is slowed down while no rule is true */
 
 /* Whether this domain wants it. */
 bool tops_is_for(const struct cgg_guard *g, const struct guard_domain *d)
 {
-	const struct policy_rule *rule = &g->policy->rule[d->rule];
-
-	return d->used && rule->brake && !rule->dry_run && !g->options.dry_run &&
-	       look_is_host(g, d);
+	return d->used && brake_is_for(g, d) && look_is_host(g, d);
 }
 
 static bool is_wanted(const struct cgg_guard *g)
@@ -169,7 +165,7 @@ void tops_spread(struct cgg_guard *g, uint64_t now_us)
 		return;
 	if (!headroom(g, &bytes, &over_us)) {
 		/* in danger: held while it is decided, but not for long */
-		if (over_us != 0 && now_us >= over_us + STALL_US)
+		if (over_us != 0 && now_us >= over_us + BRAKE_STALL_US)
 			let_go(g);
 		g->tight_us = 0;
 		return;

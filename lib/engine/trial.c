@@ -43,7 +43,7 @@ static bool is_near(const struct pair *pair, const struct policy_rule *rule,
 			return false;
 	}
 	gate = policy_gate(rule, host, limit);
-	return level >= gate - gate / 8;
+	return level >= policy_near(gate);
 }
 
 /* A kill of this very look will give memory back there. */

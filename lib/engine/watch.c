@@ -314,9 +314,7 @@ static void on_limit(struct cgg_guard *g, int wd, uint64_t now_us)
 		if (!d->used || (top < g->snap.n && !rank_is_below(&g->snap, d->index, top)))
 			continue;
 		d->limit_us = 0;
-		d->woken = true;
-		if (now_us < d->due_us)
-			d->due_us = now_us;
+		plan_wake(d, now_us);
 	}
 }
 

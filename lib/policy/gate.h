@@ -14,6 +14,12 @@
  */
 uint64_t policy_gate(const struct policy_rule *rule, bool host, uint64_t limit_bytes);
 
+/* Below it a domain is far from danger: of its files none but the cheap number is read. */
+static inline uint64_t policy_near(uint64_t gate_bytes)
+{
+	return gate_bytes - gate_bytes / 8;
+}
+
 /* What the kernel tells of by itself. */
 #define POLICY_WAKE_PRESSURE                                                                       \
 	(1U << 0) /* a stall of POLICY_WAKE_PRESSURE_PERMYRIAD of the time, by a trigger */

@@ -3,21 +3,13 @@
  * Any bytes as a log. Beyond not to crash: it says the same in whatever pieces it comes, each report is whole
  * strings and numbers within their bounds, and has room as JSON.
  */
+#include "fuzz.h"
+
 #include "log/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                                                                                 \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                 \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 #define STRING(s) MUST(memchr(s, '\0', sizeof(s)) != NULL)
 

@@ -4,6 +4,8 @@
  * error that begins with the file; places lie within the text; asking again gives the same answer; and
  * of the scan, each value has a pointer and stands inside the one that it is part of.
  */
+#include "fuzz.h"
+
 #include "policy/load.h"
 #include "policy/scan.h"
 
@@ -11,16 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                                                                                 \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                 \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 struct heard {
 	const char *text;
