@@ -83,20 +83,6 @@ static void put_counter(struct json *j, const char *key, bool known,
 	json_close(j, '}');
 }
 
-static void put_owner(struct json *j, const char *key, const char *path)
-{
-	struct cgg_owner o;
-
-	if (!owner_of(path, &o))
-		return;
-	json_open(j, key, '{');
-	put_str(j, "runtime", o.runtime);
-	put_str(j, "container", o.container);
-	put_str(j, "pod", o.pod);
-	put_str(j, "unit", o.unit);
-	json_close(j, '}');
-}
-
 static void put_invoker(struct json *j, const struct cgg_log_report *r)
 {
 	const uint32_t any = CGG_LOG_INVOKER_PID | CGG_LOG_CPU | CGG_LOG_GFP | CGG_LOG_ORDER |
@@ -176,9 +162,9 @@ long log_json(const struct cgg_log_report *r, char *buf, size_t size)
 	put_str(&j, "scope", scopes[r->scope]);
 	put_str(&j, "constraint", r->constraint);
 	put_str(&j, "oom_memcg", r->oom_memcg);
-	put_owner(&j, "oom_memcg_owner", r->oom_memcg);
+	owner_put_of(&j, "oom_memcg_owner", r->oom_memcg);
 	put_str(&j, "task_memcg", r->task_memcg);
-	put_owner(&j, "task_memcg_owner", r->task_memcg);
+	owner_put_of(&j, "task_memcg_owner", r->task_memcg);
 	if (r->have & CGG_LOG_VICTIM)
 		put_dead(&j, "victim", &r->victim);
 	put_u64(&j, "chosen_pid", r->have & CGG_LOG_CHOSEN_PID, r->chosen_pid);

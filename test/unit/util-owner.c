@@ -6,13 +6,23 @@
 
 #define ID  "46b3e0a4df44b752b841aecca454e6e78995d567912a84950390bae6f6777a63"
 #define UID "94eb36cd-29e1-478b-b365-4cb5dfc7d6fb"
+#define POD "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define UND "94eb36cd_29e1_478b_b365_4cb5dfc7d6fb"
 
 static const struct {
-	const char *path, *runtime, *container, *pod, *unit;
+	const char *path, *runtime, *container, *pod, *unit, *inside;
 } rows[] = {
+	/* Docker, of both drivers, rootless, in a parent of its own (--cgroup-parent, ECS), with cri-dockerd */
 	{"/docker/" ID, "docker", ID, "", ""},
-	{"/docker/" ID "/init", "docker", ID, "", ""},
+	{"/docker/" ID "/init", "docker", ID, "", "", "/init"},
+	{"/mine/" ID, "", ID, "", ""},
+	{"/ecs/1234/" ID, "", ID, "", ""},
+	{"/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" ID ".scope", "docker",
+	 ID, "", "user@1000.service"},
+	{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" UND ".slice/docker-" ID
+	 ".scope",
+	 "docker", ID, UID, ""},
+	{"/system.slice/nerdctl-" ID ".scope", "containerd", ID, "", ""},
 	{"/system.slice/docker-" ID ".scope", "docker", ID, "", ""},
 	{"/kubepods/burstable/pod" UID "/" ID, "", ID, UID, ""},
 	{"/kubepods/pod" UID, "", "", UID, ""},
@@ -20,17 +30,47 @@ static const struct {
 	 ".slice/cri-containerd-" ID ".scope",
 	 "containerd", ID, UID, ""},
 	{"/kubepods.slice/kubepods-pod" UND ".slice/crio-" ID ".scope/container", "cri-o", ID, UID,
-	 ""},
+	 "", "/container"},
+	{"/kubepods/besteffort/pod" UID "/crio-" ID, "cri-o", ID, UID, ""},
+	{"/kubepods.slice/kubepods-pod" UND ".slice/crio-conmon-" ID ".scope", "", "", UID,
+	 "crio-conmon-" ID ".scope"},
+	{"/kubepods/pod" UID "/crio-conmon-" ID, "", "", UID, ""},
+	/* the kubelet in a --cgroup-root of its own; as kind's nodes see themselves */
+	{"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+	 "kubelet-kubepods-besteffort-pod" UND ".slice/cri-containerd-" ID ".scope",
+	 "containerd", ID, UID, ""},
+	{"/kubelet/kubepods/burstable/pod" UID "/" ID, "", ID, UID, ""},
 	{"/kubepods.slice/kubepods-besteffort.slice/"
 	 "kubepods-besteffort-pod0123456789abcdef0123456789abcdef.slice",
 	 "", "", "0123456789abcdef0123456789abcdef", ""},
+	/* Podman, of both drivers, rootless, in pods */
 	{"/machine.slice/libpod-" ID ".scope", "podman", ID, "", ""},
+	{"/machine.slice/machine-libpod_pod_" POD ".slice/libpod-" ID ".scope/container", "podman",
+	 ID, POD, "", "/container"},
+	{"/libpod_parent/" POD "/libpod-" ID, "podman", ID, POD, ""},
+	{"/libpod_parent/" POD, "", "", POD, ""},
+	{"/libpod_parent/conmon", "", "", "", ""},
+	{"/libpod_parent/libpod-conmon-" ID, "", "", "", ""},
 	{"/machine.slice/libpod-conmon-" ID ".scope", "", "", "", "libpod-conmon-" ID ".scope"},
 	{"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container",
-	 "podman", ID, "", "user@1000.service"},
+	 "podman", ID, "", "user@1000.service", "/container"},
 	{"/libpod_parent/libpod-" ID, "podman", ID, "", ""},
-	{"/lxc.payload.web/system.slice/nginx.service", "lxc", "web", "", ""},
-	{"/lxc/39004/ns/system.slice/docker-" ID ".scope", "lxc", "39004", "", ""},
+	/* runtimes without an engine */
+	{"/system.slice/crun-mybox.scope/container", "crun", "mybox", "", "", "/container"},
+	{"/system.slice/runc-mybox.scope", "runc", "mybox", "", ""},
+	/* systemd in a container, and nodes that are containers: kind, sysbox, LXC */
+	{"/lxc.payload.web/system.slice/nginx.service", "lxc", "web", "", "",
+	 "/system.slice/nginx.service"},
+	{"/lxc/39004/ns/system.slice/docker-" ID ".scope", "lxc", "39004", "", "",
+	 "/ns/system.slice/docker-" ID ".scope"},
+	{"/machine.slice/systemd-nspawn@web.service/payload/system.slice/db.service",
+	 "systemd-nspawn", "web", "", "", "/payload/system.slice/db.service"},
+	{"/machine.slice/libpod-" ID ".scope/container/init.scope", "podman", ID, "", "",
+	 "/container/init.scope"},
+	{"/system.slice/docker-" ID ".scope/kubelet.slice/kubelet-kubepods.slice", "docker", ID, "",
+	 "", "/kubelet.slice/kubelet-kubepods.slice"},
+	{"/docker/" ID "/syscont-cgroup-root/system.slice/ssh.service", "docker", ID, "", "",
+	 "/syscont-cgroup-root/system.slice/ssh.service"},
 	{"/garden/guid-1", "garden", "guid-1", "", ""},
 	{"/system.slice/ssh.service", "", "", "", "ssh.service"},
 	{"/system.slice/db.service/worker.service", "", "", "", "db.service"},
@@ -44,6 +84,11 @@ static const struct {
 	{"/a/b/c", "", "", "", ""},
 	{"/.scope/docker-.scope/pod", "", "", "", "docker-.scope"},
 	{"/kubepods/podX/pod" UID "x", "", "", "", ""},
+	{"/kubepods.slice/kubepods-podX.slice", "", "", "", ""},
+	{"/pods-pod" UND ".slice", "", "", "", ""},
+	{"//docker//" ID "//x", "docker", ID, "", "", "//x"},
+	{"docker/" ID, "", "", "", ""},
+	{".../docker/" ID, "", "", "", ""},
 };
 
 TEST(a_path_says_whose_it_is)
@@ -57,6 +102,7 @@ TEST(a_path_says_whose_it_is)
 		T_EQ_STR(o.container, rows[i].container);
 		T_EQ_STR(o.pod, rows[i].pod);
 		T_EQ_STR(o.unit, rows[i].unit);
+		T_EQ_STR(o.inside, rows[i].inside ? rows[i].inside : "");
 		T_EQ_INT(any, *o.container || *o.pod || *o.unit);
 	}
 }
@@ -70,6 +116,31 @@ TEST(what_runs_in_a_container_can_not_take_anothers_name)
 	T_EQ_STR(o.container, "mine");
 	T_EQ_STR(o.pod, "");
 	T_EQ_STR(o.unit, "");
+}
+
+#define KIND "/system.slice/docker-" ID ".scope"
+
+/* Told apart: what the host's runtime says, and what is claimed in there. */
+TEST(what_is_inside_is_told_as_a_claim)
+{
+	struct cgg_owner o;
+	char text[4096];
+	struct json j;
+
+	json_begin(&j, text, sizeof(text));
+	json_open(&j, NULL, '{');
+	owner_put_of(&j, "owner",
+		     KIND "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" UND
+			  ".slice/cri-containerd-" POD ".scope/system.slice/x.service");
+	owner_put_of(&j, "none", "/a/b");
+	json_close(&j, '}');
+	T_ASSERT(json_end(&j) > 0);
+	T_EQ_STR(text, "{\"owner\":{\"runtime\":\"docker\",\"container\":\"" ID
+		       "\",\"inside\":{\"runtime\":\"containerd\",\"container\":\"" POD
+		       "\",\"pod\":\"" UID "\"}}}");
+	T_ASSERT(owner_of(KIND "/system.slice/a.service/b", &o));
+	T_ASSERT(owner_of(o.inside, &o));
+	T_EQ_STR(o.unit, "a.service");
 }
 
 TEST(names_of_any_length_are_held)

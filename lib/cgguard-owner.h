@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose a cgroup is: its container, pod and unit. A part of cgguard.h, which includes it. */
+#ifndef CGGUARD_OWNER_H
+#define CGGUARD_OWNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CGG_OWNER_SIZE 128 /* of a string with its NUL; what is longer is cut */
+
+/*
+ * Whose a cgroup is, by the names that runtimes and systemd give to its path. Empty strings where it says
+ * nothing. Read from the top, and no further than the outermost container: what is below is named by
+ * whoever runs in it, who could take the names of another. Fields are only ever appended.
+ */
+struct cgg_owner {
+	/* docker, containerd, cri-o, podman, lxc, systemd-nspawn or garden; "" where the path has only an id */
+	char runtime[CGG_OWNER_SIZE];
+	char container[CGG_OWNER_SIZE]; /* the container's id, or name (lxc, systemd-nspawn) */
+	char pod[CGG_OWNER_SIZE]; /* the pod's uid, with dashes; Podman's has an id */
+	char unit[CGG_OWNER_SIZE]; /* systemd's or OpenRC's service, or scope */
+	/* What no path says: as the runtime has told cgguard-hook, "" where it has not. */
+	char name[CGG_OWNER_SIZE], image[CGG_OWNER_SIZE];
+	char pod_name[CGG_OWNER_SIZE], pod_namespace[CGG_OWNER_SIZE];
+	/* The rest of the path below the container, which it has named itself; "" where there is none. A part
+	 * of the path that was given. cgg_owner_of() tells what it claims: the units of systemd in a
+	 * container, the pods of a node that is a container (kind, sysbox, LXC). */
+	const char *inside;
+};
+
+/*
+ * Whether the path, which begins with '/', says anything; fills *ret either way. Pure: looks at nothing
+ * but its argument, in any thread. Since 0.1.
+ */
+bool cgg_owner_of(const char *path, struct cgg_owner *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
