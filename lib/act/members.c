@@ -25,7 +25,7 @@
 
 #define FDS_SPARE	  16
 #define RELEASE_US	  100000 /* in one pass: then look whether it is still needed */
-#define RUNTIME_MAX_BYTES (64ULL << 20) /* a shim or pause process is smaller */
+#define RUNTIME_MAX_BYTES (64ULL << 20) /* shims and pause processes are smaller */
 
 static bool is_exempt(const struct members *run, pid_t pid)
 {
@@ -56,6 +56,20 @@ void members_remember(struct kill_result *res, const struct cgfs_proc *p)
 	memcpy(res->proc[at].comm, p->comm, sizeof(p->comm));
 }
 
+/* A runtime's own processes die with their container or not at all; a hog can't pose as one. */
+static bool is_runtime_own(const struct cgfs_proc *p)
+{
+	static const char *const names[] = {"conmon", "containerd-shim", "pause", "catatonit"};
+
+	if (p->rss_bytes + p->swap_bytes >= RUNTIME_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
+		if (strncmp(p->comm, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Who is in there: may we act at all, and who has to be spared. */
 int members_census(void *user, pid_t pid)
 {
@@ -75,9 +89,20 @@ int members_census(void *user, pid_t pid)
 	if (is_exempt(run, pid))
 		res->exempt++;
 	/* names are for the record: not worth a long delay in a large group */
-	if (res->members <= KILL_PROCS_MAX && cgfs_proc_read(run->req->procfd, pid, &p) == 0)
+	if (res->members <= KILL_PROCS_MAX && cgfs_proc_read(run->req->procfd, pid, &p) == 0) {
 		members_remember(res, &p);
+		if (is_runtime_own(&p)) {
+			run->runtimes++;
+			run->runtimes_bytes += p.rss_bytes + p.swap_bytes;
+		}
+	}
 	return 0;
+}
+
+bool members_are_runtimes(const struct members *run)
+{
+	return run->runtimes > 0 && run->runtimes == run->res->members &&
+	       run->runtimes_bytes < RUNTIME_MAX_BYTES;
 }
 
 static int count_zero(void *user, pid_t pid)
@@ -234,20 +259,6 @@ int members_remain(void *user, pid_t pid)
 	*k = (struct kill_proc){.pid = pid, .state = p.state, .rss_bytes = p.rss_bytes};
 	memcpy(k->comm, p.comm, sizeof(p.comm));
 	return ++res->nremaining == CGG_ARRAY_LEN(res->remaining);
-}
-
-/* A runtime's own processes die with their container or not at all; a hog can't pose as one. */
-static bool is_runtime_own(const struct cgfs_proc *p)
-{
-	static const char *const names[] = {"conmon", "containerd-shim", "pause", "catatonit"};
-
-	if (p->rss_bytes >= RUNTIME_MAX_BYTES)
-		return false;
-	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
-		if (strncmp(p->comm, names[i], strlen(names[i])) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* The kernel's choice. Of equals, the last seen wins, as there. */

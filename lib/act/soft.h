@@ -24,7 +24,7 @@ enum soft_outcome {
 	SOFT_EARLY, /* told that the danger is past */
 	SOFT_SHORT, /* less could be reclaimed; some did not end in time */
 	SOFT_GONE, /* the group was removed, or is empty */
-	SOFT_REFUSED, /* we, or PID 1, are inside */
+	SOFT_REFUSED, /* we, PID 1 or only a runtime's own are inside */
 	SOFT_UNSUPPORTED, /* this kernel or cgroup has no such file */
 	SOFT_FAILED,
 	SOFT_STUCK, /* the kernel has not come back from it */

@@ -44,7 +44,7 @@ bool rank_is_owner(const struct cgg_snapshot *snap, uint32_t index);
 /* A slice or a user's session: holds the containers, services and scopes of many. */
 bool rank_holds_units(const struct cgg_snapshot *snap, uint32_t index);
 
-/* A container runtime's monitor (conmon): never a candidate, for as long as it is as small as one. */
+/* A container runtime's monitor (conmon, lxc-start): never a candidate, for as long as it is as small as one. */
 bool rank_is_monitor(const struct cgg_snapshot *snap, uint32_t index);
 
 /* groups.c */

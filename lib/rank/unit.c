@@ -67,7 +67,8 @@ static const struct owner_row {
 	{OWNER_PREFIX, "openrc."}, /* OpenRC, one for each service */
 	{OWNER_CHILD_OF, "docker"}, /* Docker's cgroupfs driver */
 	{OWNER_CHILD_OF, "lxc"}, /* LXC 3 */
-	{OWNER_CHILD_OF, "libpod_parent"}, /* Podman's cgroupfs driver */
+	{OWNER_PREFIX, "libpod-"}, /* Podman's cgroupfs driver, in a pod or not */
+	{OWNER_PREFIX, "crio-"}, /* CRI-O's */
 	{OWNER_CHILD_OF, "openrc"},
 	{OWNER_CHILD_OF, "garden"}, /* Cloud Foundry */
 };
@@ -114,6 +115,8 @@ bool rank_is_owner(const struct cgg_snapshot *snap, uint32_t index)
 
 	if (strcmp(cg->name, "init.scope") == 0 || is_session(snap, index))
 		return false;
+	if (strcmp(parent, "libpod_parent") == 0 && is_hex64(cg->name)) /* a pod of Podman's */
+		return false;
 	for (size_t i = 0; i < CGG_ARRAY_LEN(owner_rows); i++) {
 		if (row_matches(&owner_rows[i], cg->name, parent))
 			return true;
@@ -146,7 +149,11 @@ bool rank_is_monitor(const struct cgg_snapshot *snap, uint32_t index)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[index];
 
+	const char *parent = cg->parent == CGG_NONE ? "" : snap->cgroups[cg->parent].name;
+
 	if (!has_prefix(cg->name, "crio-conmon-") && !has_prefix(cg->name, "libpod-conmon-") &&
+	    !has_prefix(cg->name, "lxc.monitor.") &&
+	    !(strcmp(cg->name, "conmon") == 0 && strcmp(parent, "libpod_parent") == 0) &&
 	    !(strstr(cg->name, "conmon") && has_suffix(cg->name, ".scope")))
 		return false;
 	return !(cg->have & CGG_HAVE_STAT) || cg->unreclaimable_bytes <= MONITOR_MAX_BYTES;

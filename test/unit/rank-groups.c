@@ -102,7 +102,8 @@ static const struct group_row group_rows[] = {
 
 	{"a monitor is no candidate",
 	 "/s.slice/crio-conmon-1.scope procs=1 current=1\n/libpod_parent/libpod-conmon-2 procs=1\n"
-	 "/s.slice/x-conmon-3.scope procs=1\n/conmon procs=1 current=1",
+	 "/s.slice/x-conmon-3.scope procs=1\n/conmon procs=1 current=1\n"
+	 "/libpod_parent/conmon procs=2 current=1\n/lxc.monitor.web procs=1 current=1",
 	 "/", LEAF, NULL, NULL, "/conmon"},
 	{"a hog can't hide behind a monitor's name",
 	 "/s.slice/libpod-conmon-1.scope procs=1 current=1Gi anon=1Gi\n"
