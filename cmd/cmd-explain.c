@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "opt.h"
 #include "print-look.h"
+#include "print-owner.h"
 #include "print.h"
 
 #include <inttypes.h>
@@ -64,13 +65,15 @@ static void print_domain(const struct json_object *look)
 
 static void print_group(const struct json_object *group, int64_t rank, int64_t total, bool chosen)
 {
-	char verdict[768], one[64];
+	char verdict[768], one[64], whose[PRINT_OWNER_SIZE];
 
 	look_verdict(group, verdict, sizeof(verdict));
 	printf("  %" PRId64 " of %" PRId64 "  %s  (%s)%s%s", rank, total, look_str(group, "cgroup"),
 	       strcmp(look_str(group, "scope"), "process") == 0 ? "one process" : "dies whole",
 	       *verdict ? "  " : "", verdict);
 	printf("%s\n", chosen ? "  <- first that may be acted on" : "");
+	if (*print_owner_of_json(group, "owner", whose))
+		printf("     %s\n", whose);
 	printf("   ");
 	json_object_object_foreach(look_get(group, "order"), key, value)
 	{
@@ -118,7 +121,7 @@ static void print_elsewhere(const struct json_object *o)
 
 static void print_head(const struct json_object *all, const char *policy)
 {
-	char one[PRINT_SIZE], two[PRINT_SIZE], watched[24];
+	char one[PRINT_SIZE], two[PRINT_SIZE], watched[24], whose[PRINT_OWNER_SIZE];
 
 	printf("%s by %s", look_str(all, "cgroup"), policy);
 	if (json_object_get_boolean(look_get(all, "recorded")))
@@ -126,6 +129,8 @@ static void print_head(const struct json_object *all, const char *policy)
 	else
 		printf(", watched for %s",
 		       look_time(look_int(all, "watched_us"), watched, sizeof(watched)));
+	if (*print_owner_of_json(all, "owner", whose))
+		printf("\nis %s", whose);
 	if (look_get(all, "usage_bytes"))
 		printf("\nuses %s, of which a kill would free %s",
 		       print_bytes(true, (uint64_t)look_int(all, "usage_bytes"), one),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 #include "opt.h"
+#include "print-owner.h"
 #include "print.h"
 
 #include <stdio.h>
@@ -120,6 +121,16 @@ static void print_term(const struct ranking *k, const struct cgg_group *g)
 	}
 }
 
+/* A path says it too, at length: only of containers and pods, who is sought by their ids. */
+static void print_whose(const char *path)
+{
+	char shown[PRINT_OWNER_SIZE];
+	struct cgg_owner o;
+
+	if (cgg_owner_of(path, &o) && *print_owner(&o, false, shown))
+		printf("  (%s)", shown);
+}
+
 static void print_group(const struct ranking *k, size_t at, int width)
 {
 	const struct cgg_group *g = &k->groups[at];
@@ -135,6 +146,7 @@ static void print_group(const struct ranking *k, size_t at, int width)
 	       print_share(cg, share, sizeof(share)), procs_below(k->snap, g->cgroup),
 	       dies(k->snap, g, unit, sizeof(unit)), g->protect ? "  (protected)" : "");
 	print_term(k, g);
+	print_whose(cg->path);
 	putchar('\n');
 	free(path);
 }

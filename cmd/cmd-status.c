@@ -2,6 +2,7 @@
 /* Ask the daemon over its socket, and show its answer: for programs as it is, for eyes as a page. */
 #include "cmd.h"
 #include "opt.h"
+#include "print-owner.h"
 #include "print.h"
 #include "serve.h"
 
@@ -238,7 +239,7 @@ static void show_domain(struct json_object *d)
 {
 	struct json_object *when = json_object_object_get(d, "when"), *next;
 	char level[PRINT_SIZE], gate[PRINT_SIZE], limit[PRINT_SIZE], dist[PRINT_SIZE],
-		wait[PRINT_SIZE];
+		wait[PRINT_SIZE], whose[PRINT_OWNER_SIZE];
 
 	next = json_object_object_get(d, "next_look_us");
 	printf("  %7s %7s %7s %7s  %-11s %-6s %-8s %s\n", bytes(d, "distance_bytes", dist),
@@ -247,6 +248,8 @@ static void show_domain(struct json_object *d)
 	       next ? span(json_object_get_int64(next), wait) : "by event", str(d, "watched_by"),
 	       str(d, "is"), str(d, "rule"));
 	printf("      %s", str(d, "domain"));
+	if (*print_owner_of_json(d, "owner", whose))
+		printf(" (%s)", whose);
 	if (json_object_object_get(d, "brake_bytes"))
 		printf(", memory.high held at %s", bytes(d, "brake_bytes", level));
 	if (json_object_object_get(d, "rests_us"))
@@ -306,7 +309,7 @@ static void show_incidents(struct json_object *guard)
 {
 	struct json_object *now = json_object_object_get(guard, "under_way");
 	struct json_object *list = json_object_object_get(guard, "incidents");
-	char ago[PRINT_SIZE], freed[PRINT_SIZE];
+	char ago[PRINT_SIZE], freed[PRINT_SIZE], whose[PRINT_OWNER_SIZE];
 
 	for (size_t i = 0; i < count(now); i++) {
 		struct json_object *u = json_object_array_get_idx(now, i);
@@ -326,6 +329,8 @@ static void show_incidents(struct json_object *guard)
 		       str(p, "outcome"));
 		if (json_object_object_get(p, "victim"))
 			printf(" %s", str(p, "victim"));
+		if (*print_owner_of_json(p, "victim_owner", whose))
+			printf(" (%s)", whose);
 		if (json_object_object_get(p, "freed_bytes"))
 			printf(", %s freed", bytes(p, "freed_bytes", freed));
 		putchar('\n');

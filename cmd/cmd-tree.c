@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 #include "opt.h"
+#include "print-owner.h"
 #include "print.h"
 
 #include <stdio.h>
@@ -75,6 +76,22 @@ static int name_width(const struct cgg_snapshot *snap, uint32_t top, uint32_t in
 		     cgg_path_printable(index == top ? cg->path : cg->name, NULL, 0));
 }
 
+/* Once, where a container or a pod begins. */
+static void print_whose(const struct cgg_snapshot *snap, uint32_t index)
+{
+	const struct cgg_cgroup *cg = cgg_snapshot_get(snap, index);
+	char shown[PRINT_OWNER_SIZE];
+	struct cgg_owner o, above;
+
+	if (cg->parent == CGG_NONE || !cgg_owner_of(cg->path, &o))
+		return;
+	cgg_owner_of(cgg_snapshot_get(snap, cg->parent)->path, &above);
+	if (strcmp(o.container, above.container) == 0 && strcmp(o.pod, above.pod) == 0)
+		return;
+	if (*print_owner(&o, false, shown))
+		printf("  %s", shown);
+}
+
 static void print_one(const struct cgg_snapshot *snap, uint32_t top, uint32_t index,
 		      const struct opt *o, int width)
 {
@@ -96,6 +113,7 @@ static void print_one(const struct cgg_snapshot *snap, uint32_t top, uint32_t in
 		fputs("  threaded", stdout);
 	if (cg->have & CGG_HAVE_EVENTS && cg->events.oom_kill)
 		printf("  %llu killed by the kernel", (unsigned long long)cg->events.oom_kill);
+	print_whose(snap, index);
 	putchar('\n');
 	free(name);
 }

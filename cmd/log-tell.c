@@ -5,6 +5,7 @@
  */
 #include "log-tell.h"
 
+#include "print-owner.h"
 #include "print.h"
 
 #include <inttypes.h>
@@ -33,29 +34,14 @@ static void put_process(const char *comm, uint32_t pid)
 	printf("%s (pid %" PRIu32 ")", *shown ? shown : "a process", pid);
 }
 
-/* "container 46b3e0a4df44 of pod 94eb36cd-..., " in front of a path, where it says so. */
+/* "docker container 46b3e0a4df44, " in front of a path, where it says so. */
 static void put_owner(const char *path)
 {
-	char shown[WORD_SIZE];
+	char shown[PRINT_OWNER_SIZE];
 	struct cgg_owner o;
 
-	if (!cgg_owner_of(path, &o))
-		return;
-	if (o.container[0]) {
-		cgg_path_printable(o.container, shown, sizeof(shown));
-		printf("%s%scontainer %.12s", o.runtime, *o.runtime ? " " : "", shown);
-		if (strcmp(o.runtime, "lxc") == 0 && strlen(shown) > 12)
-			fputs(shown + 12, stdout); /* a name, which is told whole */
-	}
-	if (o.pod[0]) {
-		cgg_path_printable(o.pod, shown, sizeof(shown));
-		printf("%spod %s", o.container[0] ? " of " : "", shown);
-	}
-	if (o.unit[0] && !o.container[0] && !o.pod[0]) {
-		cgg_path_printable(o.unit, shown, sizeof(shown));
-		fputs(shown, stdout);
-	}
-	fputs(", ", stdout);
+	if (cgg_owner_of(path, &o))
+		printf("%s, ", print_owner(&o, true, shown));
 }
 
 static void put_cgroup(const char *path)

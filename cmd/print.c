@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "print.h"
 
+#include "print-owner.h"
+
 #include <inttypes.h>
 #include <langinfo.h>
 #include <stdio.h>
@@ -119,8 +121,11 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 	const struct cgg_cgroup *cg = cgg_snapshot_get(snap, index);
 	uint32_t unit = cgg_oom_unit(snap, index, 0);
 	struct json_object *o = json_object_new_object();
+	struct cgg_owner owner;
 
 	add_path(o, "cgroup", cg->path);
+	if (cgg_owner_of(cg->path, &owner))
+		json_object_object_add(o, "owner", print_owner_json(&owner));
 	add_u64(o, "id", true, cg->id);
 	add_u64(o, "current_bytes", cg->have & CGG_HAVE_CURRENT, cg->current_bytes);
 	add_u64(o, "peak_bytes", cg->have & CGG_HAVE_PEAK, cg->peak_bytes);

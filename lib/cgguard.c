@@ -312,6 +312,7 @@ static long write_kill_record(const char *path, uint64_t id, const struct cgg_ki
 	json_open(&j, "victim", '{');
 	json_str(&j, "cgroup", path);
 	json_u64(&j, "id", id);
+	owner_put_of(&j, "owner", path);
 	json_str(&j, "scope", o->process ? "process" : "group");
 	record_kill(&j, res);
 	json_close(&j, '}');

@@ -13,6 +13,7 @@
 #include "util/arena.h"
 #include "util/attr.h"
 #include "util/err.h"
+#include "util/owner.h"
 
 #include <errno.h>
 #include <string.h>
@@ -106,6 +107,7 @@ static void put_cgroup(struct json *j, const struct explain *e)
 	uint32_t unit = rank_oom_unit(e->snap, e->index, 0);
 
 	json_str(j, "cgroup", cg->path);
+	owner_put_of(j, "owner", cg->path);
 	json_bool(j, "recorded", e->recorded);
 	json_u64(j, "watched_us", e->watched_us);
 	tell_host(j, &e->snap->host);

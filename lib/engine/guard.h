@@ -25,7 +25,7 @@
 #define GUARD_STUCK_MAX	   32
 #define GUARD_OWN_IDS_MAX  (CGG_DEPTH_MAX + 1)
 #define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
-#define GUARD_RECORD_MAX   16384 /* bytes of one incident record */
+#define GUARD_RECORD_MAX   65536 /* bytes of one incident record */
 
 /* One cgroup as one rule sees it. */
 struct guard_domain {

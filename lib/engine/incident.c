@@ -9,6 +9,7 @@
 #include "policy/explain.h"
 #include "snap/take.h"
 #include "util/json.h"
+#include "util/owner.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -133,6 +134,7 @@ static void put_candidate(struct json *j, const struct policy_rule *rule,
 {
 	json_open(j, NULL, '{');
 	json_str(j, "cgroup", c->path);
+	owner_put_of(j, "owner", c->path);
 	if (c->usage_known)
 		json_u64(j, "usage_bytes", c->usage_bytes);
 	if (c->gain_known)
@@ -296,6 +298,7 @@ static void put_victim(struct json *j, const struct incident *in)
 	json_open(j, "victim", '{');
 	json_str(j, "cgroup", c->path);
 	json_u64(j, "id", in->victim_id);
+	owner_put_of(j, "owner", c->path);
 	json_str(j, "scope", process ? "process" : "group");
 	json_bool(j, "oom_group", in->victim_is_unit);
 	if (in->kill.outcome != KILL_NONE)
@@ -342,6 +345,7 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 		json_u64(&j, "number", in->number);
 	json_str(&j, "rule", in->rule.name);
 	json_str(&j, "domain", in->domain);
+	owner_put_of(&j, "domain_owner", in->domain);
 	json_str(&j, "outcome", outcome(in, notice));
 	json_bool(&j, "dry_run", in->dry_run);
 	if (in->alone)

@@ -10,6 +10,7 @@
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
+#include "util/owner.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,8 +79,10 @@ static bool put_past(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_str(j, "rule", p->rule);
 	json_str(j, "domain", p->domain);
 	json_str(j, "outcome", p->outcome);
-	if (p->victim[0])
+	if (p->victim[0]) {
 		json_str(j, "victim", p->victim);
+		owner_put_of(j, "victim_owner", p->victim);
+	}
 	if (p->freed_known)
 		json_u64(j, "freed_bytes", p->freed_bytes);
 	json_bool(j, "dry_run", p->dry_run);
@@ -240,6 +243,7 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_open(j, NULL, '{');
 	json_str(j, "rule", rule->name);
 	json_str(j, "domain", path);
+	owner_put_of(j, "owner", path);
 	json_u64(j, "id", d->id);
 	if (d->looked_us != 0) {
 		put_memory(j, d, limit, policy_gate(rule, host, limit));

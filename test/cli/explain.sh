@@ -23,6 +23,8 @@ run explain --root "$root" /system.slice/db.service
 out_has 'the kernel would kill all of /system.slice/db.service' 'rule unit-limit: not true'
 run explain --root "$root" /system.slice
 out_has '1 of 8  /system.slice/db.service'
+run explain --root "$root" /system.slice/docker-4f6b0c1d2e3a4f6b0c1d2e3a4f6b0c1d2e3a4f6b0c1d2e3a4f6b0c1d2e3a4f6b.scope
+out_has 'is docker container 4f6b0c1d2e3a' '     docker container 4f6b0c1d2e3a'
 verdict "another cgroup: its place, its protection, its OOM unit, what it holds"
 
 run explain --root "$root" --json --top 1
