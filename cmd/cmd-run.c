@@ -68,6 +68,8 @@ struct daemon {
 	struct about about;
 	struct serve *serve;
 	struct notify notify;
+	int kmsg_fd; /* before the sandbox; -1: errno kmsg_error */
+	int kmsg_error;
 	uint64_t incidents; /* that systemd was told of */
 	int signal_fd, epoll_fd;
 };
@@ -143,6 +145,25 @@ static int open_status(struct daemon *d)
 	return 0;
 }
 
+/* Afterwards neither the file nor the capability is ours. What is open can be read on. */
+static void open_kmsg(struct daemon *d)
+{
+	d->kmsg_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	d->kmsg_error = errno;
+}
+
+static int read_kmsg(struct daemon *d, struct cgg_error *err)
+{
+	int fd = d->kmsg_fd;
+
+	d->kmsg_fd = -1; /* it is the guard's */
+	return cgg_guard_read_kmsg(d->guard, fd,
+				   d->kmsg_error == ENOENT  ? "there is no /dev/kmsg here"
+				   : d->kmsg_error == EPERM ? "CAP_SYSLOG is missing"
+							    : strerror(d->kmsg_error),
+				   err);
+}
+
 /* Before the first thread, and after what is opened once. */
 static void confine(struct daemon *d)
 {
@@ -203,6 +224,7 @@ static int open_sinks(struct daemon *d)
 	if (opt_load_policy(&d->o, &d->policy, &err) <
 	    0) /* it says how much of root's powers is needed */
 		return complain(EXIT_INPUT, "%s", err.msg);
+	open_kmsg(d);
 	confine(d);
 	d->out = sink_new(out);
 	d->notes = sink_new(notes);
@@ -357,6 +379,8 @@ static int start(struct daemon *d)
 	}
 	if (r < 0)
 		return complain(exit_tree(r, d->o.root), "%s", err.msg);
+	if (read_kmsg(d, &err) < 0)
+		note(d, "%s; OOM kills of the kernel are told without what its log says", err.msg);
 	d->about.guard = d->guard;
 	r = notify_open(&d->notify);
 	if (r < 0)
@@ -382,7 +406,7 @@ static int start(struct daemon *d)
 
 int cmd_run(int argc, char **argv)
 {
-	struct daemon d = {.signal_fd = -1, .epoll_fd = -1, .notify.fd = -1};
+	struct daemon d = {.signal_fd = -1, .epoll_fd = -1, .notify.fd = -1, .kmsg_fd = -1};
 	int code = opt_read(argc, argv, "prin1sSq", &d.o);
 
 	if (code == 0 && d.o.nargs > 0)
@@ -405,6 +429,8 @@ int cmd_run(int argc, char **argv)
 	sink_free(d.notes, DRAIN_MS);
 	about_end(&d.about);
 	notify_close(&d.notify);
+	if (d.kmsg_fd >= 0)
+		close(d.kmsg_fd);
 	if (d.signal_fd >= 0)
 		close(d.signal_fd);
 	if (d.epoll_fd >= 0)

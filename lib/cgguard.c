@@ -238,6 +238,12 @@ CGG_PUBLIC int cgg_guard_dispatch(struct cgg_guard *guard, struct cgg_error *err
 	return guard_dispatch(guard, err);
 }
 
+CGG_PUBLIC int cgg_guard_read_kmsg(struct cgg_guard *guard, int fd, const char *why,
+				   struct cgg_error *err)
+{
+	return kernel_read_log(guard, fd, why, err);
+}
+
 CGG_PUBLIC int cgg_guard_set_policy(struct cgg_guard *guard, const struct cgg_policy *policy,
 				    struct cgg_error *err)
 {

@@ -209,8 +209,7 @@ void cgfs_root_close(struct cgfs_root *root)
 	root->dirfd = root->procfd = -1;
 }
 
-/* Climb from dirfd to the top of its mount. Takes dirfd, returns the top's. */
-static int climb_to_top(int dirfd)
+int cgfs_climb_to_top(int dirfd)
 {
 	struct stat st, up_st;
 
@@ -233,7 +232,7 @@ static int climb_to_top(int dirfd)
 size_t cgfs_own_ids(const struct cgfs_root *root, uint64_t *ids, size_t max)
 {
 	char buf[TEXT_MAX], *path, *end;
-	CGG_AUTO_FD top = climb_to_top(dup(root->dirfd));
+	CGG_AUTO_FD top = cgfs_climb_to_top(dup(root->dirfd));
 	CGG_AUTO_FD at = -1;
 	struct stat st, top_st;
 	size_t n = 0;

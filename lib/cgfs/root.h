@@ -17,6 +17,9 @@ void cgfs_root_close(struct cgfs_root *root);
 /* Whether the space separated list in a control file has a word: 1, 0, or a negative errno. */
 int cgfs_lists(int dirfd, const char *file, const char *word);
 
+/* Climb from dirfd to the top of its mount. Takes dirfd, returns the top's. */
+int cgfs_climb_to_top(int dirfd);
+
 /*
  * Ids of our own cgroup and all its ancestors, nearest first, as far as this mount shows them.
  * Returns how many (up to max); 0 when it can't be told.

@@ -126,8 +126,12 @@ bool follow_act(struct cgg_guard *g, struct incident *in, uint32_t victim)
 
 void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in, uint64_t now_us)
 {
-	incident_report(g, in, "incident");
-	in->used = false;
+	if (in->late || in->kill.outcome == KILL_LATE) {
+		kernel_late(g, in, now_us);
+	} else {
+		incident_report(g, in, "incident");
+		in->used = false;
+	}
 	if (!d)
 		return;
 	d->rest_until_us = now_us + in->rule.cooldown_us;
@@ -200,7 +204,7 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 	    in->kill.outcome == KILL_REFUSED)
 		note_stuck(g, in->victim_id, now_us);
 	follow_end(g, d, in, now_us);
-	in->used = in->overdue; /* its worker is not free yet */
+	in->used |= in->overdue; /* its worker is not free yet */
 	if (d && in->kill.outcome == KILL_LATE) { /* told now: not again at the next look */
 		d->rest_until_us = now_us + GUARD_LATE_US;
 		d->kills = in->kernel_kills_after;

@@ -214,6 +214,7 @@ static void tell_shortage(struct cgg_guard *g)
 
 int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 {
+	struct cgg_snapshot old = g->snap;
 	uint64_t generation = g->tree->generation, start = snap_now_us(), took;
 	int r = tree_scan(g->tree, err);
 
@@ -233,6 +234,8 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	if (r < 0)
 		return r;
 	brake_relocate(g);
+	counts_forget(g, &old, snap_now_us());
+	counts_listen(g);
 	match_domains(g);
 	tops_match(g);
 	watch_pressure(g);
@@ -337,8 +340,10 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		return err_fail(err, -ENODEV, "the tree was removed");
 	if (r == 0 && g->ndomains == 0)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
-	if (r == 0)
+	if (r == 0) {
+		kernel_begin(g);
 		tell_permissions(g);
+	}
 	set_up_undo(g);
 	return r;
 }
@@ -364,6 +369,7 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i] =
 			(struct worker){.wake_fd = -1, .dirfd = -1, .killfd = -1, .lastfd = -1};
+	kernel_init(&g->kernel);
 	if (options)
 		g->options = *options;
 	g->started_us = snap_now_us();
@@ -387,6 +393,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 		if (g->incident[i].used && g->incident[i].worker)
 			follow(g, snap_now_us()); /* the last records */
 	}
+	kernel_finish(g);
 	forget_domains(g);
 	watch_finish(g);
 	undo_finish(&g->undo);
@@ -424,6 +431,7 @@ static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 	mind_memory(g, now);
 	watch_read(g, now);
 	follow(g, now);
+	kernel_work(g, now);
 	tick(g, now);
 	/* Only after who is known was looked at: a scan may take a while, and memory. */
 	if (g->scan_due && now >= g->scan_after_us) {
@@ -472,6 +480,7 @@ void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 
 	for (size_t i = 0; i < WORKERS; i++)
 		busy |= g->incident[i].used && !g->incident[i].overdue;
+	busy |= kernel_is_busy(g);
 	for (size_t i = 0; i < g->policy->nrules; i++) {
 		uint64_t t = policy_horizon_us(&g->policy->rule[i]);
 

@@ -11,6 +11,7 @@
 
 #include "act/worker.h"
 #include "cgfs/tree.h"
+#include "engine/kernel.h"
 #include "engine/reserve.h"
 #include "policy/decide.h"
 #include "util/arena.h"
@@ -119,6 +120,8 @@ struct incident {
 	struct incident_step step[POLICY_ACTIONS_MAX];
 	uint8_t nsteps;
 	bool late; /* the kernel was first */
+	bool kept; /* until it is known what the kernel did, see kernel_late() */
+	const struct kernel_kill *kernel; /* that, NULL: nothing is known of it */
 	bool averted; /* the danger was past before the kill */
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
@@ -130,9 +133,11 @@ struct incident {
 };
 
 /* What is known of one cgroup beside its snapshot: bytes at an earlier time, for growth as a term of the
- * order; its brake, CGG_NONE; and whether a change of its limit is told. */
+ * order; its brake, CGG_NONE; whether a change of its limit is told; deaths that were told of. */
 struct guard_seen {
 	uint64_t id, time_us, bytes;
+	uint64_t kills, group_kills; /* of memory.events, accounted for */
+	uint64_t now_kills, now_group_kills; /* in the look under way */
 	uint32_t brake;
 	int max_wd; /* inotify watch of memory.max, 0: none */
 };
@@ -144,6 +149,8 @@ struct guard_counters {
 	uint64_t looks; /* at one domain's cheap number */
 	uint64_t evaluations; /* of a rule's conditions in one */
 	uint64_t scans; /* of the tree */
+	uint64_t by_kmsg;
+	uint64_t kernel_ooms, kernel_kills; /* its OOMs, and who died of them */
 	uint64_t kills; /* that were carried through, or at least begun */
 };
 
@@ -161,6 +168,7 @@ enum guard_lack {
 	LACK_MEMORY, /* of our own cgroup */
 	LACK_CGROUP_KILL,
 	LACK_STATE,
+	LACK_KMSG, /* the kernel's log */
 	LACK_MAX
 };
 
@@ -222,6 +230,7 @@ struct cgg_guard {
 	struct workers workers;
 	struct reserve reserve;
 	struct guard_hang hang;
+	struct guard_kernel kernel;
 	struct undo undo;
 	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
 	uint32_t nbrakes; /* slots in use or once used */
@@ -272,6 +281,7 @@ int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* a watc
 void watch_file_end(struct cgg_guard *g, int wd);
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
+int watch_kmsg(struct cgg_guard *g); /* when the log has a report, we are woken */
 bool watch_is_blind(const struct cgg_guard *g);
 
 /* ---- plan.c: when to look, where it doesn't tell ---- */

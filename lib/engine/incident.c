@@ -27,7 +27,7 @@ struct incident *incident_new(struct cgg_guard *g)
 		in->victim_index = CGG_NONE;
 		return in;
 	}
-	return NULL;
+	return kernel_make_room(g) ? incident_new(g) : NULL;
 }
 
 bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
@@ -203,6 +203,30 @@ void record_kill(struct json *j, const struct kill_result *k)
 	}
 }
 
+static void put_known(struct json *j, const char *key, const char *value)
+{
+	if (*value)
+		json_str(j, key, value);
+}
+
+void record_resource(struct json *j, const char *path)
+{
+	struct cgg_owner o;
+
+	if (!owner_of(path, &o))
+		return;
+	json_open(j, "resource", '{');
+	put_known(j, "container.runtime", o.runtime);
+	put_known(j, "container.id", o.container);
+	put_known(j, o.pod_name[0] ? "k8s.container.name" : "container.name", o.name);
+	put_known(j, "container.image.name", o.image);
+	put_known(j, "k8s.pod.uid", o.pod);
+	put_known(j, "k8s.pod.name", o.pod_name);
+	put_known(j, "k8s.namespace.name", o.pod_namespace);
+	put_known(j, "systemd.unit", o.unit);
+	json_close(j, '}');
+}
+
 /* Microseconds after the look that found the danger. */
 static void put_since(struct json *j, const char *key, const struct incident *in, uint64_t when_us)
 {
@@ -323,6 +347,8 @@ static void remember(struct cgg_guard *g, const struct incident *in)
 	};
 	memcpy(p->rule, in->rule.name, sizeof(p->rule));
 	memcpy(p->domain, in->domain, sizeof(p->domain));
+	if (in->kernel && in->victim_index == CGG_NONE)
+		incident_path(p->victim, in->kernel->cgroup);
 	if (in->victim_index != CGG_NONE)
 		memcpy(p->victim, in->candidate[in->victim_index].path, sizeof(p->victim));
 }
@@ -360,8 +386,14 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	for (uint32_t i = 0; i < in->ncandidates; i++)
 		put_candidate(&j, &in->rule, &in->candidate[i]);
 	json_close(&j, ']');
-	if (in->victim_index != CGG_NONE)
+	if (in->victim_index != CGG_NONE) {
 		put_victim(&j, in);
+		record_resource(&j, in->candidate[in->victim_index].path);
+	} else if (in->kernel) {
+		kernel_put_victim(&j, in->kernel);
+	}
+	if (in->kernel)
+		kernel_put(&j, in->kernel);
 	if (in->nsteps > 0)
 		put_steps(&j, in);
 	if (in->kernel_kills_known && in->kernel_kills_after >= in->kernel_kills_before &&

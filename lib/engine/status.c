@@ -38,11 +38,14 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	json_u64(j, "by_inotify", c->by_inotify);
 	json_u64(j, "by_pressure", c->by_pressure);
 	json_u64(j, "by_worker", c->by_worker);
+	json_u64(j, "by_kmsg", c->by_kmsg);
 	json_u64(j, "looks", c->looks);
 	json_u64(j, "evaluations", c->evaluations);
 	json_u64(j, "scans", c->scans);
 	json_u64(j, "incidents", g->nincidents);
 	json_u64(j, "kills", c->kills);
+	json_u64(j, "kernel_ooms", c->kernel_ooms);
+	json_u64(j, "kernel_kills", c->kernel_kills);
 	json_u64(j, "brake_drift", g->brake_drift);
 	json_close(j, '}');
 }
@@ -76,8 +79,10 @@ static bool put_past(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_open(j, NULL, '{');
 	json_u64(j, "number", p->number);
 	json_u64(j, "ago_us", snap_now_us() - p->look_us);
-	json_str(j, "rule", p->rule);
-	json_str(j, "domain", p->domain);
+	if (p->rule[0])
+		json_str(j, "rule", p->rule);
+	if (p->domain[0])
+		json_str(j, "domain", p->domain);
 	json_str(j, "outcome", p->outcome);
 	if (p->victim[0]) {
 		json_str(j, "victim", p->victim);
@@ -116,6 +121,7 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_MEMORY] = "memory",
 		[LACK_CGROUP_KILL] = "cgroup.kill",
 		[LACK_STATE] = "state",
+		[LACK_KMSG] = "kernel-log",
 	};
 
 	if (i < LACK_MAX && g->lack[i][0]) {

@@ -41,7 +41,7 @@ static size_t stuck_ids(struct cgg_guard *g, uint64_t now_us, uint64_t *ids)
 static struct incident *incident_of(struct cgg_guard *g, const struct guard_domain *d)
 {
 	for (size_t i = 0; i < WORKERS; i++) {
-		if (g->incident[i].used && !g->incident[i].overdue &&
+		if (g->incident[i].used && !g->incident[i].overdue && !g->incident[i].kept &&
 		    incident_is_of(g, &g->incident[i], d))
 			return &g->incident[i];
 	}

@@ -32,7 +32,7 @@
 #define FDS_SPARE	   512 /* a small limit leaves none to hold */
 #define NOISE_MAX	   2 /* events between two looks */
 
-enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_PRESSURE };
+enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_KMSG, TAG_PRESSURE };
 
 static int epoll_add(struct cgg_guard *g, int fd, uint32_t events, uint32_t tag)
 {
@@ -77,6 +77,11 @@ void watch_finish(struct cgg_guard *g)
 	cgg_close_fd(&g->epoll_fd);
 	if (g->tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
 		tree_unwatch(g->tree);
+}
+
+int watch_kmsg(struct cgg_guard *g)
+{
+	return epoll_add(g, g->kernel.told_fd, EPOLLIN, TAG_KMSG);
 }
 
 /* ---- pressure ------------------------------------------------------------------------ */
@@ -220,6 +225,7 @@ void watch_file_end(struct cgg_guard *g, int wd)
 		if (g->brake[i].used && g->brake[i].events_wd == wd)
 			g->brake[i].events_wd = -1;
 	}
+	counts_deaf(g, wd);
 }
 
 /* Events of a domain: those below it too where the rule counts them; a brake has its own watch. */
@@ -323,7 +329,9 @@ static void on_file(void *user, int wd)
 	struct cgg_guard *g = user;
 	uint64_t now = snap_now_us();
 
-	if (!brake_on_file(g, wd, now) && !on_event(g, wd, now))
+	bool counts = counts_on_file(g, wd, now); /* a watch may be of several */
+
+	if (!brake_on_file(g, wd, now) && !on_event(g, wd, now) && !counts)
 		on_limit(g, wd, now);
 }
 
@@ -380,6 +388,10 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 			g->count.by_worker++;
 			(void)!read(g->workers.done_fd, &count, sizeof(count));
 			break;
+		case TAG_KMSG:
+			g->count.by_kmsg++;
+			(void)!read(g->kernel.told_fd, &count, sizeof(count));
+			break;
 		default:
 			g->count.by_pressure++;
 			stalled(g, now_us);
@@ -393,7 +405,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 
 void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = kernel_due_us(g);
 	struct itimerspec t = {0};
 
 	for (uint32_t i = 0; i < g->ndomains; i++) {

@@ -36,6 +36,7 @@ struct cgg_log {
 	enum match_kind kind; /* of the sentence that waits; MATCH_NONE: none does */
 	bool prefixed;
 	uint32_t lines, apart;
+	uint64_t last; /* line that said something of a report */
 	size_t n;
 	struct assemble_from from;
 	struct export export;
@@ -115,6 +116,7 @@ static void begin_sentence(struct cgg_log *log, const struct log_line *l, enum m
 {
 	set_origin(log, l);
 	log->kind = kind;
+	log->last = log->read.lines;
 	log->lines = 1;
 	log->apart = 0;
 	log->n = 0;
@@ -187,6 +189,7 @@ static void on_line(struct cgg_log *log, const struct log_line *l, bool indented
 	log->plain = false;
 	if (kind == MATCH_ROW && !log->assemble.options.tasks) {
 		set_origin(log, l);
+		log->last = log->read.lines;
 		assemble_row(&log->assemble, &log->from, l->text); /* which only counts it */
 		return;
 	}
@@ -401,16 +404,35 @@ void log_flush(struct cgg_log *log)
 	assemble_flush(&log->assemble);
 }
 
-int log_open(const struct cgg_log_options *options, struct cgg_log **ret_log, struct cgg_error *err)
+int log_new(const struct cgg_log_options *options, struct cgg_log **ret_log, struct cgg_error *err)
 {
-	struct cgg_log *log = malloc(sizeof(*log));
+	struct cgg_log *log = calloc(1, sizeof(*log));
 
 	if (!log)
 		return err_fail(err, -ENOMEM, "out of memory");
-	explicit_bzero(log, sizeof(*log)); /* touched: a plain memset becomes calloc */
 	log->assemble.options = *options;
 	*ret_log = log;
 	return 0;
+}
+
+int log_open(const struct cgg_log_options *options, struct cgg_log **ret_log, struct cgg_error *err)
+{
+	int r = log_new(options, ret_log, err);
+
+	if (r == 0) {
+		explicit_bzero(*ret_log, sizeof(**ret_log)); /* touched */
+		(*ret_log)->assemble.options = *options;
+	}
+	return r;
+}
+
+uint64_t log_pending(const struct cgg_log *log)
+{
+	bool open = log->kind != MATCH_NONE;
+
+	for (size_t i = 0; i < ASSEMBLE_SLOTS; i++)
+		open |= log->assemble.slot[i].used;
+	return open ? log->last : 0;
 }
 
 void log_get_read(const struct cgg_log *log, struct cgg_log_read *ret)

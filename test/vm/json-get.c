@@ -4,7 +4,7 @@
  *
  * LINE counts from 1, or from the end as -1, or is "all". KEY is a dotted path, with array
  * elements by number from 0 and '#' for a length: victims.0.pid, victims.#; "." is the
- * whole document. A string is printed without quotes and escapes, all else as it stands.
+ * whole document. One that begins with '/' is divided by that: /resource/container.id. A string is printed without quotes and escapes, all else as it stands.
  * Exit 0 if a value was printed, 1 if there is none, 2 for a line that is not JSON.
  * It is for the test guest, which has no jq; input is trusted not to be deeply nested.
  */
@@ -106,6 +106,7 @@ static void print_string(const char *s, const char *end)
 
 static int get(const char *s, const char *key)
 {
+	const char *between = *key == '/' ? "/" : ".";
 	const char *end;
 	unsigned long count = 0;
 
@@ -115,14 +116,15 @@ static int get(const char *s, const char *key)
 		return 2;
 	if (strcmp(key, ".") == 0)
 		key = "";
+	key += *key == '/';
 	while (*key != '\0') {
-		size_t len = strcspn(key, ".");
+		size_t len = strcspn(key, between);
 		const char *member = NULL;
 
 		if (*s != '{' && *s != '[')
 			return 1;
 		walk(s, key, len, &member, &count);
-		key += len + (key[len] == '.');
+		key += len + (key[len] == *between);
 		if (member == NULL && len == 1 && key[-1] == '#') {
 			printf("%lu\n", count);
 			return 0;

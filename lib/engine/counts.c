@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deaths by the kernel's OOM killer, as memory.events counts them: in the victim's cgroup and all that hold
+ * it, so that who finds nothing new in one need not look below it, and a cgroup that is gone has left its
+ * count with those above. The host's root has no such file, but /proc/vmstat counts for all.
+ *
+ * What was accounted for is kept beside each cgroup, and raised there and above when a death is given to it.
+ */
+#include "engine/guard.h"
+
+#include "cgfs/host.h"
+#include "cgfs/memory.h"
+#include "snap/take.h"
+
+#include <string.h>
+
+#define GONE_FRESH_US 5000000 /* its end and its deaths belong together */
+#define LISTEN_US     1000000
+#define SOON_US	      50000 /* deaths of one group come one by one */
+#define NOISE_MAX     20 /* events in LISTEN_US */
+
+struct count {
+	bool known;
+	uint64_t kills, group_kills;
+};
+
+static struct count read_count(const struct cgg_guard *g, uint32_t index)
+{
+	CGG_AUTO_FD opened = -1;
+	struct cgg_cgroup cg = {0};
+	struct cgg_host host = {0};
+
+	if (index == 0 && !g->root_has_current) {
+		cgfs_host_read(g->tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &host);
+		return (struct count){host.have & CGG_HOST_HAVE_OOM_KILL, host.oom_kill, 0};
+	}
+	if (cgfs_read(tree_dir(g->tree, index, &opened), CGG_HAVE_EVENTS, &cg) != 0)
+		return (struct count){0};
+	return (struct count){cg.have & CGG_HAVE_EVENTS, cg.events.oom_kill,
+			      cg.events.oom_group_kill};
+}
+
+/* A cgroup that comes later begins with none. */
+void counts_begin(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->snap.n;) {
+		struct count c = read_count(g, i);
+
+		g->seen[i].kills = c.kills;
+		g->seen[i].group_kills = c.group_kills;
+		i = i > 0 && c.known && c.kills == 0 ? g->snap.cgroups[i].end : i + 1;
+	}
+}
+
+/* ---- who died since ------------------------------------------------------------------ */
+
+static void account(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t groups)
+{
+	for (uint32_t i = index; i != CGG_NONE; i = g->snap.cgroups[i].parent) {
+		g->seen[i].kills += n;
+		g->seen[i].group_kills += groups;
+	}
+}
+
+static bool is_gone(const struct cgg_guard *g, uint32_t index)
+{
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(g->tree, index, &opened);
+
+	return dirfd < 0 || faccessat(dirfd, "cgroup.procs", F_OK, 0) < 0;
+}
+
+/* The one cgroup below another that was removed of late; NULL: none, or it may be one of several. */
+static const struct kernel_gone *gone_below(struct cgg_guard *g, uint32_t index, uint64_t now_us)
+{
+	const struct kernel_gone *found = NULL;
+	const char *path = g->snap.cgroups[index].path;
+	size_t len = index == 0 ? 0 : strlen(path);
+
+	for (size_t i = 0; i < KERNEL_GONE_MAX; i++) {
+		const struct kernel_gone *gone = &g->kernel.gone[i];
+
+		if (gone->when_us == 0 || gone->when_us + GONE_FRESH_US < now_us ||
+		    strncmp(gone->path, path, len) != 0 || gone->path[len] != '/')
+			continue;
+		/* with one, what is below it goes too */
+		if (found && strncmp(found->path, gone->path, strlen(found->path)) != 0)
+			return NULL;
+		if (!found || strlen(gone->path) > strlen(found->path))
+			found = gone;
+	}
+	return found;
+}
+
+static void give(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t groups, uint64_t now_us)
+{
+	const struct cgg_cgroup *cg = &g->snap.cgroups[index];
+	/* who has had children with memory of their own holds no processes himself */
+	const struct kernel_gone *gone = gone_below(g, index, now_us);
+
+	account(g, index, n, groups);
+	if (gone)
+		kernel_counted(g, gone->path, gone->id, true, (uint32_t)n, (uint32_t)groups,
+			       now_us);
+	else
+		kernel_counted(g, cg->path, cg->id, false, (uint32_t)n, (uint32_t)groups, now_us);
+}
+
+static void note_gone(struct cgg_guard *g, const struct cgg_cgroup *cg, uint64_t now_us)
+{
+	struct kernel_gone *to;
+
+	for (size_t i = 0; i < KERNEL_GONE_MAX; i++) {
+		if (g->kernel.gone[i].id == cg->id)
+			return;
+	}
+	to = &g->kernel.gone[g->kernel.ngone++ % KERNEL_GONE_MAX];
+	to->when_us = now_us;
+	to->id = cg->id;
+	kernel_copy(to->path, cg->path);
+}
+
+/*
+ * Down from the root where there is more than was accounted for, then up again: what those below don't
+ * explain was in the cgroup itself, or in one that is gone.
+ */
+void counts_look(struct cgg_guard *g, uint64_t now_us)
+{
+	uint32_t end = 0;
+
+	g->kernel.count_us = 0;
+	for (uint32_t i = 0; i < g->snap.n;) {
+		struct guard_seen *seen = &g->seen[i];
+		struct count c = read_count(g, i);
+
+		seen->now_kills = c.known ? c.kills : 0;
+		seen->now_group_kills = c.group_kills;
+		if (!c.known && i > 0 && is_gone(g, i))
+			note_gone(g, &g->snap.cgroups[i], now_us); /* sooner than the next scan */
+		if (seen->now_kills > seen->kills)
+			end = i + 1;
+		/* who can't be read may have children that can */
+		if (c.known && seen->now_kills <= seen->kills)
+			i = g->snap.cgroups[i].end;
+		else
+			i++;
+	}
+	for (uint32_t i = end; i-- > 0;) {
+		struct guard_seen *seen = &g->seen[i];
+		uint64_t groups = seen->now_group_kills > seen->group_kills
+					  ? seen->now_group_kills - seen->group_kills
+					  : 0;
+
+		if (seen->now_kills > seen->kills)
+			give(g, i, seen->now_kills - seen->kills, groups, now_us);
+		seen->now_kills = 0;
+	}
+}
+
+void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us)
+{
+	for (uint32_t i = 1; i < old->n; i++) {
+		if (tree_find_id(g->tree, old->cgroups[i].id) == CGG_NONE)
+			note_gone(g, &old->cgroups[i], now_us);
+	}
+}
+
+/* ---- being told ---------------------------------------------------------------------- */
+
+/* A parent's counters are its children's: it is enough to listen at the top. */
+void counts_listen(struct cgg_guard *g)
+{
+	struct guard_kernel *k = &g->kernel;
+
+	if (k->reads || k->listen_us > snap_now_us())
+		return;
+	k->listen_us = 0;
+	k->ntops = 0;
+	for (uint32_t i = g->root_has_current ? 0 : 1; i < g->snap.n && k->ntops < KERNEL_TOPS_MAX;
+	     i = g->snap.cgroups[i].end) {
+		k->top[k->ntops].id = g->snap.cgroups[i].id;
+		k->top[k->ntops].wd = watch_file(g, i, "memory.events");
+		k->ntops += k->top[k->ntops].wd >= 0;
+	}
+}
+
+void counts_deaf(struct cgg_guard *g, int wd)
+{
+	for (uint32_t i = 0; i < g->kernel.ntops; i++) {
+		if (g->kernel.top[i].wd != wd)
+			continue;
+		g->kernel.top[i].wd = -1;
+		if (g->kernel.listen_us == 0)
+			g->kernel.listen_us = snap_now_us() + LISTEN_US;
+	}
+}
+
+/* Who is throttled, or full of page cache, makes events all the time: then it is enough once a second. */
+static void mind_noise(struct cgg_guard *g, uint64_t now_us)
+{
+	struct guard_kernel *k = &g->kernel;
+
+	if (now_us > k->noise_us + LISTEN_US) {
+		k->noise_us = now_us;
+		k->noise = 0;
+	}
+	if (++k->noise < NOISE_MAX)
+		return;
+	for (uint32_t i = 0; i < k->ntops; i++) {
+		if (k->top[i].wd >= 0)
+			watch_file_end(g, k->top[i].wd);
+	}
+	k->ntops = 0;
+	k->listen_us = now_us + LISTEN_US;
+	k->count_us = k->listen_us;
+}
+
+bool counts_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
+{
+	struct guard_kernel *k = &g->kernel;
+
+	for (uint32_t i = 0; i < k->ntops; i++) {
+		if (k->top[i].wd != wd)
+			continue;
+		if (k->count_us == 0)
+			k->count_us = now_us + SOON_US;
+		mind_noise(g, now_us);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel's OOM killer did below our root, each of its kills once. Two tell of it, and neither all:
+ * memory.events counts, in the victim's cgroup and all above it, and is gone with the cgroup; the kernel's
+ * log says who, but a storm drowns its reports, and it may not be ours to read. kmsg.c reads the one in a
+ * thread of its own, counts.c the other, kernel.c puts them together, kernel-tell.c writes the record.
+ */
+#pragma once
+
+#include "cgguard.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define KERNEL_DEAD_MAX	   8 /* of one report, in full */
+#define KERNEL_QUEUE	   8 /* reports between the thread and the loop */
+#define KERNEL_PENDING_MAX 8
+#define KERNEL_TOLD_MAX	   16 /* remembered, so that nothing is told twice */
+#define KERNEL_GONE_MAX	   32 /* cgroups that were removed of late */
+#define KERNEL_TOPS_MAX                                                                            \
+	256 /* children of the root that are listened to, where the log can't be read */
+
+struct cgg_log;
+struct incident;
+struct json;
+
+/* One report of the log, as much of it as a record has. Paths are absolute. */
+struct kernel_report {
+	uint64_t boot_us;
+	bool has_boot, group;
+	enum cgg_log_scope scope;
+	char constraint[32];
+	char oom_memcg[CGG_PATH_MAX], task_memcg[CGG_PATH_MAX], group_path[CGG_PATH_MAX];
+	char invoker[CGG_LOG_NAME_SIZE];
+	uint32_t have; /* CGG_LOG_MEMORY, CGG_LOG_SWAP */
+	struct cgg_log_counter memory, swap;
+	struct cgg_log_dead dead[KERNEL_DEAD_MAX]; /* the victim first */
+	uint32_t ndead; /* of all */
+	uint64_t ntasks;
+};
+
+/* One OOM: told when all that could be known of it is, or has had its time. */
+struct kernel_kill {
+	bool used;
+	uint64_t since_us; /* first heard of */
+	uint64_t due_us; /* told then, whatever is missing */
+	char cgroup[CGG_PATH_MAX]; /* the victim's, below our root; "": not known */
+	uint64_t id; /* of it; 0: not known */
+	bool gone; /* it was removed */
+	bool by_log;
+	bool one_of; /* it is not known which of the dead it was */
+	uint32_t counted; /* deaths by memory.events */
+	uint32_t group_kills; /* of them by memory.oom.group */
+	struct incident *late; /* of a rule that would have acted, NULL: none */
+	struct kernel_report report; /* by_log */
+};
+
+/* What was told. */
+struct kernel_told {
+	uint64_t since_us, told_us; /* told_us 0: none */
+	char cgroup[CGG_PATH_MAX], group_path[CGG_PATH_MAX];
+	uint32_t deaths, counted;
+	bool by_log;
+};
+
+struct kernel_gone {
+	uint64_t when_us, id;
+	char path[CGG_PATH_MAX];
+};
+
+struct guard_kernel {
+	/* the thread's */
+	pthread_t thread;
+	bool started;
+	int log_fd, stop_fd;
+	int told_fd; /* eventfd: there is something for the loop */
+	struct cgg_log *log;
+	/* a ring with one writer and one reader */
+	_Atomic uint32_t head, tail; /* reports ever put and taken */
+	_Atomic uint64_t lost; /* for which there was no room */
+	_Atomic bool torn; /* the log has overwritten what was not read yet */
+	struct kernel_report queue[KERNEL_QUEUE];
+
+	/* the loop's */
+	bool reads; /* the thread does */
+	bool knows_root; /* what our root is called in the log */
+	char root[CGG_PATH_MAX]; /* that, "" for the kernel's own */
+	uint64_t count_us; /* look at the counters then, 0: no reason to */
+	uint64_t listen_us; /* not before, and again then; 0: we do */
+	uint32_t noise; /* events since then that told of no kill */
+	uint64_t noise_us;
+	struct {
+		uint64_t id;
+		int wd;
+	} top[KERNEL_TOPS_MAX];
+	uint32_t ntops;
+	struct kernel_report taken;
+	struct kernel_kill pending[KERNEL_PENDING_MAX];
+	struct kernel_told told[KERNEL_TOLD_MAX];
+	uint32_t ntold;
+	struct kernel_gone gone[KERNEL_GONE_MAX];
+	uint32_t ngone;
+};
+
+struct cgg_guard;
+struct guard_domain;
+
+/* ---- kmsg.c ---- */
+int kmsg_start(struct guard_kernel *k, int fd, struct cgg_error *err);
+void kmsg_finish(struct guard_kernel *k);
+bool kmsg_take(struct guard_kernel *k,
+	       struct kernel_report *ret); /* the next one, if there is one */
+void kmsg_report(void *user, const struct cgg_log_report *report); /* a cgg_log_fn */
+
+/* ---- counts.c ---- */
+void counts_begin(struct cgg_guard *g); /* what is counted so far is nobody's news */
+void counts_look(struct cgg_guard *g, uint64_t now_us);
+void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us);
+void counts_listen(struct cgg_guard *g); /* where the log can't be read */
+bool counts_on_file(struct cgg_guard *g, int wd, uint64_t now_us);
+void counts_deaf(struct cgg_guard *g, int wd); /* this watch has ended */
+
+/* ---- kernel.c ---- */
+void kernel_copy(char *to, const char *path); /* CGG_PATH_MAX bytes; what is longer is cut */
+void kernel_init(struct guard_kernel *k);
+void kernel_begin(struct cgg_guard *g); /* when the tree is known */
+void kernel_finish(struct cgg_guard *g); /* tell all */
+int kernel_read_log(struct cgg_guard *g, int fd, const char *why, struct cgg_error *err);
+void kernel_work(struct cgg_guard *g, uint64_t now_us); /* what is due */
+uint64_t kernel_due_us(const struct cgg_guard *g); /* UINT64_MAX: nothing is */
+/* Whose limit it was, as far as it is ours: the host's, or one above our root, is our root. By the log. */
+const char *kernel_domain(const struct cgg_guard *g, const struct kernel_kill *kill);
+bool kernel_is_busy(const struct cgg_guard *g);
+
+/* memory.events counts n deaths more in a cgroup. */
+void kernel_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gone, uint32_t n,
+		    uint32_t group_kills, uint64_t now_us);
+
+/*
+ * A rule would have acted, but the kernel was first. The incident is kept until what the kernel did is
+ * known, and is told with it; one that was told already is dropped.
+ */
+void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us);
+bool kernel_make_room(struct cgg_guard *g); /* tell the oldest incident that is kept so */
+
+/* ---- kernel-tell.c ---- */
+void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill);
+void kernel_put(struct json *j, const struct kernel_kill *kill); /* "kernel": {...} */
+/* "victim": {...}, and whose it is */
+void kernel_put_victim(struct json *j, const struct kernel_kill *kill);

@@ -1,0 +1,218 @@
+# shellcheck shell=dash disable=SC1091,SC2005,SC2016,SC2034,SC2317
+# What the kernel's OOM killer does becomes an incident, once, with who died and whose it was: by its log, by
+# memory.events, and when the container is gone before anybody can look.
+. /test/lib.sh
+
+HEX=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+POD=11111111-2222-3333-4444-555555555555
+SLICE=/kubepods.slice/kubepods-pod11111111_2222_3333_4444_555555555555.slice
+DOCKER=/system.slice/docker-$HEX.scope
+
+# A policy that looks at none of the cgroups here.
+elsewhere()
+{
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "elsewhere", "each": "/elsewhere/*",
+		 "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill"}]}]}
+	END
+}
+
+# die_at_once PATH: it fills its limit and is removed as soon as nobody lives in it, as runtimes do
+die_at_once()
+{
+	cg_create "$1" memory.max=32M memory.swap.max=0
+	HOG=$(cg_run "$1" hog anon 64 max)
+	wait_until 20 "rmdir '$CG$1' 2>/dev/null"
+}
+
+# is_of_the_kernel PATH: $T/record is that of a process of its
+is_of_the_kernel()
+{
+	says outcome kernel-killed
+	says victim.cgroup "$1"
+	says kernel.killed 1
+	says victim.scope process
+}
+
+a_container_that_is_gone_at_once()
+{
+	elsewhere
+	guard_start --policy "$T/p.json"
+	die_at_once "$DOCKER"
+	incidents_are 1
+	pick 1
+	is_of_the_kernel "$DOCKER"
+	says domain "$DOCKER"
+	says victim.gone true
+	says victim.processes.0.pid "$HOG"
+	says victim.processes.0.comm hog
+	says_between victim.processes.0.rss_bytes $((20 << 20)) $((48 << 20))
+	says kernel.constraint CONSTRAINT_MEMCG
+	says kernel.memory.limit_bytes $((32 << 20))
+	says /resource/container.id "$HEX"
+	says /resource/container.runtime docker
+	die_at_once "$SLICE/cri-containerd-$HEX.scope"
+	incidents_are 2
+	pick 2
+	is_of_the_kernel "$SLICE/cri-containerd-$HEX.scope"
+	says /resource/k8s.pod.uid "$POD"
+	says victim.processes.0.pid "$HOG"
+	# with all that has been counted meanwhile nothing is told twice
+	sleep 3
+	assert_eq 2 "$(incident_count)" incidents
+	json_lines "$T/incidents.jsonl"
+}
+
+group_at_once()
+{
+	cg_create "$DOCKER" memory.max=32M memory.swap.max=0 memory.oom.group=1
+	cg_run "$DOCKER" hog sleep >/dev/null
+	cg_run "$DOCKER" hog hold 2 >/dev/null
+	HOG=$(cg_run "$DOCKER" hog anon 64 max)
+	wait_until 20 "rmdir '$CG$DOCKER' 2>/dev/null"
+}
+
+a_group_is_one_incident()
+{
+	elsewhere
+	guard_start --policy "$T/p.json"
+	group_at_once
+	incidents_are 1
+	pick 1
+	says outcome kernel-killed
+	says victim.cgroup "$DOCKER"
+	says victim.scope group
+	says victim.oom_group true
+	says kernel.killed 3
+	says kernel.group_path "$DOCKER"
+	says victim.processes.# 3
+	says victim.processes.0.pid "$HOG"
+	says /resource/container.id "$HEX"
+	sleep 3
+	assert_eq 1 "$(incident_count)" incidents
+}
+
+# The kernel's limit on reports is ten in five seconds; of the others it says only who died, not where.
+a_storm_is_told_one_by_one()
+{
+	local i=0
+	elsewhere
+	guard_start --policy "$T/p.json"
+	while [ $((i += 1)) -le 14 ]; do
+		cg_create /box/$i memory.max=8M memory.swap.max=0
+	done
+	i=0
+	while [ $((i += 1)) -le 14 ]; do
+		HOG=$(cg_run /box/$i hog anon 32 max)
+		wait_until 20 "! alive $HOG"
+		echo "$HOG /box/$i" >>"$T/dead"
+	done
+	wait_until 10 '[ "$(incident_count)" -ge 14 ]'
+	sleep 3
+	incidents | grep '"event":"incident"' >"$T/all"
+	json-get "$T/all" all victim.cgroup | sort >"$T/told"
+	sed 's/.* //' "$T/dead" | sort | diff - "$T/told" || fail "told of: $(cat "$T/told")"
+	i=0
+	while read -r pid path; do
+		i=$((i + 1))
+		grep -F "\"cgroup\":\"$path\"" "$T/all" | grep -qF "\"pid\":$pid," ||
+			fail "$pid of $path: $(grep -F "\"cgroup\":\"$path\"" "$T/all")"
+	done <"$T/dead"
+}
+
+the_hosts_memory()
+{
+	elsewhere
+	cg_create /app
+	guard_start --policy "$T/p.json"
+	HOG=$(cg_run /app hog anon 8000 max)
+	wait_until 60 "! alive $HOG"
+	incidents_are 1
+	pick 1
+	is_of_the_kernel /app
+	says domain /
+	says kernel.constraint CONSTRAINT_NONE
+	says victim.processes.0.pid "$HOG"
+}
+
+# The rule would have killed, but the kernel was quicker: one record has both.
+a_rule_that_came_too_late()
+{
+	local round=0
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "late", "each": "/box/*", "brake": false,
+		 "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	while [ $((round += 1)) -le 4 ]; do
+		cg_create /box/$round memory.max=32M memory.swap.max=0
+		cg_run /box/$round hog anon 64 max >/dev/null
+	done
+	wait_until 20 '[ "$(cg_alive /box)" -eq 0 ]'
+	wait_until 20 '[ "$(incident_count)" -ge 4 ]'
+	sleep 3
+	assert_eq 4 "$(incident_count)" incidents
+	incident all outcome | sort | uniq -c | sed 's/^/# /' >&3
+	incident all victim.cgroup | sort | uniq -d >"$T/twice"
+	[ ! -s "$T/twice" ] || fail "told twice: $(cat "$T/twice")"
+}
+
+# What is written to the log wakes the reader of it, and nobody else.
+chatter_does_not_reach_the_loop()
+{
+	local runs i=0
+	elsewhere
+	guard_start --policy "$T/p.json"
+	sleep 1
+	runs=$(cut -d' ' -f3 "/proc/$GUARD_PID/schedstat")
+	while [ $((i += 1)) -le 3000 ]; do
+		echo "<4>chatter $i" >/dev/kmsg
+	done
+	assert_eq "$runs" "$(cut -d' ' -f3 "/proc/$GUARD_PID/schedstat")" 'times that the loop ran'
+	(while :; do echo '<4>more of it: Killed process out of memory'; done >/dev/kmsg) &
+	t_defer "kill $!"
+	die_at_once "$DOCKER"
+	incidents_are 1 20
+	pick 1
+	says victim.processes.0.pid "$HOG"
+}
+
+without_the_log()
+{
+	mv /dev/kmsg /dev/kmsg.away
+	t_defer 'mv /dev/kmsg.away /dev/kmsg'
+	elsewhere
+	guard_start --policy "$T/p.json"
+	assert_has "$(cat "$T/guard.err")" "the kernel's log can't be read (there is no /dev/kmsg here)"
+	assert_has "$(cgguard status)" "the kernel's log can't be read"
+	die_at_once "$SLICE/cri-containerd-$HEX.scope"
+	incidents_are 1
+	pick 1
+	is_of_the_kernel "$SLICE/cri-containerd-$HEX.scope"
+	says victim.gone true
+	says /resource/k8s.pod.uid "$POD"
+	group_at_once
+	incidents_are 2
+	pick 2
+	says victim.cgroup "$DOCKER"
+	says victim.scope group
+	says kernel.killed 3
+	# Who is throttled makes events all the time, which must not wake us all the time.
+	cg_create /slow memory.max=64M memory.high=8M memory.swap.max=0
+	cg_run /slow hog anon 32 max >/dev/null
+	wait_until 20 '[ "$(cg_event /slow memory.events high)" -gt 20 ]'
+	runs=$(cut -d' ' -f3 "/proc/$GUARD_PID/schedstat")
+	sleep 3
+	assert_between 0 120 $(($(cut -d' ' -f3 "/proc/$GUARD_PID/schedstat") - runs)) 'times that the loop ran in 3 s'
+	die_at_once "$DOCKER"
+	incidents_are 3
+}
+
+t 'a container that is gone at once has its incident, with its identity' a_container_that_is_gone_at_once
+t 'a group that dies whole is one incident' a_group_is_one_incident
+t 'a storm of kills is told one by one' a_storm_is_told_one_by_one
+t "a kill for the host's memory is the host's" the_hosts_memory
+t 'a rule that came too late is told with what the kernel did' a_rule_that_came_too_late
+t "the log's chatter does not reach the loop" chatter_does_not_reach_the_loop
+t 'without the log the counters tell' without_the_log
+t_plan_end
