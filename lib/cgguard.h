@@ -487,6 +487,7 @@ int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_opti
 }
 #endif
 
+#include "cgguard-hook.h"
 #include "cgguard-kmsg.h"
 #include "cgguard-log.h"
 #include "cgguard-owner.h"

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hook of an OCI runtime. A container waits for it: so it is one small program, ends in any case before
+ * its deadline, and unless it is told otherwise never keeps a container from starting.
+ */
+#include "cgguard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEADLINE_MS 1000 /* runtimes have none of their own unless the configuration says so */
+#define HIGH_MIN    (32ULL << 20) /* below that runc itself takes 10 s to start a container */
+#define NAME	    "cgguard-hook"
+
+static const char usage[] =
+	"Usage: " NAME " [OPTION...] STAGE\n"
+	"An OCI runtime's hook: the container's state is read from stdin. STAGE createRuntime (or "
+	"prestart,\n"
+	"poststart) sets what the annotations io.cgguard.memory.oom.group, .memory.high and\n"
+	".memory.swap.max ask for, and registers the container with cgguard run; poststop takes it "
+	"off.\n\n"
+	"  --allow LIST     of what annotations may ask for, by commas; '' for nothing (default: "
+	"all)\n"
+	"  --high-min SIZE  no memory.high below this many bytes (default 33554432)\n"
+	"  --swap-max SIZE  no memory.swap.max above this many, unless the runtime has set more "
+	"(default 0)\n"
+	"  --state DIR      of cgguard run (default /run/cgguard)\n"
+	"  --fail-closed    the container does not start if anything was not done\n\n"
+	"What was not done, and why, goes to stderr and to the system's log. It ends after 1 s at "
+	"the most.\n"
+	"Exit codes: 0, whatever happened; with --fail-closed 1, something was not done. 2 wrong "
+	"usage.\n";
+
+static bool fail_closed;
+static char text[CGG_HOOK_TEXT_MAX + 2];
+
+/* ---- where it can be seen ---------------------------------------------------------------- */
+
+/* syslog(3) would open files of the C library's; without a log, the kernel's. */
+static void log_line(const char *line)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char record[1280];
+	int len = snprintf(record, sizeof(record), "<28>" NAME "[%d]: %s", getpid(), line);
+	bool sent = fd >= 0 && sendto(fd, record, (size_t)len, MSG_NOSIGNAL,
+				      (const struct sockaddr *)&at, sizeof(at)) == len;
+
+	if (fd >= 0)
+		close(fd);
+	if (sent)
+		return;
+	fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	len = snprintf(record, sizeof(record), "<4>" NAME ": %s\n", line);
+	(void)!write(fd, record, (size_t)len);
+	close(fd);
+}
+
+static void note(void *user, const char *line)
+{
+	(void)user;
+	fprintf(stderr, NAME ": %s\n", line);
+	log_line(line);
+}
+
+/* From the handler: nothing but calls of the kernel. */
+static void on_alarm(int signal)
+{
+	static const char line[] = "<4>" NAME ": nothing more was done: it took longer than 1 s\n";
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+
+	(void)signal;
+	(void)!write(fd, line, sizeof(line) - 1);
+	(void)!write(STDERR_FILENO, line + 3, sizeof(line) - 4);
+	_exit(fail_closed ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* ---- what it is started with ------------------------------------------------------------- */
+
+/* crun blocks most signals, and leaves no umask; older runc leaves fds open. */
+static void reset(void)
+{
+	const struct itimerval deadline = {.it_value.tv_usec = DEADLINE_MS * 1000L % 1000000,
+					   .it_value.tv_sec = DEADLINE_MS / 1000};
+	struct sigaction sa = {.sa_handler = on_alarm};
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigaction(SIGALRM, &sa, NULL);
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setitimer(ITIMER_REAL, &deadline, NULL);
+	umask(077);
+	(void)syscall(SYS_close_range, 3U, ~0U, 0U);
+}
+
+/* 0 or a negative errno; as much as there is, up to one byte too many. */
+static long read_stdin(void)
+{
+	size_t len = 0;
+
+	while (len <= CGG_HOOK_TEXT_MAX) {
+		ssize_t n = read(STDIN_FILENO, text + len, CGG_HOOK_TEXT_MAX + 1 - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (long)len;
+}
+
+static bool read_allow(char *list, uint32_t *ret)
+{
+	static const char *const names[] = {"memory.oom.group", "memory.high", "memory.swap.max"};
+	char *save = NULL;
+
+	*ret = 0;
+	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		uint32_t bit = 0;
+
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			bit |= strcmp(name, names[i]) == 0 ? 1U << i : 0;
+		if (bit == 0)
+			return false;
+		*ret |= bit;
+	}
+	return true;
+}
+
+static bool read_bytes(const char *digits, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(digits, &end, 10);
+	return errno == 0 && *end == '\0' && *digits >= '0' && *digits <= '9';
+}
+
+/* A configuration that can't be meant: the container is not to blame. */
+static int bad_usage(const char *what)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "nothing was done: %.100s (--help says what there is)", what);
+	note(NULL, line);
+	return fail_closed ? 2 : EXIT_SUCCESS;
+}
+
+static const char *read_options(int argc, char **argv, struct cgg_hook_options *o)
+{
+	static const struct option all[] = {
+		{"allow", required_argument, NULL, 'a'},
+		{"high-min", required_argument, NULL, 'h'},
+		{"swap-max", required_argument, NULL, 's'},
+		{"state", required_argument, NULL, 'd'},
+		{"fail-closed", no_argument, NULL, 'c'},
+		{"help", no_argument, NULL, '?'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *wrong = NULL;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", all, NULL)) >= 0) {
+		if (c == 'a' && !read_allow(optarg, &o->allow))
+			wrong = "--allow takes memory.oom.group, memory.high, memory.swap.max";
+		else if (c == 'h' && !read_bytes(optarg, &o->high_min_bytes))
+			wrong = "--high-min takes bytes";
+		else if (c == 's' && !read_bytes(optarg, &o->swap_max_bytes))
+			wrong = "--swap-max takes bytes";
+		else if (c == 'd')
+			o->state_dir = optarg;
+		else if (c == 'c')
+			fail_closed = true;
+		else if (c == '?')
+			wrong = "no such option";
+	}
+	return wrong;
+}
+
+static int act(const struct cgg_hook_options *o, const char *stage)
+{
+	struct cgg_error err = {0};
+	char line[sizeof(err.msg) + 32];
+	long len = read_stdin();
+	int r;
+
+	if (len < 0) {
+		snprintf(line, sizeof(line), "nothing was done: stdin: %s", strerror((int)-len));
+		note(NULL, line);
+		return EXIT_FAILURE;
+	}
+	if (strcmp(stage, "poststop") == 0)
+		r = cgg_hook_end(o, text, (size_t)len, &err);
+	else
+		r = cgg_hook_begin(o, text, (size_t)len, &err);
+	if (r < 0) {
+		snprintf(line, sizeof(line), "nothing was done: %s", err.msg);
+		note(NULL, line);
+	}
+	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const stages[] = {"createRuntime", "prestart", "poststart", "poststop"};
+	struct cgg_hook_options o = {
+		.allow = CGG_HOOK_ALL, .high_min_bytes = HIGH_MIN, .note = note};
+	const char *wrong;
+	bool known = false;
+
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return fputs(usage, stdout) < 0;
+	reset();
+	wrong = read_options(argc, argv, &o);
+	for (size_t i = 0; optind == argc - 1 && i < sizeof(stages) / sizeof(stages[0]); i++)
+		known |= strcmp(argv[optind], stages[i]) == 0;
+	if (wrong || !known)
+		return bad_usage(wrong ? wrong
+				       : "name one STAGE: createRuntime, prestart, poststart or "
+					 "poststop");
+	return act(&o, argv[optind]) == EXIT_SUCCESS || !fail_closed ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a hook makes of a state: what it is not misled by, what it sets, what it registers. */
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include "hook/record.h"
+#include "hook/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define ID  "46b3e0a4df44b752b841aecca454e6e78995d567912a84950390bae6f6777a63"
+#define UID "94eb36cd-29e1-478b-b365-4cb5dfc7d6fb"
+#define BOX "/libpod-" ID ".scope/container"
+
+/* A machine with the process 50 in a container, and the hook elsewhere. */
+#define MACHINE                                                                                    \
+	"root cgroup\n"                                                                            \
+	"/hook cgroup.procs=9\n" BOX " memory.events=x memory.oom.group=1 memory.high=max "        \
+	"memory.max=268435456 memory.swap.max=1048576\n"                                           \
+	"/bare cgroup.procs=60\n"                                                                  \
+	"proc/self cgroup='0::/hook\\n'\n"                                                         \
+	"proc/50 cgroup='1:name=systemd:/x\\n0::" BOX "\\n'\n"                                     \
+	"proc/60 cgroup='0::/bare\\n'\n"                                                           \
+	"proc/70 cgroup='0::/hook\\n'\n"                                                           \
+	"proc/71 cgroup='0::/\\n'\n"                                                               \
+	"proc/72 cgroup='0::/../other\\n'\n"                                                       \
+	"proc/73 cgroup='0::/gone (deleted)\\n'\n"                                                 \
+	"proc/74 cgroup='0::/..nearly\\n'\n"                                                       \
+	"/..nearly cgroup.procs=74\n"
+
+static char notes[4096];
+
+static void on_note(void *user, const char *text)
+{
+	size_t len = strlen(notes);
+
+	(void)user;
+	snprintf(notes + len, sizeof(notes) - len, "%s\n", text);
+}
+
+/* Begin (or end) on a fresh machine; top says where that is. */
+static int run(const char **top, bool begin, uint32_t allow, const char *state,
+	       struct cgg_error *err)
+{
+	static char dirs[3][512];
+	struct cgg_hook_options o = {.allow = allow,
+				     .high_min_bytes = 32U << 20,
+				     .note = on_note,
+				     .state_dir = dirs[0],
+				     .cgroup_dir = dirs[1],
+				     .proc_dir = dirs[2]};
+
+	if (!*top)
+		*top = kit_tree(MACHINE);
+	snprintf(dirs[0], sizeof(dirs[0]), "%s/state", *top);
+	snprintf(dirs[1], sizeof(dirs[1]), "%s/cgroup", *top);
+	snprintf(dirs[2], sizeof(dirs[2]), "%s/proc", *top);
+	notes[0] = '\0';
+	return begin ? cgg_hook_begin(&o, state, strlen(state), err)
+		     : cgg_hook_end(&o, state, strlen(state), err);
+}
+
+static const char *read_value(const char *top, const char *cgroup, const char *file)
+{
+	static char text[256];
+	char path[1024];
+	int fd;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/cgroup%s/%s", top, cgroup, file);
+	fd = open(path, O_RDONLY);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	T_MUST(n >= 0);
+	close(fd);
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+static int record_of(const char *top, const char *id, struct record *ret)
+{
+	char dir[512], name[256];
+	int fd, r;
+
+	snprintf(dir, sizeof(dir), "%s/state", top);
+	snprintf(name, sizeof(name), "%s.json", id);
+	fd = record_dir(dir, false);
+	if (fd < 0)
+		return fd;
+	r = record_read(fd, name, ret);
+	close(fd);
+	return r;
+}
+
+/* ---- bad states ---------------------------------------------------------------------- */
+
+TEST(a_state_that_can_not_be_used_is_refused_with_the_reason)
+{
+	static const struct {
+		const char *state;
+		int code;
+		const char *why;
+	} rows[] = {
+		{"", -EINVAL, "is empty"},
+		{" ", -EINVAL, "the text ends"},
+		{"{", -EINVAL, "the text ends"},
+		{"[]", -EINVAL, "no JSON object"},
+		{"\"x\"", -EINVAL, "no JSON object"},
+		{"{\"id\":\"x\",\"pid\":50,}", -EINVAL, "no JSON"},
+		{"{'id':'x'}", -EINVAL, "double quotes"},
+		{"{\"id\":\"\xff\"}", -EINVAL, "UTF-8"},
+		{"{\"id\":\"x\",\"id\":\"y\",\"pid\":50}", -EINVAL, "\"id\" twice"},
+		{"{\"pid\":50}", -EINVAL, "no \"id\""},
+		{"{\"id\":7,\"pid\":50}", -EINVAL, "no \"id\""},
+		{"{\"id\":\"\",\"pid\":50}", -EINVAL, "none of a container"},
+		{"{\"id\":\"..\",\"pid\":50}", -EINVAL, "none of a container"},
+		{"{\"id\":\"a/b\",\"pid\":50}", -EINVAL, "none of a container"},
+		{"{\"id\":\"a\\nb\",\"pid\":50}", -EINVAL, "none of a container"},
+		{"{\"id\":\"" ID ID "\",\"pid\":50}", -EINVAL, "none of a container"},
+		{"{\"id\":\"x\"}", -EINVAL, "\"pid\" is 0"},
+		{"{\"id\":\"x\",\"pid\":0,\"status\":\"created\"}", -EINVAL, "\"pid\" is 0"},
+		{"{\"id\":\"x\",\"pid\":1,\"status\":\"creating\"}", -EINVAL, "\"pid\" is 1"},
+		{"{\"id\":\"x\",\"pid\":-1}", -EINVAL, "\"pid\" is 0"},
+		{"{\"id\":\"x\",\"pid\":\"50\"}", -EINVAL, "\"pid\" is 0"},
+		{"{\"id\":\"x\",\"pid\":5e1}", -EINVAL, "\"pid\" is 0"},
+		{"{\"id\":\"x\",\"pid\":99999999999999999999}", -EINVAL, "\"pid\" is 0"},
+		{"{\"id\":\"x\",\"pid\":51}", -ESRCH, "has ended"},
+		{"{\"id\":\"x\",\"pid\":50,\"status\":\"stopped\"}", -ESRCH, "stopped"},
+		{"{\"id\":\"x\",\"pid\":70}", -ENOENT, "holds the hook as well"},
+		{"{\"id\":\"x\",\"pid\":71}", -ENOENT, "holds the hook as well"},
+		{"{\"id\":\"x\",\"pid\":72}", -EINVAL, "cgroup namespace"},
+		{"{\"id\":\"x\",\"pid\":73}", -ENOENT, "gone (deleted)"},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_error err = {0};
+		struct record record;
+		const char *top = NULL;
+
+		T_ROW(rows[i].state);
+		T_EQ_INT(run(&top, true, CGG_HOOK_ALL, rows[i].state, &err), rows[i].code);
+		T_HAS(err.msg, rows[i].why);
+		T_EQ_STR(notes, "");
+		T_EQ_INT(record_of(top, "x", &record), -ENOENT);
+	}
+}
+
+TEST(a_state_larger_than_its_bound_is_refused)
+{
+	struct cgg_hook_options o = {0};
+	struct cgg_error err = {0};
+
+	T_EQ_INT(cgg_hook_begin(&o, "", CGG_HOOK_TEXT_MAX + 1, &err), -EINVAL);
+	T_HAS(err.msg, "larger");
+	T_EQ_INT(cgg_hook_end(&o, "", CGG_HOOK_TEXT_MAX + 1, &err), -EINVAL);
+}
+
+/* What is not ours is no matter: another version's members, an annotation of any form. */
+TEST(what_is_unknown_is_passed_over)
+{
+	const char *top = NULL;
+
+	T_EQ_INT(
+		run(&top, true, CGG_HOOK_ALL,
+		    "{\"ociVersion\":\"9.9\",\"id\":\"x\",\"pid\":74,\"root\":\"/r\",\"more\":[{}],"
+		    "\"annotations\":{\"a\":\"b\",\"io.cgguardian\":\"1\",\"c\":null}}",
+		    NULL),
+		0);
+	T_EQ_STR(notes, "");
+}
+
+/* ---- what is set ---------------------------------------------------------------------- */
+
+TEST(annotations_are_set_within_the_bounds)
+{
+	static const struct {
+		const char *name, *value, *file, *want, *why;
+		uint32_t allow;
+	} rows[] = {
+		{"memory.oom.group", "0", "memory.oom.group", "0", "", CGG_HOOK_ALL},
+		{"memory.oom.group", "2", "memory.oom.group", "1", "0 or 1", CGG_HOOK_ALL},
+		{"memory.oom.group", "", "memory.oom.group", "1", "0 or 1", CGG_HOOK_ALL},
+		{"memory.oom.group", "0", "memory.oom.group", "1", "host does not allow",
+		 CGG_HOOK_HIGH},
+		{"memory.high", "128Mi", "memory.high", "134217728", "", CGG_HOOK_ALL},
+		{"memory.high", "50%", "memory.high", "134217728", "", CGG_HOOK_ALL},
+		{"memory.high", "134217729", "memory.high", "134217728", "", CGG_HOOK_ALL},
+		{"memory.high", "31Mi", "memory.high", "max", "below the least", CGG_HOOK_ALL},
+		{"memory.high", "0", "memory.high", "max", "below the least", CGG_HOOK_ALL},
+		{"memory.high", "257Mi", "memory.high", "max", "above memory.max", CGG_HOOK_ALL},
+		{"memory.high", "101%", "memory.high", "max", "it is a size", CGG_HOOK_ALL},
+		{"memory.high", "max", "memory.high", "max", "it is a size", CGG_HOOK_ALL},
+		{"memory.high", "128M", "memory.high", "max", "it is a size", CGG_HOOK_ALL},
+		{"memory.high", "-1", "memory.high", "max", "it is a size", CGG_HOOK_ALL},
+		{"memory.high", "128Mi", "memory.high", "max", "host does not allow", 0},
+		{"memory.high/web", "128Mi", "memory.high", "134217728", "", CGG_HOOK_ALL},
+		{"memory.high/db", "128Mi", "memory.high", "max", "", CGG_HOOK_ALL},
+		/* a plain file keeps what is behind */
+		{"memory.swap.max", "0", "memory.swap.max", "0048576", "", CGG_HOOK_ALL},
+		{"memory.swap.max", "1Mi", "memory.swap.max", "1048576", "", CGG_HOOK_ALL},
+		{"memory.swap.max", "2Mi", "memory.swap.max", "1048576", "above what the runtime",
+		 CGG_HOOK_ALL},
+		{"memory.max", "1Gi", "memory.max", "268435456", "no annotation", CGG_HOOK_ALL},
+		{"memory.highest", "1Gi", "memory.high", "max", "no annotation", CGG_HOOK_ALL},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = NULL;
+		char state[512];
+
+		snprintf(state, sizeof(state),
+			 "{\"id\":\"x\",\"pid\":50,\"annotations\":{\"io.cgguard.%s\":\"%s\","
+			 "\"io.kubernetes.cri.container-name\":\"web\"}}",
+			 rows[i].name, rows[i].value);
+		T_ROW(state);
+		T_EQ_INT(run(&top, true, rows[i].allow, state, NULL), *rows[i].why ? 1 : 0);
+		T_EQ_STR(read_value(top, BOX, rows[i].file), rows[i].want);
+		T_HAS(notes, rows[i].why);
+	}
+}
+
+TEST(what_is_said_of_one_container_counts_before_what_is_said_of_the_pod)
+{
+	const char *top = NULL;
+
+	T_EQ_INT(run(&top, true, CGG_HOOK_ALL,
+		     "{\"id\":\"x\",\"pid\":50,\"annotations\":{"
+		     "\"io.cgguard.memory.high/web\":\"64Mi\",\"io.cgguard.memory.high\":\"128Mi\","
+		     "\"io.kubernetes.cri.container-name\":\"web\"}}",
+		     NULL),
+		 0);
+	T_EQ_STR(read_value(top, BOX, "memory.high"), "67108864");
+}
+
+TEST(a_sandbox_is_left_as_it_is)
+{
+	struct record record;
+	const char *top = NULL;
+
+	T_EQ_INT(
+		run(&top, true, CGG_HOOK_ALL,
+		    "{\"id\":\"x\",\"pid\":50,\"annotations\":{\"io.cgguard.memory.high\":\"64Mi\","
+		    "\"io.kubernetes.cri.container-type\":\"sandbox\"}}",
+		    NULL),
+		0);
+	T_EQ_STR(read_value(top, BOX, "memory.high"), "max");
+	T_EQ_INT(record_of(top, "x", &record), 0);
+	T_ASSERT(record.sandbox);
+}
+
+TEST(a_cgroup_without_memory_is_told_of_and_registered)
+{
+	struct record record;
+	const char *top = NULL;
+
+	T_EQ_INT(run(&top, true, CGG_HOOK_ALL,
+		     "{\"id\":\"x\",\"pid\":60,\"annotations\":{\"io.cgguard.memory.high\":"
+		     "\"64Mi\"}}",
+		     NULL),
+		 1);
+	T_HAS(notes, "no memory controller");
+	T_EQ_INT(record_of(top, "x", &record), 0);
+	T_EQ_STR(record.path, "/bare");
+}
+
+/* ---- who is registered ----------------------------------------------------------------- */
+
+TEST(each_engines_names_are_registered)
+{
+	static const struct {
+		const char *annotations, *runtime, *name, *image, *pod, *pod_name, *space;
+	} rows[] = {
+		{"", "", "", "", "", "", ""},
+		{"\"io.kubernetes.cri.container-type\":\"container\","
+		 "\"io.kubernetes.cri.container-name\":\"web\","
+		 "\"io.kubernetes.cri.image-name\":\"docker.io/library/nginx:1\","
+		 "\"io.kubernetes.cri.sandbox-name\":\"shop-0\","
+		 "\"io.kubernetes.cri.sandbox-namespace\":\"prod\","
+		 "\"io.kubernetes.cri.sandbox-uid\":\"" UID "\"",
+		 "containerd", "web", "docker.io/library/nginx:1", UID, "shop-0", "prod"},
+		{"\"io.kubernetes.cri-o.ContainerType\":\"container\","
+		 "\"io.kubernetes.container.name\":\"web\","
+		 "\"io.kubernetes.cri-o.ImageName\":\"quay.io\\/nginx\","
+		 "\"io.kubernetes.pod.name\":\"shop-0\",\"io.kubernetes.pod.namespace\":\"prod\","
+		 "\"io.kubernetes.pod.uid\":\"" UID "\"",
+		 "cri-o", "web", "quay.io/nginx", UID, "shop-0", "prod"},
+		{"\"io.container.manager\":\"libpod\"", "podman", "", "", "", "", ""},
+		{"\"io.kubernetes.container.name\":\"a\\u00e9\\\"b\"", "", "a\xc3\xa9\"b", "", "",
+		 "", ""},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = NULL;
+		struct record record;
+		char state[2048];
+
+		snprintf(state, sizeof(state),
+			 "{\"id\":\"" ID "\",\"pid\":50,\"annotations\":{%s}}",
+			 rows[i].annotations);
+		T_ROW(rows[i].annotations);
+		T_EQ_INT(run(&top, true, 0, state, NULL), 0);
+		T_EQ_INT(record_of(top, ID, &record), 0);
+		T_EQ_STR(record.id, ID);
+		T_EQ_STR(record.path, BOX);
+		T_ASSERT(record.cgroup_id != 0);
+		T_EQ_STR(record.owner.runtime, rows[i].runtime);
+		T_EQ_STR(record.owner.name, rows[i].name);
+		T_EQ_STR(record.owner.image, rows[i].image);
+		T_EQ_STR(record.owner.pod, rows[i].pod);
+		T_EQ_STR(record.owner.pod_name, rows[i].pod_name);
+		T_EQ_STR(record.owner.pod_namespace, rows[i].space);
+		T_EQ_INT(run(&top, false, 0, "{\"id\":\"" ID "\",\"pid\":0}", NULL), 0);
+		T_EQ_INT(record_of(top, ID, &record), -ENOENT);
+		T_EQ_INT(run(&top, false, 0, "{\"id\":\"" ID "\"}", NULL), 0);
+	}
+}
+
+/* Podman keeps names in a list beside its bundles; a state without annotations leaves them to the bundle. */
+TEST(what_the_state_leaves_out_is_looked_up)
+{
+	const char *top = kit_tree(MACHINE), *text;
+	struct record record;
+	char state[1024];
+
+	text = "overlay-containers containers.json="
+	       "'[{\"id\":\"y\",\"names\":[\"db\"]},{\"id\":\"x\",\"names\":[\"web\"]}]'\n"
+	       "overlay-containers/x/userdata config.json="
+	       "'{\"annotations\":{\"io.container.manager\":\"libpod\","
+	       "\"io.cgguard.memory.high\":\"64Mi\"}}'\n";
+	kit_tree_add(top, text);
+	snprintf(state, sizeof(state),
+		 "{\"id\":\"x\",\"pid\":50,\"bundle\":\"%s/overlay-containers/x/userdata\"}", top);
+	T_EQ_INT(run(&top, true, CGG_HOOK_ALL, state, NULL), 0);
+	T_EQ_INT(record_of(top, "x", &record), 0);
+	T_EQ_STR(record.owner.name, "web");
+	T_EQ_STR(record.owner.runtime, "podman");
+	T_EQ_STR(read_value(top, BOX, "memory.high"), "67108864");
+}
+
+TEST(a_directory_that_others_can_write_is_not_believed)
+{
+	const char *top = kit_tree(MACHINE);
+	struct record record;
+	char dir[512];
+
+	snprintf(dir, sizeof(dir), "%s/state", top);
+	T_MUST(mkdir(dir, 0700) == 0 && chmod(dir, 0770) == 0);
+	T_EQ_INT(run(&top, true, 0, "{\"id\":\"x\",\"pid\":50}", NULL), 1);
+	T_HAS(notes, "not writable by others");
+	T_EQ_INT(record_of(top, "x", &record), -EPERM);
+}
