@@ -22,8 +22,6 @@
 
 #define FREEZE_MEMBERS 16 /* so many are stopped first: they fork, and take the CPU from us */
 #define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
-#define HOLD_FIRST     32 /* members whose memory is handed back by us at once */
-#define HOLD_FIRST_US  100000 /* and the first look took no longer */
 #define WAIT_FIRST_MS  10
 #define WAIT_MAX_MS    100
 
@@ -128,10 +126,10 @@ static enum kill_outcome kill_by_file(struct members *run, struct hurry *h)
 	for (uint32_t pass = 0;; pass++) {
 		int r;
 
-		/* a crowd is killed first, and who has made thousands of cgroups: not worth the wait */
-		if (pass > 0 || (run->res->members <= HOLD_FIRST &&
-				 snap_now_us() < run->res->start_us + HOLD_FIRST_US))
+		if (pass > 0)
 			members_hold(run);
+		else
+			members_hold_seen(run);
 		r = write_kill(run->req);
 		run->res->error = r;
 		if (r == 0) {
@@ -302,6 +300,7 @@ static int census(struct members *run)
 		nanosleep(&(struct timespec){.tv_nsec = WAIT_FIRST_MS * 1000000L}, NULL);
 		res->members = res->hidden = res->exempt = res->nproc = run->runtimes = 0;
 		run->runtimes_bytes = 0;
+		members_let_go(run);
 	}
 }
 
@@ -313,11 +312,12 @@ static enum kill_outcome run_all(struct members *run, struct hurry *h)
 
 	res->before_known = read_number(req->dirfd, "memory.current", &res->before_bytes);
 	(void)read_number(req->dirfd, "memory.swap.current", &res->swap_before_bytes);
+	run->hold_early = !req->process && !req->dry_run;
 	r = census(run);
 	if (r == -EOPNOTSUPP)
 		return fail(run, r,
 			    "it is threaded: its processes belong to the domain cgroup above it");
-	if (fdio_is_gone(r) || (r == 0 && populated(req->dirfd) == 0))
+	if (fdio_is_gone(r) || (r == 0 && res->members == 0 && populated(req->dirfd) == 0))
 		return KILL_GONE;
 	if (r < 0)
 		return fail(run, r, "its processes could not be listed");

@@ -24,6 +24,8 @@
 #endif
 
 #define FDS_SPARE	  16
+#define HOLD_FIRST	  32 /* members that are held when first seen */
+#define HOLD_FIRST_US	  100000 /* and looking took no longer */
 #define RELEASE_US	  100000 /* in one pass: then look whether it is still needed */
 #define RUNTIME_MAX_BYTES (64ULL << 20) /* shims and pause processes are smaller */
 
@@ -33,6 +35,29 @@ static bool is_exempt(const struct members *run, pid_t pid)
 
 	/* one that has ended meanwhile is no member to spare */
 	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0 && adj == BADNESS_EXEMPT_ADJ;
+}
+
+/* Returns 1 when no more can be held. */
+static int hold(struct members *run, pid_t pid)
+{
+	int fd;
+
+	if (pid <= 1 || pid == run->self || run->overflow)
+		return 0;
+	if (run->nheld == KILL_PIDFDS_MAX || snap_now_us() >= run->req->deadline_us) {
+		run->overflow = true;
+		return 1;
+	}
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0)
+		return 0; /* it has ended; or no memory or fd for it now: the next pass */
+	if (fdio_spare(fd) < FDS_SPARE) { /* without one more, no control file can be opened */
+		close(fd);
+		run->overflow = true;
+		return 1;
+	}
+	run->held[run->nheld++] = (struct member){.pid = pid, .fd = fd};
+	return 0;
 }
 
 /* ---- the first look ------------------------------------------------------------------ */
@@ -76,6 +101,7 @@ int members_census(void *user, pid_t pid)
 	struct members *run = user;
 	struct kill_result *res = run->res;
 	struct cgfs_proc p;
+	bool known, exempt;
 
 	res->members++;
 	if (pid == 0) {
@@ -86,16 +112,18 @@ int members_census(void *user, pid_t pid)
 		run->self_inside = true;
 	if (pid == 1)
 		run->init_inside = true;
-	if (is_exempt(run, pid))
-		res->exempt++;
 	/* names are for the record: not worth a long delay in a large group */
-	if (res->members <= KILL_PROCS_MAX && cgfs_proc_read(run->req->procfd, pid, &p) == 0) {
+	known = res->members <= KILL_PROCS_MAX && cgfs_proc_read(run->req->procfd, pid, &p) == 0;
+	if (known)
 		members_remember(res, &p);
-		if (is_runtime_own(&p)) {
-			run->runtimes++;
-			run->runtimes_bytes += p.rss_bytes + p.swap_bytes;
-		}
+	if (known && is_runtime_own(&p)) {
+		run->runtimes++;
+		run->runtimes_bytes += p.rss_bytes + p.swap_bytes;
 	}
+	exempt = known ? p.oom_score_adj == BADNESS_EXEMPT_ADJ : is_exempt(run, pid);
+	res->exempt += exempt;
+	if (run->hold_early && res->members <= HOLD_FIRST && !(exempt && run->spare))
+		(void)hold(run, pid);
 	return 0;
 }
 
@@ -127,26 +155,8 @@ void members_recount_hidden(struct members *run)
 int members_hold_one(void *user, pid_t pid)
 {
 	struct members *run = user;
-	int fd;
 
-	if (pid <= 1 || pid == run->self)
-		return 0;
-	if (run->nheld == KILL_PIDFDS_MAX || snap_now_us() >= run->req->deadline_us) {
-		run->overflow = true;
-		return 1;
-	}
-	if (run->spare && is_exempt(run, pid))
-		return 0;
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0)
-		return 0; /* it has ended; or no memory or fd for it now: the next pass */
-	if (fdio_spare(fd) < FDS_SPARE) { /* without one more, no control file can be opened */
-		close(fd);
-		run->overflow = true;
-		return 1;
-	}
-	run->held[run->nheld++] = (struct member){.pid = pid, .fd = fd};
-	return 0;
+	return run->spare && is_exempt(run, pid) ? 0 : hold(run, pid);
 }
 
 int members_mark_listed(void *user, pid_t pid)
@@ -175,6 +185,18 @@ void members_hold(struct members *run)
 	members_let_go(run);
 	(void)cgfs_procs_each_below(run->req->dirfd, members_hold_one, run, &n);
 	(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
+}
+
+/* A crowd is killed first, and who has made thousands of cgroups: not worth the wait. */
+void members_hold_seen(struct members *run)
+{
+	uint32_t n = 0;
+
+	if (run->res->members > HOLD_FIRST || run->overflow ||
+	    snap_now_us() >= run->res->start_us + HOLD_FIRST_US)
+		members_let_go(run);
+	else
+		(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
 }
 
 bool members_exists(const struct members *run, pid_t pid)

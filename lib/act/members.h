@@ -21,6 +21,7 @@ struct members {
 		runtimes; /* members that are a container runtime's own, of those that were looked at */
 	uint64_t runtimes_bytes; /* that they use */
 	bool spare; /* members at -1000 must live */
+	bool hold_early; /* hold members while they are counted: one look at the list less */
 	int signal; /* SIGKILL, or SIGTERM for who is asked first */
 	struct member held[KILL_PIDFDS_MAX];
 	uint32_t nheld;
@@ -46,6 +47,8 @@ void members_remember(struct kill_result *res, const struct cgfs_proc *p);
 
 /* Hold who is there now by pidfd, and let go of who was held before. */
 void members_hold(struct members *run);
+/* Keep who was held when first seen (hold_early) and is there still, if those were few and all. */
+void members_hold_seen(struct members *run);
 void members_let_go(struct members *run);
 
 /* Hold one more by pidfd, unless it has to be spared. */

@@ -266,3 +266,18 @@ size_t cgfs_own_ids(const struct cgfs_root *root, uint64_t *ids, size_t max)
 	}
 	return n;
 }
+
+void cgfs_own_known(const struct cgfs_root *root, struct cgfs_own *own)
+{
+	char now[sizeof(own->text)];
+	long len = fdio_read_at(AT_FDCWD, "/proc/self/cgroup", now, sizeof(now));
+
+	if (len > 0 && len < (long)sizeof(now) - 1 && own->n > 0 && strcmp(now, own->text) == 0)
+		return;
+	own->n = cgfs_own_ids(root, own->id, CGG_ARRAY_LEN(own->id));
+	/* moved in between: read it again next time */
+	if (len <= 0 ||
+	    fdio_read_at(AT_FDCWD, "/proc/self/cgroup", own->text, sizeof(own->text)) != len ||
+	    strcmp(now, own->text) != 0)
+		own->text[0] = '\0';
+}

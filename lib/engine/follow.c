@@ -224,8 +224,7 @@ static void after_soft(struct cgg_guard *g, struct guard_domain *d, struct incid
 
 	in->averted = outcome == SOFT_EARLY || outcome == SOFT_GONE || victim == CGG_NONE;
 	if (!in->averted && d && !in->dry_run) {
-		g->host_us = 0;
-		d->limit_us = 0;
+		look_anew(g, d);
 		tick_look(g, d, now_us);
 		in->averted = d->past;
 	}

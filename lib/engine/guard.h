@@ -24,7 +24,6 @@
 #define GUARD_BRAKES_MAX   (GUARD_DOMAINS_MAX + GUARD_TOPS_MAX)
 #define GUARD_TOPS_MAX	   64
 #define GUARD_STUCK_MAX	   32
-#define GUARD_OWN_IDS_MAX  (CGG_DEPTH_MAX + 1)
 #define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
 #define GUARD_RECORD_MAX   65536 /* bytes of one incident record */
 
@@ -219,8 +218,7 @@ struct cgg_guard {
 	uint64_t host_us; /* snap.host was read then */
 	struct guard_seen *seen;
 	struct cgg_group *groups; /* room for snap.n */
-	uint64_t own_ids[GUARD_OWN_IDS_MAX];
-	size_t nown_ids;
+	struct cgfs_own own;
 
 	struct arena domain_arena;
 	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
@@ -307,6 +305,7 @@ void look_host(struct cgg_guard *g, uint64_t now_us);
 /* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
 bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
 		uint64_t *ret_limit);
+void look_anew(struct cgg_guard *g, struct guard_domain *d);
 enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 				const struct policy_rule *rule, uint64_t now_us);
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,

@@ -13,6 +13,7 @@
 
 #define MS	       1000ULL
 #define HOST_FRESH_US  (2 * MS)
+#define HOST_TOLD_US   (1000 * MS) /* where it is only told of */
 #define LIMIT_FRESH_US (1000 * MS)
 #define LIMIT_TOLD_US  (60000 * MS)
 #define SEEN_MIN_US    (50 * MS)
@@ -23,12 +24,17 @@ bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
 	return d->index == 0 && !g->root_has_current;
 }
 
-void look_host(struct cgg_guard *g, uint64_t now_us)
+static void look_host_since(struct cgg_guard *g, uint64_t fresh_us, uint64_t now_us)
 {
-	if (g->host_us != 0 && now_us < g->host_us + HOST_FRESH_US)
+	if (g->host_us != 0 && now_us < g->host_us + fresh_us)
 		return;
 	cgfs_host_read(g->tree->root.procfd, ~(uint32_t)CGG_HOST_HAVE_OOM_KILL, &g->snap.host);
 	g->host_us = now_us;
+}
+
+void look_host(struct cgg_guard *g, uint64_t now_us)
+{
+	look_host_since(g, HOST_FRESH_US, now_us);
 }
 
 static bool read_current(struct cgg_guard *g, struct guard_domain *d)
@@ -52,6 +58,15 @@ static uint64_t limit_fresh_us(const struct cgg_guard *g, uint32_t index)
 			return LIMIT_FRESH_US;
 	}
 	return LIMIT_TOLD_US;
+}
+
+static void read_limit(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
+{
+	if (d->limit_us != 0 && now_us < d->limit_us + limit_fresh_us(g, d->index))
+		return;
+	look_host_since(g, HOST_TOLD_US, now_us);
+	snap_read_limit(g->tree, &g->snap, d->index);
+	d->limit_us = now_us;
 }
 
 /*
@@ -88,11 +103,7 @@ bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, ui
 	}
 	if (!read_current(g, d))
 		return false;
-	if (d->limit_us == 0 || now_us >= d->limit_us + limit_fresh_us(g, d->index)) {
-		look_host(g, now_us);
-		snap_read_limit(g->tree, &g->snap, d->index);
-		d->limit_us = now_us;
-	}
+	read_limit(g, d, now_us);
 	*ret_level = cg->have & CGG_HAVE_CURRENT ? cg->current_bytes : CGG_MAX;
 	*ret_limit = cg->limit_bytes;
 	return true;
@@ -116,15 +127,35 @@ static uint32_t needs(const struct policy_rule *rule)
 	return want;
 }
 
+/* Whether a condition of the rule compares with what the host has now, in a cgroup too. */
+static bool host_matters(const struct policy_rule *rule)
+{
+	for (uint8_t i = 0; i < rule->nconds; i++) {
+		if (rule->cond[i].kind == POLICY_AVAILABLE_BELOW ||
+		    rule->cond[i].kind == POLICY_SWAP_FREE_BELOW ||
+		    rule->cond[i].kind == POLICY_TIME_TO_LIMIT_BELOW)
+			return true;
+	}
+	return false;
+}
+
+/* The next look reads what this one may still have had from before. */
+void look_anew(struct cgg_guard *g, struct guard_domain *d)
+{
+	if (look_is_host(g, d) || host_matters(&g->policy->rule[d->rule]))
+		g->host_us = 0;
+	d->limit_us = 0;
+}
+
 enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 				const struct policy_rule *rule, uint64_t now_us)
 {
 	g->count.evaluations++;
 	d->evaluated_us = now_us;
-	look_host(g, now_us);
+	look_host_since(g, look_is_host(g, d) || host_matters(rule) ? HOST_FRESH_US : HOST_TOLD_US,
+			now_us);
 	if (!look_is_host(g, d)) {
-		snap_read_limit(g->tree, &g->snap, d->index);
-		d->limit_us = now_us;
+		read_limit(g, d, now_us);
 		if (snap_read(g->tree, &g->snap, d->index, needs(rule)) == CGG_GONE)
 			return POLICY_UNKNOWN;
 	}

@@ -169,8 +169,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		return;
 	look_candidates(g, rule, d->index, now_us);
 	choice_read(g->tree, &g->snap, rule, d->index);
-	g->nown_ids = cgfs_own_ids(&g->tree->root, g->own_ids, GUARD_OWN_IDS_MAX);
-	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own_ids, g->nown_ids, stuck,
+	cgfs_own_known(&g->tree->root, &g->own);
+	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, stuck,
 			  nstuck, g->groups, &victim);
 	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
 	in->decide_us = snap_now_us();
@@ -190,7 +190,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 			       g->snap.cgroups[index].have & CGG_HAVE_EVENTS;
 	in->victim_oom_kill = g->snap.cgroups[index].events.oom_kill;
 	/* look again: choosing took time, and the danger may be over or the victim gone */
-	g->host_us = 0;
+	look_anew(g, d);
 	if (look_evaluate(g, d, rule, snap_now_us()) != POLICY_TRUE) {
 		in->used = false;
 		return;
