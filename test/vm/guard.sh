@@ -35,7 +35,7 @@ guard_wait()
 guard_stop()
 {
 	kill -TERM "$GUARD_PID"
-	guard_wait 10
+	guard_wait 30
 }
 
 # guard_rc: the exit status, after guard_wait or guard_stop

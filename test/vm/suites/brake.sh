@@ -2,7 +2,7 @@
 # killer; who lives full of page cache must not be bothered; nothing must be left changed.
 . /test/lib.sh
 RUNS=${RACES:-10} # boot --append RACES=100 for more
-T_TIMEOUT=$((60 + RUNS * 4))
+T_TIMEOUT=$((140 + RUNS * 4))
 
 brake_policy()
 {

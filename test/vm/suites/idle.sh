@@ -24,6 +24,22 @@ runs()
 	cat "/proc/$GUARD_PID/task/"*/schedstat | awk '{ n += $3 } END { print n }'
 }
 
+# calls_begin, then calls: the system calls of all its threads in between, as the kernel counts them.
+# What strace would show, without stopping it at each.
+calls_begin()
+{
+	TRACE=/sys/kernel/tracing
+	[ -d $TRACE/events ] || mount -t tracefs tracefs $TRACE || fail 'no tracefs'
+	ls "/proc/$GUARD_PID/task" >$TRACE/set_event_pid
+	echo 1 >$TRACE/events/raw_syscalls/sys_enter/enable
+	echo >$TRACE/trace
+}
+
+calls()
+{
+	grep -v '^#' $TRACE/trace
+}
+
 policy()
 {
 	cat >"$T/policy.json" <<-END
@@ -64,15 +80,19 @@ a_thousand_cgroups_cost_nothing()
 	echo "# memory.high of /boxes/7 $(cg_read /boxes/7 memory.high), of /base $(cg_read /base memory.high)" >&3
 	before=$(runs)
 	cat "/proc/$GUARD_PID/task/"*/schedstat >"$T/before"
+	calls_begin
 	sleep 60
+	assert_eq '' "$(calls | head -n 20)" 'system calls in 60 s'
 	[ "$before" = "$(runs)" ] || {
 		cat "/proc/$GUARD_PID/task/"*/schedstat | diff "$T/before" - >&3
 		cgguard status >&3
 	}
 	assert_eq "$before" "$(runs)" 'times that the guard ran in 60 s'
-	# and it is awake when it has to be: a child, then the host
+	# and it is awake when it has to be
 	cg_run /boxes/7 hog anon 128 max
 	assert_dead /boxes/7 20
+	assert_has "$(calls | head -n 1)" sys_enter
+	echo 0 >$TRACE/events/raw_syscalls/sys_enter/enable
 	assert_no_oom_kill
 	guard_stop
 	assert_eq max "$(cg_read /boxes/7 memory.high)"
