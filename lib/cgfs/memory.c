@@ -165,6 +165,23 @@ void cgfs_derive(struct cgg_cgroup *cg)
 		cg->unreclaimable_bytes > s->shmem ? cg->unreclaimable_bytes - s->shmem : 0;
 }
 
+void cgfs_settle(struct cgg_cgroup *cg, uint64_t lag_bytes)
+{
+	const struct cgg_stat *s = &cg->stat;
+	uint64_t told =
+		cg->unreclaimable_bytes + s->inactive_file + s->active_file + s->slab_reclaimable;
+	uint64_t untold, more;
+
+	if (!(cg->have & CGG_HAVE_CURRENT) || told == 0 || cg->current_bytes <= told)
+		return;
+	untold = cg->current_bytes - told;
+	if (untold > lag_bytes)
+		untold = lag_bytes;
+	more = (uint64_t)((unsigned __int128)untold * cg->unreclaimable_bytes / told);
+	cg->unreclaimable_bytes += more;
+	cg->gain_bytes += more;
+}
+
 /* A file with one number, or "max". */
 static int read_number(int dirfd, const char *file, uint64_t *ret)
 {

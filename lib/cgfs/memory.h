@@ -25,3 +25,12 @@ int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
 
 /* What reclaim can't give back, and what a kill frees (see the README of lib/). */
 void cgfs_derive(struct cgg_cgroup *cg);
+
+/*
+ * memory.stat lags behind memory.current: each processor keeps up to 64 pages that are charged and not yet
+ * used (MEMCG_CHARGE_BATCH), and as many that are used and not yet counted. What is in the one and not
+ * in the other, lag_bytes at the most, is taken to be of the kinds that memory.stat tells of, in their
+ * proportion: a hog that was just stopped at its brake is as large as it is, and a group full of page
+ * cache is not called unreclaimable.
+ */
+void cgfs_settle(struct cgg_cgroup *cg, uint64_t lag_bytes);

@@ -18,7 +18,8 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
-#define TEXT_MAX 8192 /* of /proc/self/cgroup */
+#define CHARGE_BATCH 64 /* pages: the kernel's MEMCG_CHARGE_BATCH */
+#define TEXT_MAX     8192 /* of /proc/self/cgroup */
 
 static bool is_cgroup2(int fd)
 {
@@ -179,6 +180,14 @@ static int open_given(const char *root, struct cgfs_root *ret, struct cgg_error 
 	return 0;
 }
 
+/* Per processor: what is charged ahead of use, and what is used ahead of memory.stat. */
+static uint64_t lag_bytes(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), page = sysconf(_SC_PAGESIZE);
+
+	return cpus > 0 && page > 0 ? (uint64_t)cpus * 2 * CHARGE_BATCH * (uint64_t)page : 0;
+}
+
 int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *err)
 {
 	struct cgfs_root r = {.dirfd = -1, .procfd = -1};
@@ -198,6 +207,7 @@ int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *er
 		cgfs_root_close(&r);
 		return code;
 	}
+	r.lag_bytes = r.live ? lag_bytes() : 0;
 	*ret = r;
 	return 0;
 }

@@ -8,6 +8,8 @@ struct cgfs_root {
 	int dirfd; /* the tree's root, O_PATH */
 	int procfd; /* the machine's /proc, O_PATH; -1: a bare tree without one */
 	bool live; /* a cgroup2 filesystem, not a recording */
+	uint64_t
+		lag_bytes; /* see cgfs_settle(); 0 of a recording, whose numbers are what they are */
 	char shown[256]; /* for messages */
 };
 

@@ -170,8 +170,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	look_candidates(g, rule, d->index, now_us);
 	choice_read(g->tree, &g->snap, rule, d->index);
 	cgfs_own_known(&g->tree->root, &g->own);
-	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, stuck,
-			  nstuck, g->groups, &victim);
+	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, stuck, nstuck,
+			  g->groups, &victim);
 	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
 	in->decide_us = snap_now_us();
 	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;

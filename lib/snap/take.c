@@ -55,14 +55,17 @@ int snap_layout(const struct cgg_tree *tree, struct arena *arena, struct cgg_sna
 int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index, uint32_t want)
 {
 	CGG_AUTO_FD opened = -1;
-	int dirfd = tree_dir(tree, index, &opened);
+	int dirfd = tree_dir(tree, index, &opened), r;
 
 	if (dirfd < 0) { /* unknown is not gone */
 		snap->cgroups[index].have &= ~want;
 		snap->cgroups[index].limit_unknown |= want & CGG_HAVE_MAX;
 		return fdio_is_gone(dirfd) ? CGG_GONE : 0;
 	}
-	return cgfs_read(dirfd, want, &snap->cgroups[index]);
+	r = cgfs_read(dirfd, want, &snap->cgroups[index]);
+	if (r == 0 && want & CGG_HAVE_STAT)
+		cgfs_settle(&snap->cgroups[index], tree->root.lag_bytes);
+	return r;
 }
 
 /* A cgroup's limit from its parent's (the host's for the root) and its own. */

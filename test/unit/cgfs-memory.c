@@ -482,6 +482,36 @@ TEST(what_can_be_given_back_is_not_unreclaimable)
 	T_EQ_INT(cg.unreclaimable_bytes, 20);
 }
 
+TEST(what_the_kernel_has_not_counted_yet_is_of_the_kinds_that_it_has)
+{
+	static const struct {
+		const char *name;
+		uint64_t current, anon, file, lag, unreclaimable;
+	} rows[] = {
+		{"a hog at its brake is as large as it is", 1000, 950, 0, 100, 1000},
+		{"page cache stays page cache", 1000, 90, 810, 100, 100},
+		{"no more than the lag", 1000, 400, 0, 100, 500},
+		{"a recording has none", 1000, 950, 0, 0, 950},
+		{"what was counted since is no more than all", 1000, 1100, 0, 100, 1000},
+		{"nothing counted yet says nothing", 1000, 0, 0, 100, 0},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_cgroup cg = {.have = CGG_HAVE_CURRENT | CGG_HAVE_STAT,
+					.current_bytes = rows[i].current,
+					.stat = {.anon = rows[i].anon,
+						 .active_anon = rows[i].anon,
+						 .file = rows[i].file,
+						 .active_file = rows[i].file}};
+
+		T_ROW(rows[i].name);
+		cgfs_derive(&cg);
+		cgfs_settle(&cg, rows[i].lag);
+		T_EQ_INT(cg.unreclaimable_bytes, rows[i].unreclaimable);
+		T_EQ_INT(cg.gain_bytes, rows[i].unreclaimable);
+	}
+}
+
 TEST(kernel_memory_counts_by_its_parts_where_there_is_no_sum)
 {
 	struct cgg_cgroup cg = {.stat = {.slab_unreclaimable = 1,

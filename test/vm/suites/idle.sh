@@ -29,8 +29,8 @@ runs()
 calls_begin()
 {
 	TRACE=/sys/kernel/tracing
-	[ -d $TRACE/events ] || mount -t tracefs tracefs $TRACE || fail 'no tracefs'
-	ls "/proc/$GUARD_PID/task" >$TRACE/set_event_pid
+	[ -d $TRACE/events ] || mount -t tracefs tracefs "$TRACE" || fail 'no tracefs'
+	ls "/proc/$GUARD_PID/task" >"$TRACE/set_event_pid"
 	echo 1 >$TRACE/events/raw_syscalls/sys_enter/enable
 	echo >$TRACE/trace
 }
