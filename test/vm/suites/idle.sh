@@ -37,7 +37,7 @@ calls_begin()
 
 calls()
 {
-	grep -v '^#' $TRACE/trace
+	grep -v "^#" "$TRACE/trace"
 }
 
 policy()
