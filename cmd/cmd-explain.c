@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
+#include "explain-kernel.h"
 #include "opt.h"
 #include "print-look.h"
 #include "print-owner.h"
@@ -18,7 +19,11 @@ const char help_explain[] =
 	"that\n"
 	"look at it, how far each condition is from true, and who would be acted on; the rules "
 	"that could\n"
-	"choose it, its place in their order, and what protects it. Touches nothing.\n\n"
+	"choose it, its place in their order, and what protects it. Touches nothing.\n"
+	"With --kernel no policy: whom the kernel would kill if PATH hit its memory.max (/: if "
+	"the host\n"
+	"ran out), who would die with it and why, what that frees, and who is exempt.\n\n"
+	"  --kernel       what the kernel itself would do\n"
 	"  --policy PATH  a file or a directory (default: the built-in policy)\n"
 	"  --root DIR     a recorded machine, a fixture tree, or another cgroup2 mount\n"
 	"  --for TIME     watch for so long at the most, where conditions need a past, like 500ms "
@@ -26,7 +31,9 @@ const char help_explain[] =
 	"                 10s (default 2s). A recorded tree has none: they are unknown\n"
 	"  --top N        this many candidates of each rule (default 5; 0 for all)\n"
 	"  --json         everything, exact\n\n"
-	"Exit codes: 0 it was said; 2 no such cgroup, or a policy that can't be loaded.\n";
+	"Exit codes: 0 it was said; 1 the kernel would find nobody (--kernel); 2 no such cgroup, "
+	"or a policy\n"
+	"that can't be loaded.\n";
 
 static const char *is_now(const struct json_object *o)
 {
@@ -206,12 +213,14 @@ int cmd_explain(int argc, char **argv)
 	struct cgg_policy *policy = NULL;
 	struct cgg_tree *tree = NULL;
 	struct opt o;
-	int code = opt_read(argc, argv, "rpjtf", &o);
+	int code = opt_read(argc, argv, "rpjtfK", &o);
 
 	if (code == 0 && o.nargs > 1)
 		code = complain(EXIT_INPUT, "explain: one PATH at the most");
+	if (code == 0 && o.kernel && (o.npolicies > 0 || o.for_us > 0 || o.top_given))
+		code = complain(EXIT_INPUT, "explain: --kernel goes with --root and --json only");
 	if (code == 0)
-		code = run(&o, &tree, &policy);
+		code = o.kernel ? explain_kernel(&o) : run(&o, &tree, &policy);
 	cgg_tree_close(tree);
 	cgg_policy_free(policy);
 	return code;

@@ -20,6 +20,7 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+int cmd_adjust(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_import(int argc, char **argv);
@@ -27,12 +28,13 @@ int cmd_kill(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_rank(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_score(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
 
-extern const char help_check[], help_explain[], help_import[], help_kill[], help_log[], help_rank[],
-	help_run[], help_status[], help_test[], help_tree[];
+extern const char help_adjust[], help_check[], help_explain[], help_import[], help_kill[],
+	help_log[], help_rank[], help_run[], help_score[], help_status[], help_test[], help_tree[];
 
 /* "cgguard: MESSAGE" on stderr; returns code. */
 int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

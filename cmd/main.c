@@ -10,6 +10,8 @@
 
 /* Keep alphabetized. */
 static const struct command commands[] = {
+	{"adjust", "set oom_score_adj of a process or a cgroup, and see its score change",
+	 help_adjust, cmd_adjust},
 	{"check", "check policies before they are used", help_check, cmd_check},
 	{"explain", "what the policy says of a cgroup now, and why", help_explain, cmd_explain},
 	{"import", "make a policy of another guard's configuration", help_import, cmd_import},
@@ -18,6 +20,8 @@ static const struct command commands[] = {
 	{"rank", "groups in order: who uses most, and what would die together", help_rank,
 	 cmd_rank},
 	{"run", "guard: the daemon, in the foreground", help_run, cmd_run},
+	{"score", "processes as the kernel's OOM killer weighs them, term by term", help_score,
+	 cmd_score},
 	{"status", "how the running guard is: distances, fallbacks, incidents, counters",
 	 help_status, cmd_status},
 	{"test", "play policy tests: what would be decided, and when", help_test, cmd_test},

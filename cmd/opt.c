@@ -33,6 +33,10 @@ static const struct option options[] = {
 	{"kmsg", no_argument, NULL, 'k'},
 	{"follow", no_argument, NULL, 'F'},
 	{"sandbox", required_argument, NULL, 'S'},
+	{"cgroup", required_argument, NULL, 'c'},
+	{"explain", no_argument, NULL, 'E'},
+	{"kernel", no_argument, NULL, 'K'},
+	{"force", no_argument, NULL, 'o'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -169,6 +173,16 @@ static int read_one(struct opt *o, int c, char *arg)
 	case 'q':
 		o->status = arg;
 		return 0;
+	case 'E':
+		o->explain = true;
+		return 0;
+	case 'K':
+		o->kernel = true;
+		return 0;
+	case 'o':
+		o->force = true;
+		return 0;
+	case 'c':
 	case 'D':
 		o->domain = arg;
 		return 0;
@@ -243,4 +257,17 @@ const char *opt_policy_name(const struct opt *o, char *buf, size_t size)
 		len += (size_t)snprintf(buf + len, size - len, "%s%s", i > 0 ? ", " : "",
 					o->policy[i]);
 	return buf;
+}
+
+bool opt_pid(const char *text, int32_t *ret)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || v == 0 || v > INT32_MAX)
+		return false;
+	*ret = (int32_t)v;
+	return true;
 }

@@ -10,7 +10,8 @@ struct opt {
 	const char *root, *incidents, *domain, *state, *status;
 	const char *policy[CGG_POLICY_PATHS_MAX];
 	size_t npolicies;
-	bool json, dry_run, once, process, kill_exempt, all, kmsg, follow, no_sandbox;
+	bool json, dry_run, once, process, kill_exempt, all, kmsg, follow, no_sandbox, explain,
+		kernel, force;
 	enum cgg_unit unit;
 	enum cgg_rank_key key[CGG_RANK_KEYS_MAX];
 	size_t nkeys;
@@ -33,3 +34,6 @@ int opt_load_policy(const struct opt *o, struct cgg_policy **ret, struct cgg_err
 
 /* For people: the paths, or NULL for the default. */
 const char *opt_policy_name(const struct opt *o, char *buf, size_t size);
+
+/* A process id, as people write it. */
+bool opt_pid(const char *text, int32_t *ret);

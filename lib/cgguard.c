@@ -2,6 +2,7 @@
 /* The public names; each is a door to the floor that does it. */
 #include "cgguard.h"
 
+#include "act/adjust.h"
 #include "act/kill.h"
 #include "cgfs/host.h"
 #include "cgfs/tree.h"
@@ -9,6 +10,7 @@
 #include "engine/explain.h"
 #include "engine/guard.h"
 #include "engine/record.h"
+#include "engine/scores.h"
 #include "engine/trial.h"
 #include "host-policy.h"
 #include "log/log.h"
@@ -389,6 +391,45 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 	if (write_kill_record(path, tree->entry[index].id, o, &res, buf, size) < 0)
 		return err_fail(err, -ENOSPC, "the record needs more than %zu bytes", size);
 	return kill_answer(&res, path, err);
+}
+
+/* ---- what the kernel would do -------------------------------------------------------- */
+
+CGG_PUBLIC const char *cgg_exempt_name(enum cgg_exempt exempt)
+{
+	static const char *const names[] = {
+		[CGG_EXEMPT_NO] = "",
+		[CGG_EXEMPT_INIT] = "init",
+		[CGG_EXEMPT_KTHREAD] = "kernel thread",
+		[CGG_EXEMPT_NO_MEMORY] = "no memory",
+		[CGG_EXEMPT_ADJ] = "-1000",
+		[CGG_EXEMPT_VFORK] = "in vfork",
+	};
+
+	return exempt < CGG_ARRAY_LEN(names) ? names[exempt] : NULL;
+}
+
+CGG_PUBLIC int cgg_scores_take(struct cgg_tree *tree, const struct cgg_snapshot *snap,
+			       uint32_t domain, struct cgg_scores **ret_scores,
+			       struct cgg_error *err)
+{
+	return scores_take(tree, snap, domain, ret_scores, err);
+}
+
+CGG_PUBLIC struct cgg_scores *cgg_scores_free(struct cgg_scores *scores)
+{
+	return scores_free(scores);
+}
+
+CGG_PUBLIC int cgg_process_check(const struct cgg_tree *tree, int32_t pid, struct cgg_error *err)
+{
+	return adjust_is_process(tree->root.procfd, pid, err);
+}
+
+CGG_PUBLIC int cgg_adjust(struct cgg_tree *tree, const struct cgg_adjust_options *options,
+			  struct cgg_error *err)
+{
+	return adjust(tree, options, err);
 }
 
 /* ---- text ---------------------------------------------------------------------------- */

@@ -492,5 +492,6 @@ int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_opti
 #include "cgguard-log.h"
 #include "cgguard-owner.h"
 #include "cgguard-path.h"
+#include "cgguard-score.h"
 
 #endif

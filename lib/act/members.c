@@ -34,7 +34,7 @@ static bool is_exempt(const struct members *run, pid_t pid)
 	int32_t adj = 0;
 
 	/* one that has ended meanwhile is no member to spare */
-	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0 && adj == BADNESS_EXEMPT_ADJ;
+	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0 && adj == CGG_ADJ_MIN;
 }
 
 /* Returns 1 when no more can be held. */
@@ -120,7 +120,7 @@ int members_census(void *user, pid_t pid)
 		run->runtimes++;
 		run->runtimes_bytes += p.rss_bytes + p.swap_bytes;
 	}
-	exempt = known ? p.oom_score_adj == BADNESS_EXEMPT_ADJ : is_exempt(run, pid);
+	exempt = known ? p.oom_score_adj == CGG_ADJ_MIN : is_exempt(run, pid);
 	res->exempt += exempt;
 	if (run->hold_early && res->members <= HOLD_FIRST && !(exempt && run->spare))
 		(void)hold(run, pid);
@@ -288,7 +288,7 @@ int members_choose(void *user, pid_t pid)
 {
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct members *run = user;
-	enum badness_exemption exemption;
+	enum cgg_exempt exemption;
 	struct cgfs_proc p;
 	int64_t points;
 
@@ -296,7 +296,7 @@ int members_choose(void *user, pid_t pid)
 		return 0;
 	exemption = badness_exemption(&p);
 	if (is_runtime_own(&p) ||
-	    (exemption != BADNESS_ELIGIBLE && (exemption != BADNESS_ADJ || run->spare)))
+	    (exemption != CGG_EXEMPT_NO && (exemption != CGG_EXEMPT_ADJ || run->spare)))
 		return 0;
 	points = badness_of(&p, run->req->total_bytes / page, page);
 	if (run->best.pid != 0 && points < run->best_points)

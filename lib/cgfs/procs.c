@@ -160,11 +160,11 @@ static long read_proc(int procfd, pid_t pid, const char *file, char *buf, size_t
 	return fdio_read_at(procfd, path, buf, size);
 }
 
-int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret)
+static int read_number(int procfd, pid_t pid, const char *file, int32_t *ret)
 {
 	char buf[32];
 	int64_t v;
-	long len = read_proc(procfd, pid, "oom_score_adj", buf, sizeof(buf));
+	long len = read_proc(procfd, pid, file, buf, sizeof(buf));
 
 	if (len < 0)
 		return (int)len;
@@ -174,28 +174,46 @@ int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret)
 	return 0;
 }
 
+int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret)
+{
+	return read_number(procfd, pid, "oom_score_adj", ret);
+}
+
+int cgfs_proc_score(int procfd, pid_t pid, int32_t *ret)
+{
+	return read_number(procfd, pid, "oom_score", ret);
+}
+
 /* "VmRSS:\t  123 kB", a line of /proc/PID/status. True for VmRSS, which whoever has memory has. */
 static bool status_line(const char *line, struct cgfs_proc *p)
 {
+	uint64_t process = (uint64_t)p->process, uid = p->uid;
 	const struct {
 		const char *key;
-		uint64_t *bytes;
+		uint64_t *value, unit;
 	} keys[] = {
-		{"VmRSS:", &p->rss_bytes},
-		{"VmSwap:", &p->swap_bytes},
-		{"VmPTE:", &p->pagetables_bytes},
+		{"VmRSS:", &p->rss_bytes, 1024},
+		{"VmSwap:", &p->swap_bytes, 1024},
+		{"VmPTE:", &p->pagetables_bytes, 1024},
+		{"RssAnon:", &p->anon_bytes, 1024},
+		{"RssFile:", &p->file_bytes, 1024},
+		{"RssShmem:", &p->shmem_bytes, 1024},
+		{"Tgid:", &process, 1},
+		{"Uid:", &uid, 1},
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(keys); i++) {
 		const char *s = line + strlen(keys[i].key);
-		uint64_t kb = 0;
+		uint64_t v = 0;
 
 		if (strncmp(line, keys[i].key, strlen(keys[i].key)) != 0)
 			continue;
 		s += strspn(s, " \t");
 		for (; *s >= '0' && *s <= '9'; s++)
-			kb = kb * 10 + (uint64_t)(*s - '0');
-		*keys[i].bytes = kb * 1024;
+			v = v * 10 + (uint64_t)(*s - '0');
+		*keys[i].value = v * keys[i].unit;
+		p->process = (pid_t)process;
+		p->uid = (uint32_t)uid;
 		return i == 0;
 	}
 	return false;
@@ -210,6 +228,7 @@ static bool read_memory(int dirfd, const char *path, struct cgfs_proc *p)
 	off_t at = 0;
 	ssize_t n;
 
+	p->memory_known |= fd >= 0;
 	while (fd >= 0 && (n = pread(fd, buf, sizeof(buf) - 1, at)) > 0) {
 		buf[n] = '\0';
 		for (line = buf; (next = strchr(line, '\n')); line = next + 1) {
@@ -249,12 +268,35 @@ static void read_thread_memory(int procfd, struct cgfs_proc *p)
 	}
 }
 
+/* The fields of /proc/PID/stat after the state, the fourth of the line first. */
+static int stat_fields(const char *at, struct cgfs_proc *p)
+{
+	enum { PARENT = 4, FLAGS = 9, START = 22, STACK = 28 };
+	char *end;
+
+	for (int field = PARENT; field <= STACK; field++, at = end) {
+		unsigned long long v = strtoull(at, &end, 10); /* one below zero wraps */
+
+		if (end == at)
+			return field <= FLAGS ? -EINVAL : 0; /* the later ones are worth having */
+		if (field == PARENT)
+			p->parent = (pid_t)v;
+		else if (field == FLAGS)
+			p->kthread = v & PF_KTHREAD;
+		else if (field == START)
+			p->start_ticks = v;
+		else if (field == STACK)
+			p->stack_start = v;
+	}
+	return 0;
+}
+
 int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 {
 	struct cgfs_proc p = {.pid = pid};
-	char buf[4096], *open, *close, *at, *end;
-	long long flags = 0;
+	char buf[4096], *open, *close;
 	long len = read_proc(procfd, pid, "stat", buf, sizeof(buf));
+	int r;
 
 	if (len < 0)
 		return (int)len;
@@ -267,15 +309,10 @@ int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 	if (close[1] != ' ' || close[2] == '\0')
 		return -EINVAL;
 	p.state = close[2];
-	at = close + 3;
-	for (int i = 0; i < 6; i++) { /* ppid, pgrp, session, tty, tpgid, flags */
-		flags = strtoll(at, &end, 10);
-		if (end == at)
-			return -EINVAL;
-		at = end;
-	}
-	p.kthread = flags & PF_KTHREAD;
-	(void)cgfs_proc_adj(procfd, pid, &p.oom_score_adj);
+	r = stat_fields(close + 3, &p);
+	if (r < 0)
+		return r;
+	p.adj_known = cgfs_proc_adj(procfd, pid, &p.oom_score_adj) == 0;
 	snprintf(buf, sizeof(buf), "%d/status", pid);
 	if (!read_memory(procfd, buf, &p))
 		read_thread_memory(procfd, &p);

@@ -36,6 +36,14 @@ struct cgfs_proc {
 	bool kthread; /* PF_KTHREAD */
 	int32_t oom_score_adj;
 	uint64_t rss_bytes, swap_bytes, pagetables_bytes; /* of any thread that has an mm */
+	uint64_t anon_bytes, file_bytes, shmem_bytes; /* what rss_bytes is made of */
+	pid_t parent, process; /* process: another one's if pid is that of a thread; 0: not known */
+	uint32_t uid;
+	uint64_t start_ticks; /* since boot */
+	uint64_t stack_start; /* 0 where we may not trace it */
+	bool adj_known, memory_known; /* else oom_score_adj, and all that is bytes, is 0 */
+	bool nested; /* of PID 1: of a namespace, not of the machine; up to the caller */
+	bool in_vfork; /* uses its parent's memory, which waits for that; up to the caller */
 };
 
 /* Read /proc/PID. 0; -ENOENT/-ESRCH: it has ended. */
@@ -43,3 +51,6 @@ int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret);
 
 /* oom_score_adj alone: what every member is asked before a group kill. */
 int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret);
+
+/* oom_score: the kernel's own opinion. */
+int cgfs_proc_score(int procfd, pid_t pid, int32_t *ret);

@@ -52,7 +52,7 @@ static int read_one(void *user, pid_t pid)
 	census->left--;
 	r = cgfs_proc_read(census->procfd, pid, &p);
 	census->more |= r < 0 && !fdio_is_gone(r);
-	if (r < 0 || badness_exemption(&p) != BADNESS_ELIGIBLE)
+	if (r < 0 || badness_exemption(&p) != CGG_EXEMPT_NO)
 		return 0;
 	points = badness_of(&p, census->total_pages, census->page_bytes);
 	if (!census->any || points > census->points)

@@ -3,7 +3,7 @@
 set -u
 # shellcheck source=test/cli/cli.sh
 . "$(dirname "$0")/cli.sh"
-commands='check kill rank run tree'
+commands='adjust check explain kill rank run score tree'
 tree host
 
 run

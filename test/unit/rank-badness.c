@@ -64,20 +64,18 @@ TEST(the_kernel_never_takes_some)
 	static const struct {
 		const char *name;
 		struct cgfs_proc p;
-		enum badness_exemption exemption;
+		enum cgg_exempt exemption;
 	} rows[] = {
-		{"a process", {.pid = 9, .rss_bytes = 1}, BADNESS_ELIGIBLE},
-		{"all of it swapped out", {.pid = 9, .swap_bytes = 1}, BADNESS_ELIGIBLE},
-		{"-999 is none",
-		 {.pid = 9, .rss_bytes = 1, .oom_score_adj = -999},
-		 BADNESS_ELIGIBLE},
-		{"-1000", {.pid = 9, .rss_bytes = 1, .oom_score_adj = -1000}, BADNESS_ADJ},
-		{"PID 1", {.pid = 1, .rss_bytes = 1}, BADNESS_INIT},
-		{"a kernel thread", {.pid = 9, .kthread = true}, BADNESS_KTHREAD},
-		{"one that has ended", {.pid = 9, .state = 'Z'}, BADNESS_NO_MEMORY},
+		{"a process", {.pid = 9, .rss_bytes = 1}, CGG_EXEMPT_NO},
+		{"all of it swapped out", {.pid = 9, .swap_bytes = 1}, CGG_EXEMPT_NO},
+		{"-999 is none", {.pid = 9, .rss_bytes = 1, .oom_score_adj = -999}, CGG_EXEMPT_NO},
+		{"-1000", {.pid = 9, .rss_bytes = 1, .oom_score_adj = -1000}, CGG_EXEMPT_ADJ},
+		{"PID 1", {.pid = 1, .rss_bytes = 1}, CGG_EXEMPT_INIT},
+		{"a kernel thread", {.pid = 9, .kthread = true}, CGG_EXEMPT_KTHREAD},
+		{"one that has ended", {.pid = 9, .state = 'Z'}, CGG_EXEMPT_NO_MEMORY},
 		{"one that has ended, at -1000",
 		 {.pid = 9, .oom_score_adj = -1000},
-		 BADNESS_NO_MEMORY},
+		 CGG_EXEMPT_NO_MEMORY},
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
