@@ -173,12 +173,14 @@ static void print_all(const struct json_object *all, const char *policy)
 		print_elsewhere(look_at(all, "elsewhere", i));
 }
 
-static int run(const struct opt *o, struct cgg_tree **tree, struct cgg_policy **policy)
+static int run(const struct opt *o, const struct cgg_owners *owners, struct cgg_tree **tree,
+	       struct cgg_policy **policy)
 {
 	const struct cgg_explain_options eo = {
 		.path = o->nargs > 0 ? o->args[0] : "/",
 		.for_us = o->for_us ? o->for_us : FOR_US,
 		.top = o->top_given ? (uint32_t)o->top : CANDIDATES,
+		.owners = owners,
 	};
 	struct cgg_error err = {0};
 	struct json_object *all;
@@ -211,6 +213,7 @@ static int run(const struct opt *o, struct cgg_tree **tree, struct cgg_policy **
 int cmd_explain(int argc, char **argv)
 {
 	struct cgg_policy *policy = NULL;
+	struct cgg_owners *owners = NULL;
 	struct cgg_tree *tree = NULL;
 	struct opt o;
 	int code = opt_read(argc, argv, "rpjtfK", &o);
@@ -220,7 +223,10 @@ int cmd_explain(int argc, char **argv)
 	if (code == 0 && o.kernel && (o.npolicies > 0 || o.for_us > 0 || o.top_given))
 		code = complain(EXIT_INPUT, "explain: --kernel goes with --root and --json only");
 	if (code == 0)
-		code = o.kernel ? explain_kernel(&o) : run(&o, &tree, &policy);
+		owners = print_owners(o.root);
+	if (code == 0)
+		code = o.kernel ? explain_kernel(&o) : run(&o, owners, &tree, &policy);
+	cgg_owners_close(owners);
 	cgg_tree_close(tree);
 	cgg_policy_free(policy);
 	return code;

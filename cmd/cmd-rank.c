@@ -41,6 +41,7 @@ struct ranking {
 	struct cgg_tree *tree;
 	struct cgg_snapshot *snap;
 	struct cgg_policy *policy;
+	struct cgg_owners *owners;
 	struct cgg_group *groups;
 	size_t n;
 };
@@ -122,12 +123,12 @@ static void print_term(const struct ranking *k, const struct cgg_group *g)
 }
 
 /* A path says it too, at length: only of containers and pods, who is sought by their ids. */
-static void print_whose(const char *path)
+static void print_whose(const struct ranking *k, const char *path)
 {
 	char shown[PRINT_OWNER_SIZE];
 	struct cgg_owner o;
 
-	if (cgg_owner_of(path, &o) && *print_owner(&o, false, shown))
+	if (cgg_owners_find(k->owners, path, &o) && *print_owner(&o, false, shown))
 		printf("  (%s)", shown);
 }
 
@@ -146,7 +147,7 @@ static void print_group(const struct ranking *k, size_t at, int width)
 	       print_share(cg, share, sizeof(share)), procs_below(k->snap, g->cgroup),
 	       dies(k->snap, g, unit, sizeof(unit)), g->protect ? "  (protected)" : "");
 	print_term(k, g);
-	print_whose(cg->path);
+	print_whose(k, cg->path);
 	putchar('\n');
 	free(path);
 }
@@ -176,7 +177,7 @@ static void print_all_json(const struct ranking *k, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct cgg_group *g = &k->groups[i];
-		struct json_object *one = print_cgroup_json(k->snap, g->cgroup);
+		struct json_object *one = print_cgroup_json(k->snap, g->cgroup, k->owners);
 		struct json_object *terms = json_object_new_object();
 
 		for (int key = 0; key < CGG_RANK_KEY_MAX; key++) {
@@ -235,6 +236,7 @@ static int run(struct ranking *k)
 		return complain(exit_tree(r, k->o.root), "%s", err.msg);
 	if (r > 0)
 		return r;
+	k->owners = print_owners(k->o.root);
 	n = k->o.top && k->o.top < k->n ? k->o.top : k->n;
 	if (k->o.json)
 		print_all_json(k, n);
@@ -254,6 +256,7 @@ int cmd_rank(int argc, char **argv)
 	if (code == 0)
 		code = run(&k);
 	cgg_groups_free(k.groups);
+	cgg_owners_close(k.owners);
 	cgg_snapshot_free(k.snap);
 	cgg_tree_close(k.tree);
 	cgg_policy_free(k.policy);

@@ -64,6 +64,7 @@ struct daemon {
 	struct cgg_policy *policy;
 	struct cgg_tree *tree;
 	struct cgg_guard *guard;
+	struct cgg_owners *owners; /* NULL: containers have no names */
 	struct sink *out, *notes;
 	struct about about;
 	struct serve *serve;
@@ -164,6 +165,18 @@ static int read_kmsg(struct daemon *d, struct cgg_error *err)
 				   err);
 }
 
+/* Its directory is made before files are out of reach. */
+static void open_owners(struct daemon *d)
+{
+	struct cgg_error err = {0};
+	char text[sizeof(err.msg) + 64];
+
+	if (cgg_owners_open(state_dir(d), true, &d->owners, &err) == 0)
+		return;
+	snprintf(text, sizeof(text), "%s; going on without the names of containers", err.msg);
+	on_sandbox_notice(d, text);
+}
+
 /* Before the first thread, and after what is opened once. */
 static void confine(struct daemon *d)
 {
@@ -225,6 +238,7 @@ static int open_sinks(struct daemon *d)
 	    0) /* it says how much of root's powers is needed */
 		return complain(EXIT_INPUT, "%s", err.msg);
 	open_kmsg(d);
+	open_owners(d);
 	confine(d);
 	d->out = sink_new(out);
 	d->notes = sink_new(notes);
@@ -308,7 +322,8 @@ static int watch_all(struct daemon *d)
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (d->signal_fd < 0 || d->epoll_fd < 0 || watch(d, d->signal_fd) < 0 ||
 	    watch(d, cgg_guard_get_fd(d->guard)) < 0 ||
-	    (d->serve && watch(d, serve_get_fd(d->serve)) < 0))
+	    (d->serve && watch(d, serve_get_fd(d->serve)) < 0) ||
+	    (d->owners && watch(d, cgg_owners_get_fd(d->owners)) < 0))
 		return complain(EXIT_MACHINE, "cannot wait for events: %s", strerror(errno));
 	return 0;
 }
@@ -331,9 +346,9 @@ static int loop(struct daemon *d)
 	bool settled = false;
 
 	for (;;) {
-		struct epoll_event e[3];
+		struct epoll_event e[4];
 		int ms = notify_turn(&d->notify);
-		int n = epoll_wait(d->epoll_fd, e, 3, d->o.once ? 50 : ms);
+		int n = epoll_wait(d->epoll_fd, e, 4, d->o.once ? 50 : ms);
 		struct cgg_error err = {0};
 
 		if (n < 0 && errno != EINTR)
@@ -345,6 +360,9 @@ static int loop(struct daemon *d)
 					return EXIT_DONE;
 			} else if (d->serve && e[i].data.fd == serve_get_fd(d->serve)) {
 				serve_answer(d->serve);
+			} else if (d->owners && e[i].data.fd == cgg_owners_get_fd(d->owners)) {
+				if (n == 1) /* it reads files: after a kill that may be due */
+					cgg_owners_dispatch(d->owners);
 			} else if (cgg_guard_dispatch(d->guard, &err) < 0) {
 				note(d, "%s", err.msg);
 				return EXIT_MACHINE;
@@ -367,7 +385,8 @@ static int start(struct daemon *d)
 				       .report = on_report,
 				       .hang = on_hang,
 				       .user = d,
-				       .state_dir = state_dir(d)};
+				       .state_dir = state_dir(d),
+				       .owners = d->owners};
 	struct cgg_error err = {0};
 	int r;
 
@@ -423,6 +442,7 @@ int cmd_run(int argc, char **argv)
 	cgg_guard_close(d.guard);
 	if (d.out)
 		tell_drops(&d);
+	cgg_owners_close(d.owners);
 	cgg_tree_close(d.tree);
 	cgg_policy_free(d.policy);
 	sink_free(d.out, DRAIN_MS);

@@ -77,15 +77,16 @@ static int name_width(const struct cgg_snapshot *snap, uint32_t top, uint32_t in
 }
 
 /* Once, where a container or a pod begins. */
-static void print_whose(const struct cgg_snapshot *snap, uint32_t index)
+static void print_whose(const struct cgg_snapshot *snap, uint32_t index,
+			const struct cgg_owners *owners)
 {
 	const struct cgg_cgroup *cg = cgg_snapshot_get(snap, index);
 	char shown[PRINT_OWNER_SIZE];
 	struct cgg_owner o, above;
 
-	if (cg->parent == CGG_NONE || !cgg_owner_of(cg->path, &o))
+	if (cg->parent == CGG_NONE || !cgg_owners_find(owners, cg->path, &o))
 		return;
-	cgg_owner_of(cgg_snapshot_get(snap, cg->parent)->path, &above);
+	cgg_owners_find(owners, cgg_snapshot_get(snap, cg->parent)->path, &above);
 	if (strcmp(o.container, above.container) == 0 && strcmp(o.pod, above.pod) == 0)
 		return;
 	if (*print_owner(&o, false, shown))
@@ -93,7 +94,7 @@ static void print_whose(const struct cgg_snapshot *snap, uint32_t index)
 }
 
 static void print_one(const struct cgg_snapshot *snap, uint32_t top, uint32_t index,
-		      const struct opt *o, int width)
+		      const struct opt *o, const struct cgg_owners *owners, int width)
 {
 	const struct cgg_cgroup *cg = cgg_snapshot_get(snap, index);
 	char *name = print_path(index == top ? cg->path : cg->name);
@@ -113,12 +114,13 @@ static void print_one(const struct cgg_snapshot *snap, uint32_t top, uint32_t in
 		fputs("  threaded", stdout);
 	if (cg->have & CGG_HAVE_EVENTS && cg->events.oom_kill)
 		printf("  %llu killed by the kernel", (unsigned long long)cg->events.oom_kill);
-	print_whose(snap, index);
+	print_whose(snap, index, owners);
 	putchar('\n');
 	free(name);
 }
 
-static void print_table(const struct cgg_snapshot *snap, uint32_t top, const struct opt *o)
+static void print_table(const struct cgg_snapshot *snap, uint32_t top, const struct opt *o,
+			const struct cgg_owners *owners)
 {
 	uint32_t end = cgg_snapshot_get(snap, top)->end;
 	int width = 6;
@@ -138,19 +140,20 @@ static void print_table(const struct cgg_snapshot *snap, uint32_t top, const str
 			i = cg->end;
 			continue;
 		}
-		print_one(snap, top, i, o, width);
+		print_one(snap, top, i, o, owners, width);
 		i++;
 	}
 	puts("* dies whole (memory.oom.group)   | dies with it   else: one process");
 }
 
-static void print_all_json(const struct cgg_snapshot *snap, uint32_t top, const struct opt *opt)
+static void print_all_json(const struct cgg_snapshot *snap, uint32_t top, const struct opt *opt,
+			   const struct cgg_owners *owners)
 {
 	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
 
 	for (uint32_t i = top; i < cgg_snapshot_get(snap, top)->end; i++) {
 		if (i == top || is_shown(cgg_snapshot_get(snap, i), opt))
-			json_object_array_add(list, print_cgroup_json(snap, i));
+			json_object_array_add(list, print_cgroup_json(snap, i, owners));
 	}
 	json_object_object_add(o, "host", print_host_json(cgg_snapshot_host(snap)));
 	json_object_object_add(o, "cgroups", list);
@@ -160,6 +163,7 @@ static void print_all_json(const struct cgg_snapshot *snap, uint32_t top, const 
 int cmd_tree(int argc, char **argv)
 {
 	struct cgg_snapshot *snap = NULL;
+	struct cgg_owners *owners = NULL;
 	struct cgg_tree *tree = NULL;
 	struct cgg_error err = {0};
 	uint32_t top = 0;
@@ -177,15 +181,17 @@ int cmd_tree(int argc, char **argv)
 		cgg_tree_close(tree);
 		return complain(exit_tree(r, o.root), "%s", err.msg);
 	}
+	owners = print_owners(o.root);
 	if (o.nargs == 1)
 		top = cgg_snapshot_find(snap, o.args[0]);
 	if (top == CGG_NONE)
 		r = complain(EXIT_NO, "no cgroup '%s' (paths start with / = the root of the tree)",
 			     o.args[0]);
 	else if (o.json)
-		print_all_json(snap, top, &o);
+		print_all_json(snap, top, &o, owners);
 	else
-		print_table(snap, top, &o);
+		print_table(snap, top, &o, owners);
+	cgg_owners_close(owners);
 	cgg_snapshot_free(snap);
 	cgg_tree_close(tree);
 	return r;

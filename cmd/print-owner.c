@@ -81,6 +81,13 @@ const char *print_owner(const struct cgg_owner *o, bool units, char buf[PRINT_OW
 	return buf;
 }
 
+struct cgg_owners *print_owners(const char *root)
+{
+	struct cgg_owners *owners;
+
+	return !root && cgg_owners_open(NULL, false, &owners, NULL) == 0 ? owners : NULL;
+}
+
 /* ---- JSON ---------------------------------------------------------------------------- */
 
 static const struct {

@@ -14,6 +14,9 @@
  */
 const char *print_owner(const struct cgg_owner *owner, bool units, char buf[PRINT_OWNER_SIZE]);
 
+/* Who is registered on this machine; NULL where root is another one, or that may not be seen. */
+struct cgg_owners *print_owners(const char *root);
+
 /* As the library's records have it; NULL where nothing is known. */
 struct json_object *print_owner_json(const struct cgg_owner *owner);
 

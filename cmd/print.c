@@ -116,7 +116,8 @@ static void add_path(struct json_object *o, const char *key, const char *path)
 	free(p);
 }
 
-struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t index)
+struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t index,
+				      const struct cgg_owners *owners)
 {
 	const struct cgg_cgroup *cg = cgg_snapshot_get(snap, index);
 	uint32_t unit = cgg_oom_unit(snap, index, 0);
@@ -124,7 +125,7 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 	struct cgg_owner owner;
 
 	add_path(o, "cgroup", cg->path);
-	if (cgg_owner_of(cg->path, &owner))
+	if (cgg_owners_find(owners, cg->path, &owner))
 		json_object_object_add(o, "owner", print_owner_json(&owner));
 	add_u64(o, "id", true, cg->id);
 	add_u64(o, "current_bytes", cg->have & CGG_HAVE_CURRENT, cg->current_bytes);

@@ -21,7 +21,8 @@ char *print_path(const char *path);
 bool print_utf8(void);
 
 /* Everything that was read of a cgroup. */
-struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t index);
+struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t index,
+				      const struct cgg_owners *owners);
 struct json_object *print_host_json(const struct cgg_host *host);
 
 /* Print and free. */

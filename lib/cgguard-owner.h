@@ -38,6 +38,37 @@ struct cgg_owner {
  */
 bool cgg_owner_of(const char *path, struct cgg_owner *ret);
 
+struct cgg_error;
+
+/* The containers that cgguard-hook has registered in a state directory. */
+struct cgg_owners;
+
+#define CGG_OWNERS_MAX 4096 /* are held; those that have ended make room first */
+
+/*
+ * Read who is registered. state_dir: of cgg_guard_options, NULL: /run/cgguard; where it is not there nobody
+ * is. watch: make it where it is missing, hear of who comes later, and take off those whose cgroup is gone
+ * (after a crash of their runtime). Errors: -ENOMEM, -EPERM others can write the directory, -EMFILE.
+ * Since 0.1.
+ */
+int cgg_owners_open(const char *state_dir, bool watch, struct cgg_owners **ret_owners,
+		    struct cgg_error *err);
+
+/* An fd that becomes readable when cgg_owners_dispatch() has something to do; -1 without watch. Since 0.1. */
+int cgg_owners_get_fd(const struct cgg_owners *owners);
+
+/* Take in some of who came or went, without blocking; who went is known for a while yet. Since 0.1. */
+void cgg_owners_dispatch(struct cgg_owners *owners);
+
+/*
+ * cgg_owner_of(), and the names that were registered, also of a cgroup whose path says nothing. owners may
+ * be NULL. Allocates nothing. To be called by the thread that dispatches. Since 0.1.
+ */
+bool cgg_owners_find(const struct cgg_owners *owners, const char *path, struct cgg_owner *ret);
+
+/* NULL is fine; returns NULL. Since 0.1. */
+struct cgg_owners *cgg_owners_close(struct cgg_owners *owners);
+
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,8 @@
 #ifndef CGGUARD_H
 #define CGGUARD_H
 
+#include "cgguard-owner.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -362,6 +364,7 @@ struct cgg_explain_options {
 	const char *path; /* the cgroup that is asked about; NULL: the root */
 	uint64_t for_us; /* watch a live tree for so long at the most; 0: one look */
 	uint32_t top; /* this many candidates of each rule, and the one chosen; 0: all */
+	const struct cgg_owners *owners; /* whose names are told; may be NULL */
 };
 
 /*
@@ -409,6 +412,7 @@ struct cgg_guard_options {
 	/* Called from another thread, every 2 s once cgg_guard_dispatch() has not come back for 4 s: it
 	 * hangs, in the kernel say. A ladder under way still ends in its kill. Must not block. May be NULL. */
 	void (*hang)(void *user, uint64_t for_us);
+	const struct cgg_owners *owners; /* whose names records tell; borrowed, may be NULL */
 };
 
 struct cgg_guard;
@@ -490,7 +494,6 @@ int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_opti
 #include "cgguard-hook.h"
 #include "cgguard-kmsg.h"
 #include "cgguard-log.h"
-#include "cgguard-owner.h"
 #include "cgguard-path.h"
 #include "cgguard-score.h"
 

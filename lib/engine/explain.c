@@ -8,12 +8,12 @@
 #include "cgfs/tree.h"
 #include "engine/choice.h"
 #include "engine/pairs.h"
+#include "hook/owners.h"
 #include "policy/explain.h"
 #include "snap/take.h"
 #include "util/arena.h"
 #include "util/attr.h"
 #include "util/err.h"
-#include "util/owner.h"
 
 #include <errno.h>
 #include <string.h>
@@ -107,7 +107,7 @@ static void put_cgroup(struct json *j, const struct explain *e)
 	uint32_t unit = rank_oom_unit(e->snap, e->index, 0);
 
 	json_str(j, "cgroup", cg->path);
-	owner_put_of(j, "owner", cg->path);
+	owners_put(j, "owner", e->pairs.owners, cg->path);
 	json_bool(j, "recorded", e->recorded);
 	json_u64(j, "watched_us", e->watched_us);
 	tell_host(j, &e->snap->host);
@@ -276,7 +276,7 @@ int explain(struct cgg_tree *tree, const struct cgg_policy *policy,
 {
 	struct explain e = {
 		.tree = tree,
-		.pairs = {.policy = policy},
+		.pairs = {.policy = policy, .owners = options->owners},
 		.path = options->path ? options->path : "/",
 		.top = options->top,
 		.recorded = !tree->root.live,

@@ -9,7 +9,6 @@
 #include "policy/explain.h"
 #include "snap/take.h"
 #include "util/json.h"
-#include "util/owner.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -129,12 +128,12 @@ static void put_reading(struct json *j, const struct policy_cond *c, const struc
 	json_close(j, '}');
 }
 
-static void put_candidate(struct json *j, const struct policy_rule *rule,
+static void put_candidate(struct json *j, const struct cgg_guard *g, const struct policy_rule *rule,
 			  const struct incident_candidate *c)
 {
 	json_open(j, NULL, '{');
 	json_str(j, "cgroup", c->path);
-	owner_put_of(j, "owner", c->path);
+	owners_put(j, "owner", g->options.owners, c->path);
 	if (c->usage_known)
 		json_u64(j, "usage_bytes", c->usage_bytes);
 	if (c->gain_known)
@@ -209,11 +208,11 @@ static void put_known(struct json *j, const char *key, const char *value)
 		json_str(j, key, value);
 }
 
-void record_resource(struct json *j, const char *path)
+void record_resource(struct json *j, const struct cgg_owners *owners, const char *path)
 {
 	struct cgg_owner o;
 
-	if (!owner_of(path, &o))
+	if (!owners_find(owners, path, &o))
 		return;
 	json_open(j, "resource", '{');
 	put_known(j, "container.runtime", o.runtime);
@@ -312,7 +311,7 @@ static void put_steps(struct json *j, const struct incident *in)
 	json_close(j, ']');
 }
 
-static void put_victim(struct json *j, const struct incident *in)
+static void put_victim(struct json *j, const struct cgg_guard *g, const struct incident *in)
 {
 	const struct incident_candidate *c = &in->candidate[in->victim_index];
 	bool process = !c->group.whole;
@@ -322,7 +321,7 @@ static void put_victim(struct json *j, const struct incident *in)
 	json_open(j, "victim", '{');
 	json_str(j, "cgroup", c->path);
 	json_u64(j, "id", in->victim_id);
-	owner_put_of(j, "owner", c->path);
+	owners_put(j, "owner", g->options.owners, c->path);
 	json_str(j, "scope", process ? "process" : "group");
 	json_bool(j, "oom_group", in->victim_is_unit);
 	if (in->kill.outcome != KILL_NONE)
@@ -371,7 +370,7 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 		json_u64(&j, "number", in->number);
 	json_str(&j, "rule", in->rule.name);
 	json_str(&j, "domain", in->domain);
-	owner_put_of(&j, "domain_owner", in->domain);
+	owners_put(&j, "domain_owner", g->options.owners, in->domain);
 	json_str(&j, "outcome", outcome(in, notice));
 	json_bool(&j, "dry_run", in->dry_run);
 	if (in->alone)
@@ -384,13 +383,13 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	json_u64(&j, "candidates_total", in->ncandidates_total);
 	json_open(&j, "candidates", '[');
 	for (uint32_t i = 0; i < in->ncandidates; i++)
-		put_candidate(&j, &in->rule, &in->candidate[i]);
+		put_candidate(&j, g, &in->rule, &in->candidate[i]);
 	json_close(&j, ']');
 	if (in->victim_index != CGG_NONE) {
-		put_victim(&j, in);
-		record_resource(&j, in->candidate[in->victim_index].path);
+		put_victim(&j, g, in);
+		record_resource(&j, g->options.owners, in->candidate[in->victim_index].path);
 	} else if (in->kernel) {
-		kernel_put_victim(&j, in->kernel);
+		kernel_put_victim(&j, g, in->kernel);
 	}
 	if (in->kernel)
 		kernel_put(&j, in->kernel);

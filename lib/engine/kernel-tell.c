@@ -3,7 +3,6 @@
 #include "engine/guard.h"
 
 #include "engine/record.h"
-#include "util/owner.h"
 
 #include <string.h>
 
@@ -101,12 +100,12 @@ void kernel_put(struct json *j, const struct kernel_kill *kill)
 	json_close(j, '}');
 }
 
-static void put_victim(struct json *j, const struct kernel_kill *kill)
+static void put_victim(struct json *j, const struct cgg_guard *g, const struct kernel_kill *kill)
 {
 	json_open(j, "victim", '{');
 	put_path(j, "cgroup", kill->cgroup);
 	if (kill->cgroup[0])
-		owner_put_of(j, "owner", kill->cgroup);
+		owners_put(j, "owner", g->options.owners, kill->cgroup);
 	if (kill->id)
 		json_u64(j, "id", kill->id);
 	if (kill->cgroup[0])
@@ -118,11 +117,11 @@ static void put_victim(struct json *j, const struct kernel_kill *kill)
 	json_close(j, '}');
 }
 
-void kernel_put_victim(struct json *j, const struct kernel_kill *kill)
+void kernel_put_victim(struct json *j, const struct cgg_guard *g, const struct kernel_kill *kill)
 {
-	put_victim(j, kill);
+	put_victim(j, g, kill);
 	if (kill->cgroup[0])
-		record_resource(j, kill->cgroup);
+		record_resource(j, g->options.owners, kill->cgroup);
 }
 
 /* Without the header of its report it is not known whose limit it was. */
@@ -160,11 +159,11 @@ static void tell_alone(struct cgg_guard *g, const struct kernel_kill *kill)
 	json_u64(&j, "number", number);
 	if (knows_domain(kill)) {
 		put_path(&j, "domain", kernel_domain(g, kill));
-		owner_put_of(&j, "domain_owner", kernel_domain(g, kill));
+		owners_put(&j, "domain_owner", g->options.owners, kernel_domain(g, kill));
 	}
 	json_str(&j, "outcome", "kernel-killed");
 	json_bool(&j, "dry_run", false);
-	kernel_put_victim(&j, kill);
+	kernel_put_victim(&j, g, kill);
 	kernel_put(&j, kill);
 	json_close(&j, '}');
 	len = json_end(&j);

@@ -147,4 +147,4 @@ bool kernel_make_room(struct cgg_guard *g); /* tell the oldest incident that is 
 void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill);
 void kernel_put(struct json *j, const struct kernel_kill *kill); /* "kernel": {...} */
 /* "victim": {...}, and whose it is */
-void kernel_put_victim(struct json *j, const struct kernel_kill *kill);
+void kernel_put_victim(struct json *j, const struct cgg_guard *g, const struct kernel_kill *kill);

@@ -26,6 +26,7 @@ struct pair {
 
 struct pairs {
 	const struct cgg_policy *policy;
+	const struct cgg_owners *owners; /* may be NULL */
 	struct pair *pair; /* by rule, then by place in the tree, as the daemon goes */
 	size_t n;
 	struct cgg_group *groups; /* scratch, room for every cgroup of the largest snapshot yet */

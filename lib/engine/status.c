@@ -10,7 +10,6 @@
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
-#include "util/owner.h"
 
 #include <errno.h>
 #include <string.h>
@@ -86,7 +85,7 @@ static bool put_past(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_str(j, "outcome", p->outcome);
 	if (p->victim[0]) {
 		json_str(j, "victim", p->victim);
-		owner_put_of(j, "victim_owner", p->victim);
+		owners_put(j, "victim_owner", g->options.owners, p->victim);
 	}
 	if (p->freed_known)
 		json_u64(j, "freed_bytes", p->freed_bytes);
@@ -249,7 +248,7 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_open(j, NULL, '{');
 	json_str(j, "rule", rule->name);
 	json_str(j, "domain", path);
-	owner_put_of(j, "owner", path);
+	owners_put(j, "owner", g->options.owners, path);
 	json_u64(j, "id", d->id);
 	if (d->looked_us != 0) {
 		put_memory(j, d, limit, policy_gate(rule, host, limit));

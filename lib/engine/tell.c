@@ -6,7 +6,6 @@
 #include "engine/record.h"
 #include "policy/explain.h"
 #include "util/attr.h"
-#include "util/owner.h"
 
 static const char *const truths[] = {"false", "true", "unknown"};
 
@@ -181,7 +180,7 @@ void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pa
 	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
 
 	json_str(j, "cgroup", cg->path);
-	owner_put_of(j, "owner", cg->path);
+	owners_put(j, "owner", pairs->owners, cg->path);
 	json_str(j, "scope", pairs_scope(rule, group));
 	if (group->known & 1U << CGG_RANK_USAGE)
 		json_i64(j, "usage_bytes", group->term[CGG_RANK_USAGE]);

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is registered, kept in memory: when it is asked for there is none to be had. A file that appears is
+ * whole, since it was renamed; one that goes leaves its names here, for the records of its end.
+ */
+#include "hook/owners.h"
+
+#include "hook/record.h"
+#include "util/err.h"
+#include "util/owner.h"
+#include "util/path.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#define PATH_KEPT      512 /* of a longer one the id counts alone */
+#define EVENTS_AT_ONCE 1024 /* bytes of them: a file is read for each, and the loop waits */
+
+struct entry {
+	char path[PATH_KEPT]; /* printable; "" too long */
+	struct cgg_owner owner;
+	uint64_t serial; /* larger is newer; 0: free */
+	bool gone;
+};
+
+struct cgg_owners {
+	int dirfd, inotify_fd; /* -1: none */
+	struct entry *entry; /* CGG_OWNERS_MAX, reserved, touched as used */
+	uint32_t n; /* slots in use or once used */
+	uint64_t serial;
+};
+
+/* ---- the table ------------------------------------------------------------------------ */
+
+static struct entry *find_id(const struct cgg_owners *o, const char *id)
+{
+	for (uint32_t i = 0; i < o->n; i++) {
+		if (o->entry[i].serial && strcmp(o->entry[i].owner.container, id) == 0)
+			return &o->entry[i];
+	}
+	return NULL;
+}
+
+/* A free one, or that of who has ended longest ago. NULL: all live. */
+static struct entry *make_room(struct cgg_owners *o)
+{
+	struct entry *oldest = NULL;
+
+	if (o->n < CGG_OWNERS_MAX)
+		return &o->entry[o->n++];
+	for (uint32_t i = 0; i < o->n; i++) {
+		if (o->entry[i].gone && (!oldest || o->entry[i].serial < oldest->serial))
+			oldest = &o->entry[i];
+	}
+	return oldest;
+}
+
+/* "ID.json": what begins with a dot is not finished. */
+static bool read_id(const char *name, char *ret, size_t size)
+{
+	size_t len = strlen(name), n = strlen(RECORD_SUFFIX);
+
+	if (name[0] == '.' || len <= n || len - n >= size ||
+	    strcmp(name + len - n, RECORD_SUFFIX) != 0)
+		return false;
+	memcpy(ret, name, len - n);
+	ret[len - n] = '\0';
+	return true;
+}
+
+static void forget(struct cgg_owners *o, const char *id)
+{
+	struct entry *e = find_id(o, id);
+
+	if (!e)
+		return;
+	e->gone = true;
+	e->serial = ++o->serial;
+}
+
+static void learn(struct cgg_owners *o, const char *name, const char *id, struct record *record)
+{
+	struct entry *e;
+
+	if (record_read(o->dirfd, name, record) < 0 || strcmp(record->id, id) != 0)
+		return;
+	e = find_id(o, id);
+	if (!e)
+		e = make_room(o);
+	if (!e)
+		return;
+	*e = (struct entry){.owner = record->owner, .serial = ++o->serial};
+	if (strlen(record->path) < sizeof(e->path))
+		memcpy(e->path, record->path, strlen(record->path) + 1);
+}
+
+/* ---- the directory -------------------------------------------------------------------- */
+
+/* Its cgroup is gone: its runtime has died before it could tell. Only where all cgroups can be seen. */
+static bool is_stale(const struct record *record)
+{
+	char path[PATH_KEPT + 32];
+
+	if (strlen(record->path) >= PATH_KEPT || strchr(record->path, '\\') ||
+	    access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0 ||
+	    access("/sys/fs/cgroup/cgroup.events", F_OK) == 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s", record->path);
+	return access(path, F_OK) < 0 && errno == ENOENT;
+}
+
+static void learn_all(struct cgg_owners *o, bool sweep)
+{
+	int fd = openat(o->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *d;
+	struct record record;
+	char id[STATE_ID_MAX];
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && (d = readdir(dir))) {
+		if (!read_id(d->d_name, id, sizeof(id)))
+			continue;
+		if (sweep && record_read(o->dirfd, d->d_name, &record) == 0 && is_stale(&record))
+			(void)record_remove(o->dirfd, id);
+		else
+			learn(o, d->d_name, id, &record);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void take_in(struct cgg_owners *o, const struct inotify_event *event)
+{
+	struct record record;
+	char id[STATE_ID_MAX];
+
+	if (event->mask & IN_Q_OVERFLOW) {
+		for (uint32_t i = 0; i < o->n; i++)
+			o->entry[i].gone = true;
+		learn_all(o, false);
+	} else if (event->len > 0 && read_id(event->name, id, sizeof(id))) {
+		if (event->mask & IN_DELETE)
+			forget(o, id);
+		else
+			learn(o, event->name, id, &record);
+	}
+}
+
+CGG_PUBLIC void cgg_owners_dispatch(struct cgg_owners *o)
+{
+	_Alignas(struct inotify_event) char buf[EVENTS_AT_ONCE];
+	ssize_t len = o->inotify_fd < 0 ? 0 : read(o->inotify_fd, buf, sizeof(buf));
+
+	for (ssize_t at = 0; at < len;) {
+		const struct inotify_event *event =
+			(const struct inotify_event *)(const void *)(buf + at);
+
+		take_in(o, event);
+		at += (ssize_t)(sizeof(*event) + event->len);
+	}
+}
+
+CGG_PUBLIC int cgg_owners_get_fd(const struct cgg_owners *o)
+{
+	return o->inotify_fd;
+}
+
+static int begin_watch(struct cgg_owners *o, const char *state_dir)
+{
+	char path[STATE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/" RECORD_DIR, state_dir);
+	o->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (o->inotify_fd < 0 ||
+	    inotify_add_watch(o->inotify_fd, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
+		return -errno;
+	return 0;
+}
+
+CGG_PUBLIC int cgg_owners_open(const char *state_dir, bool watch, struct cgg_owners **ret,
+			       struct cgg_error *err)
+{
+	struct cgg_owners *o = calloc(1, sizeof(*o));
+	int r = 0;
+
+	if (!state_dir)
+		state_dir = RECORD_STATE_DIR;
+	if (o)
+		o->entry = calloc(CGG_OWNERS_MAX, sizeof(*o->entry));
+	if (!o || !o->entry) {
+		free(o);
+		return err_fail(err, -ENOMEM, "out of memory");
+	}
+	o->inotify_fd = -1;
+	o->dirfd = record_dir(state_dir, watch);
+	if (o->dirfd < 0 && (watch || o->dirfd != -ENOENT))
+		r = o->dirfd;
+	if (r == 0 && watch)
+		r = begin_watch(o, state_dir);
+	if (r < 0) {
+		cgg_owners_close(o);
+		return r == -EPERM
+			       ? err_fail(err, r,
+					  "'%s' and '" RECORD_DIR "' in it have to be ours, and "
+					  "not writable by others",
+					  state_dir)
+			       : err_errno(err, r, "'%s/" RECORD_DIR "'", state_dir);
+	}
+	if (o->dirfd >= 0)
+		learn_all(o, watch);
+	*ret = o;
+	return 0;
+}
+
+CGG_PUBLIC struct cgg_owners *cgg_owners_close(struct cgg_owners *o)
+{
+	if (!o)
+		return NULL;
+	if (o->dirfd >= 0)
+		close(o->dirfd);
+	if (o->inotify_fd >= 0)
+		close(o->inotify_fd);
+	free(o->entry);
+	free(o);
+	return NULL;
+}
+
+/* ---- who is it ------------------------------------------------------------------------ */
+
+/* Names that the path does not say; what it says stands. */
+static void add_names(struct cgg_owner *to, const struct cgg_owner *from)
+{
+	if (!to->runtime[0])
+		memcpy(to->runtime, from->runtime, sizeof(to->runtime));
+	if (!to->pod[0])
+		memcpy(to->pod, from->pod, sizeof(to->pod));
+	memcpy(to->name, from->name, sizeof(to->name));
+	memcpy(to->image, from->image, sizeof(to->image));
+	memcpy(to->pod_name, from->pod_name, sizeof(to->pod_name));
+	memcpy(to->pod_namespace, from->pod_namespace, sizeof(to->pod_namespace));
+}
+
+/* Of a pod, without a container of it. */
+static void add_pod(const struct cgg_owners *o, struct cgg_owner *to)
+{
+	for (uint32_t i = 0; i < o->n; i++) {
+		const struct cgg_owner *of = &o->entry[i].owner;
+
+		if (!o->entry[i].serial || strcmp(of->pod, to->pod) != 0)
+			continue;
+		memcpy(to->pod_name, of->pod_name, sizeof(to->pod_name));
+		memcpy(to->pod_namespace, of->pod_namespace, sizeof(to->pod_namespace));
+		return;
+	}
+}
+
+/* Better: it lives, it is nearer, it is newer. */
+static bool is_better(const struct entry *a, const struct entry *b)
+{
+	if (!b || a->gone != b->gone)
+		return !b || b->gone;
+	if (strlen(a->path) != strlen(b->path))
+		return strlen(a->path) > strlen(b->path);
+	return a->serial > b->serial;
+}
+
+/* A container whose cgroup has no name that would say so: at or below the cgroup that it was given. */
+static bool find_path(const struct cgg_owners *o, const char *path, struct cgg_owner *ret)
+{
+	const struct entry *best = NULL;
+	char shown[PATH_KEPT + 1];
+	size_t n;
+
+	path_printable(path, shown, sizeof(shown));
+	for (uint32_t i = 0; i < o->n; i++) {
+		const struct entry *e = &o->entry[i];
+
+		n = strlen(e->path);
+		if (e->serial && n > 1 && strncmp(shown, e->path, n) == 0 &&
+		    (shown[n] == '\0' || shown[n] == '/') && is_better(e, best))
+			best = e;
+	}
+	if (!best)
+		return false;
+	memcpy(ret->container, best->owner.container, sizeof(ret->container));
+	add_names(ret, &best->owner);
+	n = 0;
+	for (const char *c = best->path; *c; c++) /* as many segments */
+		n += *c == '/';
+	for (ret->inside = path; n > 0; n--)
+		ret->inside += 1 + strcspn(ret->inside + 1, "/");
+	return true;
+}
+
+bool owners_find(const struct cgg_owners *o, const char *path, struct cgg_owner *ret)
+{
+	bool known = owner_of(path, ret);
+	const struct entry *e;
+
+	if (!o)
+		return known;
+	if (!ret->container[0] && find_path(o, path, ret))
+		return true;
+	e = ret->container[0] ? find_id(o, ret->container) : NULL;
+	if (e)
+		add_names(ret, &e->owner);
+	else if (ret->pod[0])
+		add_pod(o, ret);
+	return known;
+}
+
+CGG_PUBLIC bool cgg_owners_find(const struct cgg_owners *owners, const char *path,
+				struct cgg_owner *ret)
+{
+	return owners_find(owners, path, ret);
+}
+
+void owners_put(struct json *j, const char *key, const struct cgg_owners *owners, const char *path)
+{
+	struct cgg_owner owner;
+
+	if (owners_find(owners, path, &owner))
+		owner_put(j, key, &owner);
+}
