@@ -17,6 +17,15 @@ void about_without(struct about *a, const char *text)
 	json_object_array_add(a->without, json_object_new_string(text));
 }
 
+void about_refused(struct about *a, const char *why)
+{
+	struct json_object *o = why ? json_object_new_string(why) : NULL;
+
+	free(a->refused);
+	a->refused = o ? strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) : NULL;
+	json_object_put(o);
+}
+
 int about_begin(struct about *a, const char *policy)
 {
 	struct json_object *o = json_object_new_object();
@@ -42,6 +51,7 @@ void about_end(struct about *a)
 {
 	json_object_put(a->without);
 	free(a->fixed);
+	free(a->refused);
 }
 
 long about_piece(void *user, unsigned int number, char *buf, size_t size)
@@ -53,9 +63,11 @@ long about_piece(void *user, unsigned int number, char *buf, size_t size)
 		a->position = 0;
 		a->ended = false;
 		n = snprintf(buf, size,
-			     "{\"version\":1,%s,\"dropped\":{\"incidents\":%" PRIu64
+			     "{\"version\":1,%s%s%s,\"dropped\":{\"incidents\":%" PRIu64
 			     ",\"messages\":%" PRIu64 "},\"guard\":",
-			     a->fixed, a->incidents_dropped, a->messages_dropped);
+			     a->fixed, a->refused ? ",\"policy_refused\":" : "",
+			     a->refused ? a->refused : "", a->incidents_dropped,
+			     a->messages_dropped);
 		return n < 0 || (size_t)n >= size ? -ENOSPC : n;
 	}
 	if (a->ended)

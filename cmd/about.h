@@ -8,6 +8,7 @@ struct about {
 	const struct cgg_guard *guard;
 	char *fixed; /* members that stay as they are, as JSON text */
 	struct json_object *without; /* until about_begin(): what was refused at the start */
+	char *refused; /* why the policy that was read last is not in force, as JSON text; or NULL */
 	uint64_t incidents_dropped, messages_dropped;
 	uint64_t position; /* in the guard's part */
 	bool ended; /* it is told */
@@ -15,6 +16,9 @@ struct about {
 
 /* What it goes on without, before about_begin(). */
 void about_without(struct about *a, const char *text);
+
+/* A new policy was read: why it is refused, or NULL. */
+void about_refused(struct about *a, const char *why);
 
 /* All that needs memory, done before it is asked. policy: a path, NULL: the built-in one. 0 or -ENOMEM. */
 int about_begin(struct about *a, const char *policy);

@@ -271,6 +271,7 @@ static void reload(struct daemon *d)
 		r = cgg_guard_set_policy(d->guard, fresh, &err);
 	if (r < 0) {
 		note(d, "%s; the old policy stays in force", err.msg);
+		about_refused(&d->about, err.msg);
 		cgg_policy_free(fresh);
 		notify_send(&d->notify, "READY=1\nSTATUS=the new policy is wrong, the old one "
 					"stays in force");
@@ -282,6 +283,7 @@ static void reload(struct daemon *d)
 			"the guard is started anew: CAP_SYS_ADMIN was given up");
 	cgg_policy_free(d->policy);
 	d->policy = fresh;
+	about_refused(&d->about, NULL);
 	note(d, "reloaded: %zu rules from %s", cgg_policy_rules(fresh),
 	     name ? name : "the built-in default");
 	tell_state(d, "READY=1\n");

@@ -283,6 +283,10 @@ static void show_without(struct json_object *o, struct json_object *guard)
 	struct json_object *own = json_object_object_get(o, "without");
 	struct json_object *list = json_object_object_get(guard, "fallbacks");
 
+	if (json_object_object_get(o, "policy_refused"))
+		printf("\nThe policy that was read last is refused, the one before stays in "
+		       "force:\n  %s\n",
+		       str(o, "policy_refused"));
 	if (count(own) + count(list) > 0)
 		puts("\nIt goes on without:");
 	for (size_t i = 0; i < count(own); i++)

@@ -158,6 +158,7 @@ enum guard_lack {
 	LACK_INOTIFY,
 	LACK_PRESSURE,
 	LACK_PRESSURE_WINDOW, /* 2 s only */
+	LACK_PRESSURE_TOPS, /* more than GUARD_PRESSURE_MAX */
 	LACK_BRAKE,
 	LACK_TOPS, /* no tripwire for the host's memory */
 	LACK_SLOTS, /* more domains than GUARD_DOMAINS_MAX */

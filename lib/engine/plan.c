@@ -88,7 +88,9 @@ static bool is_calm(const struct cgg_guard *g, const struct guard_domain *d, uin
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 	uint32_t wakes = policy_wakes(rule);
 
-	if (wakes == 0 || (wakes & POLICY_WAKE_PRESSURE && g->lack[LACK_PRESSURE][0]) ||
+	if (wakes == 0 ||
+	    (wakes & POLICY_WAKE_PRESSURE &&
+	     (g->lack[LACK_PRESSURE][0] || g->lack[LACK_PRESSURE_TOPS][0])) ||
 	    (wakes & POLICY_WAKE_EVENTS && d->events_wd < 0))
 		return false;
 	return now_us >= d->stirred_us + STIR_US + policy_horizon_us(rule);

@@ -111,6 +111,7 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_INOTIFY] = "inotify",
 		[LACK_PRESSURE] = "pressure",
 		[LACK_PRESSURE_WINDOW] = "pressure-window",
+		[LACK_PRESSURE_TOPS] = "pressure-tops",
 		[LACK_BRAKE] = "brake",
 		[LACK_TOPS] = "host-brake",
 		[LACK_SLOTS] = "slots",

@@ -145,10 +145,8 @@ static void share_out(struct cgg_guard *g, uint64_t share)
 static void wake_at(struct cgg_guard *g, uint64_t when_us)
 {
 	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (!tops_is_for(g, &g->domain[i]) || g->domain[i].due_us <= when_us)
-			continue;
-		g->domain[i].due_us = when_us;
-		g->domain[i].woken = true;
+		if (tops_is_for(g, &g->domain[i]))
+			plan_wake(&g->domain[i], when_us);
 	}
 }
 

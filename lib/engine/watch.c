@@ -128,18 +128,27 @@ static uint32_t rule_top(const struct cgg_guard *g, const struct policy_rule *ru
 }
 
 /* The tops of all rules, each once. */
-static uint32_t wanted_tops(const struct cgg_guard *g, uint32_t *tops)
+static uint32_t wanted_tops(struct cgg_guard *g, uint32_t *tops)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, left_out = CGG_NONE;
 
-	for (size_t i = 0; i < g->policy->nrules && n < GUARD_PRESSURE_MAX; i++) {
+	for (size_t i = 0; i < g->policy->nrules; i++) {
 		uint32_t top = rule_top(g, &g->policy->rule[i]), k = 0;
 
 		while (k < n && tops[k] != top)
 			k++;
-		if (k == n)
+		if (k == GUARD_PRESSURE_MAX)
+			left_out = top;
+		else if (k == n)
 			tops[n++] = top;
 	}
+	if (left_out == CGG_NONE)
+		guard_has(g, LACK_PRESSURE_TOPS);
+	else
+		guard_lacks(g, LACK_PRESSURE_TOPS,
+			    "the rules look at more than %d parts of the tree: no memory pressure "
+			    "(PSI) trigger on '%s', looking often instead",
+			    GUARD_PRESSURE_MAX, g->snap.cgroups[left_out].path);
 	return n;
 }
 

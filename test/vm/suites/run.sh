@@ -76,6 +76,8 @@ bad_policy_keeps_the_old()
 	wait_until 5 'grep -q "the old policy stays in force" "$T/guard.err"'
 	assert_has "$(cat "$T/guard.err")" "$T/p.json:1:"
 	assert_has "$(cat "$T/guard.err")" /rules/0
+	assert_has "$(cgguard status)" "/rules/0"
+	assert_has "$(cgguard status --json)" '"policy_refused": "'
 	rm "$T/p.json"
 	kill -HUP "$GUARD_PID"
 	wait_until 5 '[ "$(grep -c "the old policy stays in force" "$T/guard.err")" -eq 2 ]'
@@ -84,6 +86,10 @@ bad_policy_keeps_the_old()
 	assert_dead /box 15
 	incidents_are 1
 	alive "$GUARD_PID" || fail 'the guard has ended'
+	limit_policy p 60%
+	kill -HUP "$GUARD_PID"
+	wait_until 5 'grep -q reloaded "$T/guard.err"'
+	case $(cgguard status --json) in *policy_refused*) fail 'a good policy is called refused' ;; esac
 }
 
 term_and_int_end_an_idle_guard()

@@ -274,6 +274,26 @@ stopped_reader_holds_up_no_kill()
 	assert_eq 0 "$(guard_rc)" 'exit code'
 }
 
+# A trigger is a real-time thread of the kernel's: there is one for each of 16 tops.
+more_tops_than_triggers()
+{
+	local i=0 rules=
+	while [ $((i += 1)) -le 17 ]; do
+		cg_create "/p$i" memory.high=16M memory.swap.max=0
+		rules="$rules${rules:+,}{\"name\": \"p$i\", \"domain\": \"/p$i\",
+			\"when\": {\"pressure_above\": {\"full\": \"10%\", \"for\": \"1s\"}},
+			\"then\": [{\"action\": \"kill\"}]}"
+	done
+	echo "{\"version\": 1, \"rules\": [$rules]}" >"$T/p.json"
+	guard_start --policy "$T/p.json"
+	assert_has "$(cgguard status)" "no memory pressure (PSI) trigger on '/p17'"
+	sleep 5
+	cg_run /p17 hog anon 64 max >/dev/null
+	assert_dead /p17 40
+	incidents_are 1
+	guard_stop
+}
+
 full_disk_loses_records_and_counts_them()
 {
 	box_policy
@@ -364,6 +384,7 @@ t 'a thousand clients that never read hold up no kill' clients_hold_up_no_kill
 t 'a guard at its memory limit answers, and kills' no_memory_holds_up_nothing
 t 'a stopped reader of the records holds up no kill' stopped_reader_holds_up_no_kill
 t 'a full disk loses records, and they are counted' full_disk_loses_records_and_counts_them
+t 'where there are more parts of the tree than triggers, it looks instead' more_tops_than_triggers
 t 'systemd is told when it is ready, reloads, and ends' systemd_is_told
 t 'systemd notices a loop that hangs' hung_loop_is_noticed
 t 'systemd is told of an incident' incident_is_told_to_systemd
