@@ -13,7 +13,7 @@ const char *print_bytes(bool known, uint64_t bytes, char buf[PRINT_SIZE])
 {
 	static const char units[] = "BKMGTPE";
 	uint64_t whole = bytes, tenths = 0;
-	size_t unit = 0;
+	size_t unit = 0, n;
 
 	if (!known)
 		return "-";
@@ -24,10 +24,20 @@ const char *print_bytes(bool known, uint64_t bytes, char buf[PRINT_SIZE])
 		whole /= 1024;
 		unit++;
 	}
-	if (unit > 0 && whole < 10)
-		snprintf(buf, PRINT_SIZE, "%" PRIu64 ".%" PRIu64 "%c", whole, tenths, units[unit]);
-	else
-		snprintf(buf, PRINT_SIZE, "%" PRIu64 "%c", whole, units[unit]);
+	n = 0;
+	if (whole >= 1000)
+		buf[n++] = (char)('0' + whole / 1000);
+	if (whole >= 100)
+		buf[n++] = (char)('0' + whole / 100 % 10);
+	if (whole >= 10)
+		buf[n++] = (char)('0' + whole / 10 % 10);
+	buf[n++] = (char)('0' + whole % 10);
+	if (unit > 0 && whole < 10) {
+		buf[n++] = '.';
+		buf[n++] = (char)('0' + tenths);
+	}
+	buf[n++] = units[unit];
+	buf[n] = '\0';
 	return buf;
 }
 

@@ -62,7 +62,7 @@ static void account(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t gr
 	}
 }
 
-static bool is_gone(const struct cgg_guard *g, uint32_t index)
+bool counts_is_gone(const struct cgg_guard *g, uint32_t index)
 {
 	CGG_AUTO_FD opened = -1;
 	int dirfd = tree_dir(g->tree, index, &opened);
@@ -135,7 +135,7 @@ void counts_look(struct cgg_guard *g, uint64_t now_us)
 
 		seen->now_kills = c.known ? c.kills : 0;
 		seen->now_group_kills = c.group_kills;
-		if (!c.known && i > 0 && is_gone(g, i))
+		if (!c.known && i > 0 && counts_is_gone(g, i))
 			note_gone(g, &g->snap.cgroups[i], now_us); /* sooner than the next scan */
 		if (seen->now_kills > seen->kills)
 			end = i + 1;

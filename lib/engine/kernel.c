@@ -93,8 +93,8 @@ static void tell(struct cgg_guard *g, struct kernel_kill *kill)
 	struct kernel_told *t = &k->told[k->ntold++ % KERNEL_TOLD_MAX];
 	uint32_t index = tree_find(g->tree, kill->cgroup);
 
-	if (kill->cgroup[0] && index == CGG_NONE)
-		kill->gone = true;
+	if (kill->cgroup[0])
+		kill->gone = index == CGG_NONE || counts_is_gone(g, index);
 	*t = (struct kernel_told){.told_us = snap_now_us(),
 				  .by_log = kill->by_log,
 				  .counted = kill->counted,

@@ -114,6 +114,7 @@ void kmsg_report(void *user, const struct cgg_log_report *report); /* a cgg_log_
 
 /* ---- counts.c ---- */
 void counts_begin(struct cgg_guard *g); /* what is counted so far is nobody's news */
+bool counts_is_gone(const struct cgg_guard *g, uint32_t index); /* since the last scan */
 void counts_look(struct cgg_guard *g, uint64_t now_us);
 void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us);
 void counts_listen(struct cgg_guard *g); /* where the log can't be read */

@@ -75,6 +75,10 @@ static bool is_table_or_row(struct log_span text, enum match_kind *ret)
 	struct log_span at = {text.p + 1, text.n - 1};
 	uint32_t pid;
 
+	while (at.n > 0 && at.p[0] == ' ') { /* nearly always, and tables are long */
+		at.p++;
+		at.n--;
+	}
 	cur_blanks(&at);
 	*ret = MATCH_TABLE;
 	if (cur_word(&at, "pid ]"))
@@ -178,6 +182,9 @@ const char *match_find(struct log_span text)
 			return with_scope(text, at);
 		at++;
 	}
+	at = CUR_FIRST(text, "oom");
+	if (!at)
+		return NULL;
 	at = CUR_FIRST(text, "oom-kill:constraint=");
 	return at ? at : CUR_FIRST(text, "oom_reaper: reaped");
 }

@@ -285,6 +285,11 @@ static void read_line(struct cgg_log *log, const char *s, size_t n)
 		assemble_tick(&log->assemble, log->read.lines);
 	else
 		log->assemble.lines = log->read.lines;
+	/* it says nothing, not even a level, and nothing waits for it */
+	if ((n == 0 || (n < 3 && s[0] > '>')) && log->kind == MATCH_NONE && !log->export.on) {
+		log->plain = n > 0;
+		return;
+	}
 	if ((log->export.on || (n > 8 && s[0] == '_' && s[1] == '_')) && on_export(log, line))
 		return;
 	if (n > 0 && s[0] == '{' && envelope_json(line, &log->envelope)) {

@@ -4,6 +4,8 @@
 #include "util/json.h"
 #include "util/owner.h"
 
+#include <string.h>
+
 static void put_str(struct json *j, const char *key, const char *value)
 {
 	if (*value)
@@ -53,20 +55,39 @@ static void put_dead(struct json *j, const char *key, const struct cgg_log_dead 
 	json_close(j, '}');
 }
 
+/* "key":number and a comma. */
+static char *add(char *to, const char *key, size_t len, uint64_t value)
+{
+	memcpy(to, key, len);
+	to += len;
+	to += json_digits(to, value);
+	*to++ = ',';
+	return to;
+}
+#define ADD(to, key, known, value)                                                                 \
+	((known) ? add(to, "\"" key "\":", sizeof("\"" key "\":") - 1, value) : (to))
+
+/* Tables are most of what is written: a row is made in one piece. */
 static void put_task(struct json *j, const struct cgg_log_task *t)
 {
+	char row[512], *at = row; /* twelve numbers and their names */
+	int32_t adj = t->oom_score_adj;
+
+	at = ADD(at, "pid", true, t->pid);
+	at = ADD(at, "tgid", t->have & CGG_LOG_TASK_TGID, t->tgid);
+	at = ADD(at, "uid", t->have & CGG_LOG_TASK_UID, t->uid);
+	at = ADD(at, "total_vm_pages", t->have & CGG_LOG_TASK_TOTAL_VM, t->total_vm_pages);
+	at = ADD(at, "rss_pages", t->have & CGG_LOG_TASK_RSS, t->rss_pages);
+	at = ADD(at, "rss_anon_pages", t->have & CGG_LOG_TASK_ANON, t->anon_pages);
+	at = ADD(at, "rss_file_pages", t->have & CGG_LOG_TASK_FILE, t->file_pages);
+	at = ADD(at, "rss_shmem_pages", t->have & CGG_LOG_TASK_SHMEM, t->shmem_pages);
+	at = ADD(at, "pgtables_bytes", t->have & CGG_LOG_TASK_PGTABLES, t->pgtables_bytes);
+	at = ADD(at, "swap_pages", t->have & CGG_LOG_TASK_SWAP, t->swap_pages);
+	if (adj >= 0)
+		at = ADD(at, "oom_score_adj", t->have & CGG_LOG_TASK_ADJ, (uint64_t)adj);
 	json_open(j, NULL, '{');
-	json_u64(j, "pid", t->pid);
-	put_u64(j, "tgid", t->have & CGG_LOG_TASK_TGID, t->tgid);
-	put_u64(j, "uid", t->have & CGG_LOG_TASK_UID, t->uid);
-	put_u64(j, "total_vm_pages", t->have & CGG_LOG_TASK_TOTAL_VM, t->total_vm_pages);
-	put_u64(j, "rss_pages", t->have & CGG_LOG_TASK_RSS, t->rss_pages);
-	put_u64(j, "rss_anon_pages", t->have & CGG_LOG_TASK_ANON, t->anon_pages);
-	put_u64(j, "rss_file_pages", t->have & CGG_LOG_TASK_FILE, t->file_pages);
-	put_u64(j, "rss_shmem_pages", t->have & CGG_LOG_TASK_SHMEM, t->shmem_pages);
-	put_u64(j, "pgtables_bytes", t->have & CGG_LOG_TASK_PGTABLES, t->pgtables_bytes);
-	put_u64(j, "swap_pages", t->have & CGG_LOG_TASK_SWAP, t->swap_pages);
-	put_i64(j, "oom_score_adj", t->have & CGG_LOG_TASK_ADJ, t->oom_score_adj);
+	json_raw(j, row, (size_t)(at - row) - 1); /* there is a pid at least */
+	put_i64(j, "oom_score_adj", adj < 0 && (t->have & CGG_LOG_TASK_ADJ), adj);
 	put_str(j, "comm", t->comm);
 	json_close(j, '}');
 }

@@ -60,27 +60,42 @@ bool match_table(struct log_span text, struct match_table *ret)
 	return ret->n >= 4;
 }
 
-/* Joints divide numbers here: a mailer breaks between two more often than within one. */
-static bool take_number(struct log_span *c, int64_t *ret)
+/* Columns are padded: eight at once. */
+static inline const char *skip_blanks(const char *p, const char *end)
 {
-	bool negative;
-	uint64_t v = 0;
-	int digits = 0;
+	const uint64_t blanks = 0x2020202020202020;
+	uint64_t eight;
 
-	cur_blanks(c);
-	negative = c->n > 0 && c->p[0] == '-';
-	c->p += negative;
-	c->n -= negative;
-	for (; c->n > 0 && c->p[0] >= '0' && c->p[0] <= '9' && digits < 18; digits++) {
-		v = v * 10 + (uint64_t)(c->p[0] - '0');
-		c->p++;
-		c->n--;
+	for (; end - p >= 8; p += 8) {
+		memcpy(&eight, p, 8);
+		if (eight != blanks)
+			break;
 	}
-	*ret = negative ? -(int64_t)v : (int64_t)v;
-	return digits > 0 && (c->n == 0 || c->p[0] == ' ' || cur_is_joint(c->p[0]));
+	while (p < end && *p == ' ')
+		p++;
+	while (p < end && (*p == ' ' || *p == '\t' || cur_is_joint(*p)))
+		p++;
+	return p;
 }
 
-static void put(struct cgg_log_task *t, enum column column, int64_t v)
+/* Joints divide numbers here: a mailer breaks between two more often than within one. */
+static inline bool take_number(const char **at, const char *end, int64_t *ret)
+{
+	const char *p = *at, *first;
+	bool negative;
+	uint64_t v = 0;
+
+	p = skip_blanks(p, end);
+	negative = p < end && *p == '-';
+	p += negative;
+	for (first = p; p < end && (unsigned char)(*p - '0') < 10 && p < first + 18; p++)
+		v = v * 10 + (uint64_t)(*p - '0');
+	*at = p;
+	*ret = negative ? -(int64_t)v : (int64_t)v;
+	return p > first && (p == end || *p == ' ' || cur_is_joint(*p));
+}
+
+static inline void put(struct cgg_log_task *t, enum column column, int64_t v)
 {
 	uint64_t number = (uint64_t)v;
 
@@ -135,24 +150,22 @@ static void put(struct cgg_log_task *t, enum column column, int64_t v)
 bool match_row(struct log_span text, const struct match_table *table, struct cgg_log_task *ret)
 {
 	struct log_span c = text;
+	const char *at, *end;
 	int64_t v;
 
 	*ret = (struct cgg_log_task){0};
 	if (!cur_word(&c, "[ ") || !cur_u32(&c, &ret->pid) || !cur_word(&c, "]"))
 		return false;
+	at = c.p;
+	end = c.p + c.n;
 	for (uint8_t i = 0; i < table->n; i++) {
-		if (!take_number(&c, &v))
+		if (!take_number(&at, end, &v))
 			return i >= 4; /* a cut row: what there is of it */
 		put(ret, table->column[i], v);
 	}
-	if (c.n > 0 && c.p[0] == ' ') {
-		c.p++;
-		c.n--;
-	}
-	while (c.n > 0 && c.p[0] == '\0') {
-		c.p++;
-		c.n--;
-	}
-	match_copy_comm(c, ret->comm, sizeof(ret->comm));
+	at += at < end && *at == ' ';
+	while (at < end && *at == '\0')
+		at++;
+	match_copy_comm(cur_between(at, end), ret->comm, sizeof(ret->comm));
 	return true;
 }

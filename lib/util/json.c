@@ -33,9 +33,11 @@ static void put_str(struct json *j, const char *s)
 /* How many bytes from here on stand for themselves, in JSON and for eyes. */
 static size_t plain_len(const char *s)
 {
+	static const bool odd[256] = {
+		[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f ... 0xff] = true};
 	size_t len = 0;
 
-	while (s[len] >= ' ' && s[len] < 0x7f && s[len] != '"' && s[len] != '\\')
+	while (!odd[(unsigned char)s[len]])
 		len++;
 	return len;
 }
@@ -112,16 +114,40 @@ void json_str(struct json *j, const char *key, const char *value)
 	put_quoted(j, value);
 }
 
-void json_u64(struct json *j, const char *key, uint64_t value)
+size_t json_digits(char *to, uint64_t value)
 {
+	static const char two[] = "00010203040506070809101112131415161718192021222324"
+				  "25262728293031323334353637383940414243444546474849"
+				  "50515253545556575859606162636465666768697071727374"
+				  "75767778798081828384858687888990919293949596979899";
 	char digits[20];
 	size_t n = sizeof(digits);
 
-	do
-		digits[--n] = (char)('0' + value % 10);
-	while (value /= 10);
+	for (; value >= 100; value /= 100)
+		memcpy(digits + (n -= 2), two + 2 * (value % 100), 2);
+	if (value >= 10)
+		memcpy(digits + (n -= 2), two + 2 * value, 2);
+	else
+		digits[--n] = (char)('0' + value);
+	for (size_t i = 0; i < sizeof(digits) - n; i++)
+		to[i] = digits[n + i];
+	return sizeof(digits) - n;
+}
+
+void json_u64(struct json *j, const char *key, uint64_t value)
+{
+	char digits[20];
+
 	put_key(j, key);
-	put(j, digits + n, sizeof(digits) - n);
+	put(j, digits, json_digits(digits, value));
+}
+
+void json_raw(struct json *j, const char *members, size_t len)
+{
+	if (j->comma)
+		put_char(j, ',');
+	j->comma = true;
+	put(j, members, len);
 }
 
 void json_i64(struct json *j, const char *key, int64_t value)

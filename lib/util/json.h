@@ -27,4 +27,8 @@ void json_str(struct json *j, const char *key, const char *value); /* bytes made
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);
+
+/* For who writes thousands: at most 20 digits; members that are JSON already, with commas between them. */
+size_t json_digits(char *to, uint64_t value);
+void json_raw(struct json *j, const char *members, size_t len);
 void json_null(struct json *j, const char *key);

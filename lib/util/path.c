@@ -37,6 +37,9 @@ size_t path_printable(const char *path, char *buf, size_t size)
 	static const char hex[] = "0123456789abcdef";
 	size_t want = 0;
 
+	/* nearly all are plain */
+	while (want + 1 < size && *path >= ' ' && *path < 0x7f && *path != '\\')
+		buf[want++] = *path++;
 	while (*path) {
 		unsigned char c = (unsigned char)*path;
 		size_t len = c < 0x80 ? 1 : utf8_len(path);
