@@ -18,12 +18,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define MS 1000ULL
-#define LOG_WAIT_US                                                                                \
-	(2000 * MS) /* for the log to tell of what is counted; its reader has no priority */
-#define COUNT_WAIT_US (200 * MS) /* for all deaths of one kill to be counted */
-#define RULE_WAIT_US  (100 * MS) /* for a rule that was about to act */
-#define TOLD_US	      (10000 * MS)
+#define MS	     1000ULL
+#define RULE_WAIT_US (100 * MS) /* for a rule that was about to act */
+#define TOLD_US	     (10000 * MS)
 
 /* ---- paths --------------------------------------------------------------------------- */
 
@@ -87,7 +84,7 @@ static uint32_t deaths_of(const struct kernel_report *r)
 	return r->ndead + r->group; /* a group's victim is counted twice */
 }
 
-static void tell(struct cgg_guard *g, struct kernel_kill *kill)
+void kernel_end(struct cgg_guard *g, struct kernel_kill *kill)
 {
 	struct guard_kernel *k = &g->kernel;
 	struct kernel_told *t = &k->told[k->ntold++ % KERNEL_TOLD_MAX];
@@ -128,7 +125,7 @@ static struct kernel_kill *begin(struct cgg_guard *g, uint64_t now_us, uint64_t 
 		kill = g->kernel.pending[i].used ? NULL : &g->kernel.pending[i];
 	if (!kill) {
 		kill = oldest(&g->kernel, false);
-		tell(g, kill);
+		kernel_end(g, kill);
 	}
 	memset(kill, 0, sizeof(*kill));
 	kill->used = true;
@@ -137,7 +134,7 @@ static struct kernel_kill *begin(struct cgg_guard *g, uint64_t now_us, uint64_t 
 	return kill;
 }
 
-static bool is_fresh(const struct kernel_told *t, uint64_t now_us)
+bool kernel_is_fresh(const struct kernel_told *t, uint64_t now_us)
 {
 	return t->told_us != 0 && now_us < t->told_us + TOLD_US;
 }
@@ -182,7 +179,8 @@ static uint32_t take_told(struct cgg_guard *g, const char *path, uint32_t n, uin
 	for (size_t i = 0; i < KERNEL_TOLD_MAX; i++) {
 		struct kernel_told *t = &k->told[i];
 
-		if (is_fresh(t, now_us) && t->by_log && counts_for(t->cgroup, t->group_path, path))
+		if (kernel_is_fresh(t, now_us) && t->by_log &&
+		    counts_for(t->cgroup, t->group_path, path))
 			n = take(&t->counted, t->deaths, n);
 	}
 	return n;
@@ -193,7 +191,7 @@ void kernel_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gon
 {
 	struct guard_kernel *k = &g->kernel;
 	struct kernel_kill *kill = NULL;
-	uint64_t wait = k->reads ? LOG_WAIT_US : COUNT_WAIT_US;
+	uint64_t wait = k->reads ? KERNEL_LOG_WAIT_US : KERNEL_COUNT_WAIT_US;
 
 	n = take_told(g, path, n, now_us);
 	if (n == 0)
@@ -213,8 +211,8 @@ void kernel_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gon
 	kill->gone = gone;
 	kill->counted += n;
 	kill->group_kills += group_kills;
-	if (kill->due_us < now_us + COUNT_WAIT_US)
-		kill->due_us = now_us + COUNT_WAIT_US;
+	if (kill->due_us < now_us + KERNEL_COUNT_WAIT_US)
+		kill->due_us = now_us + KERNEL_COUNT_WAIT_US;
 }
 
 /* ---- by the log ---------------------------------------------------------------------- */
@@ -225,7 +223,7 @@ static bool was_told(struct cgg_guard *g, const char *cgroup, uint64_t now_us)
 	for (size_t i = 0; cgroup && i < KERNEL_TOLD_MAX; i++) {
 		struct kernel_told *t = &g->kernel.told[i];
 
-		if (is_fresh(t, now_us) && !t->by_log && is_below(cgroup, t->cgroup)) {
+		if (kernel_is_fresh(t, now_us) && !t->by_log && is_below(cgroup, t->cgroup)) {
 			t->by_log = true;
 			t->counted = t->deaths = 0;
 			return true;
@@ -292,34 +290,6 @@ static void on_report(struct cgg_guard *g, const struct kernel_report *r, uint64
 	}
 }
 
-/*
- * In a storm the kernel reports ten in five seconds; of the others it only says who died. The counters say
- * where: in one place it was they, of several it is told in each that it was one of them.
- */
-static void place(struct cgg_guard *g, struct kernel_kill *kill)
-{
-	struct guard_kernel *k = &g->kernel;
-	uint32_t places = 0, left = kill->report.ndead;
-
-	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++)
-		places += k->pending[i].used && !k->pending[i].by_log && k->pending[i].counted > 0;
-	for (size_t i = 0; i < KERNEL_PENDING_MAX && left > 0; i++) {
-		struct kernel_kill *p = &k->pending[i];
-
-		if (!p->used || p->by_log || p->counted == 0)
-			continue;
-		p->by_log = true;
-		p->one_of = places > 1;
-		p->report = kill->report;
-		left -= p->counted < left ? p->counted : left;
-		tell(g, p);
-	}
-	kill->used = places == 0 || left > 0;
-	kill->report.ndead = left;
-	if (kill->used)
-		tell(g, kill);
-}
-
 /* ---- by a rule ----------------------------------------------------------------------- */
 
 void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us)
@@ -336,14 +306,14 @@ void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us)
 			kill = p;
 	}
 	for (size_t i = 0; i < KERNEL_TOLD_MAX && !kill; i++) {
-		if (is_fresh(&k->told[i], now_us) && k->told[i].cgroup[0] &&
+		if (kernel_is_fresh(&k->told[i], now_us) && k->told[i].cgroup[0] &&
 		    is_below(k->told[i].cgroup, domain)) {
 			in->used = false;
 			return;
 		}
 	}
 	if (!kill)
-		kill = begin(g, now_us, k->reads ? LOG_WAIT_US : COUNT_WAIT_US);
+		kill = begin(g, now_us, k->reads ? KERNEL_LOG_WAIT_US : KERNEL_COUNT_WAIT_US);
 	kill->late = in;
 	in->kept = true;
 	k->count_us = now_us;
@@ -354,7 +324,7 @@ bool kernel_make_room(struct cgg_guard *g)
 	struct kernel_kill *kill = oldest(&g->kernel, true);
 
 	if (kill)
-		tell(g, kill);
+		kernel_end(g, kill);
 	return kill;
 }
 
@@ -417,7 +387,6 @@ int kernel_read_log(struct cgg_guard *g, int fd, const char *why, struct cgg_err
 void kernel_work(struct cgg_guard *g, uint64_t now_us)
 {
 	struct guard_kernel *k = &g->kernel;
-	struct kernel_kill *kill;
 	bool due = k->count_us != 0 && now_us >= k->count_us;
 
 	while (k->reads && kmsg_take(k, &k->taken))
@@ -428,12 +397,10 @@ void kernel_work(struct cgg_guard *g, uint64_t now_us)
 		due |= k->pending[i].used && k->pending[i].due_us <= now_us;
 	if (due)
 		counts_look(g, now_us);
+	lost_find(g, now_us);
 	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++) {
-		kill = &k->pending[i];
-		if (kill->used && kill->due_us <= now_us && kill->by_log && !kill->cgroup[0])
-			place(g, kill);
-		else if (kill->used && kill->due_us <= now_us)
-			tell(g, kill);
+		if (k->pending[i].used && k->pending[i].due_us <= now_us)
+			kernel_end(g, &k->pending[i]);
 	}
 	if (k->listen_us != 0 && now_us >= k->listen_us)
 		counts_listen(g);
@@ -472,7 +439,7 @@ void kernel_finish(struct cgg_guard *g)
 		on_report(g, &k->taken, snap_now_us());
 	k->reads = false;
 	if (oldest(k, false))
-		counts_look(g, snap_now_us());
+		kernel_work(g, snap_now_us() + 2 * KERNEL_LOG_WAIT_US); /* all of it */
 	while ((kill = oldest(k, false)))
-		tell(g, kill);
+		kernel_end(g, kill);
 }

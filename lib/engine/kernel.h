@@ -20,6 +20,10 @@
 #define KERNEL_TOPS_MAX                                                                            \
 	256 /* children of the root that are listened to, where the log can't be read */
 
+#define KERNEL_LOG_WAIT_US                                                                         \
+	2000000 /* for the log to tell of what is counted: its reader has no priority */
+#define KERNEL_COUNT_WAIT_US 200000 /* for all deaths of one kill to be counted */
+
 struct cgg_log;
 struct incident;
 struct json;
@@ -143,6 +147,13 @@ void kernel_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gon
  */
 void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us);
 bool kernel_make_room(struct cgg_guard *g); /* tell the oldest incident that is kept so */
+
+void kernel_end(struct cgg_guard *g, struct kernel_kill *kill); /* tell it, and remember that */
+bool kernel_is_fresh(const struct kernel_told *t, uint64_t now_us);
+
+/* ---- kernel-lost.c ---- */
+void lost_find(struct cgg_guard *g,
+	       uint64_t now_us); /* deaths without a place, places without a name */
 
 /* ---- kernel-tell.c ---- */
 void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill);
