@@ -439,7 +439,7 @@ void kernel_finish(struct cgg_guard *g)
 		on_report(g, &k->taken, snap_now_us());
 	k->reads = false;
 	if (oldest(k, false))
-		kernel_work(g, snap_now_us() + 2 * KERNEL_LOG_WAIT_US); /* all of it */
+		kernel_work(g, snap_now_us() + 2 * (uint64_t)KERNEL_LOG_WAIT_US); /* all of it */
 	while ((kill = oldest(k, false)))
 		kernel_end(g, kill);
 }
