@@ -110,6 +110,7 @@ static const struct {
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFL}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFL}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFD}},
+	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFD}}, /* fdopendir() */
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
 	/* SO_SNDTIMEO and SO_SNDBUF of a connection */
 	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, SOL_SOCKET}},
