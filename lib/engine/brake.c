@@ -156,6 +156,10 @@ static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 {
 	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
 
+	if (b->left) {
+		b->changed = true;
+		g->brakes_changed = true;
+	}
 	if (!b->bytes || !read_high(g, b, now))
 		return;
 	print_high(b->bytes, ours);
@@ -320,6 +324,8 @@ static void lift(struct cgg_guard *g, struct guard_brake *b)
 	}
 	stop_listening(g, b);
 	b->bytes = 0;
+	if (b->left)
+		b->high_wd = watch_file(g, b->index, HIGH);
 }
 
 static void set(struct cgg_guard *g, struct guard_brake *b)
@@ -354,7 +360,8 @@ void brake_flush(struct cgg_guard *g)
 
 		if (!b->used || !b->changed)
 			continue;
-		if (b->wanted && b->wanted != b->bytes && !may_set(g, b))
+		b->left = b->wanted && b->wanted != b->bytes && !may_set(g, b);
+		if (b->left)
 			b->wanted = b->bytes;
 	}
 	save(g); /* before it is done */
