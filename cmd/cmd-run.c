@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "about.h"
 #include "cmd.h"
+#include "journal.h"
 #include "notify.h"
 #include "opt.h"
 #include "sandbox.h"
@@ -18,6 +19,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define STATE_DIR "/run/cgguard"
@@ -32,7 +35,9 @@ const char help_run[] =
 	"                    repeated: of one name, the first directory's file counts (default: "
 	"the\n"
 	"                    built-in policy for a host that runs anything)\n"
-	"  --incidents FILE  append incidents to FILE instead\n"
+	"  --incidents FILE  append incidents to FILE instead; 'journal': systemd's, as entries "
+	"with "
+	"fields\n"
 	"  --root DIR        guard another cgroup2 mount, or only the cgroups below one\n"
 	"  --state DIR       where to remember what is changed until it is put back, for the next "
 	"start\n"
@@ -146,9 +151,20 @@ static int open_status(struct daemon *d)
 	return 0;
 }
 
-/* Afterwards neither the file nor the capability is ours. What is open can be read on. */
+/*
+ * Afterwards neither the file nor the capability is ours. What is open can be read on. Who starts us may
+ * have opened it instead: a service manager as our stdin, so that we never have the capability.
+ */
 static void open_kmsg(struct daemon *d)
 {
+	struct stat st;
+
+	if (fstat(STDIN_FILENO, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 11) &&
+	    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) == 0) {
+		d->kmsg_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+		d->kmsg_error = errno;
+		return;
+	}
 	d->kmsg_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	d->kmsg_error = errno;
 }
@@ -219,19 +235,45 @@ static void on_hang(void *user, uint64_t for_us)
 		abort();
 }
 
-/* Both sinks, before anything can go wrong that they should tell of. */
-static int open_sinks(struct daemon *d)
+static bool to_journal(const struct daemon *d)
 {
-	int out = d->o.incidents
+	return d->o.incidents && strcmp(d->o.incidents, "journal") == 0;
+}
+
+/* Where incidents go: an fd, -1 the journal, or an exit code after complaining. */
+static int open_incidents(struct daemon *d, int *ret_fd)
+{
+	int r;
+
+	*ret_fd = -1;
+	if (to_journal(d)) {
+		r = journal_open(NULL);
+		return r == 0 ? 0
+			      : complain(EXIT_INPUT,
+					 "--incidents journal: nobody reads at " JOURNAL_SOCKET
+					 ": %s; is systemd-journald running? (a file of that name "
+					 "is ./journal)",
+					 strerror(-r));
+	}
+	*ret_fd = d->o.incidents
 			  ? open(d->o.incidents, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)
 			  : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	int notes = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	struct cgg_error err = {0};
-
-	if (out < 0)
+	if (*ret_fd < 0)
 		return complain(d->o.incidents ? EXIT_INPUT : EXIT_MACHINE,
 				"cannot write incidents to '%s': %s",
 				d->o.incidents ? d->o.incidents : "stdout", strerror(errno));
+	return 0;
+}
+
+/* Both sinks, before anything can go wrong that they should tell of. */
+static int open_sinks(struct daemon *d)
+{
+	int notes = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), out;
+	int code = open_incidents(d, &out);
+	struct cgg_error err = {0};
+
+	if (code != 0)
+		return code;
 	if (notes < 0) /* started without a stderr */
 		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (opt_load_policy(&d->o, &d->policy, &err) <
@@ -240,7 +282,7 @@ static int open_sinks(struct daemon *d)
 	open_kmsg(d);
 	open_owners(d);
 	confine(d);
-	d->out = sink_new(out);
+	d->out = out < 0 ? sink_new_lines(journal_send) : sink_new(out);
 	d->notes = sink_new(notes);
 	if (!d->out || !d->notes)
 		return complain(EXIT_MACHINE, "cannot start the writing threads: %s",

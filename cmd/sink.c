@@ -16,13 +16,15 @@
 #include <unistd.h>
 
 struct sink {
-	int fd;
+	int fd; /* -1: lines go to fn */
+	sink_line_fn fn;
 	pthread_t thread;
 	sem_t lines;
 	_Atomic size_t head, tail; /* bytes ever put and taken */
 	_Atomic uint64_t dropped;
 	_Atomic bool stop, ended;
 	char ring[SINK_SIZE];
+	char line[]; /* fn's, in one piece: as large as the ring */
 };
 
 /* Write what is contiguous. False: the other end is gone for good. */
@@ -56,6 +58,20 @@ static bool write_some(struct sink *s)
 	return !gone;
 }
 
+/* One line: they are put whole. */
+static bool hand_over(struct sink *s)
+{
+	size_t tail = atomic_load(&s->tail), len = 0;
+
+	for (; s->ring[(tail + len) % SINK_SIZE] != '\n'; len++)
+		s->line[len] = s->ring[(tail + len) % SINK_SIZE];
+	s->line[len] = '\0';
+	if (!s->fn(s->line, len))
+		atomic_fetch_add(&s->dropped, 1);
+	atomic_store(&s->tail, tail + len + 1);
+	return true;
+}
+
 static void *sink_main(void *arg)
 {
 	struct sink *s = arg;
@@ -64,7 +80,7 @@ static void *sink_main(void *arg)
 		while (sem_wait(&s->lines) < 0)
 			;
 		while (atomic_load(&s->tail) != atomic_load(&s->head)) {
-			if (!write_some(s))
+			if (!(s->fn ? hand_over(s) : write_some(s)))
 				break;
 		}
 		if (atomic_load(&s->stop))
@@ -74,9 +90,9 @@ static void *sink_main(void *arg)
 	return NULL;
 }
 
-struct sink *sink_new(int fd)
+static struct sink *start(int fd, sink_line_fn fn)
 {
-	struct sink *s = calloc(1, sizeof(*s));
+	struct sink *s = calloc(1, sizeof(*s) + (fn ? SINK_SIZE : 0));
 	sigset_t all, old;
 	int r;
 
@@ -84,6 +100,7 @@ struct sink *sink_new(int fd)
 		return NULL;
 	explicit_bzero(s->ring, sizeof(s->ring)); /* touched, and so ours, from now on */
 	s->fd = fd;
+	s->fn = fn;
 	sem_init(&s->lines, 0, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -94,6 +111,16 @@ struct sink *sink_new(int fd)
 	free(s);
 	errno = r;
 	return NULL;
+}
+
+struct sink *sink_new(int fd)
+{
+	return start(fd, NULL);
+}
+
+struct sink *sink_new_lines(sink_line_fn fn)
+{
+	return start(-1, fn);
 }
 
 static void copy_in(struct sink *s, size_t head, const char *text, size_t len)
@@ -138,7 +165,8 @@ struct sink *sink_free(struct sink *s, int ms)
 		return NULL; /* stuck in write(2): leave it to the end of the process */
 	pthread_join(s->thread, NULL);
 	sem_destroy(&s->lines);
-	close(s->fd);
+	if (s->fd >= 0)
+		close(s->fd);
 	free(s);
 	return NULL;
 }

@@ -18,6 +18,10 @@ struct sink;
 /* Takes over fd. NULL and errno on failure. */
 struct sink *sink_new(int fd);
 
+/* To who takes whole lines, without their newline, in the thread: it may wait. False: dropped. */
+typedef bool (*sink_line_fn)(const char *line, size_t len);
+struct sink *sink_new_lines(sink_line_fn fn);
+
 /* One line, without its newline. False: dropped. One thread only. */
 bool sink_put(struct sink *s, const char *text, size_t len);
 
