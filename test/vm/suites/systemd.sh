@@ -1,0 +1,242 @@
+# shellcheck shell=dash disable=SC1091,SC2015,SC2016,SC2034,SC2046
+# boot: --image crun,dbus,podman,runc,systemd-sysv --systemd
+# The Debian packages on a real systemd: installed, running from the shipped unit, and gone again. Each
+# test stands on those before it.
+. /test/lib.sh
+
+T_KEEP="$T_KEEP cgguard.slice/ box.slice/ "
+DEBIAN=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+KILLED=cf89c5909fcf44e6bcda97b83e2f1e1b
+SERVICE=/cgguard.slice/cgguard.service
+POLICIES=/etc/cgguard/policy.d
+
+# What boot has put there is no package's, and the image says that no service may start.
+rm -f /usr/local/bin/cgguard* /usr/lib/x86_64-linux-gnu/libcg*.so.? /usr/sbin/policy-rc.d \
+	/etc/systemd/system-preset/00-guest.preset
+
+# debian COMMAND...: Debian's own, not busybox's
+debian()
+{
+	/usr/bin/env PATH=$DEBIAN DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+main_pid()
+{
+	systemctl show -P MainPID "${1-cgguard.service}"
+}
+
+# box NAME MAX COMMAND...: a service of box.slice with a limit
+box()
+{
+	local name=$1 max=$2
+	shift 2
+	systemd-run -q --unit="$name" --slice=box.slice -p MemoryMax="$max" -p MemorySwapMax=0 \
+		-p OOMPolicy=continue "$@" || fail "can't start $name"
+	t_defer "systemctl kill -s KILL $name.service; systemctl reset-failed $name.service"
+	t_defer "journalctl -q -n 10 -u $name.service -u 'cgguard*' | cut -c1-300" # of one that fails
+}
+
+# rule NAME: what stands on stdin becomes the only rule of the guard, at once
+rule()
+{
+	cat >"$T/$1.json"
+	(echo '{"version": 1, "defaults": {"cooldown": "1s"}, "rules": ['; cat "$T/$1.json"; echo ']}') \
+		>"$POLICIES/host.json"
+	systemctl reload cgguard.service || fail 'no reload'
+	wait_until 20 "cgguard status --json | grep -q '\"$1\"'"
+}
+
+# journal FIELD=VALUE...: the guard's entries, a JSON object each
+journal()
+{
+	journalctl -q -a -o json "$@"
+}
+
+manifest()
+{
+	find /etc /usr /lib /opt /srv -xdev \( -type f -o -type l -o -type d \) \
+		! -path '/usr/local/*' ! -path '/etc/*-' ! -path '/etc/ld.so.cache' ! -path '/etc/.pwd.lock' | sort
+	cat /etc/passwd /etc/group
+}
+
+packages_install_and_the_guard_runs()
+{
+	[ -d /test/debs ] || fail 'no packages: ninja debs'
+	manifest >/tmp/before
+	for name in libcap-ng0 libjson-c5 libseccomp2; do
+		[ ! -e /var/lib/dpkg/info/$name:amd64.list ] || rm -f /test/debs/"$name"_*
+	done
+	debian dpkg -i /test/debs/*.deb || fail 'dpkg -i'
+	wait_until 30 'systemctl is-active -q cgguard.service || ! journalctl -q -n 5 -u cgguard.service'
+	assert_eq enabled "$(systemctl is-enabled cgguard.service)" 'at boot'
+	assert_eq "$SERVICE" "$(systemctl show -P ControlGroup cgguard.service)" 'cgroup'
+	pid=$(main_pid)
+	assert_eq "$(id -u cgguard)" "$(stat -c %u /proc/"$pid")" 'its user'
+	assert_eq 0000000001804022 "$(sed -n 's/^CapEff:\t//p' /proc/"$pid"/status)" 'capabilities'
+	assert_eq 0000000001804022 "$(sed -n 's/^CapBnd:\t//p' /proc/"$pid"/status)" 'bounding set'
+	assert_eq 1 "$(sed -n 's/^NoNewPrivs:\t//p' /proc/"$pid"/status)" no_new_privs
+	assert_eq -1000 "$(cat /proc/"$pid"/oom_score_adj)" oom_score_adj
+	assert_eq $((16 << 20)) "$(cg_read $SERVICE memory.min)" 'memory.min of the service'
+	assert_eq $((32 << 20)) "$(cg_read /cgguard.slice memory.min)" 'memory.min of the slice'
+	assert_between 1 $((12 << 20)) "$(cg_read $SERVICE memory.current)" 'what it needs of that'
+	assert_has "$(systemctl show -P StatusText cgguard.service)" 'guarding by 3 rules'
+	# Nothing that it says it can't do, but what this kernel lacks.
+	journalctl -q -u cgguard.service -o cat | grep -iE 'cannot|can.t|not permitted|denied' |
+		grep -v 'Landlock' && fail 'it goes on without something'
+	assert_ok cgguard status
+}
+
+it_is_hardly_exposed()
+{
+	systemd-analyze security --no-pager cgguard.service | tail -n 1
+	assert_ok systemd-analyze security --threshold=20 cgguard.service >/dev/null
+	systemd-analyze verify /lib/systemd/system/cgguard.service /lib/systemd/system/cgguard.slice \
+		2>"$T/verify"
+	grep cgguard "$T/verify" | grep -v 'man ' && fail 'systemd-analyze verify'
+	return 0
+}
+
+ladder_completes_under_the_unit()
+{
+	rule ladder <<-END
+		{"name": "ladder", "each": "/box.slice/*.service", "brake": true,
+		 "when": {"unreclaimable_above": "80%"},
+		 "then": [{"action": "notify"}, {"action": "throttle", "for": "300ms"},
+		  {"action": "terminate", "scope": "process", "grace": "300ms"},
+		  {"action": "kill", "scope": "group"}]}
+	END
+	box shop 64M sh -c '/test/bin/hog sleep & exec /test/bin/hog termproof hold 58'
+	wait_until 60 "[ -n \"\$(journal MESSAGE_ID=$KILLED CGGUARD_RULE=ladder)\" ]"
+	assert_dead /box.slice/shop.service 10
+	journal MESSAGE_ID=$KILLED CGGUARD_RULE=ladder >"$T/entry"
+	assert_eq /box.slice/shop.service "$(json-get "$T/entry" 1 CGGUARD_VICTIM)" victim
+	assert_eq shop.service "$(json-get "$T/entry" 1 UNIT)" unit
+	assert_eq 4 "$(json-get "$T/entry" 1 PRIORITY)" priority
+	assert_has "$(json-get "$T/entry" 1 MESSAGE)" 'Killed /box.slice/shop.service: '
+	assert_has "$(json-get "$T/entry" 1 CGGUARD_INCIDENT)" 'kernel_oom_kills'
+	# The catalog of the package explains it.
+	assert_has "$(journalctl -q -x MESSAGE_ID=$KILLED)" 'the kernel did not have to kill one of its own'
+	# It tells of what came before, too.
+	[ -n "$(journal CGGUARD_EVENT=notice CGGUARD_RULE=ladder)" ] || fail 'no notice in the journal'
+}
+
+what_daemon_reload_takes_away_is_set_again()
+{
+	rule braked <<-END
+		{"name": "braked", "each": "/box.slice/*.service", "brake": true,
+		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]}
+	END
+	box demo 64M hog sleep
+	wait_until 20 '[ "$(cg_read /box.slice/demo.service memory.high)" != max ]'
+	high=$(cg_read /box.slice/demo.service memory.high)
+	systemctl daemon-reload
+	wait_until 20 '[ "$(drift)" -ge 1 ]'
+	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
+	systemctl set-property --runtime demo.service MemoryHigh=infinity CPUWeight=50
+	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
+	# A lower one is its administrator's to have.
+	systemctl set-property --runtime demo.service MemoryHigh=20M
+	sleep 2
+	assert_eq $((20 << 20)) "$(cg_read /box.slice/demo.service memory.high)" 'memory.high'
+	systemctl set-property --runtime demo.service MemoryHigh=infinity
+	echo "lower one given back" >&2
+	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
+	# It ends by force: systemd starts it again, and it knows what it had set.
+	pid=$(main_pid)
+	systemctl kill -s KILL cgguard.service
+	wait_until 60 "[ \"\$(main_pid)\" != $pid ] && systemctl is-active -q cgguard.service"
+	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
+	systemctl stop cgguard.service
+	assert_eq max "$(cg_read /box.slice/demo.service memory.high)" 'memory.high afterwards'
+	systemctl start cgguard.service
+}
+
+drift()
+{
+	cgguard status --json | grep -o '"brake_drift": *[0-9]*' | grep -o '[0-9]*$'
+}
+
+preferences_of_units_count()
+{
+	rule prefer <<-END
+		{"name": "prefer", "domain": "/box.slice", "when": {"usage_above": "60%"}, "honour_xattrs": true,
+		 "candidates": {"unit": "leaf"}, "rank": ["gain"], "then": [{"action": "kill", "scope": "group"}]}
+	END
+	box omitted 80M -p ManagedOOMPreference=omit hog hold 40
+	box avoided 80M -p ManagedOOMPreference=avoid hog hold 32
+	box plain 80M hog hold 8
+	wait_until 30 '[ "$(cg_read /box.slice memory.current)" -ge $((80 << 20)) ]'
+	systemctl set-property --runtime box.slice MemoryMax=120M MemorySwapMax=0
+	t_defer 'systemctl set-property --runtime box.slice MemoryMax=infinity MemorySwapMax=infinity'
+	wait_until 60 "[ -n \"\$(journal MESSAGE_ID=$KILLED CGGUARD_RULE=prefer)\" ]"
+	journal MESSAGE_ID=$KILLED CGGUARD_RULE=prefer >"$T/entry"
+	assert_eq /box.slice/plain.service "$(json-get "$T/entry" 1 CGGUARD_VICTIM)" 'the first victim'
+	assert_dead /box.slice/avoided.service 30
+	assert_alive /box.slice/omitted.service 1
+	# What only systemd-oomd would be told of is read from where systemctl has written it.
+	systemctl set-property --runtime box.slice ManagedOOMMemoryPressure=kill
+	cgguard import systemd-oomd >"$T/imported" 2>"$T/lost" || fail 'import'
+	assert_has "$(cat "$T/imported")" pressure-box.slice
+	systemctl set-property --runtime box.slice ManagedOOMMemoryPressure=auto
+}
+
+template_guards_one_slice()
+{
+	systemctl stop cgguard.service
+	box inside 32M hog sleep
+	mkdir -p /etc/cgguard/box.slice.d
+	echo '{"version": 1, "rules": [{"name": "one-slice", "each": "/*.service", "brake": true,
+	 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]}]}' \
+		>/etc/cgguard/box.slice.d/host.json
+	systemctl start cgguard@box.slice.service || {
+		journalctl -q -n 10 -u cgguard@box.slice.service
+		fail 'the template does not start'
+	}
+	assert_eq "$(id -u cgguard)" "$(stat -c %u /proc/"$(main_pid cgguard@box.slice.service)")" 'its user'
+	assert_ok cgguard status /run/cgguard.box.slice/status.sock
+	box other 64M hog hold 56
+	wait_until 60 "[ -n \"\$(journal MESSAGE_ID=$KILLED CGGUARD_RULE=one-slice)\" ]"
+	assert_dead /box.slice/other.service 10
+	assert_alive /box.slice/inside.service 1
+	systemctl stop cgguard@box.slice.service
+	assert_eq max "$(cg_read /box.slice/inside.service memory.high)" 'memory.high afterwards'
+	systemctl start cgguard.service
+}
+
+purge_leaves_nothing()
+{
+	rule left <<-END
+		{"name": "left", "each": "/box.slice/*.service", "brake": true,
+		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]}
+	END
+	box demo 64M hog sleep
+	wait_until 20 '[ "$(cg_read /box.slice/demo.service memory.high)" != max ]'
+	# Ended by force, and nobody to start it again.
+	mkdir -p /run/systemd/system/cgguard.service.d
+	printf '[Service]\nRestart=no\n' >/run/systemd/system/cgguard.service.d/no.conf
+	systemctl daemon-reload
+	wait_until 20 '[ "$(cg_read /box.slice/demo.service memory.high)" != max ]'
+	systemctl kill -s KILL cgguard.service
+	wait_until 20 '! systemctl is-active -q cgguard.service'
+	rm -r /run/systemd/system/cgguard.service.d
+	[ "$(cg_read /box.slice/demo.service memory.high)" != max ] || fail 'nothing was left'
+	debian dpkg --purge cgguard libcgguard-dev libcgguard0 || fail 'dpkg --purge'
+	assert_eq max "$(cg_read /box.slice/demo.service memory.high)" 'memory.high afterwards'
+	debian dpkg --purge libcgroup2 || fail 'dpkg --purge libcgroup2'
+	manifest >/tmp/after
+	assert_eq '' "$(diff /tmp/before /tmp/after)" 'what is left'
+	assert_eq '' "$(find /run -name '*cgguard*' ! -path '/run/systemd/*' ! -path '/run/log/*')" 'below /run'
+	assert_eq '' "$(systemctl list-units --plain --no-legend --all 'cgguard*')" units
+	[ ! -d "$CG/cgguard.slice" ] || wait_until 20 '[ ! -d "$CG/cgguard.slice" ]'
+}
+
+t 'the packages install in a clean Debian, and the guard runs' packages_install_and_the_guard_runs
+t 'systemd finds it exposed by 2.0 at the most' it_is_hardly_exposed
+t 'a ladder completes under the unit, and the journal has it with fields and a catalog' \
+	ladder_completes_under_the_unit
+t 'limits that a daemon-reload reverts are set again, lower ones are left alone' \
+	what_daemon_reload_takes_away_is_set_again
+t 'ManagedOOM properties of units count where a policy asks' preferences_of_units_count
+t 'the template guards one slice' template_guards_one_slice
+t 'purging the packages leaves nothing, not even what a crash had left' purge_leaves_nothing
+t_plan_end
