@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "about.h"
 #include "cmd.h"
-#include "journal.h"
 #include "notify.h"
 #include "opt.h"
+#include "records.h"
 #include "sandbox.h"
 #include "self.h"
 #include "serve.h"
@@ -235,41 +235,11 @@ static void on_hang(void *user, uint64_t for_us)
 		abort();
 }
 
-static bool to_journal(const struct daemon *d)
-{
-	return d->o.incidents && strcmp(d->o.incidents, "journal") == 0;
-}
-
-/* Where incidents go: an fd, -1 the journal, or an exit code after complaining. */
-static int open_incidents(struct daemon *d, int *ret_fd)
-{
-	int r;
-
-	*ret_fd = -1;
-	if (to_journal(d)) {
-		r = journal_open(NULL);
-		return r == 0 ? 0
-			      : complain(EXIT_INPUT,
-					 "--incidents journal: nobody reads at " JOURNAL_SOCKET
-					 ": %s; is systemd-journald running? (a file of that name "
-					 "is ./journal)",
-					 strerror(-r));
-	}
-	*ret_fd = d->o.incidents
-			  ? open(d->o.incidents, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)
-			  : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (*ret_fd < 0)
-		return complain(d->o.incidents ? EXIT_INPUT : EXIT_MACHINE,
-				"cannot write incidents to '%s': %s",
-				d->o.incidents ? d->o.incidents : "stdout", strerror(errno));
-	return 0;
-}
-
 /* Both sinks, before anything can go wrong that they should tell of. */
 static int open_sinks(struct daemon *d)
 {
 	int notes = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), out;
-	int code = open_incidents(d, &out);
+	int code = records_open(d->o.incidents, &out);
 	struct cgg_error err = {0};
 
 	if (code != 0)
@@ -282,7 +252,7 @@ static int open_sinks(struct daemon *d)
 	open_kmsg(d);
 	open_owners(d);
 	confine(d);
-	d->out = out < 0 ? sink_new_lines(journal_send) : sink_new(out);
+	d->out = records_sink(out);
 	d->notes = sink_new(notes);
 	if (!d->out || !d->notes)
 		return complain(EXIT_MACHINE, "cannot start the writing threads: %s",
