@@ -95,18 +95,7 @@ void record_numbers(struct json *j, const char *key, const struct policy_numbers
 
 static const char *unit_of(const struct policy_cond *c)
 {
-	switch (c->kind) {
-	case POLICY_PRESSURE_ABOVE:
-		return "permyriad";
-	case POLICY_GROWTH_ABOVE:
-		return "bytes/s";
-	case POLICY_TIME_TO_LIMIT_BELOW:
-		return "us";
-	case POLICY_EVENTS_ABOVE:
-		return policy_event_name(c->event);
-	default:
-		return c->amount.is_share ? "permyriad" : "bytes";
-	}
+	return c->kind == POLICY_EVENTS_ABOVE ? policy_event_name(c->event) : policy_cond_unit(c);
 }
 
 static void put_reading(struct json *j, const struct policy_cond *c, const struct policy_reading *r)

@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snap/take.h"
 
+#include "util/path.h"
+
 /*
  * Both tables are in pre-order with siblings by name, so what is in both comes in the same order,
  * but for a cgroup made anew under an old name, whose id differs. Walk them side by side by path
  * order: a merge, one pass.
  */
-static int compare_place(const char *a, const char *b)
-{
-	/* '/' sorts before every other byte, so that this is the order of the tables */
-	for (;; a++, b++) {
-		int ca = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
-		int cb = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
-
-		if (ca != cb)
-			return ca < cb ? -1 : 1;
-		if (ca == 0)
-			return 0;
-	}
-}
-
 void snap_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev)
 {
 	uint64_t dt_us = snap->time_us - prev->time_us;
@@ -33,7 +21,7 @@ void snap_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev)
 
 		cg->has_growth = false;
 		cg->growth_bytes_per_s = 0;
-		while (p < prev->n && (order = compare_place(prev->cgroups[p].path, cg->path)) < 0)
+		while (p < prev->n && (order = path_order(prev->cgroups[p].path, cg->path)) < 0)
 			p++;
 		if (p == prev->n)
 			continue;

@@ -4,6 +4,7 @@
 #include "cgfs/memory.h"
 #include "snap/take.h"
 #include "util/attr.h"
+#include "util/path.h"
 
 #include <errno.h>
 #include <string.h>
@@ -66,20 +67,6 @@ static uint64_t get(const void *object, size_t offset)
 
 /* ---- which cgroups there are ----------------------------------------------------------- */
 
-/* The order of the tree: '/' comes before any byte of a name. */
-static int compare_place(const char *a, const char *b)
-{
-	for (;; a++, b++) {
-		int ca = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
-		int cb = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
-
-		if (ca != cb)
-			return ca < cb ? -1 : 1;
-		if (ca == 0)
-			return 0;
-	}
-}
-
 static bool is_inside(const char *path, const char *top)
 {
 	size_t len = strlen(top);
@@ -97,7 +84,7 @@ static size_t place(const struct model *model, const char *path)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_place(model->cgroup[middle].path, path) < 0)
+		if (path_order(model->cgroup[middle].path, path) < 0)
 			low = middle + 1;
 		else
 			high = middle;

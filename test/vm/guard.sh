@@ -164,3 +164,18 @@ json_lines()
 	json-get "$1" all . >/dev/null || fail "no JSON in $1"
 	! grep -q '[^ -~]' "$1" || fail "not printable: $(cat "$1")"
 }
+
+# refused COMMAND...: exit code 3, one sentence on stderr, kept in $T/said; nothing on stdout
+refused()
+{
+	assert_fails 3 timeout 5 cgguard "$@" >"$T/out" 2>"$T/said"
+	assert_eq 1 "$(wc -l <"$T/said")" "lines of $(cat "$T/said")"
+	assert_eq "" "$(cat "$T/out")" stdout
+	said "cgguard: "
+}
+
+# said PART
+said()
+{
+	assert_has "$(cat "$T/said")" "$1"
+}

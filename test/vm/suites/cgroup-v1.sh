@@ -3,21 +3,6 @@
 # On cgroup v1 nothing can be guarded, and that is said.
 . /test/lib.sh
 
-# refused COMMAND...: exit code 3, one sentence on stderr, kept in $T/said; nothing on stdout
-refused()
-{
-	assert_fails 3 timeout 5 cgguard "$@" >"$T/out" 2>"$T/said"
-	assert_eq 1 "$(wc -l <"$T/said")" "lines of $(cat "$T/said")"
-	assert_eq "" "$(cat "$T/out")" stdout
-	said "cgguard: "
-}
-
-# said PART
-said()
-{
-	assert_has "$(cat "$T/said")" "$1"
-}
-
 v1_is_explained()
 {
 	if [ -e /sys/fs/cgroup/memory/memory.usage_in_bytes ]; then

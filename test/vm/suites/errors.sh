@@ -13,12 +13,6 @@ run_is()
 	assert_eq '' "$(cat "$T/out")" stdout
 }
 
-# said PART
-said()
-{
-	assert_has "$(cat "$T/said")" "$1"
-}
-
 # good_policy: a rule that never holds
 good_policy()
 {

@@ -14,12 +14,6 @@ kill_is()
 		"$(cat "$T/said")" "$(cut -c 1-700 "$T/record")"
 }
 
-# said PART
-said()
-{
-	assert_has "$(cat "$T/said")" "$1"
-}
-
 all_below_die()
 {
 	local i
