@@ -29,6 +29,7 @@ static void print_asked(const struct print_scores *ps)
 
 static void print_terms(const struct print_scores *ps, const struct cgg_score *p)
 {
+	int64_t rss = (int64_t)(p->anon_pages + p->file_pages + p->shmem_pages);
 	int64_t weight = ps->s->host ? p->host_adj_pages : p->limit_adj_pages;
 
 	printf("    badness %" PRId64 " of %" PRIu64 " pages: anon %" PRIu64 " + file %" PRIu64
@@ -37,6 +38,9 @@ static void print_terms(const struct print_scores *ps, const struct cgg_score *p
 	       ps->s->host ? p->host_badness : p->limit_badness, ps->s->total_pages, p->anon_pages,
 	       p->file_pages, p->shmem_pages, p->swap_pages, p->pagetables_pages, weight,
 	       p->oom_score_adj);
+	if (rss != (int64_t)p->counted_rss_pages)
+		printf("    (of anon, file and shmem the kernel has counted %" PRIu64 " so far)\n",
+		       p->counted_rss_pages);
 }
 
 static bool is_inside(const struct print_scores *ps, const struct cgg_score *p)

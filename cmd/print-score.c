@@ -146,6 +146,7 @@ struct json_object *print_score_json(const struct print_scores *ps, const struct
 	add_i64(o, "anon_pages", memory, (int64_t)p->anon_pages);
 	add_i64(o, "file_pages", memory, (int64_t)p->file_pages);
 	add_i64(o, "shmem_pages", memory, (int64_t)p->shmem_pages);
+	add_i64(o, "counted_rss_pages", memory, (int64_t)p->counted_rss_pages);
 	add_i64(o, "swap_pages", memory, (int64_t)p->swap_pages);
 	add_i64(o, "pagetables_pages", memory, (int64_t)p->pagetables_pages);
 	add_i64(o, "oom_score_adj", p->have & CGG_SCORE_HAVE_ADJ, p->oom_score_adj);

@@ -74,6 +74,9 @@ struct cgg_score {
 	uint32_t seen; /* its place in the kernel's walk: of equals the last one is taken */
 
 	uint64_t anon_pages, file_pages, shmem_pages, swap_pages, pagetables_pages;
+	/* anon, file and shmem as they count here: kernels from 6.2 on leave out what a processor has not added
+	 * yet, some dozens of pages, where they choose */
+	uint64_t counted_rss_pages;
 	int32_t oom_score_adj;
 	int64_t host_adj_pages, host_badness; /* what oom_score_adj weighs, and all of it */
 	int32_t predicted, actual; /* /proc/PID/oom_score, which is about the host */
@@ -98,6 +101,7 @@ struct cgg_scores {
 	uint32_t domain;
 	bool host;
 	enum cgg_formula formula;
+	bool rough; /* counted_rss_pages are not the exact sum: as the scores show, or nothing does */
 	uint64_t page_bytes;
 	uint64_t total_pages, host_total_pages; /* 0: not known */
 	int32_t panic_on_oom; /* vm.panic_on_oom: 1 the host's OOM is a panic, 2 any */

@@ -244,6 +244,62 @@ static bool read_memory(int dirfd, const char *path, struct cgfs_proc *p)
 	return found;
 }
 
+/* The fields of /proc/PID/stat after the state, the fourth of the line first. */
+static int stat_fields(const char *at, struct cgfs_proc *p)
+{
+	enum { PARENT = 4, FLAGS = 9, START = 22, RSS = 24, STACK = 28 };
+	char *end;
+
+	for (int field = PARENT; field <= STACK; field++, at = end) {
+		unsigned long long v = strtoull(at, &end, 10); /* one below zero wraps */
+
+		if (end == at)
+			return field <= FLAGS ? -EINVAL : 0; /* the later ones are worth having */
+		if (field == PARENT)
+			p->parent = (pid_t)v;
+		else if (field == FLAGS)
+			p->kthread = v & PF_KTHREAD;
+		else if (field == START)
+			p->start_ticks = v;
+		else if (field == STACK)
+			p->stack_start = v;
+		else if (field == RSS) {
+			p->rough_rss_pages = v;
+			p->rough_known = true;
+		}
+	}
+	return 0;
+}
+
+/* What a line of /proc/PID/stat says. */
+static int parse_stat(const char *line, struct cgfs_proc *p)
+{
+	/* pid (comm) state ...: comm may hold anything, so its end is the last ')' */
+	const char *open = strchr(line, '('), *close = strrchr(line, ')');
+
+	if (!open || !close || close < open || close[1] != ' ' || close[2] == '\0')
+		return -EINVAL;
+	snprintf(p->comm, sizeof(p->comm), "%.*s", (int)(close - open - 1), open + 1);
+	p->state = close[2];
+	return stat_fields(close + 3, p);
+}
+
+/* What the leader's would say, were it still there. */
+static void read_thread_stat(int taskfd, const char *thread_id, struct cgfs_proc *p)
+{
+	struct cgfs_proc thread = {0};
+	char path[32], buf[4096];
+
+	p->rough_known = false;
+	p->holder = (pid_t)strtol(thread_id, NULL, 10);
+	snprintf(path, sizeof(path), "%.10s/stat", thread_id);
+	if (fdio_read_at(taskfd, path, buf, sizeof(buf)) <= 0 || parse_stat(buf, &thread) < 0)
+		return;
+	p->rough_known = thread.rough_known;
+	p->rough_rss_pages = thread.rough_rss_pages;
+	p->stack_start = thread.stack_start;
+}
+
 /* A leader that has ended shows no memory while its threads hold it all: ask those. */
 static void read_thread_memory(int procfd, struct cgfs_proc *p)
 {
@@ -262,59 +318,28 @@ static void read_thread_memory(int procfd, struct cgfs_proc *p)
 			if (d->d_name[0] < '1' || d->d_name[0] > '9' || strlen(d->d_name) > 10)
 				continue;
 			snprintf(path, sizeof(path), "%.10s/status", d->d_name);
-			if (read_memory(fd, path, p))
-				return;
+			if (!read_memory(fd, path, p))
+				continue;
+			read_thread_stat(fd, d->d_name, p);
+			return;
 		}
 	}
 }
 
-/* The fields of /proc/PID/stat after the state, the fourth of the line first. */
-static int stat_fields(const char *at, struct cgfs_proc *p)
-{
-	enum { PARENT = 4, FLAGS = 9, START = 22, STACK = 28 };
-	char *end;
-
-	for (int field = PARENT; field <= STACK; field++, at = end) {
-		unsigned long long v = strtoull(at, &end, 10); /* one below zero wraps */
-
-		if (end == at)
-			return field <= FLAGS ? -EINVAL : 0; /* the later ones are worth having */
-		if (field == PARENT)
-			p->parent = (pid_t)v;
-		else if (field == FLAGS)
-			p->kthread = v & PF_KTHREAD;
-		else if (field == START)
-			p->start_ticks = v;
-		else if (field == STACK)
-			p->stack_start = v;
-	}
-	return 0;
-}
-
 int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 {
-	struct cgfs_proc p = {.pid = pid};
-	char buf[4096], *open, *close;
+	struct cgfs_proc p = {.pid = pid, .holder = pid};
+	char buf[4096];
 	long len = read_proc(procfd, pid, "stat", buf, sizeof(buf));
-	int r;
+	int r = len < 0 ? (int)len : parse_stat(buf, &p);
 
-	if (len < 0)
-		return (int)len;
-	/* pid (comm) state ...: comm may hold anything, so its end is the last ')' */
-	open = strchr(buf, '(');
-	close = strrchr(buf, ')');
-	if (!open || !close || close < open)
-		return -EINVAL;
-	snprintf(p.comm, sizeof(p.comm), "%.*s", (int)(close - open - 1), open + 1);
-	if (close[1] != ' ' || close[2] == '\0')
-		return -EINVAL;
-	p.state = close[2];
-	r = stat_fields(close + 3, &p);
 	if (r < 0)
 		return r;
 	p.adj_known = cgfs_proc_adj(procfd, pid, &p.oom_score_adj) == 0;
 	snprintf(buf, sizeof(buf), "%d/status", pid);
-	if (!read_memory(procfd, buf, &p))
+	if (p.kthread)
+		p.memory_known = true; /* that it has none */
+	else if (!read_memory(procfd, buf, &p))
 		read_thread_memory(procfd, &p);
 	*ret = p;
 	return 0;

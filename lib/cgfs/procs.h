@@ -37,6 +37,11 @@ struct cgfs_proc {
 	int32_t oom_score_adj;
 	uint64_t rss_bytes, swap_bytes, pagetables_bytes; /* of any thread that has an mm */
 	uint64_t anon_bytes, file_bytes, shmem_bytes; /* what rss_bytes is made of */
+	/* RSS as the kernel reads it where it must be quick (since 6.2): pages of a processor that were not
+	 * added yet are missing. rss_bytes is exact since 6.16, and in 6.12.y. */
+	uint64_t rough_rss_pages;
+	bool rough_known;
+	pid_t holder; /* a thread that has the memory: the leader, unless that has ended */
 	pid_t parent, process; /* process: another one's if pid is that of a thread; 0: not known */
 	uint32_t uid;
 	uint64_t start_ticks; /* since boot */

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 struct cgfs_sharer {
-	pid_t pid;
+	pid_t pid; /* of a thread that has the memory */
 	uint64_t stack_start; /* as in struct cgfs_proc */
 	size_t user;
 	uint32_t memory; /* the answer: from 1 on, 0 for who has it alone */

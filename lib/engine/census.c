@@ -180,7 +180,7 @@ static int find_sharing(struct census *c)
 	if (!sharer || !c->memory)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->nproc; i++)
-		sharer[i] = (struct cgfs_sharer){c->proc[i].pid, c->proc[i].stack_start, i, 0};
+		sharer[i] = (struct cgfs_sharer){c->proc[i].holder, c->proc[i].stack_start, i, 0};
 	c->sharing = c->tree->root.live && cgfs_sharing(sharer, c->nproc);
 	for (size_t i = 0; i < c->nproc && c->sharing; i++)
 		c->memory[sharer[i].user] = sharer[i].memory;

@@ -179,6 +179,41 @@ static void find_formula(struct take *t)
 		t->s.formula = CGG_FORMULA_SIGNED;
 }
 
+/*
+ * From 6.2 to 6.19 the kernel chooses by rough counters, while it shows exact ones (6.16 and later, 6.12.y) or
+ * those same. Which it is, the scores tell where both would make a different one. Later kernels add up.
+ */
+static void find_rss(struct take *t)
+{
+	const uint32_t needs = CGG_SCORE_HAVE_MEMORY | CGG_SCORE_HAVE_ADJ | CGG_SCORE_HAVE_ACTUAL;
+	uint64_t total = t->s.host_total_pages;
+	size_t exact_votes = 0, rough_votes = 0;
+
+	for (size_t i = 0; i < t->c.nproc && total > 0; i++) {
+		const struct cgg_score *p = &t->score[i];
+		struct cgfs_proc rough = t->c.proc[i];
+		int32_t exact_score, rough_score;
+
+		if (!rough.rough_known || (p->have & needs) != needs)
+			continue;
+		exact_score = badness_shown(t->s.formula, p->exempt,
+					    badness_of(&rough, total, t->s.page_bytes), total);
+		rough.rss_bytes = rough.rough_rss_pages * t->s.page_bytes;
+		rough_score = badness_shown(t->s.formula, p->exempt,
+					    badness_of(&rough, total, t->s.page_bytes), total);
+		exact_votes += exact_score != rough_score && p->actual == exact_score;
+		rough_votes += exact_score != rough_score && p->actual == rough_score;
+	}
+	t->s.rough = rough_votes >= exact_votes;
+	for (size_t i = 0; i < t->c.nproc; i++) {
+		struct cgfs_proc *p = &t->c.proc[i];
+
+		if (t->s.rough && p->rough_known && p->memory_known)
+			p->rss_bytes = p->rough_rss_pages * t->s.page_bytes;
+		t->score[i].counted_rss_pages = p->rss_bytes / t->s.page_bytes;
+	}
+}
+
 /* ---- all -------------------------------------------------------------------------------- */
 
 static int compare_host(const void *a, const void *b)
@@ -203,6 +238,7 @@ static int weigh_all(struct take *t)
 	for (size_t i = 0; i < t->c.nproc; i++)
 		describe(t, i, age[i], &t->score[i]);
 	find_formula(t);
+	find_rss(t);
 	for (size_t i = 0; i < t->c.nproc; i++) {
 		weigh_limit(t, &t->c.proc[i], &t->score[i]);
 		weigh_host(t, &t->c.proc[i], &t->score[i]);

@@ -239,7 +239,7 @@ TEST(a_subtree_of_thousands_is_walked_whole_and_leaves_no_fd)
 	" kB\\nRssAnon:\\t 1 kB\\nVmPTE:\\t      44 kB\\nVmSwap:\\t     120 kB\\nThreads:\\t1\\n"
 #define STAT(comm, state, flags)                                                                   \
 	"12 (" comm ") " state " 1 12 12 0 -1 " flags                                              \
-	" 1 0 0 0 5 6 0 0 20 0 1 0 100 9216000 1024 18446744073709551615 1 1 0\\n"
+	" 1 0 0 0 5 6 0 0 20 0 1 0 100 9216000 1024 18446744073709551615 1 1 7000\\n"
 
 static const char *one_process(const char *stat, const char *status, const char *adj)
 {
@@ -273,6 +273,26 @@ TEST(a_process_is_what_its_files_say)
 	T_EQ_INT(p.rss_bytes, 4096 * 1024);
 	T_EQ_INT(p.swap_bytes, 120 * 1024);
 	T_EQ_INT(p.pagetables_bytes, 44 * 1024);
+	T_EQ_INT(p.anon_bytes, 1024);
+	T_EQ_INT(p.parent, 1);
+	T_EQ_INT(p.holder, 12);
+	T_EQ_INT(p.start_ticks, 100);
+	T_ASSERT(p.rough_known && p.memory_known && p.adj_known);
+	T_EQ_INT(p.rough_rss_pages, 1024);
+	T_EQ_INT(p.stack_start, 7000);
+}
+
+TEST(the_id_of_a_thread_says_whose_it_is)
+{
+	struct cgfs_proc p = {0};
+
+	T_EQ_INT(
+		read_process(one_process(STAT("x", "S", "0"),
+					 "Name:\\tx\\nTgid:\\t9\\nUid:\\t1000\\t0\\t0\\t0\\n", "0"),
+			     &p),
+		0);
+	T_EQ_INT(p.process, 9);
+	T_EQ_INT(p.uid, 1000);
 }
 
 static const struct {
@@ -350,21 +370,26 @@ TEST(a_leader_that_has_ended_has_the_memory_of_its_threads)
 			    "Name:\\tleader\\nState:\\tZ (zombie)\\nThreads:\\t3\\n", "0");
 	struct cgfs_proc p = {0};
 
-	kit_tree_add(top, "proc/12/task/12 status='Name:\\tleader\\nState:\\tZ (zombie)\\n'\n"
-			  "proc/12/task/15 status='Name:\\tdead\\nState:\\tX (dead)\\n'\n"
-			  "proc/12/task/16 status='" STATUS(
-				  "worker", "8192") "'\n"
-						    "proc/12/task/odd status='" STATUS(
-							    "odd",
-							    "1") "'\n"
-								 "proc/12/task/17x status='" STATUS(
-									 "odd", "2") "'");
+	kit_tree_add(
+		top,
+		"proc/12/task/12 status='Name:\\tleader\\nState:\\tZ (zombie)\\n'\n"
+		"proc/12/task/15 status='Name:\\tdead\\nState:\\tX (dead)\\n'\n"
+		"proc/12/task/16 stat='16 (worker) S 1 12 12 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 7 1 "
+		"2040 5 6 7 8' status='" STATUS(
+			"worker", "8192") "'\n"
+					  "proc/12/task/odd status='" STATUS(
+						  "odd", "1") "'\n"
+							      "proc/12/task/17x status='" STATUS(
+								      "odd", "2") "'");
 	kit_tree_remove(top, "proc/12/task/odd");
 	kit_tree_remove(top, "proc/12/task/17x");
 	T_EQ_INT(read_process(top, &p), 0);
 	T_EQ_INT(p.state, 'Z');
 	T_EQ_STR(p.comm, "leader");
 	T_EQ_INT(p.rss_bytes, 8192 * 1024);
+	T_EQ_INT(p.holder, 16);
+	T_EQ_INT(p.rough_rss_pages, 2040);
+	T_EQ_INT(p.stack_start, 8);
 	T_EQ_INT(p.swap_bytes, 120 * 1024);
 }
 

@@ -184,6 +184,42 @@ TEST(the_formula_is_what_the_scores_were_made_by)
 	end(&l);
 }
 
+/* A thousand pages of 256000 are 3 points: the kernel's count lacks those. */
+static void add_rough(const char *top, int pid, int anon_kb, int rough_pages, int score)
+{
+	char text[256];
+
+	add(top, pid, anon_kb, 0, score);
+	snprintf(text, sizeof(text),
+		 "proc/%d stat='%d (p) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 %d 0 0 0 0'",
+		 pid, pid, rough_pages);
+	kit_tree_add(top, text);
+}
+
+TEST(the_count_of_pages_is_that_which_the_scores_were_made_by)
+{
+	const char *top = machine(MEMINFO("0"), false);
+	struct look l;
+
+	add_rough(top, 20, 40960, 9000, 690); /* (1000 + 9020 * 1000 / 256000) * 2 / 3 */
+	add_rough(top, 21, 40960, 9000, 690);
+	l = take(top, "/");
+	T_ASSERT(l.s->rough);
+	T_EQ_INT(of(&l, 20)->anon_pages, 10240);
+	T_EQ_INT(of(&l, 20)->counted_rss_pages, 9000);
+	T_EQ_INT(of(&l, 20)->host_badness, 9020);
+	T_EQ_INT(of(&l, 20)->predicted, 690);
+	T_EQ_INT(of(&l, 10)->host_badness, 10263); /* no rough count of it */
+	end(&l);
+	add_rough(top, 20, 40960, 9000, 693);
+	add_rough(top, 21, 40960, 9000, 693);
+	l = take(top, "/");
+	T_ASSERT(!l.s->rough);
+	T_EQ_INT(of(&l, 20)->host_badness, 10263);
+	T_EQ_INT(of(&l, 20)->predicted, 693);
+	end(&l);
+}
+
 TEST(swap_belongs_to_the_total_unless_swappiness_is_0)
 {
 	struct look l = take(machine(MEMINFO("40960"), false), "/box");
