@@ -39,6 +39,11 @@ static const char usage[] =
 	"(default 0)\n"
 	"  --state DIR      of cgguard run (default /run/cgguard)\n"
 	"  --fail-closed    the container does not start if anything was not done\n\n"
+	"       " NAME " [OPTION...] --runtime=PROGRAM [ARGUMENT...]\n"
+	"Become that runtime, with this hook (and its OPTIONs) in the container that it is to "
+	"create: "
+	"for\n"
+	"Docker, which has no place for hooks.\n\n"
 	"What was not done, and why, goes to stderr and to the system's log. It ends after 1 s at "
 	"the most.\n"
 	"Exit codes: 0, whatever happened; with --fail-closed 1, something was not done. 2 wrong "
@@ -110,13 +115,13 @@ static void reset(void)
 	(void)syscall(SYS_close_range, 3U, ~0U, 0U);
 }
 
-/* 0 or a negative errno; as much as there is, up to one byte too many. */
-static long read_stdin(void)
+/* Its length, or a negative errno; as much as there is, up to one byte too many. */
+static long read_all(int fd)
 {
 	size_t len = 0;
 
 	while (len <= CGG_HOOK_TEXT_MAX) {
-		ssize_t n = read(STDIN_FILENO, text + len, CGG_HOOK_TEXT_MAX + 1 - len);
+		ssize_t n = read(fd, text + len, CGG_HOOK_TEXT_MAX + 1 - len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -198,11 +203,123 @@ static const char *read_options(int argc, char **argv, struct cgg_hook_options *
 	return wrong;
 }
 
+/* ---- in a runtime's place ---------------------------------------------------------------- */
+
+/* The first word of a runtime's arguments that is none of its global options. */
+static char **subcommand(char **argv)
+{
+	static const char *const with_value[] = {"--root", "--log",	 "--log-format",
+						 "--criu", "--rootless", "--cgroup-manager"};
+
+	for (; *argv && **argv == '-'; argv++) {
+		for (size_t i = 0; i < sizeof(with_value) / sizeof(with_value[0]); i++) {
+			if (strcmp(*argv, with_value[i]) != 0)
+				continue;
+			if (argv[1])
+				argv++;
+			break;
+		}
+	}
+	return argv;
+}
+
+static const char *bundle_of(char **argv)
+{
+	for (; *argv; argv++) {
+		if (strncmp(*argv, "--bundle=", 9) == 0)
+			return *argv + 9;
+		if ((strcmp(*argv, "--bundle") == 0 || strcmp(*argv, "-b") == 0) && argv[1])
+			return argv[1];
+	}
+	return ".";
+}
+
+/* By rename: the runtime reads the one or the other. 0 or a negative errno. */
+static int replace(int dirfd, const char *config, mode_t mode)
+{
+	static const char temporary[] = ".config.json.cgguard";
+	int fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+			0600);
+	size_t len = strlen(config);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, config, len) != (ssize_t)len || fchmod(fd, mode & 07777) < 0)
+		r = -EIO;
+	close(fd);
+	if (r == 0 && renameat(dirfd, temporary, dirfd, "config.json") < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(dirfd, temporary, 0);
+	return r;
+}
+
+static int add_hooks(const char *bundle, const char *const *argv, size_t argc,
+		     struct cgg_error *err)
+{
+	int dirfd = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = dirfd < 0 ? -1 : openat(dirfd, "config.json", O_RDONLY | O_CLOEXEC);
+	char *edited = NULL;
+	struct stat st = {0};
+	long len = 0;
+	int r;
+
+	r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+	if (r == 0)
+		len = read_all(fd);
+	r = len < 0 ? (int)len : r;
+	if (r < 0)
+		snprintf(err->msg, sizeof(err->msg), "config.json: %s", strerror(-r));
+	else
+		r = cgg_hook_insert(text, (size_t)len, argv, argc, &edited, err);
+	if (r == 0) {
+		r = replace(dirfd, edited, st.st_mode);
+		if (r < 0)
+			snprintf(err->msg, sizeof(err->msg), "config.json: %s", strerror(-r));
+	}
+	free(edited);
+	if (fd >= 0)
+		close(fd);
+	if (dirfd >= 0)
+		close(dirfd);
+	return r;
+}
+
+/* argv[0 to n) are the hook's, argv[n] is --runtime=PROGRAM, what follows is the runtime's. */
+static int become(char **argv, int n)
+{
+	const char *const runtime = argv[n] + strlen("--runtime=");
+	char **rest = argv + n + 1, **command = subcommand(rest);
+	char self[4096], line[4200];
+	struct cgg_error err = {0};
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (len > 0 && *command &&
+	    (strcmp(*command, "create") == 0 || strcmp(*command, "run") == 0)) {
+		self[len] = '\0';
+		argv[0] = self;
+		if (add_hooks(bundle_of(command), (const char *const *)argv, (size_t)n, &err) < 0) {
+			snprintf(line, sizeof(line), "the container has no hook: %s", err.msg);
+			note(NULL, line);
+			if (fail_closed)
+				return EXIT_FAILURE;
+		}
+	}
+	rest[-1] = argv[n] + strlen("--runtime=");
+	execvp(runtime, rest - 1);
+	snprintf(line, sizeof(line), "--runtime=%.2000s: %s", runtime, strerror(errno));
+	note(NULL, line);
+	return 127;
+}
+
+/* ---- in its own --------------------------------------------------------------------------- */
+
 static int act(const struct cgg_hook_options *o, const char *stage)
 {
 	struct cgg_error err = {0};
 	char line[sizeof(err.msg) + 32];
-	long len = read_stdin();
+	long len = read_all(STDIN_FILENO);
 	int r;
 
 	if (len < 0) {
@@ -231,6 +348,12 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return fputs(usage, stdout) < 0;
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--runtime=", 10) == 0) {
+			wrong = read_options(i, argv, &o);
+			return wrong ? bad_usage(wrong) : become(argv, i);
+		}
+	}
 	reset();
 	wrong = read_options(argc, argv, &o);
 	for (size_t i = 0; optind == argc - 1 && i < sizeof(stages) / sizeof(stages[0]); i++)

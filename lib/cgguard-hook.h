@@ -54,6 +54,14 @@ int cgg_hook_begin(const struct cgg_hook_options *options, const char *state, si
 int cgg_hook_end(const struct cgg_hook_options *options, const char *state, size_t len,
 		 struct cgg_error *err);
 
+/*
+ * A container's config.json (OCI runtime specification) with one more createRuntime and poststop hook,
+ * before those that it has: argv[0] is the program's path, the stage comes after the last of argc arguments.
+ * All else stays as it is. The text is the caller's: free(3). Errors: -EINVAL it is none, -ENOMEM. Since 0.1.
+ */
+int cgg_hook_insert(const char *config, size_t len, const char *const *argv, size_t argc,
+		    char **ret_text, struct cgg_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -47,16 +47,28 @@ static char first_char(const struct scan *scan, uint32_t value)
 	return scan->text[scan->value[value].at];
 }
 
-uint32_t text_get(const struct scan *scan, uint32_t parent, const char *name)
+/* Most names hold no escape, and are compared where they stand. */
+static bool is_named(const struct scan *scan, uint32_t value, const char *name)
 {
+	const char *at = scan->text + scan->value[value].key_at + 1;
+	size_t left = scan->len - scan->value[value].key_at - 1, n = strlen(name), plain = 0;
 	char shown[NAME_MAX_LEN];
 
+	while (plain < left && at[plain] != '"' && at[plain] != '\\')
+		plain++;
+	if (plain < left && at[plain] == '"')
+		return plain == n && memcmp(at, name, n) == 0;
+	scan_name(scan, value, shown, sizeof(shown));
+	return strcmp(shown, name) == 0;
+}
+
+uint32_t text_get(const struct scan *scan, uint32_t parent, const char *name)
+{
 	if (first_char(scan, parent) != '{')
 		return SCAN_NONE;
 	for (uint32_t i = scan_first(scan, parent); i != SCAN_NONE;
 	     i = scan_next(scan, parent, i)) {
-		scan_name(scan, i, shown, sizeof(shown));
-		if (strcmp(shown, name) == 0)
+		if (is_named(scan, i, name))
 			return i;
 	}
 	return SCAN_NONE;

@@ -71,6 +71,19 @@ enum policy_unfit policy_unfit(const struct cgg_snapshot *snap, uint32_t domain,
 	return unfit(snap, gain_floor(&numbers), group, stuck_ids, nstuck_ids);
 }
 
+/* Who takes one process is in no danger from his own rule: he never takes himself, nor PID 1. */
+static bool acts_on_groups(const struct policy_rule *rule)
+{
+	for (uint8_t i = 0; i < rule->nactions; i++) {
+		const struct policy_action *a = &rule->action[i];
+
+		if (a->kind == POLICY_THROTTLE || a->kind == POLICY_FREEZE ||
+		    ((a->kind == POLICY_TERMINATE || a->kind == POLICY_KILL) && !a->process))
+			return true;
+	}
+	return false;
+}
+
 size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *rule,
 		     const struct cgg_snapshot *snap, uint32_t domain, const uint64_t *own_ids,
 		     size_t nown_ids, const uint64_t *stuck_ids, size_t nstuck_ids,
@@ -88,7 +101,7 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 		.npriority = policy->npriority,
 		.honour_marks = rule->honour_xattrs,
 		.own_ids = own_ids,
-		.nown_ids = nown_ids,
+		.nown_ids = acts_on_groups(rule) ? nown_ids : 0,
 	};
 	size_t n = rank_groups(snap, &spec, groups);
 	struct policy_numbers numbers;

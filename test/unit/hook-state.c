@@ -351,3 +351,48 @@ TEST(a_directory_that_others_can_write_is_not_believed)
 	T_HAS(notes, "not writable by others");
 	T_EQ_INT(record_of(top, "x", &record), -EPERM);
 }
+
+/* ---- into a configuration -------------------------------------------------------------- */
+
+#define A "{\"path\":\"/h\",\"args\":[\"/h\",\"-x\",\"createRuntime\"],\"timeout\":5}"
+#define Z "{\"path\":\"/h\",\"args\":[\"/h\",\"-x\",\"poststop\"],\"timeout\":5}"
+
+TEST(hooks_are_put_into_a_configuration_and_all_else_stays)
+{
+	static const char *const argv[] = {"/h", "-x"};
+	static const struct {
+		const char *config, *want; /* NULL: refused */
+	} rows[] = {
+		{"{}", "{\"hooks\":{\"createRuntime\":[" A "],\"poststop\":[" Z "]}}"},
+		{" {\n \"a\": 1.50 }\n",
+		 " {\"hooks\":{\"createRuntime\":[" A "],\"poststop\":[" Z "]},\n \"a\": 1.50 }\n"},
+		{"{\"hooks\": {}, \"a\": 1}",
+		 "{\"hooks\": {\"createRuntime\":[" A "],\"poststop\":[" Z "]}, \"a\": 1}"},
+		{"{\"hooks\": {\"prestart\": []}}",
+		 "{\"hooks\": {\"createRuntime\":[" A "],\"poststop\":[" Z "],\"prestart\": []}}"},
+		{"{\"hooks\": {\"poststop\": [ ], \"createRuntime\": [{\"path\":\"/z\"}]}}",
+		 "{\"hooks\": {\"poststop\": [" Z " ], \"createRuntime\": [" A
+		 ",{\"path\":\"/z\"}]}}"},
+		{"{\"hooks\": {\"createRuntime\": [1]}}",
+		 "{\"hooks\": {\"poststop\":[" Z "],\"createRuntime\": [" A ",1]}}"},
+		{"{\"hooks\": null}", NULL},
+		{"{\"hooks\": {\"poststop\": {}}}", NULL},
+		{"[]", NULL},
+		{"{", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_error err = {0};
+		char *text = NULL;
+		int r = cgg_hook_insert(rows[i].config, strlen(rows[i].config), argv, 2, &text,
+					&err);
+
+		T_ROW(rows[i].config);
+		T_EQ_INT(r, rows[i].want ? 0 : -EINVAL);
+		if (rows[i].want && text)
+			T_EQ_STR(text, rows[i].want);
+		T_EQ_INT(err.msg[0] != '\0', !rows[i].want);
+		free(text);
+	}
+}

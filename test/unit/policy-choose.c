@@ -171,6 +171,56 @@ static void choose(const struct choice *choice)
 	policy_free(policy);
 }
 
+/* In a container the guard guards the cgroup that it is in, by one process at a time. */
+TEST(who_takes_one_process_may_look_at_the_guards_own_cgroup)
+{
+	static const struct {
+		const char *then;
+		bool own;
+	} rows[] = {
+		{"{\"action\": \"notify\"}, {\"action\": \"terminate\", \"scope\": \"process\", "
+		 "\"grace\": \"1s\"}, {\"action\": \"kill\", \"scope\": \"process\"}",
+		 true},
+		{"{\"action\": \"kill\", \"scope\": \"group\"}", false},
+		{"{\"action\": \"terminate\", \"scope\": \"group\", \"grace\": \"1s\"}, "
+		 "{\"action\": \"kill\", \"scope\": \"process\"}",
+		 false},
+		{"{\"action\": \"throttle\", \"for\": \"1s\"}, {\"action\": \"kill\", \"scope\": "
+		 "\"process\"}",
+		 false},
+		{"{\"action\": \"freeze\", \"for\": \"1s\"}, {\"action\": \"kill\", \"scope\": "
+		 "\"process\"}",
+		 false},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_snapshot *snap =
+			kit_snap("/ procs=3 max=1Gi anon=900Mi current=900Mi id=77");
+		struct cgg_error err = {0};
+		struct cgg_group groups[4];
+		uint64_t own = 77, stuck = 0;
+		struct cgg_policy *policy;
+		char text[1024];
+		uint32_t victim;
+
+		snprintf(text, sizeof(text),
+			 "{\"version\": 1, \"rules\": [{\"name\": \"r\", \"domain\": \"/\", "
+			 "\"when\": "
+			 "{\"unreclaimable_above\": \"80%%\"}, \"then\": [%s]}]}",
+			 rows[i].then);
+		T_ROW(rows[i].then);
+		policy = kit_load(text, &err);
+		T_EQ_STR(err.msg, "");
+		T_MUST(policy);
+		T_EQ_INT(policy_choose(policy, &policy->rule[0], snap, 0, &own, 1, &stuck, 1,
+				       groups, &victim),
+			 1);
+		T_EQ_INT(victim, rows[i].own ? 0 : CGG_NONE);
+		kit_snap_free(snap);
+		cgg_policy_free(policy);
+	}
+}
+
 TEST(the_victim_is_the_first_that_is_fit)
 {
 	for (size_t i = 0; i < CGG_ARRAY_LEN(choices); i++) {
