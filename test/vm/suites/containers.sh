@@ -1,0 +1,237 @@
+# shellcheck shell=dash disable=SC1091,SC2016,SC2046,SC2317
+# boot: --image crun,dbus,podman,runc,systemd-sysv --systemd
+# cgguard-hook under crun, runc and podman, and the guard that is told.
+. /test/lib.sh
+
+HOOK=/usr/local/bin/cgguard-hook
+REG=/run/cgguard/containers
+
+# bundle ANNOTATIONS CGROUPSPATH [CREATE-HOOKS]: a bundle in $T/b that sleeps
+bundle()
+{
+	local root=$T/b/rootfs create=${3-}
+	[ -n "$create" ] || create="{\"path\":\"$HOOK\",\"args\":[\"h\",\"createRuntime\"],\"timeout\":9}"
+	mkdir -p "$root/bin" "$root/proc" "$root/dev" "$root/sys"
+	[ -e "$root/bin/sleep" ] || cp /test/bin/busybox "$root/bin/sleep"
+	[ -e "$root/bin/hog" ] || cp /test/bin/hog "$root/bin/hog"
+	cat >"$T/b/config.json" <<-END
+		{"ociVersion": "1.0.2",
+		 "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "env": ["PATH=/bin"],
+		  "args": ["sleep", "300"]},
+		 "root": {"path": "rootfs"},
+		 "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+		 "annotations": {$1},
+		 "hooks": {"createRuntime": [$create],
+		  "poststop": [{"path": "$HOOK", "args": ["h", "poststop"], "timeout": 9}]},
+		 "linux": {"cgroupsPath": "$2",
+		  "resources": {"memory": {"limit": 268435456}},
+		  "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "cgroup"}]}}
+	END
+}
+
+# box RUNTIME-AND-OPTIONS: run the bundle as container c1; it is removed after the test
+box()
+{
+	t_defer "$* delete -f c1"
+	"$@" run -d -b "$T/b" c1 </dev/null >"$T/run.out" 2>&1 ||
+		fail "expected $* to start a container, got $(cat "$T/run.out")"
+}
+
+# as_asked RUNTIME-AND-OPTIONS: what annotations ask for is set where its processes are, it is
+# registered, and taken off at its end
+as_asked()
+{
+	local dir
+	box "$@"
+	[ -s $REG/c1.json ] || fail "expected c1 to be registered, got $(journalctl -q -t cgguard-hook)"
+	dir=$(sed 's/.*"cgroup":"\([^"]*\)".*/\1/' $REG/c1.json)
+	assert_has "$(cat $REG/c1.json)" '"name":"web"'
+	assert_eq 1 "$(cg_read "$dir" memory.oom.group)" memory.oom.group
+	assert_eq 134217728 "$(cg_read "$dir" memory.high)" memory.high
+	assert_between 1 9 "$(cg_pids "$dir" | wc -l)" 'processes there'
+	"$@" delete -f c1
+	[ ! -e $REG/c1.json ] || fail 'expected c1 to be taken off'
+	rm -f "$T/defer"
+}
+
+asks='"io.cgguard.memory.oom.group": "1", "io.cgguard.memory.high": "50%", "io.kubernetes.cri.container-name": "web"'
+
+cgroupfs_driver()
+{
+	bundle "$asks" /box/c1
+	as_asked crun
+	as_asked runc
+}
+t 'crun and runc, cgroupfs driver: as asked, registered, taken off' cgroupfs_driver
+
+systemd_driver()
+{
+	bundle "$asks" system.slice:mine:c1
+	as_asked crun --systemd-cgroup
+	as_asked runc --systemd-cgroup
+}
+t 'crun and runc, systemd driver: as asked, registered, taken off' systemd_driver
+
+# as Docker does, with a runtime that is told of nothing
+runtimes_place()
+{
+	local runtime
+	for runtime in crun runc; do
+		bundle "$asks" /box/c1
+		sed -i '/"hooks"/,/poststop/d' "$T/b/config.json"
+		! grep -q hooks "$T/b/config.json" || fail 'there are hooks'
+		as_asked $HOOK --runtime=$runtime --log /dev/null
+		assert_has "$(cat "$T/b/config.json")" '"hooks":{"createRuntime":[{"path":"'$HOOK'"'
+	done
+}
+t 'in the place of a runtime it adds itself, and becomes that' runtimes_place
+
+# seen TEXT: the log has it
+seen()
+{
+	printf '%s\n' "$1" >"$T/sought"
+	within 5 'journalctl -q --no-pager -b | grep cgguard-hook | grep -qF -f "$T/sought"' ||
+		fail "expected the log to say '$1', got $(journalctl -q --no-pager -b | grep cgguard-hook | tail -n 20)"
+}
+
+bad_input()
+{
+	local hooks='' input runtime
+	head -c 1100000 /dev/zero | tr '\0' ' ' >"$T/huge"
+	echo '{"id": "c2", "pid": 0, "status": "created"}' >"$T/zero"
+	echo '{"id": "c3", "pid": 1}' >"$T/one"
+	echo '{"id": "c4", "pid": 4194303}' >"$T/dead"
+	echo '{"id": "c5", "pid": ' >"$T/malformed"
+	for input in /dev/null huge zero one dead malformed; do
+		case $input in /*) ;; *) input=$T/$input ;; esac
+		hooks="$hooks${hooks:+,}{\"path\":\"/bin/sh\",\"timeout\":9,\"args\":[\"sh\",\"-c\",
+			\"exec $HOOK createRuntime <$input\"]}"
+	done
+	bundle '' /box/c1 "$hooks"
+	for runtime in crun runc; do
+		box $runtime
+		$runtime delete -f c1
+	done
+	seen 'the state is empty'
+	seen 'larger than 1048576'
+	seen "c2: the state's \"pid\" is 0"
+	seen "c3: the state's \"pid\" is 1"
+	seen 'c4: its process 4194303 has ended'
+	seen 'the text ends before the JSON does'
+	assert_eq '' "$(ls $REG)" registered
+}
+t 'a state that is empty, huge, malformed, of pid 0, 1 or the dead: the container starts, the log says why' bad_input
+
+fail_closed()
+{
+	local runtime
+	bundle '"io.cgguard.memory.high": "1Gi"' /box/c1 \
+		"{\"path\":\"$HOOK\",\"args\":[\"h\",\"--fail-closed\",\"createRuntime\"],\"timeout\":9}"
+	for runtime in crun runc; do
+		t_defer "$runtime delete -f c1"
+		! $runtime run -d -b "$T/b" c1 </dev/null >"$T/out" 2>&1 ||
+			fail "expected $runtime not to start it"
+	done
+	seen "io.cgguard.memory.high is not set to '1Gi': it is above memory.max"
+	# a pipe that never ends: its own deadline comes before the runtime's
+	bundle '' /box/c1 "{\"path\":\"$T/slow\",\"timeout\":9}"
+	mkfifo "$T/pipe"
+	printf '#!/bin/sh\nexec 3<>%s\nexec %s createRuntime <&3\n' "$T/pipe" $HOOK >"$T/slow"
+	chmod +x "$T/slow"
+	box crun
+	seen 'it took longer than 1 s'
+}
+t '--fail-closed keeps it from starting; a state that never ends does not' fail_closed
+
+# The image's podman, without an image: a directory is the root.
+podman_box()
+{
+	local name=$1
+	shift
+	t_defer "podman --storage-driver vfs rm -f -t 0 $name"
+	podman --storage-driver vfs --cgroup-manager systemd "$@" --network none --cgroupns private --name "$name" \
+		--rootfs "$T/b/rootfs" hog hold 40 >"$T/podman.out" 2>&1 ||
+		fail "expected podman to run $name, got $(cat "$T/podman.out")"
+}
+
+podman_tells()
+{
+	local dir id
+	bundle '' /x
+	mkdir -p /usr/share/containers/oci/hooks.d /usr/libexec/oci/hooks.d
+	cp /test/hook/*.json /usr/share/containers/oci/hooks.d/
+	ln -sf $HOOK /usr/libexec/oci/hooks.d/cgguard-hook
+	podman_box web run -d --annotation io.cgguard.memory.oom.group=1
+	id=$(podman --storage-driver vfs inspect -f '{{.Id}}' web)
+	assert_has "$(cat $REG/"$id".json)" '"name":"web"'
+	dir=$(sed 's/.*"cgroup":"\([^"]*\)".*/\1/' $REG/"$id".json)
+	assert_eq 1 "$(cg_read "$dir" memory.oom.group)" memory.oom.group
+	assert_has "$(cgguard rank --top 0)" "(podman container $(echo "$id" | cut -c1-12) (web))"
+	# a guard that starts later knows it, and names it when it dies
+	cat >"$T/p.json" <<-END
+		{"version": 1, "rules": [{"name": "any", "each": "/machine.slice/libpod-*.scope",
+		 "when": {"usage_above": "2Mi"}, "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	wait_until 20 'incident_has outcome killed'
+	incident_has victim.owner.name web || fail "expected web to be named, got $(incidents)"
+	incident_has victim.owner.runtime podman || fail 'expected its runtime'
+	incident_has victim.owner.container "$id" || fail 'expected its id'
+	assert_has "$(cgguard status)" "(web))"
+	wait_until 20 "[ ! -e $REG/$id.json ]"
+	# one that comes while it runs
+	podman_box later run -d
+	wait_until 20 'incident_has victim.owner.name later'
+}
+t 'podman: the shipped hooks.d, and who was killed is named' podman_tells
+
+# pod_begin NAME: the pod of a manifest, in the cgroup /NAME; the guest's files are its image
+pod_begin()
+{
+	mkdir "$T/pod" "$T/root"
+	tar -xf "/test/$1.tar" -C "$T/pod" || fail "no bundle of $1"
+	mount --bind / "$T/root" || fail "can't mount"
+	t_defer "umount $T/root"
+	sed -i -e "s|@ROOT@|$T/root|" -e "s|@BUNDLE@|$T/pod|" -e "s|@CGROUP@|/$1|" "$T/pod/config.json"
+	t_defer "crun delete -f $1"
+	crun run -d -b "$T/pod" "$1" </dev/null >"$T/pod.out" 2>"$T/guard.err" ||
+		fail "expected crun to start $1, got $(cat "$T/guard.err")"
+	wait_until 20 'grep -q guarding "$T/guard.err"'
+}
+
+# pod_records: what the guard in there has recorded becomes the test's records
+pod_records()
+{
+	grep '^{' "$T/pod.out" >"$T/incidents.jsonl"
+}
+
+# assert_lacks_powers CGROUP: its processes are not root and can become nothing more
+assert_lacks_powers()
+{
+	local pid
+	for pid in $(cg_pids "$1"); do
+		assert_eq 0000000000000000 "$(sed -n 's/^CapPrm:.//p' "/proc/$pid/status")" capabilities
+		assert_eq 1000 "$(sed -n 's/^Uid:.\([0-9]*\).*/\1/p' "/proc/$pid/status")" uid
+	done
+}
+
+guards_itself()
+{
+	[ -e /test/sidecar.tar ] || t_skip 'where this was built there was no python3-yaml'
+	printf '#!/bin/sh\nwhile :; do /test/bin/hog anon 200 20; done\n' >/usr/local/bin/supervisor
+	chmod +x /usr/local/bin/supervisor
+	pod_begin sidecar
+	assert_has "$(cat "/proc/$(cg_pids /sidecar | head -n 1)/mounts")" '/sys/fs/cgroup cgroup2 ro,'
+	assert_lacks_powers /sidecar
+	# two workers, one after the other, are asked to end before the limit; the container lives on
+	wait_until 40 'pod_records; [ "$(incident_count)" -ge 2 ]'
+	assert_eq averted "$(incident all outcome | grep -vx notified | sort -u)" outcomes
+	assert_has "$(incidents)" '"action":"terminate"'
+	assert_has "$(cat "$T/guard.err")" Terminated
+	assert_has "$(crun list)" running
+	assert_eq 0 "$(cg_event /sidecar memory.events oom_kill)" oom_kill
+	assert_no_oom_kill
+}
+t 'a container guards itself with the privileges of sidecar.yaml: SIGTERM before the limit' guards_itself
+
+t_plan_end
