@@ -62,6 +62,7 @@ TEST(every_free_takes_NULL_and_gives_NULL)
 	T_ASSERT(!cgg_groups_free(NULL));
 	T_ASSERT(!cgg_policy_free(NULL));
 	T_ASSERT(!cgg_guard_close(NULL));
+	T_ASSERT(!cgg_scores_free(NULL));
 }
 
 TEST(a_tree_that_is_not_there_is_an_error_with_a_sentence_or_without)
@@ -89,6 +90,48 @@ TEST(this_machine_s_own_tree_opens_or_says_why_not)
 		T_EQ_INT(err.code, r);
 		T_HAS(err.msg, "cgroup");
 	}
+	cgg_tree_close(tree);
+}
+
+TEST(what_the_kernel_would_do_is_told_of_a_recording)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_snapshot *snap = take(tree);
+	struct cgg_scores *scores = NULL;
+	struct cgg_error err = {0};
+
+	T_EQ_INT(cgg_scores_take(tree, snap, 99, &scores, &err), -EINVAL);
+	T_ASSERT(!scores);
+	T_EQ_INT(cgg_scores_take(tree, snap, 0, &scores, &err), 0);
+	T_MUST(scores);
+	T_ASSERT(scores->host);
+	T_EQ_INT(scores->n, 2);
+	T_EQ_INT(scores->ndie, 1);
+	T_EQ_INT(scores->score[0].pid, 11);
+	T_EQ_INT(scores->unit, cgg_snapshot_find(snap, "/big.scope"));
+	T_EQ_INT(cgg_process_check(tree, 11, &err), 0);
+	T_EQ_INT(cgg_process_check(tree, 4711, &err), CGG_GONE);
+	T_HAS(err.msg, "4711");
+	for (int i = 0; i <= CGG_EXEMPT_VFORK; i++)
+		T_ASSERT(cgg_exempt_name((enum cgg_exempt)i));
+	T_ASSERT(!cgg_exempt_name((enum cgg_exempt)(CGG_EXEMPT_VFORK + 1)));
+	cgg_scores_free(scores);
+	cgg_snapshot_free(snap);
+	cgg_tree_close(tree);
+}
+
+TEST(a_recording_is_not_adjusted)
+{
+	struct cgg_tree *tree = open_machine();
+	struct cgg_adjust_options o = {.pid = 11, .value = 5};
+	struct cgg_error err = {0};
+
+	T_EQ_INT(cgg_adjust(tree, &o, &err), -EINVAL);
+	T_HAS(err.msg, "recording");
+	T_EQ_INT(cgg_adjust(tree, &o, NULL), -EINVAL);
+	o.value = 1001;
+	T_EQ_INT(cgg_adjust(tree, &o, &err), -EINVAL);
+	T_HAS(err.msg, "from -1000 to 1000");
 	cgg_tree_close(tree);
 }
 
