@@ -3,6 +3,7 @@
 #include "cmd.h"
 #include "notify.h"
 #include "opt.h"
+#include "policy-watch.h"
 #include "records.h"
 #include "sandbox.h"
 #include "self.h"
@@ -35,6 +36,9 @@ const char help_run[] =
 	"                    repeated: of one name, the first directory's file counts (default: "
 	"the\n"
 	"                    built-in policy for a host that runs anything)\n"
+	"  --follow-policy   load the policy anew when its files have changed, a second after the "
+	"last "
+	"change\n"
 	"  --incidents FILE  append incidents to FILE instead; 'journal': systemd's, as entries "
 	"with "
 	"fields\n"
@@ -77,6 +81,7 @@ struct daemon {
 	int kmsg_fd; /* before the sandbox; -1: errno kmsg_error */
 	int kmsg_error;
 	uint64_t incidents; /* that systemd was told of */
+	struct policy_watch policy_watch;
 	int signal_fd, epoll_fd;
 };
 
@@ -337,7 +342,8 @@ static int watch_all(struct daemon *d)
 	if (d->signal_fd < 0 || d->epoll_fd < 0 || watch(d, d->signal_fd) < 0 ||
 	    watch(d, cgg_guard_get_fd(d->guard)) < 0 ||
 	    (d->serve && watch(d, serve_get_fd(d->serve)) < 0) ||
-	    (d->owners && watch(d, cgg_owners_get_fd(d->owners)) < 0))
+	    (d->owners && watch(d, cgg_owners_get_fd(d->owners)) < 0) ||
+	    (d->policy_watch.fd >= 0 && watch(d, d->policy_watch.fd) < 0))
 		return complain(EXIT_MACHINE, "cannot wait for events: %s", strerror(errno));
 	return 0;
 }
@@ -360,11 +366,13 @@ static int loop(struct daemon *d)
 	bool settled = false;
 
 	for (;;) {
-		struct epoll_event e[4];
-		int ms = notify_turn(&d->notify);
-		int n = epoll_wait(d->epoll_fd, e, 4, d->o.once ? 50 : ms);
+		struct epoll_event e[5];
+		int ms = notify_turn(&d->notify), n;
 		struct cgg_error err = {0};
 
+		if (policy_watch_turn(&d->policy_watch, &ms))
+			reload(d);
+		n = epoll_wait(d->epoll_fd, e, 5, d->o.once ? 50 : ms);
 		if (n < 0 && errno != EINTR)
 			return complain(EXIT_MACHINE, "cannot wait for events: %s",
 					strerror(errno));
@@ -374,6 +382,8 @@ static int loop(struct daemon *d)
 					return EXIT_DONE;
 			} else if (d->serve && e[i].data.fd == serve_get_fd(d->serve)) {
 				serve_answer(d->serve);
+			} else if (e[i].data.fd == d->policy_watch.fd) {
+				policy_watch_read(&d->policy_watch);
 			} else if (d->owners && e[i].data.fd == cgg_owners_get_fd(d->owners)) {
 				if (n == 1) /* it reads files: after a kill that may be due */
 					cgg_owners_dispatch(d->owners);
@@ -405,6 +415,12 @@ static int start(struct daemon *d)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (d->o.follow_policy) {
+		r = policy_watch_open(&d->policy_watch, d->o.policy, d->o.npolicies);
+		if (r < 0)
+			return complain(EXIT_INPUT, "--follow-policy: cannot watch %s: %s",
+					name ? name : "the built-in policy", strerror(-r));
+	}
 	r = cgg_tree_open(d->o.root, &d->tree, &err);
 	if (r == 0) {
 		self_prepare(on_self_notice, d);
@@ -439,8 +455,12 @@ static int start(struct daemon *d)
 
 int cmd_run(int argc, char **argv)
 {
-	struct daemon d = {.signal_fd = -1, .epoll_fd = -1, .notify.fd = -1, .kmsg_fd = -1};
-	int code = opt_read(argc, argv, "prin1sSq", &d.o);
+	struct daemon d = {.signal_fd = -1,
+			   .epoll_fd = -1,
+			   .notify.fd = -1,
+			   .policy_watch.fd = -1,
+			   .kmsg_fd = -1};
+	int code = opt_read(argc, argv, "prin1sSwq", &d.o);
 
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
@@ -465,6 +485,7 @@ int cmd_run(int argc, char **argv)
 	notify_close(&d.notify);
 	if (d.kmsg_fd >= 0)
 		close(d.kmsg_fd);
+	policy_watch_close(&d.policy_watch);
 	if (d.signal_fd >= 0)
 		close(d.signal_fd);
 	if (d.epoll_fd >= 0)

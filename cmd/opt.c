@@ -17,6 +17,7 @@ static const struct option options[] = {
 	{"json", no_argument, NULL, 'j'},
 	{"dry-run", no_argument, NULL, 'n'},
 	{"once", no_argument, NULL, '1'},
+	{"follow-policy", no_argument, NULL, 'w'},
 	{"process", no_argument, NULL, 'P'},
 	{"exempt", required_argument, NULL, 'e'},
 	{"deadline", required_argument, NULL, 'd'},
@@ -151,6 +152,9 @@ static int read_one(struct opt *o, int c, char *arg)
 		return 0;
 	case 'n':
 		o->dry_run = true;
+		return 0;
+	case 'w':
+		o->follow_policy = true;
 		return 0;
 	case '1':
 		o->once = true;

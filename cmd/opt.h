@@ -10,8 +10,8 @@ struct opt {
 	const char *root, *incidents, *domain, *state, *status;
 	const char *policy[CGG_POLICY_PATHS_MAX];
 	size_t npolicies;
-	bool json, dry_run, once, process, kill_exempt, all, kmsg, follow, no_sandbox, explain,
-		kernel, force;
+	bool json, dry_run, once, follow_policy, process, kill_exempt, all, kmsg, follow,
+		no_sandbox, explain, kernel, force;
 	enum cgg_unit unit;
 	enum cgg_rank_key key[CGG_RANK_KEYS_MAX];
 	size_t nkeys;

@@ -66,6 +66,35 @@ good_policy_takes_effect_on_hup()
 	says_killed /box 40 box-limit /box
 }
 
+# swap DIRECTORY NAME: as the kubelet does it with a ConfigMap
+swap()
+{
+	mkdir "$1/..$2" && cp "$T/p.json" "$1/..$2/p.json" && ln -s "..$2" "$1/..data_tmp" &&
+		mv -T "$1/..data_tmp" "$1/..data" || fail 'no swap'
+}
+
+policy_of_a_swapped_link_takes_effect()
+{
+	cg_create /box memory.max=64M memory.swap.max=0
+	limit_policy p 90%
+	mkdir "$T/policy"
+	swap "$T/policy" 1
+	ln -s ..data/p.json "$T/policy/p.json"
+	guard_start --follow-policy --policy "$T/policy"
+	cg_run /box hog hold 40 >/dev/null
+	wait_until 10 '[ "$(cg_event /box memory.stat anon)" -ge $((40 << 20)) ]'
+	echo '{' >"$T/p.json"
+	swap "$T/policy" 2
+	wait_until 10 'grep -q "the old policy stays in force" "$T/guard.err"'
+	assert_alive /box 1
+	limit_policy p 50%
+	swap "$T/policy" 3
+	wait_until 10 'grep -q "reloaded: 1 rules" "$T/guard.err"'
+	assert_dead /box 15
+	assert_eq 1 "$(grep -c 'stays in force' "$T/guard.err")" 'loads of the bad one'
+	assert_eq 1 "$(grep -c 'reloaded' "$T/guard.err")" 'loads of the good one'
+}
+
 bad_policy_keeps_the_old()
 {
 	cg_create /box memory.max=64M memory.swap.max=0
@@ -204,6 +233,7 @@ full_pipe_stops_no_kill()
 
 t 'a dry run says who would be killed, and touches nothing' dry_run_touches_nothing
 t 'SIGHUP puts a good policy in force' good_policy_takes_effect_on_hup
+t 'a policy whose link is swapped takes effect by itself' policy_of_a_swapped_link_takes_effect
 t 'SIGHUP with a bad policy keeps the old one' bad_policy_keeps_the_old
 t 'SIGTERM and SIGINT end an idle guard with 0' term_and_int_end_an_idle_guard
 t 'SIGTERM lets a kill under way finish' term_lets_a_kill_finish
