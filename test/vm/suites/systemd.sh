@@ -207,6 +207,57 @@ template_guards_one_slice()
 	systemctl start cgguard.service
 }
 
+# A container of deploy/kubernetes: the program and nothing else, read-only, five capabilities, pids and
+# cgroups of the host. $1 is the cgroup, the rest what runs.
+in_an_empty_root()
+{
+	local cgroup=$1 arguments
+	shift
+	arguments=$(printf '"%s",' "$@")
+	mkdir -p "$T/root/usr/bin" "$T/root/proc" "$T/root/sys/fs/cgroup" "$T/root/run/cgguard" "$T/root/dev" \
+		"$T/root/etc/cgguard/policy.d" "$T/run"
+	cp /test/debs/image/cgguard "$T/root/usr/bin/"
+	cat >"$T/config.json" <<-END
+		{"ociVersion": "1.0.0", "root": {"path": "root", "readonly": true},
+		 "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": [${arguments%,}], "env": ["PATH=/usr/bin"],
+		  "noNewPrivileges": true, "capabilities": {
+		   "bounding": $CAPS, "effective": $CAPS, "permitted": $CAPS}},
+		 "mounts": [
+		  {"destination": "/proc", "type": "proc", "source": "proc"},
+		  {"destination": "/sys/fs/cgroup", "type": "none", "source": "/sys/fs/cgroup", "options": ["rbind", "rw"]},
+		  {"destination": "/run/cgguard", "type": "none", "source": "$T/run", "options": ["bind", "rw"]},
+		  {"destination": "/etc/cgguard/policy.d", "type": "none", "source": "$T/policy", "options": ["bind", "ro"]}],
+		 "linux": {"namespaces": [{"type": "mount"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"},
+		  {"type": "cgroup"}], "cgroupsPath": "$cgroup"}}
+	END
+	(cd "$T" && exec crun run image-test)
+}
+CAPS='["CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_SYS_RESOURCE", "CAP_SYS_NICE", "CAP_IPC_LOCK"]'
+
+static_program_guards_from_an_empty_root()
+{
+	systemctl stop cgguard.service
+	mkdir "$T/policy"
+	echo '{"version": 1, "rules": [{"name": "image", "each": "/box.slice/*.service", "brake": true,
+	 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]}]}' >"$T/policy/p.json"
+	box beside 32M hog sleep
+	in_an_empty_root /image-test /usr/bin/cgguard run --policy /etc/cgguard/policy.d --follow-policy \
+		>"$T/incidents.jsonl" 2>"$T/guard.err" &
+	t_defer 'crun kill image-test KILL; crun delete -f image-test'
+	wait_until 30 'grep -q guarding "$T/guard.err"'
+	box imaged 64M hog hold 56
+	incidents_are 1 30
+	pick 1
+	says victim.cgroup /box.slice/imaged.service
+	says outcome killed
+	assert_dead /box.slice/imaged.service 10
+	assert_alive /box.slice/beside.service 1
+	crun exec image-test /usr/bin/cgguard status || fail 'it does not answer its probe'
+	crun kill image-test TERM
+	wait_until 20 '[ "$(cg_read /box.slice/beside.service memory.high)" = max ]'
+	systemctl start cgguard.service
+}
+
 purge_leaves_nothing()
 {
 	rule left <<-END
@@ -242,5 +293,7 @@ t 'limits that a daemon-reload reverts are set again, lower ones are left alone'
 	what_daemon_reload_takes_away_is_set_again
 t 'ManagedOOM properties of units count where a policy asks' preferences_of_units_count
 t 'the template guards one slice' template_guards_one_slice
+t 'the static program guards from an empty root, with the rights of the DaemonSet' \
+	static_program_guards_from_an_empty_root
 t 'purging the packages leaves nothing, not even what a crash had left' purge_leaves_nothing
 t_plan_end
