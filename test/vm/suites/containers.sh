@@ -234,4 +234,28 @@ guards_itself()
 }
 t 'a container guards itself with the privileges of sidecar.yaml: SIGTERM before the limit' guards_itself
 
+guards_the_node()
+{
+	local pod=94eb36cd-29e1-478b-b365-4cb5dfc7d6fb id
+	id=$(printf '%064d' 7)
+	[ -e /test/daemonset.tar ] || t_skip 'where this was built there was no python3-yaml'
+	mkdir -p /usr/share/cgguard && cp -r /policies /usr/share/cgguard/
+	[ -d /run/cgguard ] || mkdir -m 700 /run/cgguard
+	pod_begin daemonset
+	assert_eq 0000000001804020 "$(sed -n 's/^CapBnd:.//p' "/proc/$(cg_pids /daemonset | head -n 1)/status")" capabilities
+	bundle "\"io.cgguard.memory.oom.group\": \"1\", \"io.kubernetes.cri.container-name\": \"web\"" \
+		"/kubepods/burstable/pod$pod/$id"
+	sed -i -e 's/"sleep", "300"/"hog", "anon", "300", "10"/' "$T/b/config.json"
+	t_defer "crun delete -f $id"
+	crun run -d -b "$T/b" "$id" </dev/null >"$T/run.out" 2>&1 ||
+		fail "expected crun to start it, got $(cat "$T/run.out")"
+	wait_until 90 'pod_records; incident_has outcome killed'
+	incident_has victim.owner.pod $pod || fail "expected its pod, got $(incidents)"
+	incident_has victim.owner.name web || fail "expected its name, got $(incidents)"
+	incident_has victim.scope group || fail 'expected it to die whole'
+	assert_no_oom_kill
+	assert_has "$(crun list)" daemonset
+}
+t 'the guard of a node, with the privileges of daemonset.yaml: a container at its limit dies, named' guards_the_node
+
 t_plan_end
