@@ -78,8 +78,9 @@ reports()
 the_articles_example()
 {
 	command -v stress >/dev/null || t_skip 'no stress on this machine: apt-get install stress'
-	local small large base before
-	swapoff -a
+	local small large base before disk
+	disk=$(sed -n 's/^\(\/[^ ]*\) .*/\1/p' /proc/swaps)
+	swapoff "$disk" && t_defer "swapon $disk"
 	cg_create /article
 	small=$(stress_child 80)
 	large=$(stress_child 160)
@@ -211,6 +212,21 @@ what_is_none_of_ours_is_named()
 	assert_eq 5 "$(cat "/proc/$theirs/oom_score_adj")"
 }
 
+what_is_swapped_out_counts_as_before()
+{
+	local pid before
+	cg_create /out
+	pid=$(cg_run /out hog hold 30)
+	wait_until 20 "[ \$(cg_read /out memory.current) -gt 30000000 ]"
+	before=$(score "$pid")
+	assert_eq 0 "$(value "$T/score" swap_pages)"
+	echo 16M >"$CG/out/memory.reclaim"
+	within 20 "[ \$(cg_read /out memory.swap.current) -gt 8000000 ]" || fail "$(cat /proc/swaps) $(cg_read /out memory.swap.current)"
+	assert_between $((before - 1)) $((before + 1)) "$(score "$pid")"
+	[ "$(value "$T/score" swap_pages)" -gt 2000 ] || fail "not swapped out: $(cat "$T/score")"
+	assert_has "$(cgguard explain --kernel /out)" 'ran out of memory now'
+}
+
 pid_1_of_a_container_is_no_init()
 {
 	cat >"$T/inside" <<-END
@@ -233,6 +249,7 @@ t 'a limit without anybody to kill: refused, told, and as the kernel does it' \
 	the_kernel_finds_nobody_and_we_say_so_before
 t 'a whole cgroup is adjusted' a_whole_cgroup_is_adjusted_and_what_it_forks
 t "a thread, the dead, and what is another's are named" what_is_none_of_ours_is_named
+t 'what is swapped out counts as before' what_is_swapped_out_counts_as_before
 t 'PID 1 of a container can be chosen, that of the machine can not' pid_1_of_a_container_is_no_init
 if t_selected live-oom live-oom; then
 	# the newer kernel is the same code but for its counters: half as many there
