@@ -67,8 +67,9 @@ manifest()
 packages_install_and_the_guard_runs()
 {
 	manifest >/tmp/before
-	for name in libcap-ng0 libjson-c5 libseccomp2; do
-		[ ! -e /var/lib/dpkg/info/$name:amd64.list ] || rm -f /test/debs/"$name"_*
+	for deb in /test/debs/lib*.deb; do # what is there already is not ours to remove
+		name=${deb##*/}
+		[ ! -e "/var/lib/dpkg/info/${name%%_*}:amd64.list" ] || rm "$deb"
 	done
 	debian dpkg -i /test/debs/*.deb || fail 'dpkg -i'
 	wait_until 30 'systemctl is-active -q cgguard.service || ! journalctl -q -n 5 -u cgguard.service'
@@ -277,7 +278,10 @@ purge_leaves_nothing()
 	[ "$(cg_read /box.slice/demo.service memory.high)" != max ] || fail 'nothing was left'
 	debian dpkg --purge cgguard libcgguard-dev libcgguard0 || fail 'dpkg --purge'
 	assert_eq max "$(cg_read /box.slice/demo.service memory.high)" 'memory.high afterwards'
-	debian dpkg --purge libcgroup2 || fail 'dpkg --purge libcgroup2'
+	for deb in /test/debs/lib*.deb; do
+		name=${deb##*/}
+		case $name in libcgguard*) ;; *) debian dpkg --purge "${name%%_*}" || fail "dpkg --purge $name" ;; esac
+	done
 	manifest >/tmp/after
 	assert_eq '' "$(diff /tmp/before /tmp/after)" 'what is left'
 	assert_eq '' "$(find /run -name '*cgguard*' ! -path '/run/systemd/*' ! -path '/run/log/*')" 'below /run'
