@@ -10,11 +10,6 @@ KILLED=cf89c5909fcf44e6bcda97b83e2f1e1b
 SERVICE=/cgguard.slice/cgguard.service
 POLICIES=/etc/cgguard/policy.d
 
-if [ ! -d /test/debs ]; then
-	echo '1..0 # SKIP no packages: ninja debs' >&3
-	exit
-fi
-
 # What boot has put there is no package's, and the image says that no service may start.
 rm -f /usr/local/bin/cgguard* /usr/lib/x86_64-linux-gnu/libcg*.so.? /usr/sbin/policy-rc.d \
 	/etc/systemd/system-preset/00-guest.preset
