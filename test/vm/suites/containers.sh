@@ -239,10 +239,10 @@ guards_the_node()
 	local pod=94eb36cd-29e1-478b-b365-4cb5dfc7d6fb id
 	id=$(printf '%064d' 7)
 	[ -e /test/daemonset.tar ] || t_skip 'where this was built there was no python3-yaml'
-	mkdir -p /usr/share/cgguard && cp -r /policies /usr/share/cgguard/
+	ln -sf /usr/local/bin/cgguard /usr/bin/cgguard
 	[ -d /run/cgguard ] || mkdir -m 700 /run/cgguard
 	pod_begin daemonset
-	assert_eq 0000000001804020 "$(sed -n 's/^CapBnd:.//p' "/proc/$(cg_pids /daemonset | head -n 1)/status")" capabilities
+	assert_eq 0000000001804022 "$(sed -n 's/^CapBnd:.//p' "/proc/$(cg_pids /daemonset | head -n 1)/status")" capabilities
 	bundle "\"io.cgguard.memory.oom.group\": \"1\", \"io.kubernetes.cri.container-name\": \"web\"" \
 		"/kubepods/burstable/pod$pod/$id"
 	sed -i -e 's/"sleep", "300"/"hog", "anon", "300", "10"/' "$T/b/config.json"
