@@ -78,3 +78,28 @@ long about_piece(void *user, unsigned int number, char *buf, size_t size)
 	a->ended = true;
 	return snprintf(buf, size, "}\n");
 }
+
+long about_metrics(void *user, unsigned int number, char *buf, size_t size)
+{
+	static const char form[] =
+		"# HELP cgguard_build_info The version that runs.\n"
+		"# TYPE cgguard_build_info gauge\n"
+		"cgguard_build_info{version=\"%s\"} 1\n"
+		"# HELP cgguard_dropped_lines_total Lines that an output did not take.\n"
+		"# TYPE cgguard_dropped_lines_total counter\n"
+		"cgguard_dropped_lines_total{sink=\"incidents\"} %" PRIu64 "\n"
+		"cgguard_dropped_lines_total{sink=\"messages\"} %" PRIu64 "\n"
+		"# HELP cgguard_reloads_total Policies loaded anew, and those that were refused.\n"
+		"# TYPE cgguard_reloads_total counter\n"
+		"cgguard_reloads_total{result=\"done\"} %" PRIu64 "\n"
+		"cgguard_reloads_total{result=\"refused\"} %" PRIu64 "\n";
+	struct about *a = user;
+	int n;
+
+	if (number > 0)
+		return cgg_guard_metrics(a->guard, &a->metrics_position, buf, size);
+	a->metrics_position = 0;
+	n = snprintf(buf, size, form, cgg_version(), a->incidents_dropped, a->messages_dropped,
+		     a->reloads, a->reloads_refused);
+	return n < 0 || (size_t)n >= size ? -ENOSPC : n;
+}

@@ -10,6 +10,8 @@ struct about {
 	struct json_object *without; /* until about_begin(): what was refused at the start */
 	char *refused; /* why the policy that was read last is not in force, as JSON text; or NULL */
 	uint64_t incidents_dropped, messages_dropped;
+	uint64_t reloads, reloads_refused;
+	uint64_t metrics_position;
 	uint64_t position; /* in the guard's part */
 	bool ended; /* it is told */
 };
@@ -24,5 +26,6 @@ void about_refused(struct about *a, const char *why);
 int about_begin(struct about *a, const char *policy);
 void about_end(struct about *a);
 
-/* A serve_fn. */
+/* Of kind ask_fn: as JSON, and for Prometheus. */
 long about_piece(void *user, unsigned int number, char *buf, size_t size);
+long about_metrics(void *user, unsigned int number, char *buf, size_t size);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "about.h"
 #include "cmd.h"
+#include "kmsg.h"
+#include "metrics.h"
 #include "notify.h"
 #include "opt.h"
 #include "policy-watch.h"
@@ -20,8 +22,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define STATE_DIR "/run/cgguard"
@@ -50,6 +50,9 @@ const char help_run[] =
 	"                    /run/cgguard/status.sock, and where we aren't root, "
 	"cgguard/status.sock in\n"
 	"                    $XDG_RUNTIME_DIR); it serves our user and root only\n"
+	"  --metrics-file PATH  write Prometheus metrics to PATH every 15 s, renamed into place\n"
+	"  --metrics-listen WHERE  answer GET /metrics at unix:PATH, 127.0.0.1:PORT, [::1]:PORT or "
+	"PORT\n"
 	"  --dry-run         decide and record, but touch nothing\n"
 	"  --once            look for as long as the conditions take, act once at the most, and "
 	"end:\n"
@@ -77,9 +80,9 @@ struct daemon {
 	struct sink *out, *notes;
 	struct about about;
 	struct serve *serve;
+	struct metrics *metrics;
 	struct notify notify;
-	int kmsg_fd; /* before the sandbox; -1: errno kmsg_error */
-	int kmsg_error;
+	struct kmsg kmsg; /* open before the sandbox */
 	uint64_t incidents; /* that systemd was told of */
 	struct policy_watch policy_watch;
 	int signal_fd, epoll_fd;
@@ -156,34 +159,15 @@ static int open_status(struct daemon *d)
 	return 0;
 }
 
-/*
- * Afterwards neither the file nor the capability is ours. What is open can be read on. Who starts us may
- * have opened it instead: a service manager as our stdin, so that we never have the capability.
- */
-static void open_kmsg(struct daemon *d)
+static int open_metrics(struct daemon *d)
 {
-	struct stat st;
+	const char *file = d->o.metrics_file, *where = d->o.metrics_listen;
+	int r = file || where ? metrics_open(file, where, &d->metrics) : 0;
 
-	if (fstat(STDIN_FILENO, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 11) &&
-	    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) == 0) {
-		d->kmsg_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-		d->kmsg_error = errno;
-		return;
-	}
-	d->kmsg_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	d->kmsg_error = errno;
-}
-
-static int read_kmsg(struct daemon *d, struct cgg_error *err)
-{
-	int fd = d->kmsg_fd;
-
-	d->kmsg_fd = -1; /* it is the guard's */
-	return cgg_guard_read_kmsg(d->guard, fd,
-				   d->kmsg_error == ENOENT  ? "there is no /dev/kmsg here"
-				   : d->kmsg_error == EPERM ? "CAP_SYSLOG is missing"
-							    : strerror(d->kmsg_error),
-				   err);
+	if (r < 0)
+		return complain(EXIT_INPUT, "cannot tell metrics at '%s': %s", where ? where : file,
+				metrics_why(r));
+	return 0;
 }
 
 /* Its directory is made before files are out of reach. */
@@ -207,6 +191,8 @@ static void confine(struct daemon *d)
 		.npolicies = d->o.npolicies,
 		.state = state_dir(d),
 		.status = d->serve ? serve_path(d->serve) : NULL,
+		.metrics_file = d->o.metrics_file,
+		.metrics_socket = d->metrics ? metrics_path(d->metrics) : NULL,
 		.xattrs = cgg_policy_honours_xattrs(d->policy),
 	};
 
@@ -254,7 +240,7 @@ static int open_sinks(struct daemon *d)
 	if (opt_load_policy(&d->o, &d->policy, &err) <
 	    0) /* it says how much of root's powers is needed */
 		return complain(EXIT_INPUT, "%s", err.msg);
-	open_kmsg(d);
+	kmsg_open(&d->kmsg);
 	open_owners(d);
 	confine(d);
 	d->out = records_sink(out);
@@ -289,6 +275,7 @@ static void reload(struct daemon *d)
 	if (r < 0) {
 		note(d, "%s; the old policy stays in force", err.msg);
 		about_refused(&d->about, err.msg);
+		d->about.reloads_refused++;
 		cgg_policy_free(fresh);
 		notify_send(&d->notify, "READY=1\nSTATUS=the new policy is wrong, the old one "
 					"stays in force");
@@ -301,6 +288,7 @@ static void reload(struct daemon *d)
 	cgg_policy_free(d->policy);
 	d->policy = fresh;
 	about_refused(&d->about, NULL);
+	d->about.reloads++;
 	note(d, "reloaded: %zu rules from %s", cgg_policy_rules(fresh),
 	     name ? name : "the built-in default");
 	tell_state(d, "READY=1\n");
@@ -342,6 +330,7 @@ static int watch_all(struct daemon *d)
 	if (d->signal_fd < 0 || d->epoll_fd < 0 || watch(d, d->signal_fd) < 0 ||
 	    watch(d, cgg_guard_get_fd(d->guard)) < 0 ||
 	    (d->serve && watch(d, serve_get_fd(d->serve)) < 0) ||
+	    (d->metrics && watch(d, metrics_get_fd(d->metrics)) < 0) ||
 	    (d->owners && watch(d, cgg_owners_get_fd(d->owners)) < 0) ||
 	    (d->policy_watch.fd >= 0 && watch(d, d->policy_watch.fd) < 0))
 		return complain(EXIT_MACHINE, "cannot wait for events: %s", strerror(errno));
@@ -359,6 +348,16 @@ static void tell_drops(struct daemon *d)
 		     (unsigned long long)dropped);
 }
 
+static void answer_metrics(struct daemon *d)
+{
+	int r = metrics_take_error(d->metrics);
+
+	if (r < 0)
+		note(d, "cannot write metrics to '%s': %s; it is tried again every 15 s",
+		     d->o.metrics_file, strerror(-r));
+	metrics_answer(d->metrics);
+}
+
 /* Until a signal ends it, or --once is through. Returns an exit code. */
 static int loop(struct daemon *d)
 {
@@ -366,13 +365,13 @@ static int loop(struct daemon *d)
 	bool settled = false;
 
 	for (;;) {
-		struct epoll_event e[5];
+		struct epoll_event e[6];
 		int ms = notify_turn(&d->notify), n;
 		struct cgg_error err = {0};
 
 		if (policy_watch_turn(&d->policy_watch, &ms))
 			reload(d);
-		n = epoll_wait(d->epoll_fd, e, 5, d->o.once ? 50 : ms);
+		n = epoll_wait(d->epoll_fd, e, 6, d->o.once ? 50 : ms);
 		if (n < 0 && errno != EINTR)
 			return complain(EXIT_MACHINE, "cannot wait for events: %s",
 					strerror(errno));
@@ -384,6 +383,8 @@ static int loop(struct daemon *d)
 				serve_answer(d->serve);
 			} else if (e[i].data.fd == d->policy_watch.fd) {
 				policy_watch_read(&d->policy_watch);
+			} else if (d->metrics && e[i].data.fd == metrics_get_fd(d->metrics)) {
+				answer_metrics(d);
 			} else if (d->owners && e[i].data.fd == cgg_owners_get_fd(d->owners)) {
 				if (n == 1) /* it reads files: after a kill that may be due */
 					cgg_owners_dispatch(d->owners);
@@ -428,7 +429,7 @@ static int start(struct daemon *d)
 	}
 	if (r < 0)
 		return complain(exit_tree(r, d->o.root), "%s", err.msg);
-	if (read_kmsg(d, &err) < 0)
+	if (kmsg_follow(&d->kmsg, d->guard, &err) < 0)
 		note(d, "%s; OOM kills of the kernel are told without what its log says", err.msg);
 	d->about.guard = d->guard;
 	r = notify_open(&d->notify);
@@ -438,6 +439,9 @@ static int start(struct daemon *d)
 	r = d->serve ? serve_start(d->serve, about_piece, &d->about) : 0;
 	if (r < 0)
 		return complain(EXIT_MACHINE, "cannot start the status thread: %s", strerror(-r));
+	r = d->metrics ? metrics_start(d->metrics, about_metrics, &d->about) : 0;
+	if (r < 0)
+		return complain(EXIT_MACHINE, "cannot tell metrics: %s", strerror(-r));
 	r = watch_all(d);
 	if (r != 0)
 		return r;
@@ -459,8 +463,8 @@ int cmd_run(int argc, char **argv)
 			   .epoll_fd = -1,
 			   .notify.fd = -1,
 			   .policy_watch.fd = -1,
-			   .kmsg_fd = -1};
-	int code = opt_read(argc, argv, "prin1sSwq", &d.o);
+			   .kmsg.fd = -1};
+	int code = opt_read(argc, argv, "prin1sSwqml", &d.o);
 
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
@@ -468,11 +472,14 @@ int cmd_run(int argc, char **argv)
 	if (code == 0)
 		code = open_status(&d);
 	if (code == 0)
+		code = open_metrics(&d);
+	if (code == 0)
 		code = open_sinks(&d);
 	if (code == 0)
 		code = start(&d);
 	notify_send(&d.notify, "STOPPING=1\nSTATUS=ending: what was changed is put back");
 	serve_close(d.serve, DRAIN_MS);
+	metrics_close(d.metrics, DRAIN_MS);
 	cgg_guard_close(d.guard);
 	if (d.out)
 		tell_drops(&d);
@@ -483,8 +490,7 @@ int cmd_run(int argc, char **argv)
 	sink_free(d.notes, DRAIN_MS);
 	about_end(&d.about);
 	notify_close(&d.notify);
-	if (d.kmsg_fd >= 0)
-		close(d.kmsg_fd);
+	kmsg_close(&d.kmsg);
 	policy_watch_close(&d.policy_watch);
 	if (d.signal_fd >= 0)
 		close(d.signal_fd);

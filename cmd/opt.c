@@ -29,6 +29,8 @@ static const struct option options[] = {
 	{"exclude", required_argument, NULL, 'X'},
 	{"state", required_argument, NULL, 's'},
 	{"status", required_argument, NULL, 'q'},
+	{"metrics-file", required_argument, NULL, 'm'},
+	{"metrics-listen", required_argument, NULL, 'l'},
 	{"top", required_argument, NULL, 't'},
 	{"all", no_argument, NULL, 'a'},
 	{"kmsg", no_argument, NULL, 'k'},
@@ -176,6 +178,12 @@ static int read_one(struct opt *o, int c, char *arg)
 		return 0;
 	case 'q':
 		o->status = arg;
+		return 0;
+	case 'm':
+		o->metrics_file = arg;
+		return 0;
+	case 'l':
+		o->metrics_listen = arg;
 		return 0;
 	case 'E':
 		o->explain = true;

@@ -7,7 +7,7 @@
 #define OPT_GLOBS_MAX 32
 
 struct opt {
-	const char *root, *incidents, *domain, *state, *status;
+	const char *root, *incidents, *domain, *state, *status, *metrics_file, *metrics_listen;
 	const char *policy[CGG_POLICY_PATHS_MAX];
 	size_t npolicies;
 	bool json, dry_run, once, follow_policy, process, kill_exempt, all, kmsg, follow,

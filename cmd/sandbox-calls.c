@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -69,6 +70,8 @@ static const int allowed[] = {
 	/* sockets that were made before: who asks how we are, and whom we tell */
 	SCMP_SYS(accept4),
 	SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(recvfrom),
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(shutdown),
 	/* memory */
@@ -114,6 +117,7 @@ static const struct {
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
 	/* SO_SNDTIMEO and SO_SNDBUF of a connection */
 	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, SOL_SOCKET}},
+	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, IPPROTO_TCP}}, /* of who asks by HTTP */
 	/* a limit is asked for, never set */
 	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
 	/* glibc names the memory of malloc, if it is told to */

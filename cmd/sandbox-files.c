@@ -156,6 +156,10 @@ int sandbox_files(const struct sandbox_paths *paths)
 		(void)mkdir(paths->state, 0700); /* why not is told by who uses it */
 		allow_and_close(&rules, paths->state, KEEP);
 	}
+	if (paths->metrics_file)
+		allow_holder(&rules, paths->metrics_file, KEEP);
+	if (paths->metrics_socket)
+		allow_holder(&rules, paths->metrics_socket, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	if (paths->status)
 		allow_holder(&rules, paths->status, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	r = syscall(SYS_landlock_restrict_self, rules.fd, 0) < 0 ? -errno : 0;

@@ -15,6 +15,8 @@ struct sandbox_paths {
 	size_t npolicies;
 	const char *state; /* the state directory; made if it is missing */
 	bool xattrs; /* trusted. ones of cgroups are read */
+	const char *metrics_file; /* renamed into place, again and again; NULL: none */
+	const char *metrics_socket; /* as status */
 	const char *status; /* the status socket, to be removed at the end; NULL: none */
 };
 

@@ -8,17 +8,9 @@
  */
 #pragma once
 
-#include "cgguard.h"
-
-#define SERVE_SIZE (2 * CGG_STATUS_MIN) /* of a piece */
+#include "ask.h"
 
 struct serve;
-
-/*
- * Put a piece of the answer, the first one is number 0, into buf. Returns its length, 0 when all is
- * told. Called by serve_answer() only.
- */
-typedef long (*serve_fn)(void *user, unsigned int number, char *buf, size_t size);
 
 /*
  * Where a guard of ours is asked if nothing else is said: /run/cgguard/status.sock, or that in
@@ -36,8 +28,8 @@ int serve_open(const char *path, struct serve **ret);
 /* Where it listens. */
 const char *serve_path(const struct serve *s);
 
-/* Start the thread. 0, or a negative errno. */
-int serve_start(struct serve *s, serve_fn fn, void *user);
+/* Start the thread; fn is called by serve_answer() only. 0, or a negative errno. */
+int serve_start(struct serve *s, ask_fn fn, void *user);
 
 /* What a failure of these means. */
 const char *serve_why(int negative_errno);

@@ -240,6 +240,12 @@ CGG_PUBLIC int cgg_guard_dispatch(struct cgg_guard *guard, struct cgg_error *err
 	return guard_dispatch(guard, err);
 }
 
+CGG_PUBLIC long cgg_guard_metrics(const struct cgg_guard *guard, uint64_t *position, char *buf,
+				  size_t size)
+{
+	return metrics_piece(guard, position, buf, size);
+}
+
 CGG_PUBLIC int cgg_guard_read_kmsg(struct cgg_guard *guard, int fd, const char *why,
 				   struct cgg_error *err)
 {

@@ -463,8 +463,7 @@ void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, bool *ret_se
  */
 long cgg_guard_status(const struct cgg_guard *guard, uint64_t *position, char *buf, size_t size);
 
-/* Wait for a kill under way (its own deadline bounds that), end the threads, undo nothing
- * half-way. NULL is fine; returns NULL. Since 0.1. */
+/* Wait for a kill under way (until its deadline), end the threads. NULL is fine; returns NULL. Since 0.1. */
 struct cgg_guard *cgg_guard_close(struct cgg_guard *guard);
 
 /* ---- one kill by hand ---------------------------------------------------------------- */
@@ -494,6 +493,7 @@ int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_opti
 #include "cgguard-hook.h"
 #include "cgguard-kmsg.h"
 #include "cgguard-log.h"
+#include "cgguard-metrics.h"
 #include "cgguard-path.h"
 #include "cgguard-score.h"
 

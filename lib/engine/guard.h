@@ -12,6 +12,7 @@
 #include "act/worker.h"
 #include "cgfs/tree.h"
 #include "engine/kernel.h"
+#include "engine/metrics.h"
 #include "engine/reserve.h"
 #include "policy/decide.h"
 #include "util/arena.h"
@@ -231,6 +232,7 @@ struct cgg_guard {
 	struct reserve reserve;
 	struct guard_hang hang;
 	struct guard_kernel kernel;
+	struct guard_metrics metrics;
 	struct undo undo;
 	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
 	uint32_t nbrakes; /* slots in use or once used */

@@ -341,6 +341,15 @@ static void remember(struct cgg_guard *g, const struct incident *in)
 		memcpy(p->victim, in->candidate[in->victim_index].path, sizeof(p->victim));
 }
 
+static void count(struct cgg_guard *g, const struct incident *in)
+{
+	const struct guard_past *p = &g->past[in->number % GUARD_PAST_MAX];
+	const char *path = in->victim_index == CGG_NONE ? "" : in->candidate[in->victim_index].path;
+
+	metrics_incident(g, p->outcome, path, in->kill.signal_us != 0 && !in->dry_run,
+			 p->freed_bytes);
+}
+
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event)
 {
 	bool notice = strcmp(event, "notice") == 0;
@@ -350,6 +359,7 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	if (!notice) {
 		in->number = ++g->nincidents;
 		remember(g, in);
+		count(g, in);
 	}
 	json_begin(&j, g->record, sizeof(g->record));
 	json_open(&j, NULL, '{');

@@ -152,6 +152,7 @@ static void tell_alone(struct cgg_guard *g, const struct kernel_kill *kill)
 	long len;
 
 	note_past(g, kill, number);
+	metrics_incident(g, "kernel-killed", "", false, 0);
 	json_begin(&j, g->record, sizeof(g->record));
 	json_open(&j, NULL, '{');
 	json_str(&j, "event", "incident");
@@ -179,6 +180,8 @@ void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill)
 
 	g->count.kernel_ooms++;
 	g->count.kernel_kills += deaths(kill);
+	if (kill->by_log || kill->counted > 0)
+		metrics_kernel(g, kill->cgroup, deaths(kill));
 	if (!in) {
 		tell_alone(g, kill);
 		return;

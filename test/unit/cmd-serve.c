@@ -126,8 +126,8 @@ TEST(who_connects_gets_the_whole_answer_and_the_end)
 	begin(&d, 100);
 	T_EQ_INT(stat(d.path, &st), 0);
 	T_EQ_INT(st.st_mode & 07777, 0600);
-	T_EQ_INT(take(dial(&d, 0)), 100 * SERVE_SIZE);
-	T_EQ_INT(take(dial(&d, 0)), 100 * SERVE_SIZE);
+	T_EQ_INT(take(dial(&d, 0)), 100 * ASK_SIZE);
+	T_EQ_INT(take(dial(&d, 0)), 100 * ASK_SIZE);
 	finish(&d);
 }
 
@@ -143,7 +143,7 @@ TEST(what_is_said_to_it_is_not_listened_to)
 	sleep_ms(50);
 	T_ASSERT(send(fd, junk, sizeof(junk), MSG_NOSIGNAL) < 0);
 	close(fd);
-	T_EQ_INT(take(dial(&d, 0)), SERVE_SIZE);
+	T_EQ_INT(take(dial(&d, 0)), ASK_SIZE);
 	finish(&d);
 }
 
@@ -157,7 +157,7 @@ TEST(who_does_not_read_is_left_and_the_loop_never_waits)
 	deaf = dial(&d, 0);
 	sleep_ms(50);
 	start = now_ms();
-	T_EQ_INT(take(dial(&d, 0)), 1000 * SERVE_SIZE);
+	T_EQ_INT(take(dial(&d, 0)), 1000 * ASK_SIZE);
 	T_ASSERT(now_ms() - start < 10000);
 	T_ASSERT(d.worst_ms < 500); /* a copy; the machine may be busy */
 	close(deaf);
@@ -177,7 +177,7 @@ TEST(a_storm_of_connections_leaves_it_as_it_was)
 		if (fd >= 0)
 			close(fd);
 	}
-	T_EQ_INT(take(dial(&d, 0)), 3 * SERVE_SIZE);
+	T_EQ_INT(take(dial(&d, 0)), 3 * ASK_SIZE);
 	for (int i = 0; i < 200 && kit_count_fds() > fds; i++)
 		sleep_ms(10);
 	T_EQ_INT(kit_count_fds(), fds);
@@ -197,7 +197,7 @@ TEST(a_loop_that_hangs_is_told_of)
 	T_HAS(text, "\"error\":\"the guard's loop has not answered for 2 s");
 	close(fd);
 	atomic_store(&d.hangs, false);
-	T_EQ_INT(take(dial(&d, 0)), 3 * SERVE_SIZE);
+	T_EQ_INT(take(dial(&d, 0)), 3 * ASK_SIZE);
 	finish(&d);
 }
 
@@ -210,7 +210,7 @@ TEST(the_socket_of_a_dead_guard_is_replaced_and_that_of_a_live_one_is_not)
 
 	begin(&d, 1);
 	T_EQ_INT(serve_open(d.path, &other), -EBUSY);
-	T_EQ_INT(take(dial(&d, 0)), SERVE_SIZE);
+	T_EQ_INT(take(dial(&d, 0)), ASK_SIZE);
 	memcpy(at.sun_path, d.path, sizeof(at.sun_path));
 	finish(&d);
 
@@ -268,7 +268,7 @@ TEST(it_gives_back_every_fd_and_none_is_fine)
 	before = kit_count_fds();
 	for (int i = 0; i < 10; i++) {
 		begin(&d, 1);
-		T_EQ_INT(take(dial(&d, 0)), SERVE_SIZE);
+		T_EQ_INT(take(dial(&d, 0)), ASK_SIZE);
 		finish(&d);
 	}
 	T_EQ_INT(kit_count_fds(), before);

@@ -58,7 +58,7 @@ a_container_that_is_gone_at_once()
 	says /resource/k8s.pod.uid "$POD"
 	says victim.processes.0.pid "$HOG"
 	# with all that has been counted meanwhile nothing is told twice
-	sleep 3
+	sleep 2.5
 	assert_eq 2 "$(incident_count)" incidents
 	json_lines "$T/incidents.jsonl"
 }
@@ -88,7 +88,7 @@ a_group_is_one_incident()
 	says victim.processes.# 3
 	says victim.processes.0.pid "$HOG"
 	says /resource/container.id "$HEX"
-	sleep 3
+	sleep 2.5
 	assert_eq 1 "$(incident_count)" incidents
 }
 
@@ -108,7 +108,7 @@ a_storm_is_told_one_by_one()
 		echo "$HOG /box/$i" >>"$T/dead"
 	done
 	wait_until 10 '[ "$(incident_count)" -ge 14 ]'
-	sleep 3
+	sleep 2.5
 	incidents | grep '"event":"incident"' >"$T/all"
 	json-get "$T/all" all victim.cgroup | sort >"$T/told"
 	sed 's/.* //' "$T/dead" | sort | diff - "$T/told" || fail "told of: $(cat "$T/told")"
@@ -150,7 +150,7 @@ a_rule_that_came_too_late()
 	done
 	wait_until 20 '[ "$(cg_alive /box)" -eq 0 ]'
 	wait_until 20 '[ "$(incident_count)" -ge 4 ]'
-	sleep 3
+	sleep 2.5
 	incident all outcome | sort | uniq -c | sed 's/^/# /' >&3
 	incidents | grep -F '"outcome":"kernel-' >"$T/kernels"
 	round=0
@@ -205,10 +205,41 @@ without_the_log()
 	cg_run /slow hog anon 32 max >/dev/null
 	wait_until 20 '[ "$(cg_event /slow memory.events high)" -gt 20 ]'
 	runs=$(cut -d' ' -f3 "/proc/$GUARD_PID/schedstat")
-	sleep 3
+	sleep 2.5
 	assert_between 0 120 $(($(cut -d' ' -f3 "/proc/$GUARD_PID/schedstat") - runs)) 'times that the loop ran in 3 s'
 	die_at_once "$DOCKER"
 	incidents_are 3
+}
+
+# metric NAME: its value in what is told
+metric()
+{
+	awk -v name="$1" '$1 == name { print $2 }' "$T/metrics"
+}
+
+# In the sandbox, by a busy client too; and a container is counted when it is gone.
+metrics_are_told()
+{
+	local id=$DOCKER
+	elsewhere
+	ifconfig lo 127.0.0.1 up
+	guard_start --policy "$T/p.json" --metrics-file "$T/m.prom" --metrics-listen 127.0.0.1:9754
+	die_at_once "$DOCKER"
+	incidents_are 1
+	wait_until 20 '[ -s "$T/m.prom" ]'
+	grep -q '^cgguard_build_info' "$T/m.prom" || fail "$(cat "$T/m.prom")"
+	kill -HUP "$GUARD_PID"
+	wait_until 10 'grep -q reloaded "$T/guard.err"'
+	printf 'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
+		timeout 20 nc 127.0.0.1 9754 | tr -d '\r' >"$T/metrics"
+	grep -q '^HTTP/1.1 200 OK' "$T/metrics" || fail "$(cat "$T/metrics")"
+	assert_eq 1 "$(metric 'cgguard_reloads_total{result="done"}')"
+	assert_eq 1 "$(metric "cgguard_container_oom_events_total{id=\"$id\",name=\"$HEX\"}")"
+	assert_eq 1 "$(metric 'cgguard_incidents_total{outcome="kernel-killed"}')"
+	assert_eq 0 "$(metric cgguard_kills_total)"
+	alive "$GUARD_PID" || fail 'the guard has ended'
+	guard_stop
+	[ ! -e "$T/m.prom" ] || fail 'it has left a file'
 }
 
 t 'a container that is gone at once has its incident, with its identity' a_container_that_is_gone_at_once
@@ -218,4 +249,5 @@ t "a kill for the host's memory is the host's" the_hosts_memory
 t 'a rule that came too late is told with what the kernel did' a_rule_that_came_too_late
 t "the log's chatter does not reach the loop" chatter_does_not_reach_the_loop
 t 'without the log the counters tell' without_the_log
+t 'metrics are told, as a file and over HTTP' metrics_are_told
 t_plan_end

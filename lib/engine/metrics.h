@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What Prometheus is told, and what is kept for it of containers that are no more. */
+#pragma once
+
+#include "cgguard.h"
+
+#define METRICS_OUTCOMES_MAX 24
+#define METRICS_ID_MAX	     512
+
+/* One container, unit or plain cgroup that something has happened to. */
+struct metrics_row {
+	char id[METRICS_ID_MAX]; /* its path */
+	char name[CGG_OWNER_SIZE], image[CGG_OWNER_SIZE]; /* labels, "" none */
+	char container[CGG_OWNER_SIZE], pod[CGG_OWNER_SIZE], pod_namespace[CGG_OWNER_SIZE];
+	uint64_t serial; /* larger is later; 0: free */
+	uint64_t kernel_ooms, kernel_deaths, kills;
+};
+
+struct guard_metrics {
+	struct {
+		const char *name; /* static storage */
+		uint64_t n;
+	} outcome[METRICS_OUTCOMES_MAX];
+	uint32_t noutcomes;
+	uint64_t freed_bytes;
+	uint64_t serial;
+	struct metrics_row row[CGG_METRICS_CONTAINERS_MAX]; /* touched as used */
+	struct metrics_row others; /* all that had to make room */
+};
+
+struct cgg_guard;
+
+/* An incident is over. path: whose it was, "" nobody's; ours: we killed there. */
+void metrics_incident(struct cgg_guard *g, const char *outcome, const char *path, bool ours,
+		      uint64_t freed_bytes);
+
+/* An OOM of the kernel's; path "" where it is not known. */
+void metrics_kernel(struct cgg_guard *g, const char *path, uint64_t deaths);
+
+/* See cgg_guard_metrics(). */
+long metrics_piece(const struct cgg_guard *g, uint64_t *position, char *buf, size_t size);
