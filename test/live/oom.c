@@ -32,7 +32,7 @@
 #define PAGE	   4096UL
 #define NODES_MAX  7
 #define PROCS_MAX  9
-#define CASES	   300
+#define CASES	   200
 #define TIES	   25
 #define WRITE_MORE 80 /* pages that the trigger wants beyond the limit */
 

@@ -147,7 +147,8 @@ says_numbers()
 	says_between domain_before.unreclaimable_bytes 1 "$(got domain_before.limit_bytes)"
 	says_between domain_before.available_bytes 0 "$(got domain_before.limit_bytes)"
 	says_between domain_before.swap_free_bytes 0 "$(got domain_before.swap_total_bytes)"
-	assert_between 0 $((before - freed / 2)) "$after" 'usage of the domain afterwards'
+	# others go on growing while it is done
+	assert_between 0 $((before - freed / 8)) "$after" 'usage of the domain afterwards'
 	says_between domain_after.available_bytes "$(got domain_before.available_bytes)" \
 		"$(got domain_after.limit_bytes)"
 }

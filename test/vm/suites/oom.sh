@@ -254,7 +254,7 @@ t 'what is swapped out counts as before' what_is_swapped_out_counts_as_before
 t 'PID 1 of a container can be chosen, that of the machine can not' pid_1_of_a_container_is_no_init
 if t_selected live-oom live-oom; then
 	# the newer kernel is the same code but for its counters: half as many there
-	case $(uname -r) in 6.1.*) ;; *) export OOM_CASES=150 ;; esac
+	case $(uname -r) in 6.1.*) ;; *) export OOM_CASES=100 ;; esac
 	include live-oom
 fi
 t_plan_end
