@@ -11,7 +11,8 @@ SERVICE=/cgguard.slice/cgguard.service
 POLICIES=/etc/cgguard/policy.d
 
 # What boot has put there is no package's, and the image says that no service may start.
-rm -f /usr/local/bin/cgguard* /usr/lib/x86_64-linux-gnu/libcg*.so.? /usr/sbin/policy-rc.d \
+rm -f /usr/local/bin/cgguard* /usr/lib/x86_64-linux-gnu/libcg*.so.? \
+	/usr/lib/x86_64-linux-gnu/libmicrohttpd.so.?? /usr/sbin/policy-rc.d \
 	/etc/systemd/system-preset/00-guest.preset
 
 # debian COMMAND...: Debian's own, not busybox's
