@@ -1,7 +1,7 @@
 # The brake: memory.high held at the rule's gate. A hog at full speed must never get to the kernel's
 # killer; who lives full of page cache must not be bothered; nothing must be left changed.
 . /test/lib.sh
-RUNS=${RACES:-10} # boot --append RACES=100 for more
+RUNS=${RACES:-6} # boot --append RACES=100 for more
 T_TIMEOUT=$((140 + RUNS * 4))
 
 brake_policy()
