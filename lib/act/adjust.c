@@ -147,7 +147,7 @@ static int fail(const struct held *h, int code, const struct cgg_adjust_options 
 
 int adjust_process(int procfd, const struct cgg_adjust_options *o, struct cgg_error *err)
 {
-	struct held h;
+	struct held h = {.pidfd = -1, .dirfd = -1};
 	int r = hold(procfd, o->pid, &h);
 
 	if (r < 0 && !is_dead(r))
