@@ -5,7 +5,6 @@
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/fdio.h"
-#include "util/parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,20 +80,6 @@ static void let_go(const struct held *h)
 	close(h->dirfd);
 }
 
-static int read_value(int dirfd, const char *file, int32_t *ret)
-{
-	char buf[32];
-	int64_t v;
-	long len = fdio_read_at(dirfd, file, buf, sizeof(buf));
-
-	if (len < 0)
-		return (int)len;
-	if (parse_i64(buf, &v) < 0 || v < INT32_MIN || v > INT32_MAX)
-		return -EINVAL;
-	*ret = (int32_t)v;
-	return 0;
-}
-
 static const char *why_not(const struct held *h, int code, int32_t before, int32_t value)
 {
 	struct stat st;
@@ -114,12 +99,12 @@ static int adjust_held(const struct held *h, const struct cgg_adjust_options *o)
 {
 	struct cgg_adjusted a = {.pid = h->pid};
 	char text[16];
-	int r = read_value(h->dirfd, "oom_score_adj", &a.before);
+	int r = cgfs_proc_number(h->dirfd, "oom_score_adj", &a.before);
 	long len = fdio_read_at(h->dirfd, "comm", a.comm, sizeof(a.comm));
 
 	if (len > 0)
 		a.comm[len - 1] = '\0'; /* the newline */
-	a.have_scores = read_value(h->dirfd, "oom_score", &a.score_before) == 0;
+	a.have_scores = cgfs_proc_number(h->dirfd, "oom_score", &a.score_before) == 0;
 	a.after = adjust_value(o->value, o->relative, a.before);
 	snprintf(text, sizeof(text), "%d", a.after);
 	if (r == 0)
@@ -129,7 +114,7 @@ static int adjust_held(const struct held *h, const struct cgg_adjust_options *o)
 		a.why = a.code < 0 ? why_not(h, r, a.before, a.after) : "it has ended";
 		a.after = a.before;
 	}
-	a.have_scores &= read_value(h->dirfd, "oom_score", &a.score_after) == 0;
+	a.have_scores &= cgfs_proc_number(h->dirfd, "oom_score", &a.score_after) == 0;
 	if (o->adjusted)
 		o->adjusted(o->user, &a);
 	return a.code;
@@ -140,7 +125,7 @@ static int fail(const struct held *h, int code, const struct cgg_adjust_options 
 {
 	int32_t before = 0;
 
-	(void)read_value(h->dirfd, "oom_score_adj", &before);
+	(void)cgfs_proc_number(h->dirfd, "oom_score_adj", &before);
 	return err_fail(err, code, "oom_score_adj of process %d can't be set: %s", h->pid,
 			why_not(h, code, before, adjust_value(o->value, o->relative, before)));
 }

@@ -160,11 +160,11 @@ static long read_proc(int procfd, pid_t pid, const char *file, char *buf, size_t
 	return fdio_read_at(procfd, path, buf, size);
 }
 
-static int read_number(int procfd, pid_t pid, const char *file, int32_t *ret)
+int cgfs_proc_number(int dirfd, const char *file, int32_t *ret)
 {
 	char buf[32];
 	int64_t v;
-	long len = read_proc(procfd, pid, file, buf, sizeof(buf));
+	long len = fdio_read_at(dirfd, file, buf, sizeof(buf));
 
 	if (len < 0)
 		return (int)len;
@@ -172,6 +172,14 @@ static int read_number(int procfd, pid_t pid, const char *file, int32_t *ret)
 		return -EINVAL;
 	*ret = (int32_t)v;
 	return 0;
+}
+
+static int read_number(int procfd, pid_t pid, const char *file, int32_t *ret)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%d/%s", pid, file);
+	return cgfs_proc_number(procfd, path, ret);
 }
 
 int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret)

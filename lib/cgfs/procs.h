@@ -59,3 +59,6 @@ int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret);
 
 /* oom_score: the kernel's own opinion. */
 int cgfs_proc_score(int procfd, pid_t pid, int32_t *ret);
+
+/* A file below /proc with one number: of PID's own directory, or a sysctl. */
+int cgfs_proc_number(int dirfd, const char *file, int32_t *ret);

@@ -10,6 +10,7 @@
 #include "cgfs/sharing.h"
 #include "cgfs/tree.h"
 #include "rank/rank.h"
+#include "snap/take.h"
 #include "util/attr.h"
 #include "util/fdio.h"
 #include "util/parse.h"
@@ -58,18 +59,15 @@ static int note_member(void *user, pid_t pid)
 static int list_members(struct census *c, uint32_t index)
 {
 	const struct cgg_cgroup *cg = &c->snap->cgroups[index];
-	CGG_AUTO_FD opened = -1;
-	uint32_t n = 0;
 	int r;
 
-	if (cg->threaded || index >= c->tree->n || c->tree->entry[index].id != cg->id)
-		return 0; /* removed meanwhile */
+	if (cg->threaded || !snap_is_held(c->tree, c->snap, index))
+		return 0;
 	c->cgroup = index;
 	/* the first one that is listed, or one with memory of its own, begins a new count */
 	if (index == 0 || cg->have & (CGG_HAVE_CURRENT | CGG_HAVE_MAX))
 		c->counted++;
-	r = (cg->cut ? cgfs_procs_each_below : cgfs_procs_each)(tree_dir(c->tree, index, &opened),
-								note_member, c, &n);
+	r = snap_procs(c->tree, c->snap, index, note_member, c);
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -5,6 +5,7 @@
 #include "cgfs/procs.h"
 #include "cgfs/tree.h"
 #include "rank/badness.h"
+#include "snap/take.h"
 #include "util/attr.h"
 #include "util/fdio.h"
 
@@ -17,12 +18,6 @@ bool choice_has_key(const struct policy_rule *rule, enum cgg_rank_key key)
 			return true;
 	}
 	return false;
-}
-
-/* A removed cgroup's index may be another's by now. */
-static bool is_held(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uint32_t index)
-{
-	return index < tree->n && tree->entry[index].id == snap->cgroups[index].id;
 }
 
 /* ---- badness -------------------------------------------------------------------------- */
@@ -90,9 +85,7 @@ void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 		snap->cgroups[i].has_badness = false;
 	for (uint32_t i = domain; i < end; i++) {
 		struct cgg_cgroup *cg = &snap->cgroups[i];
-		CGG_AUTO_FD opened = -1;
-		uint32_t most = left < CGG_BADNESS_PER_CGROUP ? left : CGG_BADNESS_PER_CGROUP,
-			 n = 0;
+		uint32_t most = left < CGG_BADNESS_PER_CGROUP ? left : CGG_BADNESS_PER_CGROUP;
 		struct census census = {
 			.procfd = tree->root.procfd,
 			.page_bytes = page_bytes,
@@ -104,10 +97,7 @@ void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 			i = cg->end - 1;
 			continue;
 		}
-		if (cg->threaded || !is_held(tree, snap, i))
-			continue;
-		(void)(cg->cut ? cgfs_procs_each_below : cgfs_procs_each)(
-			tree_dir(tree, i, &opened), read_one, &census, &n);
+		(void)snap_procs(tree, snap, i, read_one, &census);
 		left -= most - census.left;
 		if (census.more)
 			count_as_one(&census, cg);
@@ -130,7 +120,7 @@ static void read_marks(const struct cgg_tree *tree, struct cgg_snapshot *snap, u
 
 		if (i != domain && cg->have & CGG_HAVE_POPULATED && !cg->populated)
 			i = cg->end - 1; /* nobody is there to be spared */
-		else if (is_held(tree, snap, i))
+		else if (snap_is_held(tree, snap, i))
 			cgfs_read_marks(tree_dir(tree, i, &opened), cg);
 	}
 }

@@ -12,8 +12,6 @@
 #include "rank/rank.h"
 #include "util/attr.h"
 #include "util/err.h"
-#include "util/fdio.h"
-#include "util/parse.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,15 +35,11 @@ uint32_t scores_limit(const struct cgg_snapshot *snap, uint32_t index)
 	return CGG_NONE;
 }
 
-static int64_t sysctl_value(int procfd, const char *name, int64_t otherwise)
+static int32_t sysctl_value(int procfd, const char *name, int32_t otherwise)
 {
-	char buf[32];
-	int64_t v;
+	int32_t v;
 
-	if (fdio_read_at(procfd, name, buf, sizeof(buf)) <= 0)
-		return otherwise;
-	buf[strcspn(buf, "\n")] = '\0';
-	return parse_i64(buf, &v) == 0 ? v : otherwise;
+	return cgfs_proc_number(procfd, name, &v) == 0 ? v : otherwise;
 }
 
 static void find_domain(struct take *t, uint32_t asked)
@@ -57,7 +51,7 @@ static void find_domain(struct take *t, uint32_t asked)
 
 	s->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	t->swaps = sysctl_value(procfd, "sys/vm/swappiness", 1) != 0;
-	s->panic_on_oom = (int32_t)sysctl_value(procfd, "sys/vm/panic_on_oom", 0);
+	s->panic_on_oom = sysctl_value(procfd, "sys/vm/panic_on_oom", 0);
 	s->kills_allocating = sysctl_value(procfd, "sys/vm/oom_kill_allocating_task", 0) != 0;
 	if (snap->host.have & CGG_HOST_HAVE_MEMORY)
 		s->host_total_pages = snap->host.total_bytes / s->page_bytes;

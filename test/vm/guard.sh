@@ -180,3 +180,13 @@ said()
 {
 	assert_has "$(cat "$T/said")" "$1"
 }
+
+# cpu_cs: hundredths of a second that the guard has used
+cpu_cs()
+{
+	local line
+	line=$(cat "/proc/$GUARD_PID/stat")
+	# shellcheck disable=SC2086
+	set -- ${line##*) }
+	echo $((${12} + ${13}))
+}

@@ -7,15 +7,6 @@ T_TIMEOUT=120
 HEX=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 DOCKER=/system.slice/docker-$HEX.scope
 
-# cpu_cs: hundredths of a second of processor time that the guard has used
-cpu_cs()
-{
-	local user system
-	user=$(cut -d ' ' -f 14 "/proc/$GUARD_PID/stat")
-	system=$(cut -d ' ' -f 15 "/proc/$GUARD_PID/stat")
-	echo $((user + system))
-}
-
 # read_and_thrash CGROUP MIB: a process there that reads the file once, and then random pages of it
 read_and_thrash()
 {

@@ -18,16 +18,6 @@ kib()
 	sed -n "s/^$1:[^0-9]*\([0-9]*\).*/\1/p" "/proc/$GUARD_PID/status"
 }
 
-# cpu_cs: hundredths of a second that the guard has used
-cpu_cs()
-{
-	local line
-	line=$(cat "/proc/$GUARD_PID/stat")
-	# shellcheck disable=SC2086
-	set -- ${line##*) }
-	echo $((${12} + ${13}))
-}
-
 # guard_by_group: whoever holds 70 % of its limit dies; no hog here grows further than to 85 %
 guard_by_group()
 {
@@ -39,8 +29,8 @@ guard_by_group()
 	guard_start --policy "$T/p.json"
 }
 
-# box_dies LATEST_MS: a hog in /box dies within that of the look that saw it, and nobody else
-box_dies()
+# box_is_killed: by the guard, for a hog in it
+box_is_killed()
 {
 	box
 	cg_run /box hog hold 80 >/dev/null
@@ -49,6 +39,12 @@ box_dies()
 	pick 1
 	says outcome killed
 	says victim.cgroup /box
+}
+
+# box_dies LATEST_MS: a hog in /box dies within that of the look that saw it, and nobody else
+box_dies()
+{
+	box_is_killed
 	says_between times_us.signalled 0 $(($1 * 1000))
 	echo "# look to signal: $(($(got times_us.signalled) / 1000)) ms" >&3
 	assert_no_oom_kill
@@ -95,13 +91,7 @@ storm()
 	cg_run /calm pest storm "$CG/storm" 50 >"$T/pid"
 	sleep 2
 	cpu=$(cpu_cs)
-	box
-	cg_run /box hog hold 80 >/dev/null
-	assert_dead /box 60
-	incidents_are 1
-	pick 1
-	says outcome killed
-	says victim.cgroup /box
+	box_is_killed
 	echo "# look to signal in a storm: $(($(got times_us.signalled) / 1000)) ms; $((($(cpu_cs) - cpu) * 10)) ms of CPU; $(kib VmRSS) KiB" >&3
 	assert_no_oom_kill
 	assert_alive /calm 2

@@ -31,16 +31,6 @@ still_sane()
 	assert_eq 0 "$(guard_rc)" 'exit code'
 }
 
-# cpu_cs: hundredths of a second that the guard has used
-cpu_cs()
-{
-	local line
-	line=$(cat "/proc/$GUARD_PID/stat")
-	# shellcheck disable=SC2086
-	set -- ${line##*) }
-	echo $((${12} + ${13}))
-}
-
 # guard_by SCOPE: whoever holds 70 % of its limit dies, all of it or one process. The hogs stop growing
 # before they are at the limit: however slow the machine is, the kernel has nothing to kill.
 guard_by()

@@ -121,14 +121,20 @@ ladder_completes_under_the_unit()
 	[ -n "$(journal CGGUARD_EVENT=notice CGGUARD_RULE=ladder)" ] || fail 'no notice in the journal'
 }
 
-what_daemon_reload_takes_away_is_set_again()
+# braked_demo RULE: demo.service of box.slice is held by the brake of that rule
+braked_demo()
 {
-	rule braked <<-END
-		{"name": "braked", "each": "/box.slice/*.service", "brake": true,
+	rule "$1" <<-END
+		{"name": "$1", "each": "/box.slice/*.service", "brake": true,
 		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]}
 	END
 	box demo 64M hog sleep
 	wait_until 20 '[ "$(cg_read /box.slice/demo.service memory.high)" != max ]'
+}
+
+what_daemon_reload_takes_away_is_set_again()
+{
+	braked_demo braked
 	high=$(cg_read /box.slice/demo.service memory.high)
 	systemctl daemon-reload
 	wait_until 20 '[ "$(drift)" -ge 1 ]'
@@ -257,12 +263,7 @@ static_program_guards_from_an_empty_root()
 
 purge_leaves_nothing()
 {
-	rule left <<-END
-		{"name": "left", "each": "/box.slice/*.service", "brake": true,
-		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]}
-	END
-	box demo 64M hog sleep
-	wait_until 20 '[ "$(cg_read /box.slice/demo.service memory.high)" != max ]'
+	braked_demo left
 	# Ended by force, and nobody to start it again.
 	mkdir -p /run/systemd/system/cgguard.service.d
 	printf '[Service]\nRestart=no\n' >/run/systemd/system/cgguard.service.d/no.conf
