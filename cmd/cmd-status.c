@@ -353,11 +353,11 @@ static void show_counters(struct json_object *o, struct json_object *guard)
 	       (long long)num(c, "by_inotify"), (long long)num(c, "by_pressure"),
 	       (long long)num(c, "by_worker"), (long long)num(c, "looks"),
 	       (long long)num(c, "evaluations"), (long long)num(c, "scans"));
-	printf("%lld incidents, %lld kills, %lld brakes reset by others; records dropped: %lld, "
-	       "messages: %lld\n",
+	printf("%lld incidents, %lld kills, %lld brakes reset by others, %lld values of containers "
+	       "put back; records dropped: %lld, messages: %lld\n",
 	       (long long)num(c, "incidents"), (long long)num(c, "kills"),
-	       (long long)num(c, "brake_drift"), (long long)num(dropped, "incidents"),
-	       (long long)num(dropped, "messages"));
+	       (long long)num(c, "brake_drift"), (long long)num(c, "resets_undone"),
+	       (long long)num(dropped, "incidents"), (long long)num(dropped, "messages"));
 }
 
 static void show(struct json_object *o, unsigned long top)

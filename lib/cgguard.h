@@ -412,7 +412,7 @@ struct cgg_guard_options {
 	/* Called from another thread, every 2 s once cgg_guard_dispatch() has not come back for 4 s: it
 	 * hangs, in the kernel say. A ladder under way still ends in its kill. Must not block. May be NULL. */
 	void (*hang)(void *user, uint64_t for_us);
-	const struct cgg_owners *owners; /* whose names records tell; borrowed, may be NULL */
+	const struct cgg_owners *owners; /* for names, and resets to undo; borrowed, may be NULL */
 };
 
 struct cgg_guard;

@@ -234,6 +234,7 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	if (r < 0)
 		return r;
 	brake_relocate(g);
+	reset_match(g);
 	counts_forget(g, &old, snap_now_us());
 	counts_listen(g);
 	match_domains(g);
@@ -338,14 +339,14 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	r = guard_rescan(g, err);
 	if (r == CGG_GONE)
 		return err_fail(err, -ENODEV, "the tree was removed");
-	if (r == 0 && g->ndomains == 0)
+	if (r < 0)
+		return r;
+	if (g->ndomains == 0)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
-	if (r == 0) {
-		kernel_begin(g);
-		tell_permissions(g);
-	}
+	kernel_begin(g);
+	tell_permissions(g);
 	set_up_undo(g);
-	return r;
+	return reset_init(g, err);
 }
 
 int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
@@ -397,6 +398,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	forget_domains(g);
 	watch_finish(g);
 	undo_finish(&g->undo);
+	reset_finish(&g->resets);
 	arena_finish(&g->arena[0]);
 	arena_finish(&g->arena[1]);
 	arena_finish(&g->domain_arena);

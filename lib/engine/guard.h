@@ -14,6 +14,7 @@
 #include "engine/kernel.h"
 #include "engine/metrics.h"
 #include "engine/reserve.h"
+#include "engine/reset.h"
 #include "policy/decide.h"
 #include "util/arena.h"
 #include "util/attr.h"
@@ -171,6 +172,7 @@ enum guard_lack {
 	LACK_CGROUP_KILL,
 	LACK_STATE,
 	LACK_KMSG, /* the kernel's log */
+	LACK_RESET, /* what systemd resets in a container */
 	LACK_MAX
 };
 
@@ -238,6 +240,7 @@ struct cgg_guard {
 	uint32_t nbrakes; /* slots in use or once used */
 	bool brakes_changed;
 	uint64_t brake_drift; /* times a brake was reset by others */
+	struct guard_resets resets;
 	struct guard_top top[GUARD_TOPS_MAX];
 	uint32_t ntops; /* 0: the host is looked at now and then instead */
 	uint64_t tight_us; /* too little is left to share out, since then */
@@ -284,6 +287,8 @@ void watch_file_end(struct cgg_guard *g, int wd);
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
 int watch_kmsg(struct cgg_guard *g); /* when the log has a report, we are woken */
+int watch_owners(
+	struct cgg_guard *g); /* and when containers have come that a hook has set values for */
 bool watch_is_blind(const struct cgg_guard *g);
 
 /* ---- plan.c: when to look, where it doesn't tell ---- */

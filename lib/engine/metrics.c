@@ -210,6 +210,7 @@ NUMBER(put_freed, g->metrics.freed_bytes)
 NUMBER(put_ooms, g->count.kernel_ooms)
 NUMBER(put_deaths, g->count.kernel_kills)
 NUMBER(put_drift, g->brake_drift)
+NUMBER(put_resets, g->resets.undone)
 NUMBER(put_cgroups, g->snap.n)
 NUMBER(put_domains, domains_of(g))
 NUMBER(put_brakes, brakes_of(g))
@@ -394,6 +395,8 @@ static const struct {
 	{"cgguard_scans_total", "counter", "Scans of the tree of cgroups.", put_scans, 1},
 	{"cgguard_brake_drift_total", "counter", "Times that others had reset a brake.", put_drift,
 	 1},
+	{"cgguard_resets_undone_total", "counter",
+	 "Times that a container's value was put back which systemd had reset.", put_resets, 1},
 	{"cgguard_incidents_total", "counter", "Incidents by how they ended.", put_outcome,
 	 METRICS_OUTCOMES_MAX},
 	{"cgguard_kills_total", "counter", "Kills that the guard carried through or began.",

@@ -46,6 +46,7 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	json_u64(j, "kernel_ooms", c->kernel_ooms);
 	json_u64(j, "kernel_kills", c->kernel_kills);
 	json_u64(j, "brake_drift", g->brake_drift);
+	json_u64(j, "resets_undone", g->resets.undone);
 	json_close(j, '}');
 }
 
@@ -112,6 +113,7 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_PRESSURE] = "pressure",
 		[LACK_PRESSURE_WINDOW] = "pressure-window",
 		[LACK_PRESSURE_TOPS] = "pressure-tops",
+		[LACK_RESET] = "reset",
 		[LACK_BRAKE] = "brake",
 		[LACK_TOPS] = "host-brake",
 		[LACK_SLOTS] = "slots",

@@ -11,6 +11,7 @@
 #include "engine/guard.h"
 
 #include "cgfs/pressure.h"
+#include "hook/owners.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -32,7 +33,7 @@
 #define FDS_SPARE	   512 /* a small limit leaves none to hold */
 #define NOISE_MAX	   2 /* events between two looks */
 
-enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_KMSG, TAG_PRESSURE };
+enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_KMSG, TAG_OWNERS, TAG_PRESSURE };
 
 static int epoll_add(struct cgg_guard *g, int fd, uint32_t events, uint32_t tag)
 {
@@ -82,6 +83,13 @@ void watch_finish(struct cgg_guard *g)
 int watch_kmsg(struct cgg_guard *g)
 {
 	return epoll_add(g, g->kernel.told_fd, EPOLLIN, TAG_KMSG);
+}
+
+int watch_owners(struct cgg_guard *g)
+{
+	int fd = owners_told_fd(g->options.owners);
+
+	return fd < 0 ? 0 : epoll_add(g, fd, EPOLLIN, TAG_OWNERS);
 }
 
 /* ---- pressure ------------------------------------------------------------------------ */
@@ -223,7 +231,7 @@ int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
 /* A file has one watch, whoever asked for it: it ends for all. */
 void watch_file_end(struct cgg_guard *g, int wd)
 {
-	if (wd < 0 || g->tree->inotify_fd < 0)
+	if (wd < 0 || g->tree->inotify_fd < 0 || reset_hears(&g->resets, wd))
 		return;
 	(void)inotify_rm_watch(g->tree->inotify_fd, wd); /* it may have ended with the file */
 	for (uint32_t i = 0; i < g->ndomains; i++) {
@@ -339,8 +347,10 @@ static void on_file(void *user, int wd)
 	uint64_t now = snap_now_us();
 
 	bool counts = counts_on_file(g, wd, now); /* a watch may be of several */
+	bool reset =
+		reset_on_file(g, wd, now); /* before the brake, which stands on what is there */
 
-	if (!brake_on_file(g, wd, now) && !on_event(g, wd, now) && !counts)
+	if (!brake_on_file(g, wd, now) && !on_event(g, wd, now) && !counts && !reset)
 		on_limit(g, wd, now);
 }
 
@@ -400,6 +410,10 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 		case TAG_KMSG:
 			g->count.by_kmsg++;
 			(void)!read(g->kernel.told_fd, &count, sizeof(count));
+			break;
+		case TAG_OWNERS:
+			(void)!read(owners_told_fd(g->options.owners), &count, sizeof(count));
+			reset_match(g);
 			break;
 		default:
 			g->count.by_pressure++;

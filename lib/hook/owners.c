@@ -6,6 +6,7 @@
 #include "hook/owners.h"
 
 #include "hook/record.h"
+#include "util/attr.h"
 #include "util/err.h"
 #include "util/owner.h"
 #include "util/path.h"
@@ -15,6 +16,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 
 #define PATH_KEPT      512 /* of a longer one the id counts alone */
@@ -23,12 +25,13 @@
 struct entry {
 	char path[PATH_KEPT]; /* printable; "" too long */
 	struct cgg_owner owner;
+	struct place_applied applied; /* id 0: nothing */
 	uint64_t serial; /* larger is newer; 0: free */
 	bool gone;
 };
 
 struct cgg_owners {
-	int dirfd, inotify_fd; /* -1: none */
+	int dirfd, inotify_fd, told_fd; /* -1: none */
 	struct entry *entry; /* CGG_OWNERS_MAX, reserved, touched as used */
 	uint32_t n; /* slots in use or once used */
 	uint64_t serial;
@@ -72,12 +75,21 @@ static bool read_id(const char *name, char *ret, size_t size)
 	return true;
 }
 
+static void tell(const struct cgg_owners *o, const struct entry *e)
+{
+	uint64_t one = 1;
+
+	if (e->applied.id && o->told_fd >= 0)
+		(void)!write(o->told_fd, &one, sizeof(one));
+}
+
 static void forget(struct cgg_owners *o, const char *id)
 {
 	struct entry *e = find_id(o, id);
 
 	if (!e)
 		return;
+	tell(o, e);
 	e->gone = true;
 	e->serial = ++o->serial;
 }
@@ -93,7 +105,9 @@ static void learn(struct cgg_owners *o, const char *name, const char *id, struct
 		e = make_room(o);
 	if (!e)
 		return;
-	*e = (struct entry){.owner = record->owner, .serial = ++o->serial};
+	*e = (struct entry){
+		.owner = record->owner, .applied = record->applied, .serial = ++o->serial};
+	tell(o, e);
 	if (strlen(record->path) < sizeof(e->path))
 		memcpy(e->path, record->path, strlen(record->path) + 1);
 }
@@ -176,6 +190,9 @@ static int begin_watch(struct cgg_owners *o, const char *state_dir)
 	char path[STATE_PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/" RECORD_DIR, state_dir);
+	o->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (o->told_fd < 0)
+		return -errno;
 	o->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (o->inotify_fd < 0 ||
 	    inotify_add_watch(o->inotify_fd, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
@@ -197,7 +214,7 @@ CGG_PUBLIC int cgg_owners_open(const char *state_dir, bool watch, struct cgg_own
 		free(o);
 		return err_fail(err, -ENOMEM, "out of memory");
 	}
-	o->inotify_fd = -1;
+	o->inotify_fd = o->told_fd = -1;
 	o->dirfd = record_dir(state_dir, watch);
 	if (o->dirfd < 0 && (watch || o->dirfd != -ENOENT))
 		r = o->dirfd;
@@ -226,9 +243,27 @@ CGG_PUBLIC struct cgg_owners *cgg_owners_close(struct cgg_owners *o)
 		close(o->dirfd);
 	if (o->inotify_fd >= 0)
 		close(o->inotify_fd);
+	cgg_close_fd(&o->told_fd);
 	free(o->entry);
 	free(o);
 	return NULL;
+}
+
+/* ---- what was set for whom ------------------------------------------------------------- */
+
+int owners_told_fd(const struct cgg_owners *o)
+{
+	return o->told_fd;
+}
+
+bool owners_applied(const struct cgg_owners *o, uint32_t position, const struct place_applied **ret)
+{
+	const struct entry *e = &o->entry[position];
+
+	if (position >= o->n)
+		return false;
+	*ret = e->serial && !e->gone && e->applied.id ? &e->applied : NULL;
+	return true;
 }
 
 /* ---- who is it ------------------------------------------------------------------------ */

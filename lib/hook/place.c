@@ -175,6 +175,7 @@ struct ask {
 	const struct cgg_hook_options *o;
 	const struct state *state;
 	const char *file, *value;
+	char *now, *before; /* to be filled in when it is set */
 	int dirfd;
 };
 
@@ -228,6 +229,25 @@ static const char *check_swap(const struct ask *a, char *text, size_t size)
 	return NULL;
 }
 
+static bool read_value(const struct ask *a, char *ret)
+{
+	if (fdio_read_at(a->dirfd, a->file, ret, PLACE_VALUE_MAX) <= 0)
+		return false;
+	ret[strcspn(ret, "\n")] = '\0';
+	return true;
+}
+
+/* As the kernel shows it then: a guard compares it with what is there later. */
+static int set(const struct ask *a, const char *text)
+{
+	bool known = read_value(a, a->before);
+	int r = fdio_write_at(a->dirfd, a->file, text);
+
+	if (r < 0 || !known || !read_value(a, a->now))
+		a->now[0] = '\0';
+	return r;
+}
+
 static int apply_one(const struct ask *a, uint32_t bit,
 		     const char *(*check)(const struct ask *a, char *text, size_t size))
 {
@@ -242,7 +262,7 @@ static int apply_one(const struct ask *a, uint32_t bit,
 	else
 		why = check(a, text, sizeof(text));
 	if (!why) {
-		r = fdio_write_at(a->dirfd, a->file, text);
+		r = set(a, text);
 		if (r < 0)
 			why = strerror(-r);
 	}
@@ -253,16 +273,21 @@ static int apply_one(const struct ask *a, uint32_t bit,
 	return 1;
 }
 
-int place_apply(const struct cgg_hook_options *o, const struct state *state,
-		const struct place *place)
+int place_apply(const struct cgg_hook_options *o, const struct state *state, struct place *place)
 {
+	struct place_applied *to = &place->applied;
 	static const char *(*const check[STATE_ASKS])(const struct ask *, char *, size_t) = {
 		check_group, check_high, check_swap};
 	CGG_AUTO_FD dirfd = -1;
+	struct stat st;
 	int failed = 0;
 
 	for (size_t i = 0; i < STATE_ASKS; i++) {
-		struct ask a = {.o = o, .state = state, .file = state_files[i]};
+		struct ask a = {.o = o,
+				.state = state,
+				.file = state_files[i],
+				.now = to->set[i].value,
+				.before = to->set[i].before};
 
 		/* a pod's annotations are its containers'; nobody has asked for the sandbox's own */
 		if (!state->ask[i].asked || state->sandbox)
@@ -272,6 +297,8 @@ int place_apply(const struct cgg_hook_options *o, const struct state *state,
 		a.dirfd = dirfd;
 		a.value = state->ask[i].value;
 		failed += apply_one(&a, 1U << i, check[i]);
+		if (to->set[i].value[0] && fstat(dirfd, &st) == 0)
+			to->id = st.st_ino;
 	}
 	if (state->unknown[0]) {
 		hook_note(o,

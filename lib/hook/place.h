@@ -4,12 +4,24 @@
 
 #include "hook/state.h"
 
-#define PLACE_PATH_MAX 4096
+#define PLACE_PATH_MAX	4096
+
+#define PLACE_VALUE_MAX 32
+
+/* What was set for a container, and where. */
+struct place_applied {
+	uint64_t id; /* of the cgroup, 0: nothing was */
+	struct {
+		char value[PLACE_VALUE_MAX]; /* as the kernel shows it; "": this one was not set */
+		char before[PLACE_VALUE_MAX];
+	} set[STATE_ASKS];
+};
 
 struct place {
 	int dirfd; /* O_PATH; -1: none */
 	uint64_t id; /* the cgroup's */
 	char path[PLACE_PATH_MAX]; /* of the process's cgroup */
+	struct place_applied applied;
 };
 
 /*
@@ -22,4 +34,4 @@ void place_close(struct place *place);
 
 /* Set what is asked for, within the bounds. How many of them were not, each told to note. */
 int place_apply(const struct cgg_hook_options *options, const struct state *state,
-		const struct place *place);
+		struct place *place);

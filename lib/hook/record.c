@@ -24,20 +24,25 @@ static const struct {
 	{"pod_namespace", offsetof(struct cgg_owner, pod_namespace)},
 };
 
-/* Ours, and nobody else's to write: who could would name the dead. */
+/*
+ * Ours or root's, or as root the guard's, and nobody else's to write: who could would name the dead. What
+ * root does in it follows no link, and makes files anew.
+ */
 static int open_own(int at, const char *path, bool make)
 {
 	struct stat st;
-	int fd, r;
+	int fd, r = 0;
 
 	if (make && mkdirat(at, path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = fstat(fd, &st) < 0							     ? -errno
-	    : st.st_uid != geteuid() || st.st_mode & S_IWGRP || st.st_mode & S_IWOTH ? -EPERM
-										     : 0;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (st.st_mode & (S_IWGRP | S_IWOTH) ||
+		 (geteuid() != 0 && st.st_uid != geteuid() && st.st_uid != 0))
+		r = -EPERM;
 	if (r < 0)
 		close(fd);
 	return r < 0 ? r : fd;
@@ -48,6 +53,21 @@ int record_dir(const char *state_dir, bool make)
 	CGG_AUTO_FD dir = open_own(AT_FDCWD, state_dir ? state_dir : RECORD_STATE_DIR, make);
 
 	return dir < 0 ? dir : open_own(dir, RECORD_DIR, make);
+}
+
+static void put_applied(struct json *j, const struct place_applied *a)
+{
+	json_open(j, "applied", '{');
+	json_u64(j, "cgroup_id", a->id);
+	for (size_t i = 0; i < STATE_ASKS; i++) {
+		if (!a->set[i].value[0])
+			continue;
+		json_open(j, state_files[i], '{');
+		json_str(j, "value", a->set[i].value);
+		json_str(j, "before", a->set[i].before);
+		json_close(j, '}');
+	}
+	json_close(j, '}');
 }
 
 static long put(const struct state *state, const struct place *place, char *buf, size_t size)
@@ -67,6 +87,8 @@ static long put(const struct state *state, const struct place *place, char *buf,
 		if (*value)
 			json_str(&j, fields[i].key, value);
 	}
+	if (place->applied.id)
+		put_applied(&j, &place->applied);
 	json_close(&j, '}');
 	return json_end(&j);
 }
@@ -104,6 +126,22 @@ int record_remove(int dirfd, const char *id)
 	return unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
 }
 
+static void read_applied(const struct scan *s, struct place_applied *a)
+{
+	uint32_t applied = text_get(s, 0, "applied");
+
+	if (applied == SCAN_NONE || !text_number(s, text_get(s, applied, "cgroup_id"), &a->id))
+		return;
+	for (size_t i = 0; i < STATE_ASKS; i++) {
+		uint32_t of = text_get(s, applied, state_files[i]);
+
+		if (of == SCAN_NONE)
+			continue;
+		text_member(s, of, "value", a->set[i].value, PLACE_VALUE_MAX);
+		text_member(s, of, "before", a->set[i].before, PLACE_VALUE_MAX);
+	}
+}
+
 static int read_scanned(const struct scan *s, struct record *ret)
 {
 	uint32_t sandbox = text_get(s, 0, "sandbox");
@@ -118,6 +156,7 @@ static int read_scanned(const struct scan *s, struct record *ret)
 	for (size_t i = 0; i < CGG_ARRAY_LEN(fields); i++)
 		text_member(s, 0, fields[i].key, (char *)&ret->owner + fields[i].offset,
 			    CGG_OWNER_SIZE);
+	read_applied(s, &ret->applied);
 	return 0;
 }
 

@@ -15,9 +15,13 @@ struct record {
 	uint64_t cgroup_id;
 	bool sandbox;
 	struct cgg_owner owner;
+	struct place_applied applied;
 };
 
-/* Open DIR/containers, made if make. A negative errno: -ENOENT, -EPERM others can write it. */
+/*
+ * Open DIR/containers, made if make. The guard may be a user of its own, the hook is root's: either may have
+ * made it. A negative errno: -ENOENT, -EPERM others can write it.
+ */
 int record_dir(const char *state_dir, bool make);
 
 /* Write one: whole, or not at all. 0 or a negative errno. */

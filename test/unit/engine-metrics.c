@@ -77,6 +77,7 @@ TEST(counters_and_gauges_have_their_values)
 	g->count.wakeups = 7;
 	g->count.by_kmsg = 3;
 	g->brake_drift = 2;
+	g->resets.undone = 3;
 	metrics_incident(g, "killed", "/a", true, 4096);
 	metrics_incident(g, "killed", "/a", true, 4096);
 	metrics_incident(g, "averted", "/a", false, 0);
@@ -84,6 +85,7 @@ TEST(counters_and_gauges_have_their_values)
 	T_HAS(text, "\n# TYPE cgguard_loop_wakeups_total counter\ncgguard_loop_wakeups_total 7\n");
 	T_HAS(text, "cgguard_wakeups_total{cause=\"kmsg\"} 3\n");
 	T_HAS(text, "cgguard_brake_drift_total 2\n");
+	T_HAS(text, "cgguard_resets_undone_total 3\n");
 	T_HAS(text, "cgguard_incidents_total{outcome=\"killed\"} 2\n");
 	T_HAS(text, "cgguard_incidents_total{outcome=\"averted\"} 1\n");
 	T_HAS(text, "cgguard_freed_bytes_total 8192\n");

@@ -16,15 +16,19 @@
 static const char *dir;
 static struct cgg_owners *owners;
 
+static const char *high = ""; /* what is set for who is added */
+
 static void add(const char *id, const char *path, const char *name)
 {
 	struct state state = {.owner.inside = ""};
-	struct place place = {.id = 7};
+	struct place place = {.id = 7, .applied.id = *high ? 8 : 0};
 	int fd = record_dir(dir, true);
 
 	T_MUST(fd >= 0);
 	snprintf(state.id, sizeof(state.id), "%s", id);
 	snprintf(place.path, sizeof(place.path), "%s", path);
+	snprintf(place.applied.set[1].value, PLACE_VALUE_MAX, "%s", high);
+	snprintf(place.applied.set[1].before, PLACE_VALUE_MAX, "max");
 	snprintf(state.owner.name, sizeof(state.owner.name), "%s", name);
 	snprintf(state.owner.pod, sizeof(state.owner.pod), UID);
 	snprintf(state.owner.pod_name, sizeof(state.owner.pod_name), "shop-0");
@@ -188,6 +192,64 @@ TEST(those_who_have_ended_make_room)
 	T_EQ_STR(name_of(path), strrchr(path, '/') + 1);
 	T_EQ_STR(name_of("/a b/c"), "new");
 	owners = cgg_owners_close(owners);
+}
+
+static bool was_told(void)
+{
+	uint64_t count;
+
+	return read(owners_told_fd(owners), &count, sizeof(count)) == (ssize_t)sizeof(count);
+}
+
+/* How many have values set, and the last one's memory.high. */
+static uint32_t with_values(const char **ret_high)
+{
+	const struct place_applied *a;
+	uint32_t n = 0;
+
+	*ret_high = "";
+	for (uint32_t i = 0; owners_applied(owners, i, &a); i++) {
+		if (!a)
+			continue;
+		n++;
+		*ret_high = a->set[1].value;
+		T_EQ_INT((long long)a->id, 8);
+		T_EQ_STR(a->set[1].before, "max");
+		T_EQ_STR(a->set[0].value, "");
+	}
+	return n;
+}
+
+TEST(values_that_were_set_are_known_until_the_end_and_their_coming_is_told)
+{
+	const char *now;
+
+	high = "";
+	start(true);
+	add("plain", "/plain", "p");
+	catch_up();
+	T_ASSERT(!was_told());
+	T_EQ_INT(with_values(&now), 0);
+	high = "4096";
+	add("valued", "/valued", "v");
+	catch_up();
+	T_ASSERT(was_told());
+	T_EQ_INT(with_values(&now), 1);
+	T_EQ_STR(now, "4096");
+	high = "8192";
+	add("valued", "/valued", "v");
+	catch_up();
+	T_ASSERT(was_told());
+	T_EQ_INT(with_values(&now), 1);
+	T_EQ_STR(now, "8192");
+	drop("valued");
+	catch_up();
+	T_ASSERT(was_told());
+	T_EQ_INT(with_values(&now), 0);
+	drop("plain");
+	catch_up();
+	T_ASSERT(!was_told());
+	high = "";
 }
 
 TEST(a_directory_that_others_can_write_is_refused)

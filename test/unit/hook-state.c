@@ -221,6 +221,35 @@ TEST(annotations_are_set_within_the_bounds)
 	}
 }
 
+/* For the guard, that puts it back: what was set, where, and what stood there. */
+TEST(what_was_set_is_registered_and_what_was_refused_is_not)
+{
+	struct record record;
+	const char *top = NULL;
+	char path[1024];
+	struct stat st;
+
+	T_EQ_INT(run(&top, true, CGG_HOOK_ALL,
+		     "{\"id\":\"x\",\"pid\":50,\"annotations\":{"
+		     "\"io.cgguard.memory.high\":\"50%\",\"io.cgguard.memory.swap.max\":\"2Mi\","
+		     "\"io.cgguard.memory.oom.group\":\"0\"}}",
+		     NULL),
+		 1);
+	T_EQ_INT(record_of(top, "x", &record), 0);
+	snprintf(path, sizeof(path), "%s/cgroup%s", top, BOX);
+	T_MUST(stat(path, &st) == 0);
+	T_EQ_INT((long long)record.applied.id, (long long)st.st_ino);
+	T_EQ_STR(record.applied.set[0].value, "0");
+	T_EQ_STR(record.applied.set[0].before, "1");
+	T_EQ_STR(record.applied.set[1].value, "134217728");
+	T_EQ_STR(record.applied.set[1].before, "max");
+	T_EQ_STR(record.applied.set[2].value, "");
+	top = NULL;
+	T_EQ_INT(run(&top, true, CGG_HOOK_ALL, "{\"id\":\"x\",\"pid\":50}", NULL), 0);
+	T_EQ_INT(record_of(top, "x", &record), 0);
+	T_EQ_INT((long long)record.applied.id, 0);
+}
+
 TEST(what_is_said_of_one_container_counts_before_what_is_said_of_the_pod)
 {
 	const char *top = NULL;
@@ -350,6 +379,23 @@ TEST(a_directory_that_others_can_write_is_not_believed)
 	T_EQ_INT(run(&top, true, 0, "{\"id\":\"x\",\"pid\":50}", NULL), 1);
 	T_HAS(notes, "not writable by others");
 	T_EQ_INT(record_of(top, "x", &record), -EPERM);
+}
+
+/* The guard of the unit is a user of its own, who has made the directory; the hook is root's. */
+TEST(a_directory_of_the_guards_user_is_believed_by_root)
+{
+	const char *top = kit_tree(MACHINE);
+	struct record record;
+	char dir[512];
+
+	snprintf(dir, sizeof(dir), "%s/state", top);
+	T_MUST(mkdir(dir, 0755) == 0);
+	if (chown(dir, 1000, 1000) < 0) {
+		T_SKIP("only root can give it away");
+		return;
+	}
+	T_EQ_INT(run(&top, true, 0, "{\"id\":\"x\",\"pid\":50}", NULL), 0);
+	T_EQ_INT(record_of(top, "x", &record), 0);
 }
 
 /* ---- into a configuration -------------------------------------------------------------- */

@@ -137,7 +137,7 @@ what_daemon_reload_takes_away_is_set_again()
 	braked_demo braked
 	high=$(cg_read /box.slice/demo.service memory.high)
 	systemctl daemon-reload
-	wait_until 20 '[ "$(drift)" -ge 1 ]'
+	wait_until 20 '[ "$(counter brake_drift)" -ge 1 ]'
 	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
 	systemctl set-property --runtime demo.service MemoryHigh=infinity CPUWeight=50
 	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
@@ -158,9 +158,86 @@ what_daemon_reload_takes_away_is_set_again()
 	systemctl start cgguard.service
 }
 
-drift()
+# counter NAME: of cgguard.service
+counter()
 {
-	cgguard status --json | grep -o '"brake_drift": *[0-9]*' | grep -o '[0-9]*$'
+	cgguard status --json | grep -o "\"$1\": *[0-9]*" | grep -o '[0-9]*$'
+}
+
+# hooked NAME: a container of runc, in a scope, whose annotations ask for three values
+hooked()
+{
+	mkdir -p "$T/$1/rootfs/bin" "$T/$1/rootfs/proc"
+	cp /test/bin/busybox "$T/$1/rootfs/bin/sleep"
+	cat >"$T/$1/config.json" <<-END
+		{"ociVersion": "1.0.2", "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "env": ["PATH=/bin"],
+		  "args": ["sleep", "300"]}, "root": {"path": "rootfs"}, "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+		 "annotations": {"io.cgguard.memory.oom.group": "1", "io.cgguard.memory.high": "50%",
+		  "io.cgguard.memory.swap.max": "0"},
+		 "hooks": {"createRuntime": [{"path": "$HOOK", "args": ["h", "createRuntime"], "timeout": 9}],
+		  "poststop": [{"path": "$HOOK", "args": ["h", "poststop"], "timeout": 9}]},
+		 "linux": {"cgroupsPath": "box.slice:run:$1", "resources": {"memory": {"limit": 268435456}},
+		  "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "cgroup"}]}}
+	END
+	t_defer "runc --systemd-cgroup delete -f $1"
+	runc --systemd-cgroup run -d -b "$T/$1" "$1" </dev/null >"$T/runc" 2>&1 || fail "runc: $(cat "$T/runc")"
+}
+HOOK=/usr/libexec/oci/hooks.d/cgguard-hook
+
+# values CGROUP: what the hook can set
+values()
+{
+	echo $(cg_read "$1" memory.oom.group) $(cg_read "$1" memory.high) $(cg_read "$1" memory.swap.max)
+}
+
+what_systemd_takes_from_a_container_is_set_again()
+{
+	scope=/box.slice/run-c1.scope high=$((128 << 20))
+	hooked c1
+	assert_eq "1 $high 0" "$(values $scope)" 'as asked'
+	before=$(counter resets_undone)
+	now_cs
+	began=$NOW_CS
+	systemctl daemon-reload
+	wait_until 20 '[ "$(counter resets_undone)" -ge $((before + 3)) ]'
+	now_cs
+	echo "daemon-reload, and all put back after $((NOW_CS - began)) cs" >&2
+	assert_eq "1 $high 0" "$(values $scope)" 'after a reload'
+	systemctl set-property --runtime run-c1.scope MemoryLow=1M
+	wait_until 20 '[ "$(counter resets_undone)" -ge $((before + 6)) ]'
+	assert_eq "1 $high 0" "$(values $scope)" 'after a property was set'
+	# What somebody writes by hand, or gives to the unit, stays.
+	echo 0 >"$CG$scope/memory.oom.group"
+	systemctl set-property --runtime run-c1.scope MemoryHigh=64M MemorySwapMax=8M
+	sleep 2
+	assert_eq "0 $((64 << 20)) $((8 << 20))" "$(values $scope)" 'of an administrator'
+	systemctl daemon-reload
+	sleep 2
+	assert_eq "0 $((64 << 20)) $((8 << 20))" "$(values $scope)" 'of an administrator, after a reload'
+	assert_eq $((before + 6)) "$(counter resets_undone)" 'put back'
+	systemctl set-property --runtime run-c1.scope MemoryHigh=infinity MemorySwapMax=infinity
+	echo 1 >"$CG$scope/memory.oom.group"
+	wait_until 20 "[ \"\$(values $scope)\" = '1 $high 0' ]"
+	# With a brake below it, that is the value underneath.
+	rule under <<-END
+		{"name": "under", "each": "$scope", "brake": true, "when": {"unreclaimable_above": "40%"},
+		 "then": [{"action": "kill", "scope": "group"}]}
+	END
+	wait_until 20 "[ \"\$(cg_read $scope memory.high)\" -lt $high ]"
+	brake=$(cg_read $scope memory.high)
+	systemctl daemon-reload
+	wait_until 20 "[ \"\$(cg_read $scope memory.high)\" = $brake ]"
+	# What was reset while no guard ran, with more in use: reclaim must not hold up who starts.
+	systemctl stop cgguard.service
+	assert_eq "1 $high 0" "$(values $scope)" 'when the guard has ended'
+	systemctl daemon-reload
+	assert_eq '0 max max' "$(values $scope)" 'without a guard'
+	cg_run $scope hog hold 150 >/dev/null
+	wait_until 30 "[ \"\$(cg_read $scope memory.current)\" -gt $((150 << 20)) ]"
+	rm "$POLICIES/host.json"
+	systemctl start cgguard.service
+	wait_until 20 "[ \"\$(values $scope)\" = '1 $high 0' ]"
+	assert_eq '' "$(journalctl -q -u cgguard.service -o cat | grep 'has not come back')" hangs
 }
 
 preferences_of_units_count()
@@ -292,6 +369,8 @@ t 'a ladder completes under the unit, and the journal has it with fields and a c
 	ladder_completes_under_the_unit
 t 'limits that a daemon-reload reverts are set again, lower ones are left alone' \
 	what_daemon_reload_takes_away_is_set_again
+t 'what systemd resets of a hook'"'"'s values is set again, an administrator'"'"'s stay' \
+	what_systemd_takes_from_a_container_is_set_again
 t 'ManagedOOM properties of units count where a policy asks' preferences_of_units_count
 t 'the template guards one slice' template_guards_one_slice
 t 'the static program guards from an empty root, with the rights of the DaemonSet' \

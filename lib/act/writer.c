@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "act/writer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STACK_SIZE (64U << 10)
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	uint64_t count;
+
+	for (;;) {
+		unsigned int i = atomic_load(&w->taken);
+
+		while (i == atomic_load(&w->put) && !atomic_load(&w->stop)) {
+			while (read(w->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+				;
+		}
+		if (atomic_load(&w->stop))
+			return NULL;
+		/* whether it could be written was found out by who opened it; it may be gone by now */
+		(void)!write(w->job[i % WRITER_QUEUE].fd, w->job[i % WRITER_QUEUE].value,
+			     strlen(w->job[i % WRITER_QUEUE].value));
+		close(w->job[i % WRITER_QUEUE].fd);
+		atomic_store(&w->taken, i + 1);
+	}
+}
+
+static void wake(const struct writer *w)
+{
+	uint64_t one = 1;
+
+	(void)!write(w->wake_fd, &one, sizeof(one));
+}
+
+/* As anybody's: the loop, which starts it, may be a real-time thread. */
+int writer_init(struct writer *w)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int r;
+
+	w->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (w->wake_fd < 0)
+		return -errno;
+	r = pthread_attr_init(&attr);
+	if (r != 0)
+		return -r;
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
+	pthread_attr_setschedparam(&attr, &(struct sched_param){0});
+	sigfillset(&all); /* signals are the main thread's */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_attr_setstacksize(&attr, STACK_SIZE);
+	if (r == 0)
+		r = pthread_create(&w->thread, &attr, writer_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	w->started = r == 0;
+	return -r;
+}
+
+void writer_finish(struct writer *w)
+{
+	if (w->started) {
+		atomic_store(&w->stop, true);
+		wake(w);
+		pthread_join(w->thread, NULL);
+		w->started = false;
+	}
+	for (; w->taken != w->put; w->taken++)
+		close(w->job[w->taken % WRITER_QUEUE].fd);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	w->wake_fd = -1;
+}
+
+bool writer_put(struct writer *w, int fd, const char *value)
+{
+	unsigned int i = atomic_load(&w->put);
+
+	if (!w->started || i - atomic_load(&w->taken) == WRITER_QUEUE)
+		return false;
+	w->job[i % WRITER_QUEUE].fd = fd;
+	snprintf(w->job[i % WRITER_QUEUE].value, WRITER_VALUE_MAX, "%s", value);
+	atomic_store(&w->put, i + 1);
+	wake(w);
+	return true;
+}

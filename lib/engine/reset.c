@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * systemd keeps a unit's cgroup as its own properties say: at each daemon-reload, and when a property is set,
+ * it writes memory.min, memory.low, memory.high, memory.max, memory.swap.max and memory.oom.group, in that
+ * order, whatever stood there. So what cgguard-hook has set for a container whose processes are in a scope
+ * (runc's) is lost. The hook registers what it has set and what was there before; here it is put back.
+ *
+ * - systemd is known by its write to memory.min just before. Who writes one of the files by hand is a person,
+ *   or a program with a will of its own: that file is left alone until our value is there again. Only of
+ *   memory.high a lower value means nothing: brakes are such, and our own.
+ * - What systemd writes is a reset where it is what was there before the hook, or the kernel's default. Any
+ *   other value somebody has given to the unit: it stays, too.
+ * - At most RESET_PUTS_MAX times in a minute.
+ * - At the guard's start nobody knows who wrote: what is there is judged by its value.
+ */
+#include "engine/reset.h"
+
+#include "engine/guard.h"
+#include "hook/owners.h"
+#include "snap/take.h"
+#include "util/err.h"
+#include "util/fdio.h"
+#include "util/parse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#define ALL ((1U << STATE_ASKS) - 1)
+
+static const char *const defaults[STATE_ASKS] = {"0", "max", "max"}; /* of state_files */
+
+/* ---- put back ------------------------------------------------------------------------- */
+
+/* memory.high below what is used, or soon, makes who writes it reclaim: that is another thread's to do. */
+static bool would_reclaim(int dirfd, size_t file, const char *value)
+{
+	char buf[32];
+	uint64_t now, high;
+
+	if (strcmp(state_files[file], "memory.high") != 0 || parse_u64(value, &high) < 0)
+		return false;
+	return fdio_read_at(dirfd, "memory.current", buf, sizeof(buf)) <= 0 ||
+	       parse_u64(buf, &now) < 0 || now > high - high / 16;
+}
+
+static int write_value(struct cgg_guard *g, int dirfd, size_t file, const char *value)
+{
+	int fd;
+
+	if (!would_reclaim(dirfd, file, value))
+		return fdio_write_at(dirfd, state_files[file], value);
+	fd = openat(dirfd, state_files[file], O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (writer_put(&g->resets.writer, fd, value))
+		return 0;
+	close(fd);
+	return -EAGAIN;
+}
+
+static bool may_again(struct reset_one *o, uint64_t now_us)
+{
+	if (now_us >= o->since_us + RESET_SPAN_US) {
+		o->since_us = now_us;
+		o->puts = 0;
+	}
+	return o->puts++ < RESET_PUTS_MAX;
+}
+
+static bool read_value(struct cgg_guard *g, const struct reset_one *o, size_t file, char *ret)
+{
+	CGG_AUTO_FD opened = -1;
+
+	if (fdio_read_at(tree_dir(g->tree, o->index, &opened), state_files[file], ret,
+			 PLACE_VALUE_MAX) <= 0)
+		return false;
+	ret[strcspn(ret, "\n")] = '\0';
+	return true;
+}
+
+/* Written, and not by systemd. */
+static void by_hand(struct cgg_guard *g, struct reset_one *o, size_t file)
+{
+	const char *value = o->applied.set[file].value;
+	char now[PLACE_VALUE_MAX];
+	uint64_t theirs, ours;
+
+	if (o->own[file] > 0) {
+		o->own[file]--;
+		return;
+	}
+	if (!read_value(g, o, file, now))
+		return;
+	if (strcmp(now, value) == 0)
+		o->theirs &= ~(1U << file);
+	else if (strcmp(state_files[file], "memory.high") != 0 || parse_u64(now, &theirs) < 0 ||
+		 parse_u64(value, &ours) < 0 || theirs > ours)
+		o->theirs |= 1U << file;
+}
+
+static void put_back(struct cgg_guard *g, struct reset_one *o, size_t file, uint64_t now_us)
+{
+	const char *value = o->applied.set[file].value, *before = o->applied.set[file].before;
+	const char *path = g->tree->entry[o->index].path;
+	CGG_AUTO_FD opened = -1;
+	char now[PLACE_VALUE_MAX];
+	int r;
+
+	if (o->theirs & 1U << file || !read_value(g, o, file, now) || strcmp(now, value) == 0 ||
+	    (strcmp(now, before) != 0 && strcmp(now, defaults[file]) != 0))
+		return;
+	if (!may_again(o, now_us)) {
+		guard_lacks(g, LACK_RESET,
+			    "%s of '%s' was reset more than %d times in a minute: it is left at %s",
+			    state_files[file], path, RESET_PUTS_MAX, now);
+		return;
+	}
+	r = write_value(g, tree_dir(g->tree, o->index, &opened), file, value);
+	if (r == 0) {
+		o->own[file]++;
+		g->resets.undone++;
+		guard_has(g, LACK_RESET);
+	} else if (!fdio_is_gone(r)) {
+		guard_lacks(g, LACK_RESET, "%s of '%s' was reset to %s and can't be put back: %s",
+			    state_files[file], path, now, strerror(-r));
+	}
+}
+
+bool reset_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < g->resets.n; i++) {
+		struct reset_one *o = &g->resets.one[i];
+
+		if (!o->used)
+			continue;
+		if (o->min_wd == wd) {
+			o->written = ALL;
+			return true;
+		}
+		for (size_t k = 0; k < STATE_ASKS; k++) {
+			if (o->wd[k] != wd)
+				continue;
+			if (o->written & 1U << k)
+				put_back(g, o, k, now_us);
+			else
+				by_hand(g, o, k);
+			o->written &= ~(1U << k);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- whose ----------------------------------------------------------------------------- */
+
+bool reset_hears(const struct guard_resets *r, int wd)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		for (size_t k = 0; r->one[i].used && k < STATE_ASKS; k++) {
+			if (r->one[i].wd[k] == wd)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A brake may listen to the same file. */
+static void let_go(struct cgg_guard *g, int wd)
+{
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		if (g->brake[i].used && g->brake[i].high_wd == wd)
+			return;
+	}
+	watch_file_end(g, wd);
+}
+
+static void end(struct cgg_guard *g, struct reset_one *o)
+{
+	o->used = false;
+	if (tree_find_id(g->tree, o->applied.id) == CGG_NONE)
+		return; /* the watches have ended with the files */
+	let_go(g, o->min_wd);
+	for (size_t k = 0; k < STATE_ASKS; k++)
+		let_go(g, o->wd[k]);
+}
+
+static void begin(struct cgg_guard *g, struct reset_one *o, const struct place_applied *applied,
+		  uint32_t index)
+{
+	*o = (struct reset_one){.used = true, .index = index, .applied = *applied};
+	o->min_wd = watch_file(g, index, "memory.min");
+	for (size_t k = 0; k < STATE_ASKS; k++) {
+		bool set = applied->set[k].value[0] != '\0';
+
+		o->wd[k] = set ? watch_file(g, index, state_files[k]) : -1;
+		if (set) /* it may have been reset before we were told */
+			put_back(g, o, k, snap_now_us());
+	}
+}
+
+void reset_match(struct cgg_guard *g)
+{
+	const struct place_applied *applied;
+
+	for (uint32_t i = 0; g->resets.one && i < CGG_OWNERS_MAX; i++) {
+		struct reset_one *o = &g->resets.one[i];
+		uint32_t index;
+
+		if (!owners_applied(g->options.owners, i, &applied))
+			return;
+		if (i == g->resets.n) {
+			g->resets.n++;
+			o->used = false;
+		}
+		index = applied ? tree_find_id(g->tree, applied->id) : CGG_NONE;
+		o->index = index;
+		if (o->used && index != CGG_NONE &&
+		    memcmp(&o->applied, applied, sizeof(*applied)) == 0)
+			continue;
+		if (o->used)
+			end(g, o);
+		if (index != CGG_NONE)
+			begin(g, o, applied, index);
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+int reset_init(struct cgg_guard *g, struct cgg_error *err)
+{
+	struct guard_resets *r = &g->resets;
+	int code;
+
+	if (!g->options.owners || g->options.dry_run || g->tree->inotify_fd < 0)
+		return 0;
+	if (arena_init(&r->arena, CGG_OWNERS_MAX * sizeof(*r->one), 0) < 0)
+		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
+	r->one = arena_alloc(&r->arena, CGG_OWNERS_MAX * sizeof(*r->one));
+	code = writer_init(&r->writer);
+	if (code < 0)
+		return err_errno(err, code, "cannot start the thread that writes memory.high");
+	reset_match(g);
+	return watch_owners(g);
+}
+
+void reset_finish(struct guard_resets *r)
+{
+	if (r->one)
+		writer_finish(&r->writer);
+	arena_finish(&r->arena);
+}

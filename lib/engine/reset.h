@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a hook has set for a container, and systemd undoes with a unit's other values, is put back. */
+#pragma once
+
+#include "act/writer.h"
+#include "hook/place.h"
+#include "util/arena.h"
+
+#define RESET_PUTS_MAX 30 /* for one container in RESET_SPAN_US, then it is left alone */
+#define RESET_SPAN_US  60000000ULL
+
+/* One container, at its position among the owners. */
+struct reset_one {
+	bool used;
+	uint32_t index; /* as of the last scan */
+	int min_wd, wd[STATE_ASKS]; /* inotify watches of memory.min and of what was set, -1 */
+	uint32_t written; /* bits of what systemd, as memory.min tells, is about to write */
+	uint32_t theirs; /* bits of what somebody has written by hand, until it is ours again */
+	uint8_t own[STATE_ASKS]; /* writes of ours that are not told of yet */
+	uint64_t since_us;
+	uint32_t puts; /* since then */
+	struct place_applied applied;
+};
+
+struct guard_resets {
+	struct arena arena;
+	struct reset_one
+		*one; /* CGG_OWNERS_MAX, reserved, touched as used; NULL: nothing is put back */
+	uint32_t n;
+	struct writer writer;
+	uint64_t undone; /* times that a value was put back */
+};
+
+struct cgg_guard;
+struct cgg_error;
+
+int reset_init(struct cgg_guard *g, struct cgg_error *err);
+void reset_finish(struct guard_resets *r);
+
+/* Who has values, after a scan or when owners have come or gone. */
+void reset_match(struct cgg_guard *g);
+
+/* A file was written. Whether it is one of these. */
+bool reset_on_file(struct cgg_guard *g, int wd, uint64_t now_us);
+
+/* Whether the watch of a file is needed here, whoever else lets go of it. */
+bool reset_hears(const struct guard_resets *r, int wd);
