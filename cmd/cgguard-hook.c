@@ -348,6 +348,9 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return fputs(usage, stdout) < 0;
+	/* Docker asks this of what stands in its daemon.json, without the arguments beside it. */
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return printf(NAME " version " CGG_VERSION "\n") < 0;
 	for (int i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "--runtime=", 10) == 0) {
 			wrong = read_options(i, argv, &o);

@@ -59,6 +59,7 @@ static const struct {
 } names[] = {
 	{"io.kubernetes.cri.container-name", offsetof(struct cgg_owner, name)},
 	{"io.kubernetes.container.name", offsetof(struct cgg_owner, name)},
+	{"nerdctl/name", offsetof(struct cgg_owner, name)},
 	{"io.kubernetes.cri.image-name", offsetof(struct cgg_owner, image)},
 	{"io.kubernetes.cri-o.ImageName", offsetof(struct cgg_owner, image)},
 	{"io.kubernetes.cri.sandbox-name", offsetof(struct cgg_owner, pod_name)},
@@ -113,11 +114,10 @@ static void read_ask(const struct scan *s, uint32_t value, const char *name, str
 	snprintf(st->unknown, sizeof(st->unknown), PREFIX "%.100s", name);
 }
 
-static void read_annotations(const struct scan *s, uint32_t annotations, struct state *st)
+static void read_asks(const struct scan *s, uint32_t annotations, struct state *st)
 {
 	char name[256];
 
-	read_names(s, annotations, st);
 	/* that for one container after that for all of the pod: it counts */
 	for (int of_one = 0; of_one < 2; of_one++) {
 		for (uint32_t i = scan_first(s, annotations); i != SCAN_NONE;
@@ -128,6 +128,12 @@ static void read_annotations(const struct scan *s, uint32_t annotations, struct 
 				read_ask(s, i, name, st);
 		}
 	}
+}
+
+static void read_annotations(const struct scan *s, uint32_t annotations, struct state *st)
+{
+	read_names(s, annotations, st);
+	read_asks(s, annotations, st);
 }
 
 /* ---- what no annotation tells ---------------------------------------------------------- */
@@ -174,23 +180,74 @@ static void ask_podman(struct state *st)
 	}
 }
 
-/* Docker's: the bundle is of containerd's namespace moby; the name has a slash in front. */
-static void ask_docker(struct state *st)
+/* DATA-ROOT/containers/ID/hostname, or the like: the length of DATA-ROOT/containers; 0: it is none. */
+static size_t docker_dir(const char *source)
 {
-	char path[STATE_ID_MAX + 64];
+	static const char dir[] = "/containers/";
+
+	for (const char *at = source; (at = strstr(at, dir)); at++) {
+		const char *id = at + strlen(dir);
+
+		if (strspn(id, "0123456789abcdef") == 64 && id[64] == '/')
+			return (size_t)(id - 1 - source);
+	}
+	return 0;
+}
+
+/*
+ * Where Docker keeps its containers: its data-root may be anywhere, but it mounts files from there. They may
+ * be another container's, whose network is shared.
+ */
+static void find_docker(const struct scan *config, char *ret, size_t size)
+{
+	uint32_t mounts = config ? text_get(config, 0, "mounts") : SCAN_NONE;
+	char source[STATE_PATH_MAX];
+
+	snprintf(ret, size, "/var/lib/docker/containers");
+	if (mounts == SCAN_NONE)
+		return;
+	for (uint32_t m = scan_first(config, mounts); m != SCAN_NONE;
+	     m = scan_next(config, mounts, m)) {
+		size_t n = text_member(config, m, "source", source, sizeof(source))
+				   ? docker_dir(source)
+				   : 0;
+
+		if (n == 0 || n >= size)
+			continue;
+		memcpy(ret, source, n);
+		ret[n] = '\0';
+		return;
+	}
+}
+
+/*
+ * Docker's: the bundle is of containerd's namespace moby; the name has a slash in front. Labels are what its
+ * users have in place of annotations, which it knows from version 24 on.
+ */
+static void ask_docker(struct state *st, const struct scan *config)
+{
+	char dir[STATE_PATH_MAX], path[STATE_PATH_MAX + STATE_ID_MAX + 32];
+	uint32_t of, labels;
 	struct scan s;
 	char *text;
 
-	if (!strstr(st->bundle, "/moby/"))
-		return;
 	memcpy(st->owner.runtime, "docker", 7);
-	snprintf(path, sizeof(path), "/var/lib/docker/containers/%s/config.v2.json", st->id);
+	find_docker(config, dir, sizeof(dir));
+	snprintf(path, sizeof(path), "%s/%s/config.v2.json", dir, st->id);
 	if (!scan_file(path, &s, &text))
 		return;
-	text_member(&s, 0, "Name", st->owner.name, CGG_OWNER_SIZE);
+	of = text_get(&s, 0, "Config");
+	labels = text_get(&s, of, "Labels");
+	if (labels != SCAN_NONE)
+		read_names(&s, labels, st);
+	if (!st->owner.name[0])
+		text_member(&s, 0, "Name", st->owner.name, CGG_OWNER_SIZE);
 	if (st->owner.name[0] == '/')
 		memmove(st->owner.name, st->owner.name + 1, strlen(st->owner.name));
-	text_member(&s, text_get(&s, 0, "Config"), "Image", st->owner.image, CGG_OWNER_SIZE);
+	if (!st->owner.image[0])
+		text_member(&s, of, "Image", st->owner.image, CGG_OWNER_SIZE);
+	if (labels != SCAN_NONE)
+		read_asks(&s, labels, st);
 	scan_finish(&s);
 	free(text);
 }
@@ -204,27 +261,47 @@ static bool is_id(const char *id)
 		       strlen(id);
 }
 
-static void read_bundle(struct state *st)
+static bool is_docker(const struct state *st)
+{
+	return strstr(st->bundle, "/moby/") != NULL;
+}
+
+/* Annotations come after labels: what they ask for counts. */
+static void ask_engines(struct state *st, const struct scan *state, const struct scan *config)
+{
+	uint32_t annotations = text_get(state, 0, "annotations");
+
+	if (is_docker(st))
+		ask_docker(st, config);
+	if (annotations != SCAN_NONE)
+		read_annotations(state, annotations, st);
+	else if (config && (annotations = text_get(config, 0, "annotations")) != SCAN_NONE)
+		read_annotations(config, annotations, st);
+	if (!st->owner.runtime[0] && strstr(st->bundle, "/io.containerd.runtime.v"))
+		memcpy(st->owner.runtime, "containerd", 11);
+	ask_podman(st);
+}
+
+/* The bundle's config.json, for what the state doesn't tell. */
+static void read_names_and_asks(const struct scan *state, struct state *st)
 {
 	char path[STATE_PATH_MAX + 16];
-	uint32_t annotations;
-	struct scan s;
+	struct scan config;
 	char *text;
 
 	snprintf(path, sizeof(path), "%s/config.json", st->bundle[0] ? st->bundle : ".");
-	if (!scan_file(path, &s, &text))
+	if ((text_get(state, 0, "annotations") != SCAN_NONE && !is_docker(st)) ||
+	    !scan_file(path, &config, &text)) {
+		ask_engines(st, state, NULL);
 		return;
-	annotations = text_get(&s, 0, "annotations");
-	if (annotations != SCAN_NONE)
-		read_annotations(&s, annotations, st);
-	scan_finish(&s);
+	}
+	ask_engines(st, state, &config);
+	scan_finish(&config);
 	free(text);
 }
 
 static int read_scanned(const struct scan *s, struct state *st, struct cgg_error *err)
 {
-	uint32_t annotations = text_get(s, 0, "annotations");
-
 	if (s->text[s->value[0].at] != '{')
 		return err_fail(err, -EINVAL, "the state is no JSON object");
 	if (!text_member(s, 0, "id", st->id, sizeof(st->id)))
@@ -239,12 +316,7 @@ static int read_scanned(const struct scan *s, struct state *st, struct cgg_error
 	if (!text_number(s, text_get(s, 0, "pid"), &st->pid))
 		st->pid = 0;
 	snprintf(st->owner.container, CGG_OWNER_SIZE, "%s", st->id);
-	if (annotations != SCAN_NONE)
-		read_annotations(s, annotations, st);
-	else
-		read_bundle(st);
-	ask_podman(st);
-	ask_docker(st);
+	read_names_and_asks(s, st);
 	return 0;
 }
 

@@ -368,6 +368,76 @@ TEST(what_the_state_leaves_out_is_looked_up)
 	T_EQ_STR(read_value(top, BOX, "memory.high"), "67108864");
 }
 
+#define BOXED "/lib/elsewhere/containers/" ID "/"
+
+/* Docker before 24 has labels alone, and its data-root may be anywhere; annotations count before labels. */
+TEST(dockers_labels_are_looked_up_where_its_mounts_are_from)
+{
+	static const struct {
+		const char *annotations, *labels, *high, *name, *note;
+		int failed;
+	} rows[] = {
+		{"", "null", "max", "web", "", 0},
+		{"", "{\"io.cgguard.memory.high\":\"64Mi\"}", "67108864", "web", "", 0},
+		{"", "{\"io.cgguard.memory.high/web\":\"64Mi\"}", "67108864", "web", "", 0},
+		{"", "{\"io.cgguard.memory.high/db\":\"64Mi\"}", "max", "web", "", 0},
+		{"", "{\"io.cgguard.memory.high\":\"1Mi\"}", "max", "web", "below the least", 1},
+		{"", "{\"io.kubernetes.container.name\":\"pod-s\"}", "max", "pod-s", "", 0},
+		{"\"io.cgguard.memory.high\":\"128Mi\"", "{\"io.cgguard.memory.high\":\"64Mi\"}",
+		 "134217728", "web", "", 0},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = kit_tree(MACHINE);
+		struct record record;
+		char text[4096];
+
+		T_ROW(rows[i].labels);
+		snprintf(text, sizeof(text),
+			 "task/moby/" ID " config.json='{\"mounts\":[{\"source\":\"proc\"},{},"
+			 "{\"source\":\"/containers/x/hosts\"},"
+			 "{\"source\":\"%s" BOXED "hosts\"}],\"annotations\":{%s}}'\n"
+			 "lib/elsewhere/containers/" ID " config.v2.json='{\"Name\":\"/web\","
+			 "\"Config\":{\"Image\":\"nginx:1\",\"Labels\":%s}}'\n",
+			 top, rows[i].annotations, rows[i].labels);
+		kit_tree_add(top, text);
+		snprintf(text, sizeof(text),
+			 "{\"id\":\"" ID "\",\"pid\":50,\"bundle\":\"%s/task/moby/" ID "\"}", top);
+		T_EQ_INT(run(&top, true, CGG_HOOK_ALL, text, NULL), rows[i].failed);
+		T_HAS(notes, rows[i].note);
+		T_EQ_STR(read_value(top, BOX, "memory.high"), rows[i].high);
+		T_EQ_INT(record_of(top, ID, &record), 0);
+		T_EQ_STR(record.owner.runtime, "docker");
+		T_EQ_STR(record.owner.name, rows[i].name);
+		T_EQ_STR(record.owner.image, "nginx:1");
+	}
+}
+
+/* Without Kubernetes nothing but the bundle tells of containerd. */
+TEST(containerds_own_are_its)
+{
+	static const char *const rows[][3] = {
+		{"/run/containerd/io.containerd.runtime.v2.task/default/x", "containerd", "web"},
+		{"/run/user/1000/bundle", "", "web"},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = NULL;
+		struct record record;
+		char state[512];
+
+		T_ROW(rows[i][0]);
+		snprintf(state, sizeof(state),
+			 "{\"id\":\"x\",\"pid\":50,\"bundle\":\"%s\",\"annotations\":{"
+			 "\"nerdctl/name\":\"web\"}}",
+			 rows[i][0]);
+		T_EQ_INT(run(&top, true, 0, state, NULL), 0);
+		T_EQ_INT(record_of(top, "x", &record), 0);
+		T_EQ_STR(record.owner.runtime, rows[i][1]);
+		T_EQ_STR(record.owner.name, rows[i][2]);
+	}
+}
+
 TEST(a_directory_that_others_can_write_is_not_believed)
 {
 	const char *top = kit_tree(MACHINE);

@@ -1,0 +1,187 @@
+# shellcheck shell=dash disable=SC1091,SC2016,SC2034,SC2046,SC2317
+# boot: --image crun,dbus,docker.io,podman,runc,systemd-sysv --systemd --append apparmor=0
+# cgguard-hook in the place of Docker's and containerd's runtime, with both cgroup drivers, as
+# deploy/hook/README.md has it. Each test stands on those before it. (apparmor=0: the kernel has it, the
+# image lacks its parser, and Docker asks for it then.)
+. /test/lib.sh
+
+T_TIMEOUT=150
+
+T_KEEP="$T_KEEP docker/ default/ "
+HOOK=/usr/libexec/oci/hooks.d/cgguard-hook
+REG=/run/cgguard/containers
+
+mkdir -p /etc/docker /usr/libexec/oci/hooks.d
+ln -sf /usr/local/bin/cgguard-hook $HOOK
+
+# engine DRIVER DATA-ROOT: Docker by the README's daemon.json, with an image called box
+engine()
+{
+	need_module overlay
+	sed -n '/daemon.json/,/^Labels/s/^    //p' /test/hook/README.md >/etc/docker/daemon.json
+	echo "DOCKER_OPTS='--bridge=none --iptables=false --exec-opt native.cgroupdriver=$1 --data-root=$2'" \
+		>/etc/default/docker
+	systemctl restart docker || fail "no Docker: $(journalctl -q -n 20 -u docker)"
+	mkdir -p "$T/root/bin"
+	cp /test/bin/busybox /test/bin/hog "$T/root/bin/"
+	ln -sf busybox "$T/root/bin/sh"
+	tar -C "$T/root" -c . | docker import - box:1 || fail 'no image'
+}
+
+# box NAME ARGUMENT...: a container that is there for the tests after this one as well; $ID, $BOX its cgroup
+box()
+{
+	docker run -d --network none -m 64m --name "$@" >"$T/run.out" 2>"$T/run.err" ||
+		fail "expected docker to start $1, got $(cat "$T/run.err")"
+	ID=$(cat "$T/run.out")
+	BOX=$(sed 's/.*"cgroup":"\([^"]*\)".*/\1/' "$REG/$ID.json") ||
+		fail "expected $1 to be registered, got $(hook_log)"
+}
+
+hook_log()
+{
+	journalctl -q --no-pager -b -o cat -t cgguard-hook
+}
+
+# has FILE=VALUE...: of $BOX
+has()
+{
+	local setting
+	for setting; do
+		assert_eq "${setting#*=}" "$(cg_read "$BOX" "${setting%%=*}")" "${setting%%=*}"
+	done
+}
+
+# named NAME: by Docker's own name and image, wherever cgguard shows it
+named()
+{
+	local sought=$1
+	assert_has "$(cat "$REG/$ID.json")" '"runtime":"docker","name":"'"$sought"'","image":"box:1"'
+	cgguard rank --top 0 | grep -qF "(docker container $(echo "$ID" | cut -c1-12) ($sought))" ||
+		fail "expected rank to name $sought, got $(cgguard rank --top 0)"
+	cgguard tree >"$T/tree"
+	assert_has "$(cat "$T/tree")" "docker container $(echo "$ID" | cut -c1-12) ($sought)"
+	cgguard explain --json "$BOX" | tr -d '\n ' >"$T/json"
+	assert_has "$(cat "$T/json")" '"name":"'"$sought"'","image":"box:1"'
+	cgguard rank --json --top 0 | tr -d '\n ' >"$T/json"
+	assert_has "$(cat "$T/json")" '"container":"'"$ID"'","name":"'"$sought"'","image":"box:1"'
+}
+
+asked="--label io.cgguard.memory.oom.group=1 --label io.cgguard.memory.high=95% --label io.cgguard.memory.swap.max=0"
+# when the file is there it leaks, each time that it is started
+leak='hog sleep & exec hog --wait /go anon 200 200'
+
+# leaks_and_starts_again: $ID dies whole at its limit, named; Docker starts all of it again
+leaks_and_starts_again()
+{
+	local before
+	before=$(pidof dockerd containerd)
+	guard_start --policy /policies/container-host.json
+	: >"/proc/$(cg_pids "$BOX" | head -n 1)/root/go"
+	wait_until 90 'sleep 1; [ "$(incident_count)" -ge 2 ]'
+	pick 1
+	says outcome killed
+	says rule container-limit
+	says victim.cgroup "$BOX"
+	says victim.scope group
+	says victim.processes.# 2
+	says victim.owner.runtime docker
+	says victim.owner.container "$ID"
+	says victim.owner.name web
+	says victim.owner.image box:1
+	guard_stop
+	assert_no_oom_kill
+	# once was asked for; Docker knows nothing of why
+	wait_until 60 "sleep 1; [ ! -e $REG/$ID.json ]"
+	assert_eq '1 137 false' "$(docker inspect -f '{{.RestartCount}} {{.State.ExitCode}} {{.State.OOMKilled}}' web)" \
+		'restarts, exit code, OOMKilled'
+	assert_eq "$before" "$(pidof dockerd containerd)" 'Docker and containerd'
+}
+
+systemd_driver()
+{
+	engine systemd /var/lib/docker
+	# shellcheck disable=SC2086
+	box web $asked --restart on-failure:1 box:1 sh -c "$leak"
+	assert_eq "/system.slice/docker-$ID.scope" "$BOX" 'its cgroup'
+	has memory.max=67108864 memory.oom.group=1 memory.high=63750144 memory.swap.max=0
+	named web
+	assert_eq cgguard "$(docker info -f '{{.DefaultRuntime}}')" 'default runtime'
+	assert_eq '' "$(hook_log)" 'what the hook has to say'
+	assert_eq '' "$(journalctl -q -b -u docker | grep 'cgguard-hook version')" 'what Docker has to say of it'
+	leaks_and_starts_again
+}
+t 'Docker, systemd driver: as labels ask, named, dies whole by container-host.json, starts again' systemd_driver
+
+bad_labels()
+{
+	box odd --label io.cgguard.memory.oom.group=1 --label io.cgguard.memory.high=50% \
+		--label io.cgguard.memory.swap.max=much --label io.cgguard.memory.max=1 box:1 hog sleep
+	has memory.max=67108864 memory.high=33554432 memory.oom.group=1
+	assert_has "$(hook_log)" "$ID: io.cgguard.memory.swap.max is not set to 'much': it is a size"
+	assert_has "$(hook_log)" "$ID: there is no annotation io.cgguard.memory.max"
+	docker update --memory 128m --memory-swap 256m odd || fail 'docker update'
+	docker rm -f odd
+	[ ! -e "$REG/$ID.json" ] || fail 'expected it to be taken off'
+}
+t 'a label that can not be meant: the container starts, the log says why' bad_labels
+
+cgroupfs_driver()
+{
+	engine cgroupfs /srv/docker
+	# shellcheck disable=SC2086
+	box web $asked --restart on-failure:1 box:1 sh -c "$leak"
+	assert_eq "/docker/$ID" "$BOX" 'its cgroup'
+	has memory.max=67108864 memory.oom.group=1 memory.high=63750144 memory.swap.max=0
+	leaks_and_starts_again
+}
+t 'the same with the cgroupfs driver, and its data elsewhere' cgroupfs_driver
+
+# task NAME ARGUMENT...: a container of containerd alone
+task()
+{
+	local name=$1
+	shift
+	t_defer "ctr task rm -f $name; ctr container rm $name"
+	ctr run -d --runc-binary /usr/local/bin/cgguard-runc --memory-limit 67108864 "$@" \
+		docker.io/library/box:1 "$name" sh -c "$leak" || fail "expected ctr to start $name"
+	assert_has "$(cat $REG/"$name".json)" '"runtime":"containerd"'
+	BOX=$(sed 's/.*"cgroup":"\([^"]*\)".*/\1/' "$REG/$name.json")
+}
+
+# Debian's containerd is Docker's as well, and can be had alone.
+containerd_alone()
+{
+	docker save -o "$T/box.tar" box:1
+	ctr image import "$T/box.tar" || fail 'no image'
+	systemctl stop docker.socket docker
+	grep -A1 '^    #!/bin/sh' /test/hook/README.md | sed 's/^    //' \
+		>/usr/local/bin/cgguard-runc
+	chmod +x /usr/local/bin/cgguard-runc
+	task unit --label io.cgguard.memory.oom.group=1 --cgroup system.slice:ctr:unit --runc-systemd-cgroup
+	assert_eq /system.slice/ctr-unit.scope "$BOX" 'its cgroup'
+	has memory.max=67108864 memory.oom.group=1
+	task plain --annotation io.cgguard.memory.high=95%
+	assert_eq /default/plain "$BOX" 'its cgroup'
+	has memory.max=67108864 memory.high=63750144
+	assert_has "$(cgguard rank --top 0)" '(containerd container plain)'
+	policy each <<-END
+		{"version": 1, "rules": [{"name": "limit", "each": "/default/*", "when": {"unreclaimable_above": "92%"},
+		 "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/each.json"
+	: >"/proc/$(cg_pids "$BOX" | head -n 1)/root/go"
+	incidents_are 1 60
+	pick 1
+	says victim.cgroup /default/plain
+	says victim.owner.runtime containerd
+	says victim.owner.container plain
+	guard_stop
+	ctr task ls >"$T/tasks"
+	assert_has "$(grep plain "$T/tasks")" STOPPED
+	assert_has "$(grep unit "$T/tasks")" RUNNING
+	ctr task rm plain
+	[ ! -e $REG/plain.json ] || fail 'expected it to be taken off'
+}
+t 'containerd alone, by ctr, both drivers: as labels ask, named, one dies whole' containerd_alone
+t_plan_end
