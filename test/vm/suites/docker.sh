@@ -120,11 +120,16 @@ bad_labels()
 	has memory.max=67108864 memory.high=33554432 memory.oom.group=1
 	assert_has "$(hook_log)" "$ID: io.cgguard.memory.swap.max is not set to 'much': it is a size"
 	assert_has "$(hook_log)" "$ID: there is no annotation io.cgguard.memory.max"
+	# by systemd, that resets the other files of the scope as well: the guard puts them back
+	guard_start --policy /policies/container-host.json
 	docker update --memory 128m --memory-swap 256m odd || fail 'docker update'
+	wait_until 30 'cgguard status --json | tr -d " " | grep -q "\"resets_undone\":[2-9]"'
+	has memory.max=134217728 memory.high=33554432 memory.swap.max=134217728 memory.oom.group=1
+	guard_stop
 	docker rm -f odd
 	[ ! -e "$REG/$ID.json" ] || fail 'expected it to be taken off'
 }
-t 'a label that can not be meant: the container starts, the log says why' bad_labels
+t 'a label that can not be meant: the container starts, the log says why; docker update' bad_labels
 
 cgroupfs_driver()
 {
