@@ -1,5 +1,5 @@
 # shellcheck shell=dash disable=SC1091,SC2016,SC2046,SC2317
-# boot: --image crun,dbus,docker.io,podman,runc,systemd-sysv --systemd
+# boot: --image crun,curl,dbus,docker.io,podman,runc,systemd-sysv --systemd
 # cgguard-hook under crun, runc and podman, and the guard that is told.
 . /test/lib.sh
 

@@ -1,5 +1,5 @@
-# shellcheck shell=dash disable=SC1091,SC2016,SC2034,SC2046,SC2317
-# boot: --image crun,dbus,docker.io,podman,runc,systemd-sysv --systemd --append apparmor=0
+# shellcheck shell=dash disable=SC1091,SC2015,SC2016,SC2034,SC2046,SC2317
+# boot: --image crun,curl,dbus,docker.io,podman,runc,systemd-sysv --systemd --append apparmor=0
 # cgguard-hook in the place of Docker's and containerd's runtime, with both cgroup drivers, as
 # deploy/hook/README.md has it. Each test stands on those before it. (apparmor=0: the kernel has it, the
 # image lacks its parser, and Docker asks for it then.)
@@ -7,7 +7,7 @@
 
 T_TIMEOUT=150
 
-T_KEEP="$T_KEEP docker/ default/ "
+T_KEEP="$T_KEEP docker/ default/ kubepods.slice/ "
 HOOK=/usr/libexec/oci/hooks.d/cgguard-hook
 REG=/run/cgguard/containers
 
@@ -25,7 +25,7 @@ engine()
 	mkdir -p "$T/root/bin"
 	cp /test/bin/busybox /test/bin/hog "$T/root/bin/"
 	ln -sf busybox "$T/root/bin/sh"
-	tar -C "$T/root" -c . | docker import - box:1 || fail 'no image'
+	tar -C "$T/root" -c . | docker import -c 'ENV PATH=/bin' -c 'CMD ["hog", "sleep"]' - box:1 || fail 'no image'
 }
 
 # box NAME ARGUMENT...: a container that is there for the tests after this one as well; $ID, $BOX its cgroup
@@ -116,7 +116,7 @@ t 'Docker, systemd driver: as labels ask, named, dies whole by container-host.js
 bad_labels()
 {
 	box odd --label io.cgguard.memory.oom.group=1 --label io.cgguard.memory.high=50% \
-		--label io.cgguard.memory.swap.max=much --label io.cgguard.memory.max=1 box:1 hog sleep
+		--label io.cgguard.memory.swap.max=much --label io.cgguard.memory.max=1 box:1
 	has memory.max=67108864 memory.high=33554432 memory.oom.group=1
 	assert_has "$(hook_log)" "$ID: io.cgguard.memory.swap.max is not set to 'much': it is a size"
 	assert_has "$(hook_log)" "$ID: there is no annotation io.cgguard.memory.max"
@@ -157,8 +157,8 @@ task()
 # Debian's containerd is Docker's as well, and can be had alone.
 containerd_alone()
 {
-	docker save -o "$T/box.tar" box:1
-	ctr image import "$T/box.tar" || fail 'no image'
+	docker save -o /var/tmp/box.tar box:1
+	ctr image import /var/tmp/box.tar || fail 'no image'
 	systemctl stop docker.socket docker
 	grep -A1 '^    #!/bin/sh' /test/hook/README.md | sed 's/^    //' \
 		>/usr/local/bin/cgguard-runc
@@ -189,4 +189,133 @@ containerd_alone()
 	[ ! -e $REG/plain.json ] || fail 'expected it to be taken off'
 }
 t 'containerd alone, by ctr, both drivers: as labels ask, named, one dies whole' containerd_alone
+
+# ---- the kubelet's calls ------------------------------------------------------------------
+
+# A protobuf message is its fields one after the other. text NUMBER STRING, message NUMBER <FIELDS, number
+# NUMBER VALUE, pair NUMBER KEY VALUE (of a map): one field.
+text()
+{
+	printf %s "$2" | message "$1"
+}
+
+message()
+{
+	local field
+	field=$(mktemp "$T/field.XXXXXX")
+	cat >"$field"
+	varint $(($1 * 8 + 2))
+	varint "$(wc -c <"$field")"
+	cat "$field"
+	rm "$field"
+}
+
+number()
+{
+	varint $(($1 * 8))
+	varint "$2"
+}
+
+pair()
+{
+	(text 1 "$2"; text 2 "$3") | message "$1"
+}
+
+varint()
+{
+	local rest=$1
+	while [ "$rest" -ge 128 ]; do
+		byte $((rest % 128 + 128))
+		rest=$((rest / 128))
+	done
+	byte "$rest"
+}
+
+byte()
+{
+	# shellcheck disable=SC2059
+	printf "\\$(printf %03o "$1")"
+}
+
+# cri METHOD <MESSAGE: the words of its answer
+cri()
+{
+	local size
+	cat >"$T/body"
+	size=$(wc -c <"$T/body")
+	(byte 0; byte 0; byte 0; byte $((size / 256)); byte $((size % 256)); cat "$T/body") >"$T/frame"
+	/usr/bin/curl -sS --http2-prior-knowledge --unix-socket /run/containerd/containerd.sock -D "$T/head" \
+		-o "$T/answer" -H 'content-type: application/grpc' -H 'te: trailers' --data-binary @"$T/frame" \
+		"http://localhost/runtime.v1.RuntimeService/$1" || fail "$1 can't be called"
+	grep -q '^grpc-status: 0' "$T/head" || fail "$1: $(cat "$T/head")"
+	strings -n 4 "$T/answer"
+}
+
+# pod: a PodSandboxConfig with the host's network
+pod()
+{
+	(text 1 shop-0; text 2 $POD; text 3 prod) | message 1
+	pair 7 io.cgguard.memory.oom.group 1
+	pair 7 io.cgguard.memory.swap.max/web 0
+	pair 7 io.cgguard.memory.high/other 50%
+	(text 1 "${SLICE##*/}"; (number 1 2 | message 1) | message 2) | message 8
+}
+
+# container: a ContainerConfig of web, with a limit
+container()
+{
+	text 1 web | message 1
+	text 1 docker.io/library/box:1 | message 2
+	text 3 sh
+	text 3 -c
+	text 3 'hog sleep & exec hog --wait /go anon 200 10'
+	(number 4 67108864 | message 1) | message 15
+}
+
+POD=94eb36cd-29e1-478b-b365-4cb5dfc7d6fb
+SLICE=/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod94eb36cd_29e1_478b_b365_4cb5dfc7d6fb.slice
+
+as_the_kubelet_does()
+{
+	local sandbox
+	sed -n '/config.toml/,/^.ctr run/s/^    //p' /test/hook/README.md >/etc/containerd/config.toml
+	printf '[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "docker.io/library/box:1"\n' \
+		>>/etc/containerd/config.toml
+	systemctl restart containerd || fail "no containerd: $(journalctl -q -n 20 -u containerd)"
+	ctr -n k8s.io image import /var/tmp/box.tar || fail 'no image'
+	pod >"$T/pod"
+	message 1 <"$T/pod" | cri RunPodSandbox >"$T/words"
+	sandbox=$(grep -o '[0-9a-f]\{64\}' "$T/words")
+	(text 1 "$sandbox"; container | message 2; message 3 <"$T/pod") | cri CreateContainer >"$T/words"
+	ID=$(grep -o '[0-9a-f]\{64\}' "$T/words")
+	text 1 "$ID" | cri StartContainer
+	BOX=$SLICE/cri-containerd-$ID.scope
+	has memory.max=67108864 memory.oom.group=1 memory.swap.max=0 memory.high=max
+	# the sandbox is no container that anybody has asked for
+	assert_eq 0 "$(cg_read "$SLICE/cri-containerd-$sandbox.scope" memory.oom.group)" "the sandbox's memory.oom.group"
+	assert_has "$(cat "$REG/$sandbox.json")" '"sandbox":true'
+	assert_eq '' "$(hook_log | grep -e "$ID" -e "$sandbox")" 'what the hook has to say'
+	assert_has "$(cgguard rank --top 0)" "(containerd container $(echo "$ID" | cut -c1-12) (web) of pod prod/shop-0)"
+	guard_start --policy /policies/kubernetes.json
+	: >"/proc/$(cg_pids "$BOX" | head -n 1)/root/go"
+	incidents_are 1 60
+	pick 1
+	says outcome killed
+	says rule container-limit
+	says victim.cgroup "$BOX"
+	says victim.processes.# 2
+	says victim.owner.runtime containerd
+	says victim.owner.name web
+	says victim.owner.image docker.io/library/box:1
+	says victim.owner.pod $POD
+	says victim.owner.pod_name shop-0
+	says victim.owner.pod_namespace prod
+	guard_stop
+	assert_alive "$SLICE/cri-containerd-$sandbox.scope" 1
+	text 1 "$ID" | cri ContainerStatus >"$T/words"
+	assert_has "$(cat "$T/words")" Error
+	text 1 "$sandbox" | cri StopPodSandbox
+	[ ! -e "$REG/$ID.json" ] && [ ! -e "$REG/$sandbox.json" ] || fail 'expected them to be taken off'
+}
+t "containerd, by the kubelet's calls: as a pod's annotations ask, named, one container of it dies whole" as_the_kubelet_does
 t_plan_end
