@@ -33,6 +33,7 @@ static int make_way(const struct sockaddr_un *at)
 int listen_unix(const char *path, mode_t mode, int flags, struct listen_at *ret)
 {
 	struct stat st;
+	mode_t mask;
 	int r;
 
 	*ret = (struct listen_at){.fd = -1, .at.sun_family = AF_UNIX};
@@ -43,10 +44,16 @@ int listen_unix(const char *path, mode_t mode, int flags, struct listen_at *ret)
 	if (r < 0)
 		return r;
 	ret->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-	/* the mode of a socket before bind(2) is that of the file it makes */
-	if (ret->fd < 0 || fchmod(ret->fd, mode) < 0 ||
-	    bind(ret->fd, (const struct sockaddr *)&ret->at, sizeof(ret->at)) < 0)
-		return errno == EADDRINUSE ? -EBUSY : -errno;
+	/* the mode of a socket before bind(2) is that of the file it makes, less the mask; there is no
+	 * other thread yet */
+	mask = umask(0);
+	r = ret->fd < 0 || fchmod(ret->fd, mode) < 0 ||
+			    bind(ret->fd, (const struct sockaddr *)&ret->at, sizeof(ret->at)) < 0
+		    ? -errno
+		    : 0;
+	umask(mask);
+	if (r < 0)
+		return r == -EADDRINUSE ? -EBUSY : r;
 	if (lstat(ret->at.sun_path, &st) < 0)
 		return -errno;
 	ret->dev = st.st_dev;

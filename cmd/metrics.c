@@ -16,12 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define FILE_MS	 15000
-#define BACKLOG	 16
-#define TEXT_MAX ((size_t)16 << 20)
+#define FILE_MS	  15000
+#define FILE_MODE 0644 /* whatever the umask: another program reads it */
+#define BACKLOG	  16
+#define TEXT_MAX  ((size_t)16 << 20)
 
 struct metrics {
 	struct listen_at socket; /* of either kind */
@@ -75,8 +77,8 @@ static char *gather(void *user, size_t *ret_len)
 
 static int write_all(const char *path, const char *text, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	int r = fd < 0 ? -errno : 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+	int r = fd < 0 || fchmod(fd, FILE_MODE) < 0 ? -errno : 0;
 
 	while (r == 0 && len > 0) {
 		ssize_t n = write(fd, text, len);

@@ -115,6 +115,8 @@ static const struct {
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFD}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFD}}, /* fdopendir() */
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
+	/* metrics are anybody's to read, whatever the umask */
+	{SCMP_SYS(fchmod), {1, SCMP_CMP_MASKED_EQ, INT, 0644}},
 	/* SO_SNDTIMEO and SO_SNDBUF of a connection */
 	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, SOL_SOCKET}},
 	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, IPPROTO_TCP}}, /* of who asks by HTTP */

@@ -5,6 +5,7 @@
  *   sock recv PATH       be what NOTIFY_SOCKET names (a path, or @name): print each datagram on a line,
  *                        its own lines joined by '|', after the time in us of CLOCK_MONOTONIC
  *   sock hold PATH N     connect N times, say half a request, never read; print how many were let in
+ *   sock ask PATH        send what stands on stdin, print what is answered until the other one closes
  */
 #include <errno.h>
 #include <stddef.h>
@@ -83,12 +84,33 @@ static int hold(const char *path, int count)
 	return 0;
 }
 
+static int ask(const char *path)
+{
+	struct sockaddr_un at;
+	socklen_t len = name(path, &at);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char text[4096];
+	ssize_t n;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&at, len) < 0)
+		return die(path);
+	while ((n = read(STDIN_FILENO, text, sizeof(text))) > 0) {
+		if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+			return die("send");
+	}
+	while ((n = recv(fd, text, sizeof(text), 0)) > 0)
+		fwrite(text, 1, (size_t)n, stdout);
+	return n < 0 ? die("recv") : 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "recv") == 0)
 		return receive(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "hold") == 0)
 		return hold(argv[2], atoi(argv[3]));
-	fprintf(stderr, "usage: sock recv PATH | sock hold PATH N\n");
+	if (argc == 3 && strcmp(argv[1], "ask") == 0)
+		return ask(argv[2]);
+	fprintf(stderr, "usage: sock recv PATH | sock hold PATH N | sock ask PATH\n");
 	return 2;
 }

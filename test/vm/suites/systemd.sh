@@ -209,11 +209,9 @@ what_systemd_takes_from_a_container_is_set_again()
 	# What somebody writes by hand, or gives to the unit, stays.
 	echo 0 >"$CG$scope/memory.oom.group"
 	systemctl set-property --runtime run-c1.scope MemoryHigh=64M MemorySwapMax=8M
-	sleep 2
-	assert_eq "0 $((64 << 20)) $((8 << 20))" "$(values $scope)" 'of an administrator'
 	systemctl daemon-reload
 	sleep 2
-	assert_eq "0 $((64 << 20)) $((8 << 20))" "$(values $scope)" 'of an administrator, after a reload'
+	assert_eq "0 $((64 << 20)) $((8 << 20))" "$(values $scope)" 'of an administrator'
 	assert_eq $((before + 6)) "$(counter resets_undone)" 'put back'
 	systemctl set-property --runtime run-c1.scope MemoryHigh=infinity MemorySwapMax=infinity
 	echo 1 >"$CG$scope/memory.oom.group"
@@ -238,6 +236,63 @@ what_systemd_takes_from_a_container_is_set_again()
 	systemctl start cgguard.service
 	wait_until 20 "[ \"\$(values $scope)\" = '1 $high 0' ]"
 	assert_eq '' "$(journalctl -q -u cgguard.service -o cat | grep 'has not come back')" hangs
+}
+
+# drop_in: what stands on stdin is added to cgguard.service, which starts anew; and $WATCHDOG
+drop_in()
+{
+	mkdir -p /etc/systemd/system/cgguard.service.d
+	(printf '[Service]\nWatchdogSec=%s\nTimeoutAbortSec=2s\n' "${WATCHDOG-60s}"; cat) >/etc/systemd/system/cgguard.service.d/test.conf
+	systemctl daemon-reload
+	systemctl restart cgguard.service || fail "no start: $(journalctl -q -n 5 -o cat -u cgguard.service)"
+}
+NO_DROP_IN='rm -rf /etc/systemd/system/cgguard.service.d; systemctl daemon-reload; systemctl restart cgguard.service'
+
+# metrics_by N: by the Nth way of the drop-in that the package has as an example
+metrics_by()
+{
+	awk -v RS= -v n="$1" 'NR == n' /usr/share/cgguard/systemd/metrics.conf |
+		sed -e '/^\[/d' -e 's/^#\([A-Z][A-Za-z]*=\)/\1/' | drop_in
+}
+
+metrics_are_told_as_the_example_says()
+{
+	printf 'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$T/request"
+	metrics_by 1
+	sock ask /run/cgguard/metrics.sock <"$T/request" >"$T/by.socket" || fail 'no answer at the socket'
+	assert_eq 666 "$(stat -c %a /run/cgguard/metrics.sock)" 'mode of the socket'
+	metrics_by 2
+	timeout 20 nc 127.0.0.1 9754 <"$T/request" >"$T/by.port" || fail 'no answer at the port'
+	mkdir -p /var/lib/prometheus/node-exporter
+	WATCHDOG=4s metrics_by 3
+	file=/var/lib/prometheus/node-exporter/cgguard.prom
+	wait_until 30 "[ -s $file ]"
+	assert_eq 644 "$(stat -c %a $file)" 'mode of the file'
+	for told in "$T/by.socket" "$T/by.port" $file; do
+		grep -q '^cgguard_uptime_seconds [0-9]' "$told" || fail "$told: $(cat "$told")"
+	done
+}
+
+# Stopped as a whole it tells systemd no more than one that hangs. The drop-in of the test before is there.
+watchdog_ends_who_hangs()
+{
+	t_defer "$NO_DROP_IN"
+	assert_eq 4s "$(systemctl show -P WatchdogUSec cgguard.service)" 'its patience'
+	braked_demo hung
+	high=$(cg_read /box.slice/demo.service memory.high)
+	pid=$(main_pid)
+	kill -STOP "$pid"
+	wait_until 60 "[ \"\$(main_pid)\" != $pid ] && systemctl is-active -q cgguard.service"
+	assert_eq watchdog "$(journalctl -q -o cat -u cgguard.service | grep -o "Failed with result 'watchdog'" |
+		tail -n 1 | cut -d "'" -f 2)" 'why it ended'
+	# What it had held is put back, and held anew.
+	journalctl -q -o cat -u cgguard.service | grep -q "put back memory.high of '/box.slice/demo.service' to max" ||
+		fail 'nothing was put back'
+	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
+	box leak 64M hog hold 58
+	wait_until 60 "[ -n \"\$(journal MESSAGE_ID=$KILLED CGGUARD_RULE=hung)\" ]"
+	assert_dead /box.slice/leak.service 10
+	assert_alive /box.slice/demo.service 1
 }
 
 preferences_of_units_count()
@@ -371,6 +426,9 @@ t 'limits that a daemon-reload reverts are set again, lower ones are left alone'
 	what_daemon_reload_takes_away_is_set_again
 t 'what systemd resets of a hook'"'"'s values is set again, an administrator'"'"'s stay' \
 	what_systemd_takes_from_a_container_is_set_again
+t 'metrics are told as the example of the package says: at a socket, at a port, as a file' \
+	metrics_are_told_as_the_example_says
+t 'one that hangs is ended by the watchdog; the next one puts back, and guards' watchdog_ends_who_hangs
 t 'ManagedOOM properties of units count where a policy asks' preferences_of_units_count
 t 'the template guards one slice' template_guards_one_slice
 t 'the static program guards from an empty root, with the rights of the DaemonSet' \
