@@ -13,6 +13,7 @@ guard_enter()
 guard_start()
 {
 	cg_create "${GUARD_CGROUP:-/guard}"
+	: >"$T/guard.err" # what an earlier one has said is not this one's
 	(
 		guard_enter || exit
 		exec cgguard run --incidents "$T/incidents.jsonl" "$@"
@@ -66,7 +67,11 @@ incident_has()
 # incident_count: how many kills were recorded, notices not counted
 incident_count()
 {
-	incident all event 2>/dev/null | grep -cx incident
+	if [ -e "$T/incidents.jsonl" ]; then
+		grep -c '"event": *"incident"' "$T/incidents.jsonl"
+	else
+		echo 0
+	fi
 }
 
 # incidents_are N [SECONDS]: so many come, and not one more
