@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC2015,SC2016,SC2038,SC2046,SC1091
+# shellcheck shell=dash disable=SC2015,SC2016,SC2038,SC2046,SC1091,SC3045,SC3060
 # What the suites in the guest stand on: TAP, cgroups, workloads, the guard. Busybox ash.
 #
 # A suite starts with ". /test/lib.sh", has one function per test, runs each by
@@ -6,6 +6,9 @@
 # its own directory $T, and ends at the first failing assertion. Whatever it leaves behind
 # (cgroups, processes, frozen or not) is removed afterwards. Cgroup paths start with '/',
 # which is the root, $CG. guard.sh, read at the end, has what is about cgguard itself.
+#
+# A fork takes 2 ms here and a program 8, so what is polled does without where it can, and reads no
+# further than it must: read takes a file byte by byte.
 
 T_COUNT=0
 T_TIMEOUT=60                    # seconds per test; a suite may set it
@@ -191,7 +194,7 @@ assert_alive()
 # assert_dead PATH [SECONDS]: nothing lives in it and below, or it is gone, within 5 s
 assert_dead()
 {
-	within "${2-5}" "[ \"\$(cg_alive '$1')\" -eq 0 ]" ||
+	within "${2-5}" "cg_empty '$1' && [ \"\$(cg_alive '$1')\" -eq 0 ]" ||
 		fail "expected none alive in $1 got" $(cg_pids "$1")
 }
 
@@ -222,14 +225,15 @@ now_cs()
 # A single argument is evaluated: within 5 '[ "$(cg_alive /a)" -eq 3 ]'
 within()
 {
-	local end
+	local end pause=12500
 	now_cs
 	end=$((NOW_CS + $1 * 100))
 	shift
 	until if [ $# -eq 1 ]; then eval "$1"; else "$@"; fi; do
 		now_cs
 		[ "$NOW_CS" -lt "$end" ] || return 1
-		usleep 50000
+		usleep $pause
+		[ $pause -ge 100000 ] || pause=$((pause * 2))
 	done
 }
 
@@ -244,13 +248,14 @@ wait_until()
 # cg_create PATH [FILE=VALUE...]: with its ancestors, which hand down what the root does
 cg_create()
 {
-	local path=$1 at=$CG part setting controllers
+	local path=$1 at=$CG rest=${1#/}/ setting controllers
 	shift
-	controllers=$(sed 's/[a-z]\+/+&/g' "$CG/cgroup.subtree_control")
-	for part in $(echo "$path" | tr / ' '); do
+	read -r controllers <"$CG/cgroup.subtree_control"
+	[ -z "$controllers" ] || controllers="+${controllers// / +}"
+	while [ -n "$rest" ]; do
 		[ "$at" = "$CG" ] || echo "$controllers" >"$at/cgroup.subtree_control" ||
 			fail "can't enable controllers in ${at#"$CG"}"
-		at=$at/$part
+		at=$at/${rest%%/*} rest=${rest#*/}
 		[ -d "$at" ] || mkdir "$at" || fail "can't create ${at#"$CG"}"
 	done
 	for setting; do
@@ -268,8 +273,18 @@ cg_run()
 		echo 0 >"$CG$path/cgroup.procs" && echo 0 >/proc/self/oom_score_adj || exit
 		exec "$@"
 	) </dev/null >>"$T/log" 2>&1 3>&- &
-	within 5 "[ ! -e /proc/$! ] || grep -qxF '0::$path' /proc/$!/cgroup"
+	within 5 "cg_joined $! '$path'"
 	echo $!
+}
+
+# cg_joined PID PATH: it is there, or has ended
+cg_joined()
+{
+	local line
+	while IFS= read -r line; do
+		[ "$line" != "0::$2" ] || return 0
+	done 2>/dev/null <"/proc/$1/cgroup"
+	[ ! -e "/proc/$1" ]
 }
 
 cg_write()
@@ -287,14 +302,29 @@ cg_event()
 {
 	local key value
 	while read -r key value; do
-		[ "$key" != "$3" ] || echo "$value"
+		[ "$key" != "$3" ] || { echo "$value"; return; }
 	done <"$CG$1/$2"
 }
 
 # cg_pids PATH: of it and all below
 cg_pids()
 {
-	find "$CG$1" -name cgroup.procs -exec cat {} + 2>/dev/null
+	local pid dir
+	while read -r pid; do
+		echo "$pid"
+	done <"$CG$1/cgroup.procs"
+	for dir in "$CG$1"/*/; do
+		dir=${dir%/}
+		[ ! -d "$dir" ] || cg_pids "${dir#"$CG"}"
+	done
+} 2>/dev/null
+
+# cg_empty PATH: nobody is there and below, as the kernel says, or it is gone
+cg_empty()
+{
+	local key value=0
+	read -r key value 2>/dev/null <"$CG$1/cgroup.events"
+	return "${value:-0}"
 }
 
 cg_procs()
@@ -318,7 +348,8 @@ alive()
 	local stat line
 	for stat in /proc/"$1"/task/*/stat; do
 		line=
-		read -r line 2>/dev/null <"$stat" || continue
+		# as far as the state: "1234567 (123456789012345) S"
+		read -r -n 32 line 2>/dev/null <"$stat" || continue
 		case ${line##*) } in [!ZX]*) return 0 ;; esac
 	done 2>/dev/null
 	return 1

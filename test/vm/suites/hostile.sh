@@ -1,5 +1,6 @@
 # shellcheck shell=dash disable=SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # Trees that work against the guard: who must die dies, who must live lives, and the guard goes on.
+# boot: --cpus 2
 . /test/lib.sh
 T_TIMEOUT=240
 

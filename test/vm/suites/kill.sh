@@ -1,6 +1,7 @@
 # shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # A kill by hand, and all that can stand in its way: who must not die, who is hard to kill, what
 # the kernel does not let us do. The daemon kills by the same code.
+# boot: --cpus 2
 . /test/lib.sh
 
 # kill_is STATUS ARGUMENT...: cgguard kill ends with it; its record is $T/record, its words $T/said

@@ -1,6 +1,7 @@
 # shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # Cgroups at their own limit: what dies, and that it dies before the kernel has to kill; and what is
 # throttled lives.
+# boot: --cpus 2
 . /test/lib.sh
 
 HEX=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

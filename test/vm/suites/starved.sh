@@ -1,5 +1,6 @@
 # shellcheck shell=dash disable=SC1091,SC2016,SC2034,SC2046,SC2086,SC2119
 # Victims without processor time of their own: their memory comes back as soon as on an idle machine.
+# boot: --cpus 2
 . /test/lib.sh
 
 SIZE=64                         # MiB; to free it takes the victim about 30 ms of processor time
