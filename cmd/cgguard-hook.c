@@ -43,7 +43,7 @@ static const char usage[] =
 	"Become that runtime, with this hook (and its OPTIONs) in the container that it is to "
 	"create: "
 	"for\n"
-	"Docker, which has no place for hooks.\n\n"
+	"Docker, which has no place for hooks, and asks for its --version.\n\n"
 	"What was not done, and why, goes to stderr and to the system's log. It ends after 1 s at "
 	"the most.\n"
 	"Exit codes: 0, whatever happened; with --fail-closed 1, something was not done. 2 wrong "
