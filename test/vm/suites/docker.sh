@@ -300,8 +300,7 @@ as_the_kubelet_does()
 	says victim.owner.pod_namespace prod
 	guard_stop
 	assert_alive "$SLICE/cri-containerd-$sandbox.scope" 1
-	text 1 "$ID" | cri ContainerStatus >"$T/words"
-	assert_has "$(cat "$T/words")" Error
+	wait_until 30 "sleep 1; text 1 $ID | cri ContainerStatus | grep -qx '.*Error.*'"
 	text 1 "$sandbox" | cri StopPodSandbox
 	[ ! -e "$REG/$ID.json" ] && [ ! -e "$REG/$sandbox.json" ] || fail 'expected them to be taken off'
 }
