@@ -74,10 +74,13 @@ static bool read_value(const char *text, struct cgg_adjust_options *ao)
 
 	errno = 0;
 	v = strtoul(digits, &end, 10);
-	if (errno != 0 || *digits < '0' || *digits > '9' || *end != '\0' || v > 100000)
+	if (errno != 0 || *digits < '0' || *digits > '9' || *end != '\0' ||
+	    v > CGG_ADJ_MAX - CGG_ADJ_MIN)
 		return false;
 	ao->value = text[0] == '-' ? -(int32_t)v : (int32_t)v;
 	ao->relative = text[0] == '+' || len == 2;
+	if (!ao->relative && v > CGG_ADJ_MAX)
+		return false;
 	return len == 0 || (len == 1 && text[0] != '=') ||
 	       (len == 2 && text[0] != '=' && text[1] == '=');
 }

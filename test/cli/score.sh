@@ -159,6 +159,7 @@ for bad in 1001 -1001 x +-5 =5 '' 1e3 +2001; do
 	run adjust --root "$root" 10 "$bad"
 	is 2
 	complains
+	err_has "'$bad' is no value" # before anything is said of the machine
 done
 run adjust 10
 is 2
