@@ -4,6 +4,7 @@
 # test stands on those before it.
 . /test/lib.sh
 
+T_TIMEOUT=150
 T_KEEP="$T_KEEP cgguard.slice/ box.slice/ "
 DEBIAN=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 KILLED=cf89c5909fcf44e6bcda97b83e2f1e1b
