@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define STACK_SIZE (64U << 10)
+#define STACK_SIZE (256U << 10) /* a static program has its thread-local data there too */
 
 static void *writer_main(void *arg)
 {
