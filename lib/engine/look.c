@@ -180,8 +180,9 @@ static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t
 }
 
 /*
- * Read what ranking needs below a domain. memory.current bounds all that a kill could free, so that
- * the dear memory.stat is read only of who can matter; an empty subtree is passed over whole.
+ * Read what ranking needs below a domain whose conditions have just been evaluated. memory.current bounds
+ * all that a kill could free, so that the dear memory.stat is read only of who can matter; an empty subtree
+ * is passed over whole.
  */
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
 		     uint64_t now_us)
@@ -190,25 +191,27 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	uint64_t floor = limit == CGG_MAX ? 0 : policy_gain_floor(limit);
 	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
 	uint32_t end = g->snap.cgroups[top].end;
+	/* just read, but of the host, where it is /proc/meminfo that was */
+	uint32_t evaluated = top == 0 && !g->root_has_current ? 0 : needs(rule);
 
 	if (choice_has_key(rule, CGG_RANK_OVER_PROTECTION))
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
 	if (choice_has_key(rule, CGG_RANK_PRESSURE))
 		more |= CGG_HAVE_PRESSURE;
 	for (uint32_t i = top; i < end; i++)
-		g->snap.cgroups[i].have &= CGG_HAVE_MAX;
+		g->snap.cgroups[i].have &= CGG_HAVE_MAX | (i == top ? evaluated : 0);
 	for (uint32_t i = top; i < end;) {
 		struct cgg_cgroup *cg = &g->snap.cgroups[i];
 
 		snap_read(g->tree, &g->snap, i,
-			  CGG_HAVE_POPULATED | CGG_HAVE_CURRENT | CGG_HAVE_OOM_GROUP);
+			  (CGG_HAVE_POPULATED | CGG_HAVE_CURRENT | CGG_HAVE_OOM_GROUP) & ~cg->have);
 		if (cg->have & CGG_HAVE_POPULATED && !cg->populated) {
 			i = cg->end;
 			continue;
 		}
 		snap_read(g->tree, &g->snap, i, CGG_HAVE_PROCS);
 		if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= floor)
-			snap_read(g->tree, &g->snap, i, more);
+			snap_read(g->tree, &g->snap, i, more & ~cg->have);
 		if (choice_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
 			snap_read_limit(g->tree, &g->snap, i);
 		if (cg->have & CGG_HAVE_CURRENT)
