@@ -10,6 +10,8 @@
  *   lowest has it. A memory.high that somebody else has set lower is a brake already, and theirs.
  * - Who is slowed down is stalled, so it has a deadline: who stays above the gate without the rule
  *   becoming true is let go, and looked at as without a brake.
+ * - What can be reclaimed goes first, so that who gets there is not in danger yet: the brake is raised to
+ *   where he will be, and he is looked at until he is (plan_again()).
  * - A group full of page cache would live at its brake. It gets half of the way to its limit, is held there
  *   in case a hog hides in it, and unreclaimable memory is looked at now and then.
  * - Written only well above use, so that the writing never has to reclaim; remembered outside first, and
@@ -126,6 +128,25 @@ static bool is_cache(const struct cgg_cgroup *cg, uint64_t gate)
 	       cg->stat.inactive_file + cg->stat.active_file >= gate / 8;
 }
 
+/*
+ * Where usage has to be for the condition to be true, with as much in it that can be reclaimed as there is
+ * now: below it a hog is only slowed down. Not more than half of the way to the limit, in eighths of that
+ * half, and raised only: it is written a few times.
+ */
+static uint64_t truth_at(const struct cgg_cgroup *cg, uint64_t held, uint64_t gate, uint64_t limit)
+{
+	uint64_t room = (limit - gate) / 2, step = room / 8 + 1;
+	uint64_t more = cg->current_bytes - cg->unreclaimable_bytes;
+	uint64_t at;
+
+	if (!(cg->have & CGG_HAVE_STAT) || !(cg->have & CGG_HAVE_CURRENT) || held == 0)
+		return held;
+	at = more < room ? gate + (more / step + 1) * step : limit;
+	if (at > gate + room)
+		at = gate + room;
+	return at > held ? at : held;
+}
+
 /* level: memory.current; the files of the rule's conditions were read, if it is near the gate. */
 void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 		uint64_t limit, uint64_t now_us)
@@ -138,6 +159,8 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 
 	if (own && level < policy_near(gate))
 		at = gate;
+	if (own && level >= gate && !cache)
+		at = truth_at(cg, at, gate, limit);
 	if (cache && at != 0)
 		at = gate + (limit - gate) / 2;
 	if (cache)

@@ -52,6 +52,7 @@ struct guard_domain {
 	uint64_t growth; /* fastest of late, bytes/s */
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
 	uint64_t rest_until_us; /* cooldown */
+	uint8_t again; /* looks that a brake's event was followed by */
 	bool past; /* the last look found no danger */
 	bool kills_known; /* the kernel's kills in it at the last look near danger */
 	uint64_t kills;
@@ -297,6 +298,7 @@ void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint
 void plan_rest(struct cgg_guard *g, struct guard_domain *d,
 	       uint64_t now_us); /* nothing to see for now */
 void plan_wake(struct guard_domain *d, uint64_t when_us);
+void plan_again(struct guard_domain *d, uint64_t now_us);
 void plan_soon(struct guard_domain *d, uint64_t now_us); /* an event: now, if it says anything */
 uint64_t plan_fastest(void); /* bytes/s that this machine can fill memory at, measured */
 

@@ -25,6 +25,8 @@
 #define FAR_PART	  20
 #define EVENT_GAP_US	  (10 * MS)
 #define BLIND_US	  (1000 * MS) /* where changes are not told of */
+#define AGAIN_US	  (1 * MS)
+#define AGAIN_MAX	  4 /* each after twice the time: 15 ms */
 #define YOUNG_US	  (3000 * MS) /* a manager makes a cgroup first and writes its limits after */
 #define YOUNG_LOOK_US	  (100 * MS)
 #define MEASURE_SAMPLES	  4
@@ -139,6 +141,16 @@ void plan_wake(struct guard_domain *d, uint64_t when_us)
 	d->woken = true;
 	if (when_us < d->due_us)
 		d->due_us = when_us;
+}
+
+/*
+ * The kernel tells of a brake every 10 ms at the most, and what told of it was reclaimed meanwhile: until
+ * it tells again, we look. A few times each time that it comes near, since a group may live there.
+ */
+void plan_again(struct guard_domain *d, uint64_t now_us)
+{
+	if (d->again < AGAIN_MAX)
+		plan_wake(d, now_us + (AGAIN_US << d->again++));
 }
 
 /* An event sooner than this after a look says nothing that the look did not see. */

@@ -21,6 +21,7 @@
 #define GONE_AGAIN_US	   (1000 * MS)
 #define TELL_AGAIN_US	   (60000 * MS)
 #define UNSEEN_US	   (1000 * MS)
+#define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
 #define LEVEL_AGAIN_FOR_US (60000 * MS)
 
@@ -46,6 +47,12 @@ static struct incident *incident_of(struct cgg_guard *g, const struct guard_doma
 			return &g->incident[i];
 	}
 	return NULL;
+}
+
+/* A rung that ends early when the danger is past. */
+static bool is_soft(const struct incident *in)
+{
+	return in && in->worker && in->worker->is_soft;
 }
 
 /* A kill is under way whose memory will come back to this domain, or that this domain is part of. */
@@ -214,7 +221,7 @@ static void watch_danger(struct cgg_guard *g, struct guard_domain *d, bool past)
 {
 	struct incident *in = incident_of(g, d);
 
-	if (past && in && in->worker && in->worker->is_soft)
+	if (past && is_soft(in))
 		atomic_store(&in->worker->cancel, true);
 }
 
@@ -222,11 +229,12 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
-	bool braked = brake_is_for(g, d) && !look_is_host(g, d);
+	bool braked = brake_is_for(g, d) && !look_is_host(g, d), told;
 	uint64_t level = 0, limit = CGG_MAX, gate;
 	enum policy_truth truth;
 
 	g->count.looks++;
+	told = d->woken;
 	d->woken = false;
 	hang_beat(g);
 	if (d->first_us == 0)
@@ -251,6 +259,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	if (level < gate) /* it isn't slowed down, and can't be in danger */
 		d->over_us = 0;
 	if (level < policy_near(gate)) { /* what was held is no longer true */
+		d->again = 0;
 		if (braked)
 			brake_keep(g, d, level, gate, limit, now_us);
 		if (d->noise > 0)
@@ -271,6 +280,8 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	if (!look_is_host(g, d) && cg->have & CGG_HAVE_STAT && !look_by_usage(rule))
 		level = cg->unreclaimable_bytes;
 	plan_look(g, d, level, gate, limit, now_us);
+	if (braked && told && truth != POLICY_TRUE)
+		plan_again(d, now_us);
 	d->past = gate > 0 ? level < gate : truth == POLICY_FALSE;
 	watch_danger(g, d, d->past);
 	if (truth == POLICY_TRUE && now_us >= d->rest_until_us)
@@ -293,6 +304,10 @@ void tick(struct cgg_guard *g, uint64_t now_us)
 
 		if (!d->used || d->due_us > now_us || plan_due(g, d, now_us) > now_us)
 			continue;
+		if (is_blocked(g, d) && !is_soft(incident_of(g, d))) {
+			d->due_us = now_us + BLOCKED_AGAIN_US; /* its end is told */
+			continue;
+		}
 		start = snap_now_us();
 		tick_look(g, d, now_us);
 		if (plan_is_far(d))
