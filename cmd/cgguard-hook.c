@@ -136,18 +136,18 @@ static long read_all(int fd)
 
 static bool read_allow(char *list, uint32_t *ret)
 {
-	static const char *const names[] = {"memory.oom.group", "memory.high", "memory.swap.max"};
 	char *save = NULL;
 
 	*ret = 0;
 	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-		uint32_t bit = 0;
+		unsigned int n = 0;
+		const char *known;
 
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			bit |= strcmp(name, names[i]) == 0 ? 1U << i : 0;
-		if (bit == 0)
+		while ((known = cgg_hook_value_name(n)) && strcmp(name, known) != 0)
+			n++;
+		if (!known)
 			return false;
-		*ret |= bit;
+		*ret |= 1U << n;
 	}
 	return true;
 }
@@ -188,7 +188,7 @@ static const char *read_options(int argc, char **argv, struct cgg_hook_options *
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", all, NULL)) >= 0) {
 		if (c == 'a' && !read_allow(optarg, &o->allow))
-			wrong = "--allow takes memory.oom.group, memory.high, memory.swap.max";
+			wrong = "--allow names what there is not";
 		else if (c == 'h' && !read_bytes(optarg, &o->high_min_bytes))
 			wrong = "--high-min takes bytes";
 		else if (c == 's' && !read_bytes(optarg, &o->swap_max_bytes))

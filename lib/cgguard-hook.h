@@ -26,6 +26,12 @@ enum cgg_hook_value {
 	CGG_HOOK_ALL = (1 << 3) - 1,
 };
 
+/*
+ * The file of the Nth of them (bit 1 << N), like "memory.high": what stands behind "io.cgguard." in an
+ * annotation. NULL: there are no more. Since 0.1.
+ */
+const char *cgg_hook_value_name(unsigned int n);
+
 struct cgg_hook_options {
 	const char *state_dir; /* NULL: /run/cgguard. Who is registered is in its "containers" */
 	const char *cgroup_dir; /* where cgroup2 is mounted; NULL: /sys/fs/cgroup */

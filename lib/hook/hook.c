@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two doors of cgguard.h that a hook goes through. They stand here, and not with the others, so that a
+ * The doors of cgguard.h that a hook goes through. They stand here, and not with the others, so that a
  * program linked with the archive is made of this floor and what is below it.
  */
 #include "hook/hook.h"
@@ -41,6 +41,11 @@ static int not_registered(const struct cgg_hook_options *o, const struct state *
 		  r == -EPERM ? "the directory has to be ours, and not writable by others"
 			      : strerror(-r));
 	return 1;
+}
+
+CGG_PUBLIC const char *cgg_hook_value_name(unsigned int n)
+{
+	return n < STATE_ASKS ? state_files[n] : NULL;
 }
 
 CGG_PUBLIC int cgg_hook_begin(const struct cgg_hook_options *o, const char *text, size_t len,

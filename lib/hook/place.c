@@ -301,10 +301,9 @@ int place_apply(const struct cgg_hook_options *o, const struct state *state, str
 			to->id = st.st_ino;
 	}
 	if (state->unknown[0]) {
-		hook_note(o,
-			  "%s: there is no annotation %s (io.cgguard.memory.oom.group, "
-			  "io.cgguard.memory.high, io.cgguard.memory.swap.max)",
-			  state->id, state->unknown);
+		hook_note(o, "%s: there is no annotation %s: after io.cgguard. goes %s, %s or %s",
+			  state->id, state->unknown, state_files[0], state_files[1],
+			  state_files[2]);
 		failed++;
 	}
 	return failed;

@@ -222,6 +222,15 @@ TEST(annotations_are_set_within_the_bounds)
 }
 
 /* For the guard, that puts it back: what was set, where, and what stood there. */
+TEST(each_value_has_the_name_of_its_file)
+{
+	T_EQ_STR(cgg_hook_value_name(0), "memory.oom.group");
+	T_EQ_STR(cgg_hook_value_name(1), "memory.high");
+	T_EQ_STR(cgg_hook_value_name(2), "memory.swap.max");
+	T_EQ_INT(1U << 3, CGG_HOOK_ALL + 1);
+	T_ASSERT(!cgg_hook_value_name(3));
+}
+
 TEST(what_was_set_is_registered_and_what_was_refused_is_not)
 {
 	struct record record;
