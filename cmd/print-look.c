@@ -317,6 +317,10 @@ void print_look(const struct json_object *look, int indent)
 
 	print_numbers(look, indent);
 	print_conditions(look, indent);
+	if (look_get(look, "under_way"))
+		printf("%*sunder way: %s, for another %s\n", indent, "",
+		       look_str(look, "under_way"),
+		       look_time(look_int(look, "under_way_us"), one, sizeof(one)));
 	if (look_get(look, "rests_us"))
 		printf("%*sit acted before and rests for another %s\n", indent, "",
 		       look_time(look_int(look, "rests_us"), one, sizeof(one)));

@@ -25,16 +25,6 @@ static uint64_t badness_total(const struct cgg_guard *g, const struct incident *
 	return domain == CGG_NONE ? 0 : badness_total_pages(&g->snap, domain, 1);
 }
 
-static uint64_t reclaim_bytes(const struct cgg_guard *g, const struct policy_action *a,
-			      uint32_t victim)
-{
-	const struct cgg_cgroup *cg = &g->snap.cgroups[victim];
-
-	if (!a->amount.is_share)
-		return a->amount.bytes;
-	return (uint64_t)((unsigned __int128)cg->current_bytes * a->amount.share_permyriad / 10000);
-}
-
 /* How the ladder ends if we don't come back to it. */
 static struct worker_last last_of(const struct cgg_guard *g, const struct incident *in,
 				  int *ret_opened)
@@ -50,7 +40,7 @@ static struct worker_last last_of(const struct cgg_guard *g, const struct incide
 	last.process = a->process || !in->candidate[in->victim_index].group.whole;
 	last.kill_exempt = a->kill_exempt;
 	last.within_us = a->deadline_us;
-	last.by_usage = look_by_usage(&in->rule);
+	last.by_usage = policy_by_usage(&in->rule);
 	last.gate_bytes = policy_gate(&in->rule, host, in->before.n[POLICY_N_LIMIT]);
 	if (!host) {
 		last.dirfd = tree_dir(g->tree, domain, ret_opened);
@@ -86,7 +76,8 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 	};
 	struct soft_request soft = {
 		.kind = softs[a->kind],
-		.amount_bytes = reclaim_bytes(g, a, victim),
+		.amount_bytes =
+			policy_amount_bytes(&a->amount, g->snap.cgroups[victim].current_bytes),
 		.id = in->victim_id,
 	};
 	CGG_AUTO_FD domain_opened = -1;
@@ -134,8 +125,7 @@ void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 	}
 	if (!d)
 		return;
-	d->rest_until_us = now_us + in->rule.cooldown_us;
-	policy_forget(&d->held);
+	policy_rest(&d->pace, &d->held, &in->rule, now_us);
 }
 
 /* ---- follow up ----------------------------------------------------------------------- */
@@ -206,11 +196,11 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 	follow_end(g, d, in, now_us);
 	in->used |= in->overdue; /* its worker is not free yet */
 	if (d && in->kill.outcome == KILL_LATE) { /* told now: not again at the next look */
-		d->rest_until_us = now_us + GUARD_LATE_US;
+		d->pace.rest_until_us = now_us + GUARD_LATE_US;
 		d->kills = in->kernel_kills_after;
 		d->kills_known = in->kernel_kills_known;
 	} else if (d && in->kill.outcome != KILL_DONE && in->kill.outcome != KILL_WOULD) {
-		d->rest_until_us = 0; /* nothing was gained: the next candidate */
+		d->pace.rest_until_us = 0; /* nothing was gained: the next candidate */
 	}
 	start_anew(g, in->victim_id, now_us);
 }

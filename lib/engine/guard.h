@@ -15,7 +15,7 @@
 #include "engine/metrics.h"
 #include "engine/reserve.h"
 #include "engine/reset.h"
-#include "policy/decide.h"
+#include "policy/pace.h"
 #include "util/arena.h"
 #include "util/attr.h"
 
@@ -51,15 +51,13 @@ struct guard_domain {
 	uint8_t noise; /* events since the last look that were not followed */
 	uint64_t growth; /* fastest of late, bytes/s */
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
-	uint64_t rest_until_us; /* cooldown */
+	struct policy_pace pace;
 	uint8_t again; /* looks that a brake's event was followed by */
 	bool past; /* the last look found no danger */
 	bool kills_known; /* the kernel's kills in it at the last look near danger */
 	uint64_t kills;
 	uint64_t brake_at; /* where this rule wants memory.high held, 0: nowhere */
 	uint64_t over_us; /* at its gate or above since then, and not by page cache */
-	uint64_t told_us; /* this was reported then, and is not at every look: */
-	uint64_t told_id; /* nobody to kill (0), or whom a dry run would kill */
 	struct policy_held held;
 };
 
@@ -322,7 +320,6 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
 		     uint64_t now_us);
 uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known);
-bool look_by_usage(const struct policy_rule *rule); /* page cache counts in a condition of it */
 
 /* ---- tick.c ---- */
 void tick(struct cgg_guard *g, uint64_t now_us);

@@ -80,7 +80,7 @@ static bool host_is_far(struct cgg_guard *g, const struct guard_domain *d, uint6
 	uint64_t gate;
 
 	if (d->limit_us == 0 || g->snap.cgroups[d->index].limit_bytes != h->total_bytes ||
-	    now_us >= d->limit_us + limit_fresh_us(g, d->index) || look_by_usage(rule))
+	    now_us >= d->limit_us + limit_fresh_us(g, d->index) || policy_by_usage(rule))
 		return false;
 	look_host(g, now_us);
 	gate = policy_gate(rule, false, h->total_bytes);
@@ -232,15 +232,4 @@ uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known)
 	*ret_known = snap_read(g->tree, &g->snap, index, CGG_HAVE_EVENTS) == 0 &&
 		     cg->have & CGG_HAVE_EVENTS;
 	return cg->events.oom_kill;
-}
-
-/* Whether page cache counts in one of the rule's conditions. */
-bool look_by_usage(const struct policy_rule *rule)
-{
-	for (uint8_t i = 0; i < rule->nconds; i++) {
-		if (rule->cond[i].kind == POLICY_USAGE_ABOVE ||
-		    rule->cond[i].kind == POLICY_HEADROOM_BELOW)
-			return true;
-	}
-	return false;
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "policy/decide.h"
+#include "policy/pace.h"
 #include "util/json.h"
 
 #define PAIRS_MAX     8192
@@ -18,9 +18,7 @@ struct pair {
 	enum policy_truth truth;
 	struct policy_reading reading[POLICY_CONDS_MAX];
 	struct policy_held held;
-	uint64_t rest_until_us; /* cooldown */
-	uint64_t told_us,
-		told_id; /* nobody (0), or whom a dry run would kill: not told at every look */
+	struct policy_pace pace;
 	bool idle; /* too far from danger to be watched: it has no past */
 };
 
@@ -60,6 +58,8 @@ struct tell {
 	uint32_t top; /* candidates, 0: all */
 	bool recorded; /* what needs a past can't be told */
 	bool sparing; /* of an idle pair nothing was read */
+	const char *under_way; /* the rung of its ladder that is, NULL: none */
+	uint64_t under_way_us; /* for so long yet */
 };
 
 void tell_pair(struct json *j, struct pairs *pairs, const struct pair *pair,

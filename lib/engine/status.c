@@ -265,8 +265,8 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_str(j, "watched_by", watched_by(d, told, near));
 	if (d->brake_at)
 		json_u64(j, "brake_bytes", d->brake_at);
-	if (d->rest_until_us > now)
-		json_u64(j, "rests_us", d->rest_until_us - now);
+	if (policy_rests_us(&d->pace, now) > 0)
+		json_u64(j, "rests_us", policy_rests_us(&d->pace, now));
 	put_conditions(g, j, d, near);
 	json_close(j, '}');
 	return true;

@@ -241,8 +241,12 @@ void tell_pair(struct json *j, struct pairs *pairs, const struct pair *pair,
 	json_str(j, "rule", rule->name);
 	json_str(j, "domain", tell->snap->cgroups[pair->index].path);
 	json_str(j, "is", truths[pair->truth]);
-	if (pair->rest_until_us > tell->snap->time_us)
-		json_u64(j, "rests_us", pair->rest_until_us - tell->snap->time_us);
+	if (policy_rests_us(&pair->pace, tell->snap->time_us) > 0)
+		json_u64(j, "rests_us", policy_rests_us(&pair->pace, tell->snap->time_us));
+	if (tell->under_way) {
+		json_str(j, "under_way", tell->under_way);
+		json_u64(j, "under_way_us", tell->under_way_us);
+	}
 	put_actions(j, rule);
 	record_numbers(j, "numbers", &numbers);
 	tell_when(j, rule, pair, &numbers, tell);

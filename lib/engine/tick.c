@@ -19,7 +19,6 @@
 
 #define MS		   1000ULL
 #define GONE_AGAIN_US	   (1000 * MS)
-#define TELL_AGAIN_US	   (60000 * MS)
 #define UNSEEN_US	   (1000 * MS)
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
@@ -65,8 +64,7 @@ static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 		if (!in->used || in->overdue || !in->worker || in->worker->is_soft)
 			continue;
 		victim = tree_find_id(g->tree, in->victim_id);
-		if (victim != CGG_NONE && (rank_is_below(&g->snap, victim, d->index) ||
-					   rank_is_below(&g->snap, d->index, victim)))
+		if (victim != CGG_NONE && policy_concerns(&g->snap, victim, d->index))
 			return true;
 	}
 	return false;
@@ -119,28 +117,6 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 
 /* ---- act ----------------------------------------------------------------------------- */
 
-static bool only_notifies(const struct policy_rule *rule)
-{
-	for (uint8_t i = 0; i < rule->nactions; i++) {
-		if (rule->action[i].kind != POLICY_NOTIFY)
-			return false;
-	}
-	return true;
-}
-
-/* Nobody may be killed, or a dry run would kill the same one: not to be told at every look. */
-static bool was_told(struct guard_domain *d, const struct incident *in, uint64_t id,
-		     uint64_t now_us)
-{
-	if (d->told_us != 0 && d->told_id == id && now_us < d->told_us + TELL_AGAIN_US) {
-		d->rest_until_us = now_us + in->rule.cooldown_us;
-		return true;
-	}
-	d->told_us = now_us;
-	d->told_id = id;
-	return false;
-}
-
 /*
  * The kernel has killed in the domain since the last look: whoever was the danger is dead, only his
  * memory is not back yet, and the largest of who is left is innocent.
@@ -155,7 +131,7 @@ static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct
 		return false;
 	in->decide_us = snap_now_us();
 	follow_end(g, d, in, now_us);
-	d->rest_until_us = now_us + GUARD_LATE_US;
+	d->pace.rest_until_us = now_us + GUARD_LATE_US;
 	return true;
 }
 
@@ -183,8 +159,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	in->decide_us = snap_now_us();
 	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
 	in->victim_id = g->snap.cgroups[index].id;
-	nobody = victim == CGG_NONE && !only_notifies(rule);
-	if ((nobody || in->dry_run) && was_told(d, in, nobody ? 0 : in->victim_id, now_us)) {
+	nobody = victim == CGG_NONE && !policy_only_notifies(rule);
+	if (policy_was_told(&d->pace, rule, in->dry_run, nobody ? 0 : in->victim_id, now_us)) {
 		in->used = false;
 		return;
 	}
@@ -277,14 +253,13 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	if (braked)
 		brake_keep(g, d, level, gate, limit, now_us);
 	/* full of page cache is not near danger: from here on what counts is unreclaimable */
-	if (!look_is_host(g, d) && cg->have & CGG_HAVE_STAT && !look_by_usage(rule))
-		level = cg->unreclaimable_bytes;
+	level = policy_level(rule, cg, look_is_host(g, d), level);
 	plan_look(g, d, level, gate, limit, now_us);
 	if (braked && told && truth != POLICY_TRUE)
 		plan_again(d, now_us);
-	d->past = gate > 0 ? level < gate : truth == POLICY_FALSE;
+	d->past = policy_is_past(gate, level, truth);
 	watch_danger(g, d, d->past);
-	if (truth == POLICY_TRUE && now_us >= d->rest_until_us)
+	if (truth == POLICY_TRUE && policy_rests_us(&d->pace, now_us) == 0)
 		decide(g, d, rule, now_us);
 	else if (truth != POLICY_TRUE)
 		d->kills = look_kernel_kills(g, d->index, &d->kills_known);

@@ -122,10 +122,10 @@ static int read_pressure(const struct doc_node *node, uint32_t *some, uint32_t *
 /* ---- one cgroup ----------------------------------------------------------------------- */
 
 static const char *const cgroup_keys[] = {
-	"current",     "anon",	 "file",       "shmem", "kernel",    "slab_reclaimable",
-	"unevictable", "swap",	 "swap_max",   "max",	"high",	     "low",
-	"min",	       "events", "pressure",   "procs", "oom_group", "badness",
-	"xattrs",      "uid",	 "unreadable",
+	"current",     "anon",	 "file",       "shmem",	  "kernel",    "slab_reclaimable",
+	"unevictable", "swap",	 "swap_max",   "max",	  "high",      "low",
+	"min",	       "events", "pressure",   "procs",	  "oom_group", "badness",
+	"xattrs",      "uid",	 "unreadable", "sigterm",
 };
 
 static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
@@ -133,10 +133,14 @@ static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
 	static const char *const names[] = {"current", "stat",	    "procs", "pressure",
 					    "events",  "oom_group", "swap",  "max"};
 	static const uint32_t bits[] = {
-		CGG_HAVE_CURRENT, CGG_HAVE_STAT,
-		CGG_HAVE_PROCS,	  CGG_HAVE_PRESSURE,
-		CGG_HAVE_EVENTS,  CGG_HAVE_OOM_GROUP,
-		CGG_HAVE_MAX,	  CGG_HAVE_SWAP_CURRENT | CGG_HAVE_SWAP_MAX,
+		CGG_HAVE_CURRENT,
+		CGG_HAVE_STAT,
+		CGG_HAVE_PROCS,
+		CGG_HAVE_PRESSURE,
+		CGG_HAVE_EVENTS,
+		CGG_HAVE_OOM_GROUP,
+		CGG_HAVE_SWAP_CURRENT | CGG_HAVE_SWAP_MAX,
+		CGG_HAVE_MAX,
 	};
 	size_t n = 0, which;
 	int r = doc_array(node, 0, CGG_ARRAY_LEN(names), &n);
@@ -187,6 +191,18 @@ static int read_events(const struct doc_node *node, struct model_cgroup *m)
 		*counts[i] = (uint64_t)count;
 	}
 	return r;
+}
+
+/* How long its processes need to end after it. */
+static int read_sigterm(const struct doc_node *node, struct model_cgroup *m)
+{
+	const char *text = NULL;
+	int r = doc_string(node, "a time like \"500ms\", or \"ignored\"", &text);
+
+	if (r < 0)
+		return r;
+	m->heeds_sigterm = strcmp(text, "ignored") != 0;
+	return m->heeds_sigterm ? trial_read_time(node, &m->sigterm_us) : 0;
 }
 
 static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
@@ -243,6 +259,8 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 	}
 	if (r == 0 && doc_get(node, "xattrs", &value))
 		r = read_xattrs(&value, m);
+	if (r == 0 && doc_get(node, "sigterm", &value))
+		r = read_sigterm(&value, m);
 	if (r == 0 && doc_get(node, "unreadable", &value))
 		r = read_unreadable(&value, m);
 	return r;

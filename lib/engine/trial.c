@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Play a story and decide as the daemon does: look at every rule in every domain, first by the cheap
- * number, then by the conditions; choose; rest. A kill works, and frees what the victim would give
- * back.
+ * Play a story as the daemon would live it: time goes by, every rule is looked at in every domain, first by
+ * the cheap number, then by the conditions. trial-ladder.c decides and acts.
  */
 #include "engine/trial.h"
 
@@ -16,163 +15,66 @@
 
 #define TOLD_MAX	4 /* rules in domains of one failure */
 #define TOLD_CANDIDATES 5
-#define TELL_AGAIN_US	60000000ULL
 
 int trial_no_memory(const struct trial *t)
 {
 	return err_fail(t->err, -ENOMEM, "out of memory");
 }
 
-/* ---- decide --------------------------------------------------------------------------- */
+/* ---- look ----------------------------------------------------------------------------- */
 
-/* As the daemon: below its gate a condition is not looked at, and what was held is forgotten. */
-static bool is_near(const struct pair *pair, const struct policy_rule *rule,
-		    const struct cgg_snapshot *snap)
+/* How near a domain is to danger, as the daemon sees it. */
+struct nearness {
+	bool host, known;
+	uint64_t level, gate;
+};
+
+static struct nearness nearness_of(const struct pair *pair, const struct policy_rule *rule,
+				   const struct cgg_snapshot *snap)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[pair->index];
-	bool host = pair->index == 0 && !(cg->have & CGG_HAVE_CURRENT);
-	uint64_t level, limit, gate;
+	struct nearness n = {
+		.host = pair->index == 0 && !(cg->have & CGG_HAVE_CURRENT),
+		.known = true,
+		.level = cg->current_bytes,
+	};
+	uint64_t limit = cg->limit_bytes;
 
-	if (host) {
-		level = snap->host.total_bytes - snap->host.available_bytes;
+	if (n.host) {
+		n.level = snap->host.total_bytes - snap->host.available_bytes;
 		limit = snap->host.have & CGG_HOST_HAVE_MEMORY ? snap->host.total_bytes : CGG_MAX;
 	} else {
-		level = cg->current_bytes;
-		limit = cg->limit_bytes;
-		if (!(cg->have & CGG_HAVE_CURRENT))
-			return false;
+		n.known = cg->have & CGG_HAVE_CURRENT;
 	}
-	gate = policy_gate(rule, host, limit);
-	return level >= policy_near(gate);
+	n.gate = policy_gate(rule, n.host, limit);
+	return n;
 }
 
-/* A kill of this very look will give memory back there. */
-static bool is_blocked(const struct trial *t, const struct pair *pair)
-{
-	for (size_t i = t->look_begins; i < t->ndecisions; i++) {
-		const struct decision *d = &t->decision[i];
-
-		if (d->kills && (rank_is_below(t->snap, d->victim, pair->index) ||
-				 rank_is_below(t->snap, pair->index, d->victim)))
-			return true;
-	}
-	return false;
-}
-
-static bool only_notifies(const struct policy_rule *rule)
-{
-	for (uint8_t i = 0; i < rule->nactions; i++) {
-		if (rule->action[i].kind != POLICY_NOTIFY)
-			return false;
-	}
-	return true;
-}
-
-/* Nobody could be killed, or a dry run would kill the same one: not told again and again. */
-static bool was_told(struct pair *pair, const struct policy_rule *rule, uint64_t victim_id,
-		     uint64_t now_us)
-{
-	if (!rule->dry_run && (victim_id != 0 || only_notifies(rule)))
-		return false;
-	if (pair->told_us != 0 && pair->told_id == victim_id &&
-	    now_us < pair->told_us + TELL_AGAIN_US) {
-		pair->rest_until_us = now_us + rule->cooldown_us;
-		return true;
-	}
-	pair->told_us = now_us;
-	pair->told_id = victim_id;
-	return false;
-}
-
-static bool is_kill(enum policy_action_kind kind)
-{
-	return kind == POLICY_KILL || kind == POLICY_TERMINATE;
-}
-
-static void fill_got(struct trial *t, const struct pair *pair, size_t n, uint32_t victim,
-		     struct decision *d)
-{
-	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	const struct cgg_group *groups = t->pairs.groups;
-
-	d->got = (struct trial_got){
-		.rule = rule->name,
-		.domain = t->snap->cgroups[pair->index].path,
-		.at_us = t->time_us - TRIAL_BEGIN_US,
-		.dry_run = rule->dry_run,
-		.nactions = rule->nactions,
-	};
-	for (uint8_t i = 0; i < rule->nactions; i++) {
-		d->got.actions[i] = policy_action_name(rule->action[i].kind);
-		d->kills |= victim != CGG_NONE && !rule->dry_run && is_kill(rule->action[i].kind);
-	}
-	for (; d->got.ncandidates < n && d->got.ncandidates < TRIAL_CANDIDATES_MAX;
-	     d->got.ncandidates++)
-		d->got.candidate[d->got.ncandidates] =
-			t->snap->cgroups[groups[d->got.ncandidates].cgroup].path;
-	if (victim == CGG_NONE)
-		return;
-	d->got.victim = t->snap->cgroups[groups[victim].cgroup].path;
-	d->got.scope = pairs_scope(rule, &groups[victim]);
-	d->victim = groups[victim].cgroup;
-	d->victim_id = t->snap->cgroups[d->victim].id;
-	d->process = strcmp(d->got.scope, "process") == 0;
-}
-
-/* Every domain that the victim's memory comes back to starts its windows anew. */
-static void start_anew(struct trial *t, const struct decision *d)
-{
-	for (size_t i = 0; i < t->pairs.n && d->kills; i++) {
-		if (rank_is_below(t->snap, d->victim, t->pairs.pair[i].index))
-			policy_forget(&t->pairs.pair[i].held);
-	}
-}
-
-static void decide(struct trial *t, struct pair *pair)
-{
-	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	struct decision *d;
-	uint64_t id = 0;
-	uint32_t victim;
-	size_t n;
-
-	if (t->time_us < pair->rest_until_us || is_blocked(t, pair) ||
-	    t->ndecisions == TRIAL_DECISIONS_MAX)
-		return;
-	n = pairs_choose(&t->pairs, pair, t->snap, &victim);
-	if (victim != CGG_NONE)
-		id = t->snap->cgroups[t->pairs.groups[victim].cgroup].id;
-	if (was_told(pair, rule, id, t->time_us))
-		return;
-	d = &t->decision[t->ndecisions++];
-	*d = (struct decision){.pair = *pair, .snap = t->snap};
-	fill_got(t, pair, n, victim, d);
-	if (!t->snap_kept)
-		t->kept[t->nkept++] = t->snap;
-	t->snap_kept = true;
-	pair->rest_until_us = t->time_us + rule->cooldown_us;
-	policy_forget(&pair->held);
-	start_anew(t, d);
-}
-
+/* Below its gate a condition is not looked at, and what was held is forgotten. */
 static void look_at(struct trial *t, struct pair *pair)
 {
-	pair->idle = !is_near(pair, &t->policy->rule[pair->rule], t->snap);
-	if (pair->idle) {
-		struct policy_held nothing = {0};
+	const struct policy_rule *rule = &t->policy->rule[pair->rule];
+	const struct cgg_cgroup *cg = &t->snap->cgroups[pair->index];
+	struct nearness n = nearness_of(pair, rule, t->snap);
+	struct ladder *ladder = ladder_of(t, pair);
+	bool past = true;
 
-		/* still, what it would read may have to be told */
-		pair->held = nothing;
-		pairs_look(&t->pairs, pair, t->snap, t->time_us);
-		pair->held = nothing;
-		return;
-	}
-	pairs_look(&t->pairs, pair, t->snap, t->time_us);
-	if (pair->truth == POLICY_TRUE)
-		decide(t, pair);
+	pair->idle = !n.known || n.level < policy_near(n.gate);
+	if (pair->idle)
+		policy_forget(&pair->held);
+	pairs_look(&t->pairs, pair, t->snap,
+		   t->time_us); /* of an idle one it may have to be told */
+	if (pair->idle)
+		policy_forget(&pair->held);
+	else
+		past = policy_is_past(n.gate, policy_level(rule, cg, n.host, n.level), pair->truth);
+	if (ladder)
+		ladder_look(t, pair, ladder, n.known && past);
+	else if (!pair->idle && pair->truth == POLICY_TRUE)
+		ladder_begin(t, pair);
 }
 
-static int look(struct trial *t, const struct model *machine)
+static int look(struct trial *t)
 {
 	struct cgg_snapshot *before = t->snap;
 	bool kept = t->snap_kept;
@@ -182,7 +84,7 @@ static int look(struct trial *t, const struct model *machine)
 		return err_fail(t->err, -EINVAL,
 				"a story of more than %d looks: make 'look_every' longer",
 				TRIAL_LOOKS_MAX);
-	if (model_snap(machine, t->time_us, &t->snap) < 0) {
+	if (model_snap(&t->now, t->time_us, &t->snap) < 0) {
 		t->snap = before;
 		return trial_no_memory(t);
 	}
@@ -196,76 +98,103 @@ static int look(struct trial *t, const struct model *machine)
 		return err_fail(t->err, r, "more than %d rules in domains, or out of memory",
 				PAIRS_MAX);
 	t->look_begins = t->ndecisions;
+	ladders_tidy(t);
 	for (size_t i = 0; i < t->pairs.n; i++)
 		look_at(t, &t->pairs.pair[i]);
 	return 0;
 }
 
-static bool kills_now(const struct trial *t)
-{
-	for (size_t i = t->look_begins; i < t->ndecisions; i++) {
-		if (t->decision[i].kills)
-			return true;
-	}
-	return false;
-}
-
-/* What was decided in the last look is done. */
-static void do_kills(struct trial *t)
-{
-	for (size_t i = t->look_begins; i < t->ndecisions; i++) {
-		const struct decision *d = &t->decision[i];
-
-		if (!d->kills)
-			continue;
-		model_kill(&t->now, t->snap, d->victim, d->process);
-		t->killed = true;
-	}
-}
-
 /* ---- time ----------------------------------------------------------------------------- */
 
-/* One of the looks on the way to a step. */
-static int look_between(struct trial *t, const struct model *target, uint64_t from_us,
-			uint64_t whole_us)
+/* Time goes by. */
+static void pass(struct trial *t, uint64_t until_us)
 {
-	struct model machine;
-	int r;
+	uint64_t us = until_us - t->time_us;
 
-	if (!t->step.ramp || t->killed)
-		return look(t, &t->now);
-	if (model_copy(&t->now, &machine) < 0)
-		return trial_no_memory(t);
-	model_blend(&t->now, target, t->time_us - from_us, whole_us, &machine);
-	r = look(t, &machine);
-	if (r == 0 && kills_now(t)) { /* the way ends here */
-		model_finish(&t->now);
-		t->now = machine;
-	} else {
-		model_finish(&machine);
+	if (ladders_hold(t))
+		t->ramp.held_us += us;
+	model_pass(&t->now, us);
+	t->time_us = until_us;
+}
+
+/* So much of the way is covered now. */
+static void walk(struct trial *t, const struct model *target)
+{
+	struct ramp *ramp = &t->ramp;
+	uint64_t part = t->time_us - ramp->from_us - ramp->held_us;
+
+	if (!ramp->on || part == 0)
+		return;
+	model_blend(&t->now, target, part, ramp->whole_us);
+	ramp->from_us = t->time_us;
+	ramp->whole_us -= part;
+	ramp->held_us = 0;
+}
+
+/* Who got SIGTERM ends when the time has come. */
+static int end_terminated(struct trial *t)
+{
+	struct cgg_snapshot *snap = NULL;
+	uint32_t i = 0;
+
+	for (;;) {
+		uint64_t us = model_next_end(&t->now, &i);
+
+		if (us == 0 || us > t->time_us)
+			return 0;
+		if (model_snap(&t->now, t->time_us, &snap) < 0)
+			return trial_no_memory(t);
+		model_kill(&t->now, snap, i, t->now.cgroup[i].ends_one);
+		model_snap_free(snap);
+		t->ramp.on = false;
 	}
+}
+
+static int go_to(struct trial *t, const struct model *target, uint64_t until_us)
+{
+	pass(t, until_us);
+	walk(t, target);
+	return end_terminated(t);
+}
+
+/* The next look: after a while, or sooner, when a rung or a process ends. */
+static uint64_t next_look(const struct trial *t)
+{
+	uint64_t next = t->time_us + t->every_us;
+	uint32_t ignored;
+	uint64_t sooner[] = {ladders_next(t), model_next_end(&t->now, &ignored)};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(sooner); i++) {
+		if (sooner[i] > t->time_us && sooner[i] < next)
+			next = sooner[i];
+	}
+	return next;
+}
+
+static int look_and_act(struct trial *t)
+{
+	int r = look(t);
+
+	if (r == 0)
+		ladders_act(t);
 	return r;
 }
 
 static int advance(struct trial *t, const struct model *target, bool first)
 {
-	uint64_t from = t->time_us, end = TRIAL_BEGIN_US + t->step.at_us;
+	uint64_t end = TRIAL_BEGIN_US + t->step.at_us, next;
 	int r = 0;
 
-	if (first) {
+	if (first)
 		t->time_us = end;
-		return 0;
-	}
-	while (r == 0 && t->time_us + t->every_us < end) {
-		t->time_us += t->every_us;
-		model_pass(&t->now, t->every_us);
-		r = look_between(t, target, from, end - from);
+	t->ramp = (struct ramp){
+		.on = t->step.ramp && !first, .from_us = t->time_us, .whole_us = end - t->time_us};
+	while (r == 0 && (next = next_look(t)) < end) {
+		r = go_to(t, target, next);
 		if (r == 0)
-			do_kills(t);
+			r = look_and_act(t);
 	}
-	model_pass(&t->now, end - t->time_us);
-	t->time_us = end;
-	return r;
+	return r == 0 ? go_to(t, target, end) : r;
 }
 
 /* What the decisions stood on; t->snap stays, to tell growth by. */
@@ -283,23 +212,20 @@ static void forget_decisions(struct trial *t)
 int trial_play(struct trial *t, bool first)
 {
 	struct model target = {0};
+	bool reached;
 	int r;
 
 	forget_decisions(t);
-	t->killed = false;
 	if (model_copy(&t->now, &target) < 0)
 		return trial_no_memory(t);
 	r = t->step.has_set ? trial_read_set(&t->step.set, &target) : 0;
 	if (r == 0)
 		r = advance(t, &target, first);
-	if (r == 0 && t->step.has_set && !(t->step.ramp && t->killed))
-		r = trial_read_set(&t->step.set, &t->now);
 	model_finish(&target);
-	if (r == 0)
-		r = look(t, &t->now);
-	if (r == 0)
-		do_kills(t);
-	return r;
+	reached = !t->step.ramp || first || (t->ramp.on && t->ramp.whole_us == 0);
+	if (r == 0 && t->step.has_set && reached)
+		r = trial_read_set(&t->step.set, &t->now);
+	return r == 0 ? look_and_act(t) : r;
 }
 
 /* ---- what went wrong ------------------------------------------------------------------ */
@@ -319,7 +245,7 @@ static void tell_decision(struct trial *t, const struct decision *d)
 /* A rule that was expected to act, as it is now. */
 static void tell_rule(struct trial *t, const struct trial_expect *want, unsigned int *told)
 {
-	const struct tell tell = {
+	struct tell tell = {
 		.snap = t->snap,
 		.watched_us = t->time_us - TRIAL_BEGIN_US,
 		.top = TOLD_CANDIDATES,
@@ -331,6 +257,7 @@ static void tell_rule(struct trial *t, const struct trial_expect *want, unsigned
 		if (strcmp(t->policy->rule[pair->rule].name, want->rule) != 0 ||
 		    (want->domain && strcmp(t->snap->cgroups[pair->index].path, want->domain) != 0))
 			continue;
+		ladder_tell(t, pair, &tell);
 		tell_pair(t->j, &t->pairs, pair, &tell);
 		++*told;
 	}
@@ -379,6 +306,7 @@ void trial_end(struct trial *t)
 	t->snap = model_snap_free(t->snap);
 	model_finish(&t->now);
 	pairs_finish(&t->pairs);
+	memset(t->ladder, 0, sizeof(t->ladder));
 	t->time_us = 0;
 	t->nlooks = 0;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Policy tests: a machine told in a few lines, what happens to it as time goes by, and what must be
- * decided. trial-read.c reads their parts; trial.c plays them, trial-compare.c judges, by the deciders of the daemon.
+ * decided. trial-read.c reads their parts; trial.c plays them and
+ * trial-ladder.c acts, by the deciders of the daemon; trial-compare.c judges.
  */
 #pragma once
 
+#include "act/worker.h"
 #include "engine/pairs.h"
 #include "policy/doc.h"
 #include "policy/policy.h"
@@ -81,7 +83,7 @@ void trial_put_got(struct json *j, const struct trial_got *got, size_t ngot);
 /* Whether got i is as expected. */
 bool trial_agrees(const struct trial_expect *want, const struct trial_got *got);
 
-/* ---- trial.c: a story as it goes ---- */
+/* ---- trial.c: a story as it goes; trial-ladder.c: what is decided ---- */
 
 #define TRIAL_BEGIN_US 1000000ULL /* of every story; 0 is never */
 
@@ -90,9 +92,26 @@ struct decision {
 	struct trial_got got;
 	struct pair pair;
 	const struct cgg_snapshot *snap; /* one of kept[] */
-	uint64_t victim_id; /* 0: nobody */
-	bool kills, process;
+	const struct policy_action *does; /* to the victim from now on, NULL: nothing */
+	bool process; /* to one of its processes */
 	uint32_t victim; /* in snap */
+};
+
+/* A ladder that is being climbed: one rule in one domain. */
+struct ladder {
+	bool used;
+	uint16_t rule;
+	uint64_t domain_id, victim_id;
+	bool whole; /* the victim is more than one of its processes */
+	uint8_t rung; /* the one under way */
+	uint64_t until_us;
+};
+
+/* The way to a step, in a straight line. */
+struct ramp {
+	bool on;
+	uint64_t from_us, whole_us; /* so long it is from there */
+	uint64_t held_us; /* since then somebody was throttled or frozen for so long */
 };
 
 struct trial {
@@ -113,12 +132,33 @@ struct trial {
 	struct decision decision[TRIAL_DECISIONS_MAX]; /* since the last step */
 	size_t ndecisions;
 	size_t look_begins; /* decisions before this look */
-	bool killed; /* since the last step */
+	struct ladder ladder[WORKERS]; /* as many as the daemon can climb at once */
+	struct ramp ramp;
 	struct trial_step step;
 	size_t passed, failed;
 };
 
 int trial_no_memory(const struct trial *t);
+
+/* The rule is true there, and no ladder of it is being climbed: choose, and begin. */
+void ladder_begin(struct trial *t, struct pair *pair);
+
+/* That of a rule in a domain, or NULL. */
+struct ladder *ladder_of(struct trial *t, const struct pair *pair);
+
+/* Its rung is over, or the danger past: the next one, or the end of it. */
+void ladder_look(struct trial *t, struct pair *pair, struct ladder *ladder, bool past);
+
+/* Which rung of it is under way, and for how long yet. */
+void ladder_tell(struct trial *t, const struct pair *pair, struct tell *ret);
+
+/* Those whose domain is gone end; what was decided in the last look is done. */
+void ladders_tidy(struct trial *t);
+void ladders_act(struct trial *t);
+
+/* When the next rung ends, 0: none will; whether one holds its victim where it is. */
+uint64_t ladders_next(const struct trial *t);
+bool ladders_hold(const struct trial *t);
 
 /* Go to t->step, look on the way and there. */
 int trial_play(struct trial *t, bool first);

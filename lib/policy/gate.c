@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/gate.h"
 
-static uint64_t amount_bytes(const struct policy_amount *a, uint64_t limit)
+uint64_t policy_amount_bytes(const struct policy_amount *a, uint64_t whole)
 {
 	if (!a->is_share)
 		return a->bytes;
-	return (uint64_t)((unsigned __int128)limit * a->share_permyriad / 10000);
+	return (uint64_t)((unsigned __int128)whole * a->share_permyriad / 10000);
 }
 
 static uint64_t leaf_gate(const struct policy_cond *c, bool host, uint64_t limit)
@@ -14,7 +14,7 @@ static uint64_t leaf_gate(const struct policy_cond *c, bool host, uint64_t limit
 
 	if (limit == CGG_MAX)
 		return 0;
-	amount = amount_bytes(&c->amount, limit);
+	amount = policy_amount_bytes(&c->amount, limit);
 	switch (c->kind) {
 	case POLICY_UNRECLAIMABLE_ABOVE:
 		return amount;

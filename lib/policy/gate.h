@@ -8,6 +8,9 @@
 
 #include "policy/decide.h"
 
+/* An amount, in bytes: a share is of the whole. */
+uint64_t policy_amount_bytes(const struct policy_amount *a, uint64_t whole);
+
 /*
  * The least memory, in bytes, at which the condition could be true; 0: it can't be told. The number to
  * compare is unreclaimable on the host, and memory.current (which bounds it) elsewhere.

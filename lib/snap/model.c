@@ -18,9 +18,6 @@
 		name, as, offsetof(struct cgg_host, member), have                                  \
 	}
 
-/* The first ones add up in the parent where it is told nothing else. */
-enum { F_CURRENT, F_ANON, F_FILE, F_SHMEM, F_KERNEL, F_SLAB, F_UNEVICTABLE, F_SWAP, F_SUMS };
-
 const struct model_field model_cgroup_fields[] = {
 	CG("current", MODEL_SIZE, current_bytes, CGG_HAVE_CURRENT),
 	CG("anon", MODEL_SIZE, stat.anon, CGG_HAVE_STAT),
@@ -67,7 +64,7 @@ static uint64_t get(const void *object, size_t offset)
 
 /* ---- which cgroups there are ----------------------------------------------------------- */
 
-static bool is_inside(const char *path, const char *top)
+bool model_is_inside(const char *path, const char *top)
 {
 	size_t len = strlen(top);
 
@@ -162,7 +159,7 @@ void model_remove(struct model *model, const char *path)
 	size_t first = place(model, path), end = first;
 
 	while (end < model->n && (strcmp(model->cgroup[end].path, path) == 0 ||
-				  is_inside(model->cgroup[end].path, path)))
+				  model_is_inside(model->cgroup[end].path, path)))
 		free(model->cgroup[end++].path);
 	memmove(&model->cgroup[first], &model->cgroup[end],
 		(model->n - end) * sizeof(*model->cgroup));
@@ -241,89 +238,27 @@ static uint64_t between(uint64_t a, uint64_t b, uint64_t part, uint64_t whole)
 	return a == CGG_MAX || b == CGG_MAX ? a : (uint64_t)((__int128)a + step);
 }
 
-static void blend(const struct model_field *fields, size_t n, const void *a, const void *b,
-		  uint64_t part, uint64_t whole, void *ret)
+static void blend(const struct model_field *fields, size_t n, void *a, const void *b, uint64_t part,
+		  uint64_t whole)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (fields[i].as == MODEL_SIZE)
-			*at(ret, fields[i].offset) = between(get(a, fields[i].offset),
-							     get(b, fields[i].offset), part, whole);
+			*at(a, fields[i].offset) = between(get(a, fields[i].offset),
+							   get(b, fields[i].offset), part, whole);
 	}
 }
 
-void model_blend(const struct model *from, const struct model *next, uint64_t part, uint64_t whole,
-		 struct model *ret)
+void model_blend(struct model *model, const struct model *target, uint64_t part, uint64_t whole)
 {
-	blend(model_host_fields, model_nhost_fields, &from->host, &next->host, part, whole,
-	      &ret->host);
-	for (size_t i = 0; i < ret->n; i++) {
-		size_t f = place(from, ret->cgroup[i].path);
-
-		if (f < from->n && strcmp(from->cgroup[f].path, ret->cgroup[i].path) == 0)
-			blend(model_cgroup_fields, model_ncgroup_fields, &from->cgroup[f].cg,
-			      &next->cgroup[i].cg, part, whole, &ret->cgroup[i].cg);
-	}
-}
-
-/* ---- a kill --------------------------------------------------------------------------- */
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-/* Take a share of its memory, or so much as the victim had of it. */
-static void take(struct model_cgroup *m, const struct cgg_cgroup *victim, uint64_t nprocs)
-{
-	for (int f = 0; f < F_SUMS; f++) {
-		uint64_t *value = at(&m->cg, model_cgroup_fields[f].offset);
-		uint64_t all = victim ? get(victim, model_cgroup_fields[f].offset) : *value;
-
-		*value = less(*value, nprocs > 0 ? all / nprocs : all);
-	}
-	m->cg.stat.inactive_anon = m->cg.stat.active_anon = 0;
-}
-
-static void take_procs(struct model_cgroup *m, bool process, bool *done)
-{
-	m->cg.have &= ~(uint32_t)CGG_HAVE_POPULATED;
-	m->cg.has_badness &= process;
-	if (!process)
-		m->cg.nprocs = 0;
-	else if (!*done && m->cg.nprocs > 0)
-		m->cg.nprocs--;
-	*done |= m->cg.nprocs > 0;
-}
-
-void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim, bool process)
-{
-	const struct cgg_cgroup *cg = &snap->cgroups[victim];
-	uint64_t nprocs = 0, freed;
-	bool done = false;
-
-	for (uint32_t i = victim; i < cg->end; i++)
-		nprocs += snap->cgroups[i].nprocs;
-	if (!process || nprocs == 0)
-		nprocs = 1;
+	blend(model_host_fields, model_nhost_fields, &model->host, &target->host, part, whole);
 	for (size_t i = 0; i < model->n; i++) {
-		struct model_cgroup *m = &model->cgroup[i];
-		bool at_it = strcmp(m->path, cg->path) == 0;
+		const char *path = model->cgroup[i].path;
+		size_t to = place(target, path);
 
-		if (at_it || is_inside(m->path, cg->path)) {
-			take(m, NULL, nprocs);
-			take_procs(m, process, &done);
-		} else if (is_inside(cg->path, m->path)) {
-			take(m, cg, nprocs);
-		}
+		if (to < target->n && strcmp(target->cgroup[to].path, path) == 0)
+			blend(model_cgroup_fields, model_ncgroup_fields, &model->cgroup[i].cg,
+			      &target->cgroup[to].cg, part, whole);
 	}
-	freed = cg->gain_bytes / nprocs;
-	if (model->host.available_bytes + freed <= model->host.total_bytes)
-		model->host.available_bytes += freed;
-	if (model->host.free_bytes + freed <= model->host.total_bytes)
-		model->host.free_bytes += freed;
-	freed = cg->swap_current_bytes / nprocs;
-	if (model->host.swap_free_bytes + freed <= model->host.swap_total_bytes)
-		model->host.swap_free_bytes += freed;
 }
 
 /* ---- the snapshot --------------------------------------------------------------------- */
@@ -339,10 +274,10 @@ static void complete(const struct model_cgroup *m, struct cgg_cgroup *cg)
 	struct cgg_stat *s = &cg->stat;
 	uint64_t cache = s->file > s->shmem ? s->file : s->shmem, parts;
 
-	if (is_given(m, F_CURRENT) && s->anon + cache + s->kernel == 0)
+	if (is_given(m, MODEL_CURRENT) && s->anon + cache + s->kernel == 0)
 		s->anon = cg->current_bytes;
 	parts = s->anon + cache + s->kernel;
-	if (!is_given(m, F_CURRENT) && cg->current_bytes < parts)
+	if (!is_given(m, MODEL_CURRENT) && cg->current_bytes < parts)
 		cg->current_bytes = parts;
 	s->file = cache;
 	if (cg->current_bytes > parts)
@@ -353,7 +288,7 @@ static void add_to_parent(const struct model *model, struct cgg_snapshot *snap, 
 {
 	uint32_t parent = snap->cgroups[i].parent;
 
-	for (int f = 0; f < F_SUMS && parent != CGG_NONE; f++) {
+	for (int f = 0; f < MODEL_SUMS && parent != CGG_NONE; f++) {
 		size_t offset = model_cgroup_fields[f].offset;
 
 		if (!is_given(&model->cgroup[parent], f))
@@ -366,7 +301,7 @@ static uint32_t has(const struct model_cgroup *m, uint32_t index)
 {
 	uint32_t all = CGG_HAVE_ALL & ~(uint32_t)(CGG_HAVE_POPULATED | CGG_HAVE_PEAK);
 
-	if (index == 0 && !(m->given & 1U << F_CURRENT))
+	if (index == 0 && !(m->given & 1U << MODEL_CURRENT))
 		return CGG_HAVE_PROCS;
 	return all;
 }
@@ -378,7 +313,7 @@ static void connect(struct cgg_snapshot *snap, uint32_t i)
 
 	cg->name = cg->path[1] ? slash + 1 : cg->path;
 	cg->parent = i == 0 ? CGG_NONE : i - 1;
-	while (i > 0 && !is_inside(cg->path, snap->cgroups[cg->parent].path))
+	while (i > 0 && !model_is_inside(cg->path, snap->cgroups[cg->parent].path))
 		cg->parent = snap->cgroups[cg->parent].parent;
 	cg->depth = i == 0 ? 0 : snap->cgroups[cg->parent].depth + 1;
 	cg->end = i + 1;

@@ -20,6 +20,19 @@ struct model_field {
 	uint32_t have;
 };
 
+/* The first fields of a cgroup: they add up in the parent where it is told nothing else. */
+enum model_sum {
+	MODEL_CURRENT,
+	MODEL_ANON,
+	MODEL_FILE,
+	MODEL_SHMEM,
+	MODEL_KERNEL,
+	MODEL_SLAB,
+	MODEL_UNEVICTABLE,
+	MODEL_SWAP,
+	MODEL_SUMS
+};
+
 extern const struct model_field model_cgroup_fields[], model_host_fields[];
 extern const size_t model_ncgroup_fields, model_nhost_fields;
 
@@ -30,6 +43,10 @@ struct model_cgroup {
 	uint32_t hidden; /* CGG_HAVE_ bits that can't be read */
 	uint32_t some_permyriad, full_permyriad; /* stalled from now on */
 	bool loaded; /* of a recorded tree: nothing follows */
+	bool heeds_sigterm; /* its processes end so long after it, else never: */
+	uint64_t sigterm_us;
+	uint64_t ends_us; /* they got it, and end then; 0: they did not */
+	bool ends_one; /* one of them did */
 };
 
 struct model {
@@ -55,17 +72,28 @@ void model_remove(struct model *model, const char *path); /* and all below */
 /* Time goes by: pressure adds up. */
 void model_pass(struct model *model, uint64_t us);
 
-/* Part of the way from one state to the next: sizes that both were told are between. ret is a copy of
- * next made before, with pressure of its own. */
-void model_blend(const struct model *from, const struct model *next, uint64_t part, uint64_t whole,
-		 struct model *ret);
+/* Part of the way to another state: sizes of what is in both move. */
+void model_blend(struct model *model, const struct model *target, uint64_t part, uint64_t whole);
 
-/*
- * A kill of a group of the snapshot that was made of the model: all of it, or one process, which has its
- * even share of the memory. What it frees is missing above it, and to be had on the host.
- */
+bool model_is_inside(const char *path, const char *top); /* below it */
+
+/* ---- model-act.c: what is done to a group of the snapshot that was just made of the model ---- */
+
+/* All of it is killed, or one process, which has its even share of the memory. What it frees is missing
+ * above it, and to be had on the host. */
 void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
 		bool process);
+
+/* It gets SIGTERM: when the slowest of its processes has ended, or 0: one at least does not heed it. */
+uint64_t model_terminate(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+			 bool process, uint64_t now_us);
+
+/* The next one that ends by SIGTERM, its time 0 if there is none. */
+uint64_t model_next_end(const struct model *model, uint32_t *ret_index);
+
+/* So much is taken back at the most: page cache and slab, then what there is swap for. How much it was. */
+uint64_t model_reclaim(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		       uint64_t amount_bytes);
 
 /* The tree at this moment; model_snap_free() ends it. */
 int model_snap(const struct model *model, uint64_t time_us, struct cgg_snapshot **ret);

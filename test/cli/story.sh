@@ -161,6 +161,81 @@ out_has 'protected by "user.oomd_omit"' 'after all others, by trusted.oomd_avoid
 	'(user.oomd_omit does not count: it belongs to uid 1000, the domain does not)'
 verdict "badness, pressure and marks can be told, and a failure says which mark counts"
 
+# ladder RUNGS MEMORY STEPS: the stories of one ladder, in a container of 100 MiB
+ladder()
+{
+	cat >"$dir/ladder-policy.json" <<END
+{"version": 1, "rules": [{"name": "full", "domain": "/c", "when": {"unreclaimable_above": "90%"}, "cooldown": "0s",
+ "then": [{"action": "notify"}, $1]}]}
+END
+	cat >"$dir/ladder.json" <<END
+{"version": 1, "policy": "ladder-policy.json", "tests": [{"name": "ladder", "host": {"total": "1Gi", "available": "500Mi",
+ "swap_total": "100Mi", "swap_free": "100Mi"},
+ "tree": {"/c": {"max": "100Mi"}, "/c/one": {$2, "procs": 4}}, "steps": [$3]}]}
+END
+	run test "$dir/ladder.json"
+}
+rungs='{"action": "reclaim", "amount": "20Mi"}, {"action": "throttle", "for": "1s"},
+ {"action": "terminate", "grace": "2s"}, {"action": "kill"}'
+begins='{"at": "0s", "expect": {"rule": "full", "actions": ["notify", "reclaim"]}}'
+step() { echo "{\"at\": \"$1\", \"expect\": ${2-\"nothing\"}}"; }
+does() { echo "{\"rule\": \"full\", \"victim\": \"/c/one\", \"actions\": [\"$1\"]}"; }
+
+ladder "$rungs" '"anon": "95Mi", "swap_max": "0"' "$begins,
+ $(step 100ms "$(does throttle)"), $(step 1050ms), $(step 1100ms "$(does terminate)"),
+ $(step 3050ms), $(step 3100ms "$(does kill)"), $(step 1min)"
+is 0
+verdict "a ladder whose rungs are of no use is climbed to its end, each rung in its time"
+
+ladder "$rungs" '"anon": "95Mi"' "$begins, $(step 1min)"
+is 0
+ladder "$rungs" '"anon": "40Mi", "unevictable": "40Mi", "kernel": "55Mi", "slab_reclaimable": "5Mi"' "$begins, $(step 200ms "$(does throttle)")"
+is 0
+ladder "$rungs" '"anon": "95Mi"' "$begins, $(step 1s "$(does throttle)")"
+sed 's|"/c/one": {|"/c/x.scope/in": {|' "$dir/ladder.json" >"$dir/inner.json"
+run test "$dir/inner.json"
+is 1
+out_has 'usage 75M, unreclaimable 75M, available 25M, swap free 80M'
+verdict "what reclaim can swap out is gone, what it can't leads to the next rung"
+
+ladder "$rungs" '"anon": "95Mi", "swap_max": "0", "sigterm": "1500ms"' "$begins,
+ $(step 1100ms "[$(does throttle), $(does terminate)]"), $(step 2500ms),
+ {\"at\": \"2700ms\", \"set\": {\"/c/one\": {\"anon\": \"95Mi\", \"procs\": 4}}, \"expect\": {\"rule\": \"full\", \"action\": \"reclaim\"}}"
+is 0
+ladder "$rungs" '"anon": "95Mi", "swap_max": "0", "sigterm": "2500ms"' "$begins,
+ $(step 2s "[$(does throttle), $(does terminate)]"), $(step 4s "$(does kill)"), $(step 1min)"
+is 0
+ladder '{"action": "terminate", "scope": "process", "grace": "2s"}' '"anon": "95Mi", "sigterm": "1s"' '
+ {"at": "0s", "expect": {"rule": "full", "action": "terminate", "scope": "process"}},
+ {"at": "900ms", "expect": "nothing"}, {"at": "5s", "expect": "nothing"}'
+is 0
+verdict "who heeds SIGTERM in time is not killed, who doesn't is"
+
+ladder "$rungs" '"anon": "95Mi", "swap_max": "0"' "$begins,
+ {\"at\": \"2s\", \"expect\": [$(does throttle), $(does terminate)]},
+ {\"at\": \"2500ms\", \"set\": {\"/c/one\": {\"anon\": \"10Mi\"}}, \"expect\": \"nothing\"}, $(step 1min)"
+is 0
+verdict "a danger that is past ends the ladder, whatever ended it"
+
+ladder '{"action": "throttle", "for": "2s"}, {"action": "kill"}' '"anon": "50Mi"' "$(step 0s),
+ {\"at\": \"10s\", \"ramp\": true, \"set\": {\"/c/one\": {\"anon\": \"100Mi\"}},
+ \"expect\": [{\"rule\": \"full\", \"action\": \"throttle\"}, $(does kill)]}"
+is 0
+ladder '{"action": "throttle", "for": "1s"}' '"anon": "50Mi"' "$(step 0s),
+ {\"at\": \"10s\", \"ramp\": true, \"set\": {\"/c/one\": {\"anon\": \"100Mi\"}}, \"expect\": \"nothing\"}"
+is 1
+out_has 'at 8.0s; rule full' 'at 9.1s; rule full' 'unreclaimable 90M'
+out_lacks 'unreclaimable 91M' 'unreclaimable 92M' 'unreclaimable 95M'
+verdict "who is throttled does not grow on meanwhile"
+
+ladder "$rungs" '"anon": "95Mi", "swap_max": "0"' "$begins, $(step 2s "$(does kill)")"
+is 1
+out_has "action 1: expected 'kill', got 'throttle'" "rule 'full' acted on '/c/one', which was not expected"
+ladder "$rungs" '"anon": "95Mi", "swap_max": "0"' "$begins, $(step 1500ms "[$(does throttle), $(does terminate), $(does kill)]")"
+is 1
+out_has "rule 'full' was expected to act, and did not" 'under way: terminate, for another 1.6s'
+verdict "a failure says which rung is under way"
+
 tree host
 cat >"$dir/recorded.json" <<END
 {"version": 1, "policy": "policy.json", "tests": [{"name": "recorded", "root": "$root",
