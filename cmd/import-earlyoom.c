@@ -168,10 +168,7 @@ static int apply(struct early *e, const struct early_option *option, const char 
 		e->group = true;
 		import_lost(e->im, "-g", "process groups are no groups here", "the whole cgroup");
 	} else if (strcmp(option->name, "--dryrun") == 0) {
-		struct json_object *defaults = json_object_new_object();
-
-		json_object_object_add(defaults, "dry_run", json_object_new_boolean(true));
-		json_object_object_add(e->im->head, "defaults", defaults);
+		import_default(e->im, "dry_run");
 	} else if (strcmp(option->name, "--sort-by-rss") == 0) {
 		e->by_rss = true;
 	}

@@ -427,6 +427,9 @@ int import_oomd(struct import *im, int nargs, char **args)
 		if (json_object_is_type(ruleset, json_type_object))
 			read_ruleset(im, ruleset);
 	}
+	import_default(im, "honour_xattrs");
+	import_lost(im, "trusted.oomd_prefer, user.oomd_prefer", "no mark makes a cgroup go first",
+		    "priorities; oomd_avoid counts, but not one that serves only who set it");
 	if (code == 0 && member(root, "prekill_hooks"))
 		import_lost(im, "prekill_hooks", "nothing is waited for before a kill",
 			    "the step 'notify', whose notice comes before the next step begins");

@@ -399,6 +399,7 @@ int import_systemd(struct import *im, int nargs, char **args)
 		else
 			code = read_file(all, dir);
 	}
+	import_default(im, "honour_xattrs"); /* as set by ManagedOOMPreference=, also at run time */
 	if (code == 0)
 		finish(all);
 	free(all);

@@ -45,6 +45,17 @@ void import_push(struct json_object *array, const char *text)
 	json_object_array_add(array, json_object_new_string(text));
 }
 
+void import_default(struct import *im, const char *key)
+{
+	struct json_object *defaults = NULL;
+
+	if (!json_object_object_get_ex(im->head, "defaults", &defaults)) {
+		defaults = json_object_new_object();
+		json_object_object_add(im->head, "defaults", defaults);
+	}
+	json_object_object_add(defaults, key, json_object_new_boolean(true));
+}
+
 void import_lost(struct import *im, const char *what, const char *why, const char *nearest)
 {
 	struct json_object *o = json_object_new_object();

@@ -45,6 +45,9 @@ bool import_unit_path(const char *name, const char *slice, bool user, char *buf,
 void import_begin(struct import *im);
 void import_end(struct import *im);
 
+/* Holds for all rules: KEY of "defaults" is true. */
+void import_default(struct import *im, const char *key);
+
 /* what: the setting, as it is written there. nearest: what cgguard has instead, NULL for nothing. */
 void import_lost(struct import *im, const char *what, const char *why, const char *nearest);
 

@@ -46,6 +46,26 @@ is 0
 out_has '"dry_run": true'
 verdict "files and arguments by themselves"
 
+# ManagedOOMPreference= is an xattr on the unit's cgroup, set by systemd, also by systemctl set-property
+mkdir "$dir/units"
+printf '[Slice]\nManagedOOMSwap=kill\n' >"$dir/units/-.slice"
+run import systemd-oomd "$dir/units"
+is 0
+out_has '"honour_xattrs": true'
+cp "$dir/out" "$dir/marks.json"
+cat >"$dir/story.json" <<END
+{"version": 1, "policy": "marks.json", "tests": [{"name": "marks", "host": {"total": "10Gi", "available": "500Mi",
+  "swap_total": "1Gi", "swap_free": "50Mi"},
+ "tree": {"/system.slice/omit.service": {"anon": "5Gi", "swap": "500Mi", "procs": 1, "xattrs": ["user.oomd_omit"]},
+  "/system.slice/avoid.service": {"anon": "2Gi", "swap": "300Mi", "procs": 1, "xattrs": ["user.oomd_avoid"]},
+  "/system.slice/other.service": {"anon": "1Gi", "swap": "100Mi", "procs": 1}},
+ "steps": [{"at": "0s", "expect": {"rule": "swap", "victim": "/system.slice/other.service",
+  "candidates": ["/system.slice/omit.service", "/system.slice/other.service", "/system.slice/avoid.service"]}}]}]}
+END
+run test "$dir/story.json"
+is 0
+verdict "what systemd marks by ManagedOOMPreference= counts as it did there"
+
 printf '{"rulesets": []}' >"$dir/empty"
 printf '[OOM]\nSwapUsedLimit=80%%\n' >"$dir/oomd.conf"
 for args in "oomd $dir/empty" "systemd-oomd $dir/oomd.conf"; do
