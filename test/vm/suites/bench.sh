@@ -1,4 +1,5 @@
 # The bench's own observer (test/bench): who killed whom, and when, whatever the guard.
+# boot: --add @build@/test/bench/observe --add @build@/test/bench/bare
 . /test/lib.sh
 mkdir -p /sys/kernel/tracing
 mount -t tracefs tracefs /sys/kernel/tracing

@@ -1,5 +1,6 @@
 # shellcheck shell=dash disable=SC1091,SC2016,SC2046,SC2317
 # boot: --image crun,curl,dbus,docker.io,podman,runc,systemd-sysv --systemd
+# boot: --add @source@/deploy/hook --try @build@/test/vm/sidecar.tar --try @build@/test/vm/daemonset.tar
 # cgguard-hook under crun, runc and podman, and the guard that is told.
 . /test/lib.sh
 

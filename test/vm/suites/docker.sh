@@ -1,5 +1,6 @@
 # shellcheck shell=dash disable=SC1091,SC2015,SC2016,SC2034,SC2046,SC2317
 # boot: --image crun,curl,dbus,docker.io,podman,runc,systemd-sysv --systemd --append apparmor=0
+# boot: --add @source@/deploy/hook
 # cgguard-hook in the place of Docker's and containerd's runtime, with both cgroup drivers, as
 # deploy/hook/README.md has it. Each test stands on those before it. (apparmor=0: the kernel has it, the
 # image lacks its parser, and Docker asks for it then.)

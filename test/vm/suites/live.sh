@@ -1,4 +1,5 @@
 # What only a program can try on the real kernel, and what the guard may not do on the way to a kill.
+# boot: --add @build@/test/unit-cmd-sandbox
 . /test/lib.sh
 
 # Another TAP program's tests as ours.

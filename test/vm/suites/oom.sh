@@ -1,5 +1,6 @@
 # What we say that the kernel would do, and what it does.
 # boot: --swap 64 --cpus 1 --mem 640
+# boot: --try stress
 . /test/lib.sh
 T_TIMEOUT=180
 

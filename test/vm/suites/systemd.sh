@@ -1,5 +1,6 @@
 # shellcheck shell=dash disable=SC1091,SC2015,SC2016,SC2034,SC2046
 # boot: --image crun,curl,dbus,docker.io,podman,runc,systemd-sysv --systemd
+# boot: --add @build@/test/vm/debs
 # The Debian packages on a real systemd: installed, running from the shipped unit, and gone again. Each
 # test stands on those before it.
 . /test/lib.sh
