@@ -159,8 +159,10 @@ static void tell_why(const struct cgg_log_report *r)
 	if (r->outcome == CGG_LOG_OUTCOME_KILLED && (r->have & CGG_LOG_CHOSEN_PID) &&
 	    r->chosen_pid != r->victim.pid)
 		printf("  The kernel had chosen pid %" PRIu32
-		       ", and killed this one in its place.\n",
-		       r->chosen_pid);
+		       ", and killed this one in its place%s.\n",
+		       r->chosen_pid,
+		       r->have & CGG_LOG_SCORE ? ""
+					       : ": a thread of it, whose first one had ended");
 }
 
 static void tell_invoker(const struct cgg_log_report *r)

@@ -156,8 +156,9 @@ struct cgg_log_report {
 	uint32_t gfp_mask;
 	int32_t order, invoker_oom_score_adj;
 
-	/* have & CGG_LOG_VICTIM. chosen_pid: before 5.1 a child could die in place of who was chosen;
-	 * score is the one's who was chosen. */
+	/* have & CGG_LOG_VICTIM. chosen_pid: before 5.1 a child could die in place of who was chosen,
+	 * whose the score is then; later, where the chosen one's first thread had ended, what is told of
+	 * is another one. */
 	struct cgg_log_dead victim;
 	uint32_t chosen_pid;
 	uint32_t score;

@@ -9,9 +9,6 @@
 
 #include <string.h>
 
-/* Deaths of one group follow each other at the pace of the console. */
-#define GROUP_PACE_US 1000000
-
 static void note_scope(struct assemble_slot *s, enum cgg_log_scope scope)
 {
 	if (s->report.scope == CGG_LOG_SCOPE_UNKNOWN)
@@ -153,6 +150,7 @@ static struct assemble_slot *on_summary(struct assemble *a, const struct assembl
 	struct cgg_log_report *r = &s->report;
 
 	s->seen |= SEEN_SUMMARY;
+	slot_note_death(s, from);
 	copy_word(f->constraint, r->constraint);
 	copy_word(f->cpuset, r->cpuset);
 	copy_path(s, f->oom_memcg, r->oom_memcg);
@@ -215,14 +213,6 @@ static void add_dead(struct assemble *a, struct assemble_slot *s, const struct c
 	remember(a, dead->pid);
 }
 
-/* Whether this death may be of the same group as the one before it. */
-static bool in_pace(const struct assemble_slot *s, const struct assemble_from *from)
-{
-	if (s->boot && from->boot)
-		return from->boot_us - s->killed_us <= GROUP_PACE_US;
-	return strcmp(s->killed_wall, from->wall) == 0;
-}
-
 static void set_victim(struct assemble *a, struct assemble_slot *s, const struct match_fact *f)
 {
 	struct cgg_log_report *r = &s->report;
@@ -261,23 +251,21 @@ static struct assemble_slot *on_killed(struct assemble *a, const struct assemble
 	if (f->dead.pid == 0) /* cut before it says whom */
 		return waits ? s : NULL;
 	if (waits && (!(s->report.have & CGG_LOG_VICTIM) || s->report.victim.pid == f->dead.pid ||
-		      (s->seen & SEEN_KILL))) {
+		      (s->seen & SEEN_KILL) || slot_is_thread(s, from, f))) {
 		set_victim(a, s, f);
 	} else if (s && (s->seen & SEEN_KILLED) && s->report.victim.pid == f->dead.pid &&
-		   in_pace(s, from)) {
+		   slot_in_pace(s, from)) {
 		/* a group's victim is told twice */
-	} else if (s && (s->seen & SEEN_GROUP) && in_pace(s, from)) {
+	} else if (s && (s->seen & SEEN_GROUP) && slot_in_pace(s, from)) {
 		add_dead(a, s, &f->dead);
-	} else if (s && s == a->last_death && in_pace(s, from)) {
+	} else if (s && s == a->last_death && slot_in_pace(s, from)) {
 		s->report.group = CGG_LOG_GROUP_UNKNOWN;
 		add_dead(a, s, &f->dead);
 	} else {
 		s = slot_begin_after(a, from, s);
 		set_victim(a, s, f);
 	}
-	s->killed_us = from->boot_us;
-	s->boot = from->boot;
-	memcpy(s->killed_wall, from->wall, sizeof(s->killed_wall));
+	slot_note_death(s, from);
 	return s;
 }
 
@@ -367,9 +355,14 @@ static struct assemble_slot *on_reaped(struct assemble *a, const struct assemble
 static struct assemble_slot *on_outcome(struct assemble *a, const struct assemble_from *from,
 					const struct match_fact *f)
 {
-	struct assemble_slot *s = slot_find_without(a, from, SEEN_KILLED, f->dead.pid);
-	struct cgg_log_report *r = &s->report;
+	struct assemble_slot *s = slot_find(a, from, f->dead.pid);
+	struct cgg_log_report *r;
 
+	/* of a group, who died of it just before is come by once more */
+	if (f->kind == MATCH_EXITING && s && (s->seen & SEEN_GROUP) && slot_in_pace(s, from))
+		return s;
+	s = slot_find_without(a, from, SEEN_KILLED, f->dead.pid);
+	r = &s->report;
 	note_scope(s, f->scope);
 	r->outcome = CGG_LOG_OUTCOME_NO_VICTIM;
 	if (f->kind == MATCH_EXITING) {

@@ -31,8 +31,8 @@ struct assemble_slot {
 	bool used, closed; /* closed: it takes the reaper's words only */
 	uint32_t seen;
 	uint64_t caller, host, born, touched;
-	uint64_t killed_us; /* of the last death */
-	char killed_wall[CGG_LOG_WORD_SIZE];
+	uint64_t death_us; /* of the last death; before the first, of who was named */
+	char death_wall[CGG_LOG_WORD_SIZE];
 	bool boot;
 	struct match_table table;
 	struct cgg_log_report report;

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define GROUP_PACE_US 1000000 /* deaths of one group follow each other at the pace of the console */
+
 static struct assemble_slot *oldest(struct assemble *a)
 {
 	struct assemble_slot *found = NULL;
@@ -117,6 +119,34 @@ struct assemble_slot *slot_find_without(struct assemble *a, const struct assembl
 	if (s && !(s->seen & seen) && s->report.outcome == CGG_LOG_OUTCOME_UNKNOWN)
 		return s;
 	return slot_begin_after(a, from, s);
+}
+
+void slot_note_death(struct assemble_slot *s, const struct assemble_from *from)
+{
+	s->death_us = from->boot_us;
+	s->boot = from->boot;
+	memcpy(s->death_wall, from->wall, sizeof(s->death_wall));
+}
+
+bool slot_in_pace(const struct assemble_slot *s, const struct assemble_from *from)
+{
+	if (s->boot && from->boot)
+		return from->boot_us - s->death_us <= GROUP_PACE_US;
+	return strcmp(s->death_wall, from->wall) == 0;
+}
+
+/*
+ * The summary names the leader of a process. Where that has ended and another thread goes on, the death is told
+ * of the thread: find_lock_task_mm() in __oom_kill_process().
+ */
+bool slot_is_thread(const struct assemble_slot *s, const struct assemble_from *from,
+		    const struct match_fact *f)
+{
+	const struct cgg_log_report *r = &s->report;
+	const uint32_t uid = CGG_LOG_TASK_UID;
+
+	return s->seen & SEEN_SUMMARY && slot_in_pace(s, from) && r->scope == f->scope &&
+	       (!(r->victim.have & f->dead.have & uid) || r->victim.uid == f->dead.uid);
 }
 
 void assemble_tick(struct assemble *a, uint64_t lines)

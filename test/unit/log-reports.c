@@ -110,6 +110,49 @@ TEST(a_child_can_die_in_place_of_who_was_chosen)
 	T_EQ_INT(all->r[0].victim.have & CGG_LOG_TASK_UID, 0); /* 7 was the other's */
 }
 
+TEST(a_thread_dies_for_a_process_whose_leader_has_ended)
+{
+	const struct kit_reports *all;
+
+	T_ROW("alone");
+	all = kit_log(HEAD("1.0", "x") SUMMARY("1.0", "10") KILLED("1.1", "14")
+			      REAPED("1.2", "14"));
+	T_EQ_INT(all->n, 1);
+	T_EQ_INT(all->r[0].victim.pid, 14);
+	T_EQ_INT(all->r[0].victim.reaped, 1);
+	T_EQ_INT(all->r[0].chosen_pid, 10);
+	T_EQ_INT(all->r[0].missing, 0);
+	T_ROW("and as one of its group once more");
+	all = kit_log(HEAD("1.0", "x") SUMMARY("1.0", "10") KILLED("1.0", "14") GROUP("1.0", "/a/b")
+			      KILLED("1.0", "11") KILLED("1.0", "14"));
+	T_EQ_INT(all->n, 1);
+	T_EQ_INT(all->r[0].ndead, 1);
+	T_ROW("too late to be his");
+	all = kit_log(HEAD("1.0", "x") SUMMARY("1.0", "10") KILLED("9.0", "14"));
+	T_EQ_INT(all->n, 2);
+	T_ROW("another user's");
+	all = kit_log(HEAD("1.0", "x")
+			      SUMMARY("1.0", "10") "[1.0] Memory cgroup out of memory: Killed "
+						   "process 14 (t) total-vm:100kB, anon-rss:50kB, "
+						   "file-rss:2kB, shmem-rss:1kB, UID:8 "
+						   "pgtables:9kB oom_score_adj:0\n");
+	T_EQ_INT(all->n, 2);
+}
+
+TEST(who_has_ended_already_when_his_group_is_killed_is_no_other_oom)
+{
+	const struct kit_reports *all = kit_log(
+		HEAD("1.0", "x") SUMMARY("1.0", "10") KILLED("1.0", "10") GROUP("1.0", "/a/b")
+			KILLED("1.1", "11") "[1.1] Memory cgroup out of memory: OOM victim 10 (t) "
+					    "is already exiting. Skip killing the task\n" KILLED(
+						    "1.2", "12"));
+
+	T_EQ_INT(all->n, 1);
+	T_EQ_INT(all->r[0].outcome, CGG_LOG_OUTCOME_KILLED);
+	T_EQ_INT(all->r[0].victim.pid, 10);
+	T_EQ_INT(all->r[0].ndead, 2);
+}
+
 TEST(who_shares_its_memory_dies_with_it)
 {
 	const struct kit_reports *all =
