@@ -242,7 +242,8 @@ static int run(struct ranking *k)
 		print_all_json(k, n);
 	else
 		print_table(k, n);
-	return k->n ? EXIT_DONE : EXIT_NO;
+	return k->n ? EXIT_DONE
+		    : complain(EXIT_NO, "rank: nobody to rank: no cgroup there has processes");
 }
 
 int cmd_rank(int argc, char **argv)

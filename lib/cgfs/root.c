@@ -158,6 +158,21 @@ static int check_enabled(const struct cgfs_root *root, struct cgg_error *err)
 	return 0;
 }
 
+/* Any directory could be opened: one without processes is none of cgroups. */
+static int check_given(const struct cgfs_root *root, struct cgg_error *err)
+{
+	if (faccessat(root->dirfd, "cgroup.procs", F_OK, 0) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return err_errno(err, -errno, "cannot read the tree '%s'", root->shown);
+	return err_fail(
+		err, -ENOENT,
+		"'%s' is no tree of cgroups: there is no cgroup.procs in it; name a mount of "
+		"cgroup v2, a cgroup below one, or a recorded machine, with sys/fs/cgroup and "
+		"proc in it",
+		root->shown);
+}
+
 static int open_given(const char *root, struct cgfs_root *ret, struct cgg_error *err)
 {
 	CGG_AUTO_FD fd = open_dir(AT_FDCWD, root);
@@ -201,6 +216,8 @@ int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *er
 		if (code == 0)
 			r.procfd = open_dir(AT_FDCWD, "/proc");
 	}
+	if (code == 0 && root)
+		code = check_given(&r, err);
 	if (code == 0 && r.live)
 		code = check_enabled(&r, err);
 	if (code < 0) {

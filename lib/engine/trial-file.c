@@ -149,6 +149,8 @@ static int load_policy(const struct trial *t, const struct doc_node *node, struc
 		return doc_fail(node, "cannot read '%s': %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return policy_load((const char *const *)&path, 1, ret, t->err);
+	if (!S_ISREG(st.st_mode))
+		return doc_fail(node, "cannot read '%s': not a regular file", path);
 	len = fdio_read(fd, text, POLICY_FILE_MAX + 2);
 	if (len < 0)
 		return doc_fail(node, "cannot read '%s': %s", path, strerror((int)-len));
@@ -236,11 +238,16 @@ static int run_text(struct trial *t, const char *path, const char *text, size_t 
 int trial_read_file(const char *path, char **ret, size_t *ret_len, struct cgg_error *err)
 {
 	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
 	char *text;
 	long len;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(err, -errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_fail(err, -EINVAL, "%s: not a regular file", path);
+	if (st.st_size > FILE_MAX)
+		return err_fail(err, -E2BIG, "%s: larger than %u MiB", path, FILE_MAX >> 20);
 	text = malloc(FILE_MAX + 2);
 	if (!text)
 		return err_fail(err, -ENOMEM, "%s: out of memory", path);

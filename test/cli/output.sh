@@ -24,6 +24,7 @@ to()
 # A tree that prints more than any buffer holds.
 big=$dir/big
 mkdir "$big"
+: >"$big/cgroup.procs"
 i=0
 while [ $i -lt 300 ]; do
 	mkdir "$big/cgroup-with-a-long-name-$i"

@@ -127,6 +127,18 @@ mkdir "$dir/empty"
 run test "$dir/empty"
 is 2
 err_has 'no file named *.json'
+truncate -s 5M "$dir/large"
+run test "$dir/large"
+is 2
+err_has "$dir/large: larger than 4 MiB"
+mkfifo "$dir/fifo"
+run test "$dir/fifo"
+is 2
+err_has "$dir/fifo: not a regular file"
+echo "{\"version\": 1, \"policy\": \"fifo\", \"tests\": []}" >"$dir/of-fifo.json"
+run test "$dir/of-fifo.json"
+is 2
+err_has '/policy: ' 'not a regular file'
 verdict "without a file there is nothing to pass"
 
 cat >"$dir/choice-policy.json" <<'END'

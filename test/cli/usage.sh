@@ -170,5 +170,17 @@ for args in 'tree --root' 'rank --root' 'run --root' 'kill /a --root'; do
 	complains
 	err_has "$dir/nowhere" "No such file"
 done
-verdict "a root that is not there is named"
+mkdir "$dir/plain" "$dir/empty"
+: >"$dir/empty/cgroup.procs"
+for args in 'tree --root' 'rank --root' 'explain --root' 'score --root'; do
+	# shellcheck disable=SC2086
+	run $args "$dir/plain"
+	is 2
+	complains
+	err_has "'$dir/plain' is no tree of cgroups: there is no cgroup.procs in it"
+done
+run rank --root "$dir/empty"
+is 1
+err_has 'nobody to rank'
+verdict "a root that is not there, or holds no cgroups, is named"
 end
