@@ -331,6 +331,9 @@ static int act(const struct cgg_hook_options *o, const char *stage)
 		r = cgg_hook_end(o, text, (size_t)len, &err);
 	else
 		r = cgg_hook_begin(o, text, (size_t)len, &err);
+	/* what does not start is not registered; crun as Podman calls it runs no poststop then */
+	if (r > 0 && fail_closed)
+		(void)cgg_hook_end(o, text, (size_t)len, NULL);
 	if (r < 0) {
 		snprintf(line, sizeof(line), "nothing was done: %s", err.msg);
 		note(NULL, line);

@@ -7,6 +7,7 @@
 
 #include "hook/record.h"
 #include "util/err.h"
+#include "util/owner.h"
 #include "util/path.h"
 
 #include <errno.h>
@@ -34,13 +35,33 @@ static int fail(const struct state *state, int r, struct cgg_error *err)
 	return state->id[0] ? err_wrap(err, r, "%s", state->id) : r;
 }
 
+/* Of an engine that is a user's (rootless), the directory is root's. */
+static const char *why_not(int r)
+{
+	if (r == -EPERM)
+		return "the directory has to be ours, and not writable by others";
+	if (r == -EACCES)
+		return "Permission denied: the engine is a user's, and that directory is not; a "
+		       "guard "
+		       "of his own can be told by --state (deploy/hook/README.md, Rootless)";
+	return strerror(-r);
+}
+
 static int not_registered(const struct cgg_hook_options *o, const struct state *state, int r)
 {
 	hook_note(o, "%s: it is not registered in '%s/" RECORD_DIR "': %s", state->id,
-		  o->state_dir ? o->state_dir : RECORD_STATE_DIR,
-		  r == -EPERM ? "the directory has to be ours, and not writable by others"
-			      : strerror(-r));
+		  o->state_dir ? o->state_dir : RECORD_STATE_DIR, why_not(r));
 	return 1;
+}
+
+/* What Podman calls the pod's is the id of its infra, if it has one; then it has a cgroup, with its own. */
+static void correct_pod(struct state *state, const struct place *place)
+{
+	struct cgg_owner owner;
+
+	if (strcmp(state->owner.runtime, "podman") == 0 && owner_of(place->path, &owner) &&
+	    owner.pod[0])
+		memcpy(state->owner.pod, owner.pod, sizeof(owner.pod));
 }
 
 CGG_PUBLIC const char *cgg_hook_value_name(unsigned int n)
@@ -66,6 +87,7 @@ CGG_PUBLIC int cgg_hook_begin(const struct cgg_hook_options *o, const char *text
 		r = place_find(o, &state, &place, err);
 	if (r < 0)
 		return fail(&state, r, err);
+	correct_pod(&state, &place);
 	failed = place_apply(o, &state, &place);
 	dir = record_dir(o->state_dir, true);
 	r = dir < 0 ? dir : record_write(dir, &state, &place);

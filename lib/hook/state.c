@@ -90,8 +90,13 @@ static void read_names(const struct scan *s, uint32_t annotations, struct state 
 		memcpy(st->owner.runtime, engines[i], strlen(engines[i]) + 1);
 	}
 	if (text_member(s, annotations, "io.container.manager", text, sizeof(text)) &&
-	    strcmp(text, "libpod") == 0)
+	    strcmp(text, "libpod") == 0) {
 		memcpy(st->owner.runtime, "podman", 7);
+		/* of CRI-O a container's; a pod of Podman's has no cgroup if it has no infra */
+		if (!st->owner.pod[0])
+			text_member(s, annotations, "io.kubernetes.cri-o.SandboxID", st->owner.pod,
+				    CGG_OWNER_SIZE);
+	}
 }
 
 /* "io.cgguard.memory.high" for all containers of a pod, "io.cgguard.memory.high/NAME" for one. */
@@ -150,6 +155,12 @@ static bool scan_file(const char *path, struct scan *s, char **ret_text)
 	return false;
 }
 
+/* Podman says nowhere which container holds a pod's namespaces, but names it after the pod. */
+static bool is_infra(const char *name)
+{
+	return strspn(name, "0123456789abcdef") == 12 && strcmp(name + 12, "-infra") == 0;
+}
+
 /* Podman's: BUNDLE is .../overlay-containers/ID/userdata, the list stands beside ID. */
 static void ask_podman(struct state *st)
 {
@@ -173,6 +184,7 @@ static void ask_podman(struct state *st)
 			if (all != SCAN_NONE && scan_first(&s, all) != SCAN_NONE)
 				text_string(&s, scan_first(&s, all), st->owner.name,
 					    CGG_OWNER_SIZE);
+			st->sandbox |= is_infra(st->owner.name);
 			break;
 		}
 		scan_finish(&s);

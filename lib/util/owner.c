@@ -125,6 +125,7 @@ static const struct {
 	{"runc-", ".scope", NULL, "runc"},
 	{"systemd-nspawn@", ".service", NULL, "systemd-nspawn"},
 	{"lxc.payload.", "", NULL, "lxc"},
+	{"libpod-payload-", "", NULL, "podman"}, /* --cgroups=split, as in a service */
 	{"libpod-", "", NULL, "podman"},
 	{"crio-", "", NULL, "cri-o"},
 	{"", "", "docker", "docker"},

@@ -325,6 +325,12 @@ TEST(each_engines_names_are_registered)
 		 "\"io.kubernetes.pod.uid\":\"" UID "\"",
 		 "cri-o", "web", "quay.io/nginx", UID, "shop-0", "prod"},
 		{"\"io.container.manager\":\"libpod\"", "podman", "", "", "", "", ""},
+		{"\"io.container.manager\":\"libpod\",\"io.kubernetes.cri-o.ContainerType\":"
+		 "\"container\",\"io.kubernetes.cri-o.SandboxID\":\"" ID "\"",
+		 "podman", "", "", ID, "", ""},
+		{"\"io.kubernetes.cri-o.ContainerType\":\"container\","
+		 "\"io.kubernetes.cri-o.SandboxID\":\"" ID "\"",
+		 "cri-o", "", "", "", "", ""},
 		{"\"io.kubernetes.container.name\":\"a\\u00e9\\\"b\"", "", "a\xc3\xa9\"b", "", "",
 		 "", ""},
 	};
@@ -375,6 +381,63 @@ TEST(what_the_state_leaves_out_is_looked_up)
 	T_EQ_STR(record.owner.name, "web");
 	T_EQ_STR(record.owner.runtime, "podman");
 	T_EQ_STR(read_value(top, BOX, "memory.high"), "67108864");
+}
+
+/* Its annotations are its pod's: nobody has asked for what holds the namespaces. */
+TEST(the_infra_of_a_pod_of_podmans_is_a_sandbox)
+{
+	static const struct {
+		const char *name, *high;
+		bool sandbox;
+	} rows[] = {
+		{"e9dfb3308508-infra", "max", true},
+		{"e9dfb330850-infra", "67108864", false},
+		{"e9dfb3308508-infrared", "67108864", false},
+		{"shop-infra", "67108864", false},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = kit_tree(MACHINE);
+		struct record record;
+		char text[1024];
+
+		T_ROW(rows[i].name);
+		snprintf(text, sizeof(text),
+			 "vfs-containers containers.json='[{\"id\":\"x\",\"names\":[\"%s\"]}]'\n",
+			 rows[i].name);
+		kit_tree_add(top, text);
+		snprintf(text, sizeof(text),
+			 "{\"id\":\"x\",\"pid\":50,\"bundle\":\"%s/vfs-containers/x/userdata\","
+			 "\"annotations\":{\"io.container.manager\":\"libpod\","
+			 "\"io.cgguard.memory.high\":\"64Mi\"}}",
+			 top);
+		T_EQ_INT(run(&top, true, CGG_HOOK_ALL, text, NULL), 0);
+		T_EQ_INT(record_of(top, "x", &record), 0);
+		T_EQ_INT(record.sandbox, rows[i].sandbox);
+		T_EQ_STR(record.owner.name, rows[i].name);
+		T_EQ_STR(read_value(top, BOX, "memory.high"), rows[i].high);
+	}
+}
+
+#define POD	 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define IN_A_POD "/machine-libpod_pod_" POD ".slice/libpod-" ID ".scope"
+
+TEST(the_pod_of_a_cgroup_counts_before_what_podman_says)
+{
+	const char *top =
+		kit_tree("root cgroup\n/hook cgroup.procs=9\n" IN_A_POD " cgroup.procs=50\n"
+			 "proc/self cgroup='0::/hook\\n'\n"
+			 "proc/50 cgroup='0::" IN_A_POD "\\n'\n");
+	struct record record;
+
+	T_EQ_INT(run(&top, true, 0,
+		     "{\"id\":\"" ID
+		     "\",\"pid\":50,\"annotations\":{\"io.container.manager\":\"libpod\","
+		     "\"io.kubernetes.cri-o.SandboxID\":\"" ID "\"}}",
+		     NULL),
+		 0);
+	T_EQ_INT(record_of(top, ID, &record), 0);
+	T_EQ_STR(record.owner.pod, POD);
 }
 
 #define BOXED "/lib/elsewhere/containers/" ID "/"

@@ -49,6 +49,7 @@ static const struct {
 	 ID, POD, "", "/container"},
 	{"/libpod_parent/" POD "/libpod-" ID, "podman", ID, POD, ""},
 	{"/libpod_parent/" POD, "", "", POD, ""},
+	{"/system.slice/web.service/libpod-payload-" ID, "podman", ID, "", "web.service"},
 	{"/libpod_parent/conmon", "", "", "", ""},
 	{"/libpod_parent/libpod-conmon-" ID, "", "", "", ""},
 	{"/machine.slice/libpod-conmon-" ID ".scope", "", "", "", "libpod-conmon-" ID ".scope"},

@@ -1,9 +1,10 @@
-# shellcheck shell=dash disable=SC1091,SC2016,SC2046,SC2317
+# shellcheck shell=dash disable=SC1091,SC2016,SC2034,SC2046,SC2317
 # boot: --image crun,curl,dbus,docker.io,podman,runc,systemd-sysv --systemd
 # boot: --add @source@/deploy/hook --try @build@/test/vm/sidecar.tar --try @build@/test/vm/daemonset.tar
 # cgguard-hook under crun, runc and podman, and the guard that is told.
 . /test/lib.sh
 
+T_TIMEOUT=150
 HOOK=/usr/local/bin/cgguard-hook
 REG=/run/cgguard/containers
 
@@ -134,6 +135,7 @@ fail_closed()
 			fail "expected $runtime not to start it"
 	done
 	seen "io.cgguard.memory.high is not set to '1Gi': it is above memory.max"
+	assert_eq '' "$(ls $REG)" 'registered, of those that have not started'
 	# a pipe that never ends: its own deadline comes before the runtime's
 	bundle '' /box/c1 "{\"path\":\"$T/slow\",\"timeout\":9}"
 	mkfifo "$T/pipe"
@@ -144,27 +146,54 @@ fail_closed()
 }
 t '--fail-closed keeps it from starting; a state that never ends does not' fail_closed
 
-# The image's podman, without an image: a directory is the root.
+# engine ARGUMENT...: the image's podman, with the shipped hooks unless others are named
+engine()
+{
+	podman --storage-driver vfs --cgroup-manager "${MANAGER-systemd}" "$@"
+}
+
+# Without an image: a directory is the root.
 podman_box()
 {
 	local name=$1
 	shift
 	t_defer "podman --storage-driver vfs rm -f -t 0 $name"
-	podman --storage-driver vfs --cgroup-manager systemd "$@" --network none --cgroupns private --name "$name" \
-		--rootfs "$T/b/rootfs" hog hold 40 >"$T/podman.out" 2>&1 ||
-		fail "expected podman to run $name, got $(cat "$T/podman.out")"
+	engine "$@" --cgroupns private --name "$name" --rootfs "$T/b/rootfs" hog hold 40 >"$T/podman.out" 2>"$T/podman.err" ||
+		fail "expected podman to run $name, got $(cat "$T/podman.err")"
+	ID=$(cat "$T/podman.out")
+}
+
+# hooks DIR OPTION...: the shipped hooks there, with these options
+hooks()
+{
+	local dir=$1 file options=''
+	shift
+	[ $# -eq 0 ] || options=$(printf '"%s", ' "$@")
+	mkdir -p "$dir" /usr/libexec/oci/hooks.d
+	ln -sf $HOOK /usr/libexec/oci/hooks.d/cgguard-hook
+	for file in /test/hook/*.json; do
+		sed "s|\"args\": \[\"cgguard-hook\", |&$options|" "$file" >"$dir/${dir##*/}-${file##*/}"
+	done
+}
+
+# registered TEXT...: $ID is, with these in it
+registered()
+{
+	local text
+	[ -s "$REG/$ID.json" ] || fail "expected $ID to be registered, got $(journalctl -q -t cgguard-hook)"
+	for text; do
+		assert_has "$(cat "$REG/$ID.json")" "$text"
+	done
 }
 
 podman_tells()
 {
 	local dir id
 	bundle '' /x
-	mkdir -p /usr/share/containers/oci/hooks.d /usr/libexec/oci/hooks.d
-	cp /test/hook/*.json /usr/share/containers/oci/hooks.d/
-	ln -sf $HOOK /usr/libexec/oci/hooks.d/cgguard-hook
-	podman_box web run -d --annotation io.cgguard.memory.oom.group=1
-	id=$(podman --storage-driver vfs inspect -f '{{.Id}}' web)
-	assert_has "$(cat $REG/"$id".json)" '"name":"web"'
+	hooks /usr/share/containers/oci/hooks.d
+	podman_box web run -d --network none --annotation io.cgguard.memory.oom.group=1
+	id=$ID
+	registered '"name":"web"'
 	dir=$(sed 's/.*"cgroup":"\([^"]*\)".*/\1/' $REG/"$id".json)
 	assert_eq 1 "$(cg_read "$dir" memory.oom.group)" memory.oom.group
 	assert_has "$(cgguard rank --top 0)" "(podman container $(echo "$id" | cut -c1-12) (web))"
@@ -181,10 +210,87 @@ podman_tells()
 	assert_has "$(cgguard status)" "(web))"
 	wait_until 20 "[ ! -e $REG/$id.json ]"
 	# one that comes while it runs
-	podman_box later run -d
+	podman_box later run -d --network none
 	wait_until 20 'incident_has victim.owner.name later'
 }
 t 'podman: the shipped hooks.d, and who was killed is named' podman_tells
+
+podman_pods()
+{
+	local pod dir
+	bundle '' /x
+	hooks /usr/share/containers/oci/hooks.d
+	hooks "$T/closed" --fail-closed
+	tar -C "$T/b/rootfs" -cf "$T/box.tar" .
+	engine import -c 'ENV PATH=/bin' -c 'CMD ["hog", "sleep"]' "$T/box.tar" box:1 >/dev/null || fail 'no image'
+	t_defer 'podman --storage-driver vfs pod rm -f -t 0 -a'
+	pod=$(engine pod create --name shop --network none --infra-image box:1) || fail 'no pod'
+	podman_box web run -d --pod shop --annotation io.cgguard.memory.oom.group=1
+	registered '"runtime":"podman","name":"web"' '"pod":"'"$pod"'"' '"memory.oom.group":{"value":"1"' \
+		"/machine-libpod_pod_$pod.slice/libpod-$ID.scope"
+	cgguard tree >"$T/tree"
+	assert_has "$(cat "$T/tree")" "podman container $(echo "$ID" | cut -c1-12) (web) of pod $pod"
+	ID=$(engine inspect -f '{{.Id}}' "$(echo "$pod" | cut -c1-12)-infra")
+	registered '"sandbox":true'
+	engine pod rm -f -t 0 shop >/dev/null || fail 'pod rm'
+	assert_eq '' "$(ls $REG)" registered
+	# The cgroup of one without an infra says nothing of the pod.
+	MANAGER=cgroupfs
+	pod=$(engine pod create --name bare --infra=false) || fail 'no pod'
+	podman_box plain run -d --pod bare --network none --annotation io.cgguard.memory.high=64Mi
+	registered '"cgroup":"/libpod_parent/libpod-'"$ID"'"' '"name":"plain"' '"pod":"'"$pod"'"'
+	assert_eq 67108864 "$(cg_read "/libpod_parent/libpod-$ID" memory.high)" memory.high
+	assert_has "$(cgguard rank --top 0)" "(podman container $(echo "$ID" | cut -c1-12) (plain) of pod $pod)"
+	engine pod rm -f -t 0 bare >/dev/null || fail 'pod rm'
+	assert_eq '' "$(ls $REG)" registered
+	! engine --hooks-dir "$T/closed" run --network none -m 64m --annotation io.cgguard.memory.high=1Gi \
+		--name bad --rootfs "$T/b/rootfs" hog sleep >"$T/out" 2>&1 || fail 'expected it not to start'
+	assert_has "$(cat "$T/out")" 'error executing hook'
+	seen "io.cgguard.memory.high is not set to '1Gi': it is above memory.max"
+	engine rm -f bad
+	assert_eq '' "$(ls $REG)" registered
+}
+t 'podman: pods, cgroupfs, --fail-closed: named with their pod, taken off' podman_pods
+
+# A user's own podman, as a service has it (--cgroups=split), without a session.
+podman_rootless()
+{
+	local own=$T/run/cgguard
+	bundle '' /x
+	hooks "$T/shipped"
+	hooks "$T/own" --state "$own"
+	mkdir -p /run/cgguard/containers "$T/run" "$T/home"
+	chown -R 1000 "$T/run" "$T/home" "$T/b"
+	grep -q ^joe: /etc/passwd || echo "joe:x:1000:1000::$T/home:/bin/sh" >>/etc/passwd
+	cat >"$T/joe.sh" <<-END
+		engine="podman --storage-driver vfs --cgroup-manager cgroupfs --hooks-dir $T/shipped --hooks-dir $T/own"
+		\$engine run -d --cgroups split --network none --name mine --annotation io.cgguard.memory.high=64Mi \\
+			--rootfs $T/b/rootfs hog hold 40 >$T/home/id
+		while [ ! -e $T/home/go ]; do sleep 1; done
+		\$engine rm -f -t 0 mine
+	END
+	systemd-run -q --unit=joe --uid=1000 -p Delegate=yes --setenv=HOME="$T/home" --setenv=XDG_RUNTIME_DIR="$T/run" \
+		--setenv=PATH=/usr/bin:/bin:/usr/sbin /bin/sh "$T/joe.sh" || fail 'no unit'
+	t_defer 'journalctl -q -n 20 -o cat -u joe'
+	wait_until 100 '[ -s "$T/home/id" ]'
+	seen "it is not registered in '/run/cgguard/containers': Permission denied: the engine is a user's"
+	ID=$(cat "$T/home/id")
+	assert_eq 67108864 "$(cg_read "/system.slice/joe.service/libpod-payload-$ID" memory.high)" memory.high
+	REG=$own/containers registered '"runtime":"podman","name":"mine"' '"cgroup":"/system.slice/joe.service/libpod-payload-'"$ID"'"'
+	# a guard of that directory names it
+	policy any <<-END
+		{"version": 1, "rules": [{"name": "any", "each": "/system.slice/joe.service/libpod-payload-*",
+		 "when": {"usage_above": "2Mi"}, "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/any.json" --state "$own"
+	wait_until 20 'incident_has outcome killed'
+	incident_has victim.owner.name mine || fail "expected mine to be named, got $(incidents)"
+	incident_has victim.owner.container "$ID" || fail "expected its id, got $(incidents)"
+	: >"$T/home/go"
+	wait_until 30 '! systemctl is-active -q joe'
+	assert_eq '' "$(ls "$own/containers")" registered
+}
+t 'podman of a user: it starts, the log says why it is not registered; where he can write it is' podman_rootless
 
 # pod_begin NAME: the pod of a manifest, in the cgroup /NAME; the guest's files are its image
 pod_begin()

@@ -20,6 +20,8 @@ engine()
 {
 	need_module overlay
 	sed -n '/daemon.json/,/^Labels/s/^    //p' /test/hook/README.md >/etc/docker/daemon.json
+	sed -i 's|"runtimes": {|& "closed": {"path": "'$HOOK'", "runtimeArgs": ["--fail-closed", "--allow", "memory.oom.group,memory.high", "--runtime=/usr/bin/runc"]},|' \
+		/etc/docker/daemon.json
 	echo "DOCKER_OPTS='--bridge=none --iptables=false --exec-opt native.cgroupdriver=$1 --data-root=$2'" \
 		>/etc/default/docker
 	systemctl restart docker || fail "no Docker: $(journalctl -q -n 20 -u docker)"
@@ -131,6 +133,19 @@ bad_labels()
 	[ ! -e "$REG/$ID.json" ] || fail 'expected it to be taken off'
 }
 t 'a label that can not be meant: the container starts, the log says why; docker update' bad_labels
+
+fails_closed()
+{
+	! docker run --runtime closed --network none -m 64m --label io.cgguard.memory.swap.max=0 --name bad box:1 \
+		>"$T/out" 2>&1 || fail 'expected it not to start'
+	assert_has "$(cat "$T/out")" "io.cgguard.memory.swap.max is not set to '0': the host does not allow it"
+	assert_eq '' "$(ls $REG)" registered
+	box good --runtime closed --label io.cgguard.memory.oom.group=1 box:1
+	has memory.oom.group=1
+	docker rm -f good bad
+	[ ! -e "$REG/$ID.json" ] || fail 'expected it to be taken off'
+}
+t '--fail-closed, --allow in Docker: what is not allowed does not start, and says why' fails_closed
 
 cgroupfs_driver()
 {
