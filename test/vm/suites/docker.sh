@@ -187,12 +187,18 @@ containerd_alone()
 	assert_eq /default/plain "$BOX" 'its cgroup'
 	has memory.max=67108864 memory.high=63750144
 	assert_has "$(cgguard rank --top 0)" '(containerd container plain)'
-	ctr task kill -s KILL plain
-	assert_dead "$BOX" 30
+	guard_start --policy /policies/container-host.json
+	: >"/proc/$(cg_pids "$BOX" | head -n 1)/root/go"
+	incidents_are 1 60
+	pick 1
+	says outcome killed
+	says victim.cgroup "$BOX"
+	says victim.owner.container plain
+	guard_stop
 	ctr task rm plain
 	[ ! -e $REG/plain.json ] || fail 'expected it to be taken off'
 }
-t 'containerd alone, by ctr, both drivers: as labels ask, named' containerd_alone
+t 'containerd alone, by ctr, both drivers: as labels ask, named, dies whole by container-host.json' containerd_alone
 
 # ---- the kubelet's calls ------------------------------------------------------------------
 
