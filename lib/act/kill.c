@@ -108,14 +108,18 @@ static int write_kill(const struct kill_request *req)
 	return fdio_write_at(req->dirfd, "cgroup.kill", "1");
 }
 
-/* Who has been told to die does: on a processor of his own, his memory handed back on ours. */
+/*
+ * Who has been told to die does: his memory handed back on our processor, then he on one of his own. In this
+ * order: where both take the same pages away at once, it takes half as long again.
+ */
 static void see_off(struct members *run, struct hurry *h, uint32_t pass)
 {
-	uint32_t n = hurry_members(run);
+	uint32_t n;
 
+	members_release(run);
+	n = hurry_members(run);
 	if (n > run->res->hurried)
 		run->res->hurried = n;
-	members_release(run);
 	if (pass > 0) /* that was not enough */
 		run->res->lifted += hurry_lift(h);
 }
@@ -304,14 +308,24 @@ static int census(struct members *run)
 	}
 }
 
+static void measure_before(const struct kill_request *req, struct kill_result *res)
+{
+	res->before_known = req->before_known;
+	res->before_bytes = req->before_bytes;
+	res->swap_before_bytes = req->swap_before_bytes;
+	if (req->before_known)
+		return;
+	res->before_known = read_number(req->dirfd, "memory.current", &res->before_bytes);
+	(void)read_number(req->dirfd, "memory.swap.current", &res->swap_before_bytes);
+}
+
 static enum kill_outcome run_all(struct members *run, struct hurry *h)
 {
 	const struct kill_request *req = run->req;
 	struct kill_result *res = run->res;
 	int r;
 
-	res->before_known = read_number(req->dirfd, "memory.current", &res->before_bytes);
-	(void)read_number(req->dirfd, "memory.swap.current", &res->swap_before_bytes);
+	measure_before(req, res);
 	run->hold_early = !req->process && !req->dry_run;
 	r = census(run);
 	if (r == -EOPNOTSUPP)

@@ -27,6 +27,8 @@ struct kill_request {
 	 * one who was the danger is dead, and who is left is not. */
 	bool oom_kill_known;
 	uint64_t oom_kill;
+	bool before_known; /* what it holds was read a moment ago; else the kill reads it */
+	uint64_t before_bytes, swap_before_bytes;
 	uint64_t
 		total_bytes; /* what badness counts oom_score_adj in thousandths of: the domain's limit */
 };

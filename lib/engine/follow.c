@@ -14,6 +14,7 @@
 
 #define MS	 1000ULL
 #define STUCK_US (60000 * MS) /* then it may be tried again */
+#define FRESH_US (20 * MS) /* so long, what was read is as it is, for the record */
 
 /* ---- act ----------------------------------------------------------------------------- */
 
@@ -49,6 +50,18 @@ static struct worker_last last_of(const struct cgg_guard *g, const struct incide
 	return last;
 }
 
+/* What the group holds, if it was read for this decision, and just now. */
+static void tell_before(const struct cgg_cgroup *cg, const struct incident *in,
+			struct kill_request *req)
+{
+	req->before_known = cg->have & CGG_HAVE_CURRENT && cg->have & CGG_HAVE_SWAP_CURRENT &&
+			    snap_now_us() < in->look_us + FRESH_US;
+	if (!req->before_known)
+		return;
+	req->before_bytes = cg->current_bytes;
+	req->swap_before_bytes = cg->swap_current_bytes;
+}
+
 /* Hand the rung to a worker. */
 static bool start(struct cgg_guard *g, struct incident *in, const struct policy_action *a,
 		  uint32_t victim)
@@ -81,8 +94,12 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 		.id = in->victim_id,
 	};
 	CGG_AUTO_FD domain_opened = -1;
-	struct worker_last last = last_of(g, in, &domain_opened);
+	struct worker_last last = {.dirfd = -1};
 
+	if (a->kind == POLICY_KILL)
+		tell_before(&g->snap.cgroups[victim], in, &req);
+	else
+		last = last_of(g, in, &domain_opened);
 	in->late_us = 0;
 	if (!in->dry_run)
 		reserve_give(&g->reserve, snap_now_us());

@@ -25,8 +25,8 @@
 #define FAR_PART	  20
 #define EVENT_GAP_US	  (10 * MS)
 #define BLIND_US	  (1000 * MS) /* where changes are not told of */
-#define AGAIN_US	  (1 * MS)
-#define AGAIN_MAX	  4 /* each after twice the time: 15 ms */
+#define AGAIN_US	  (MS / 2)
+#define AGAIN_MAX	  5 /* each after twice the time: 15.5 ms */
 #define YOUNG_US	  (3000 * MS) /* a manager makes a cgroup first and writes its limits after */
 #define YOUNG_LOOK_US	  (100 * MS)
 #define MEASURE_SAMPLES	  4

@@ -19,6 +19,7 @@
 
 #define MS		   1000ULL
 #define GONE_AGAIN_US	   (1000 * MS)
+#define FRESH_US	   (5 * MS) /* so long, what was looked at is as it is */
 #define UNSEEN_US	   (1000 * MS)
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
@@ -135,6 +136,15 @@ static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct
 	return true;
 }
 
+static bool still_true(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
+		       uint64_t looked_us)
+{
+	if (snap_now_us() < looked_us + FRESH_US)
+		return true;
+	look_anew(g, d);
+	return look_evaluate(g, d, rule, snap_now_us()) == POLICY_TRUE;
+}
+
 /* The rule is true: choose, look again, act. */
 static void decide(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
 		   uint64_t now_us)
@@ -172,9 +182,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 			       snap_read(g->tree, &g->snap, index, CGG_HAVE_EVENTS) == 0 &&
 			       g->snap.cgroups[index].have & CGG_HAVE_EVENTS;
 	in->victim_oom_kill = g->snap.cgroups[index].events.oom_kill;
-	/* look again: choosing took time, and the danger may be over or the victim gone */
-	look_anew(g, d);
-	if (look_evaluate(g, d, rule, snap_now_us()) != POLICY_TRUE) {
+	/* look again, if choosing took time: the danger may be over or the victim gone */
+	if (!still_true(g, d, rule, now_us)) {
 		in->used = false;
 		return;
 	}
