@@ -32,14 +32,6 @@ static bool is_over(const struct soft *s)
 	return atomic_load(s->cancel) || snap_now_us() >= s->req->deadline_us;
 }
 
-/* Until the deadline, or the danger is past. True if it was the latter. */
-static bool hold(const struct soft *s)
-{
-	while (!is_over(s))
-		nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000L}, NULL);
-	return atomic_load(s->cancel);
-}
-
 static bool read_current(const struct soft *s, uint64_t *ret)
 {
 	char buf[32];
@@ -92,6 +84,31 @@ static bool read_value(const struct soft *s, const char *file, char *ret)
 	return true;
 }
 
+/*
+ * memory.high that is what it was before: systemd sets all of a unit's values anew, at each daemon-reload.
+ * Who thaws a group means it.
+ */
+static void set_again(struct soft *s, const char *file, const char *before, const char *after)
+{
+	char now[UNDO_VALUE_MAX];
+
+	if (strcmp(file, "memory.high") != 0 || strcmp(before, after) == 0 ||
+	    !read_value(s, file, now) || strcmp(now, before) != 0)
+		return;
+	s->res->drifted++;
+	(void)fdio_write_at(s->req->dirfd, file, after);
+}
+
+/* Until the deadline, or the danger is past. True if it was the latter. */
+static bool hold(struct soft *s, const char *file, const char *before, const char *after)
+{
+	while (!is_over(s)) {
+		nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000L}, NULL);
+		set_again(s, file, before, after);
+	}
+	return atomic_load(s->cancel);
+}
+
 /* Put it back, unless somebody else has changed it meanwhile: then theirs stands. */
 static void put_back(struct soft *s, const char *file, const char *before, const char *after,
 		     struct undo_entry *e)
@@ -122,7 +139,7 @@ static enum soft_outcome hold_value(struct soft *s, const char *file, const char
 			undo_clear(s->req->undo, e);
 		return failed(s, r);
 	}
-	early = hold(s);
+	early = hold(s, file, before, after);
 	put_back(s, file, before, after, e);
 	return early ? SOFT_EARLY : SOFT_DONE;
 }

@@ -36,7 +36,7 @@ struct soft_result {
 	uint64_t start_us, end_us;
 	uint64_t before_bytes, after_bytes; /* memory.current of the group */
 	bool known; /* both of them */
-	uint32_t drifted; /* times somebody else changed what we had set; theirs stands */
+	uint32_t drifted; /* times somebody else changed what we had set */
 };
 
 /*
