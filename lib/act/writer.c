@@ -48,7 +48,7 @@ int writer_init(struct writer *w)
 	sigset_t all, old;
 	int r;
 
-	w->wake_fd = eventfd(0, EFD_CLOEXEC);
+	*w = (struct writer){.wake_fd = eventfd(0, EFD_CLOEXEC)};
 	if (w->wake_fd < 0)
 		return -errno;
 	r = pthread_attr_init(&attr);

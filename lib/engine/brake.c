@@ -194,6 +194,19 @@ static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 	g->brake_drift++;
 }
 
+void brake_look(struct cgg_guard *g)
+{
+	char now[UNDO_VALUE_MAX];
+
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		/* one that was left to somebody: if it is another now */
+		if (b->used && (!b->left || (read_high(g, b, now) && strcmp(now, b->before) != 0)))
+			check_drift(g, b);
+	}
+}
+
 /* Who relied on being told here is looked at. */
 static void wake(struct cgg_guard *g, const struct guard_brake *b, uint64_t now_us)
 {

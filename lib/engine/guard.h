@@ -351,6 +351,7 @@ void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t byte
 uint64_t brake_held(const struct cgg_guard *g,
 		    uint32_t index); /* what wakes us there, 0: nothing */
 bool brake_on_file(struct cgg_guard *g, int wd, uint64_t now_us); /* whether it was a brake's */
+void brake_look(struct cgg_guard *g); /* at all that are held, where nobody tells of them */
 void brake_relocate(struct cgg_guard *g); /* after a scan */
 void brake_flush(struct cgg_guard *g); /* set what is wanted, after remembering it */
 

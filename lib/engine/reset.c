@@ -10,8 +10,11 @@
  *   memory.high a lower value means nothing: brakes are such, and our own.
  * - What systemd writes is a reset where it is what was there before the hook, or the kernel's default. Any
  *   other value somebody has given to the unit: it stays, too.
- * - At most RESET_PUTS_MAX times in a minute.
- * - At the guard's start nobody knows who wrote: what is there is judged by its value.
+ * - At most RESET_PUTS_MAX times in a minute, so that two who want different values don't keep each other
+ *   busy: then it is told, and left as it is until the minute is over. Many reloads in a row, as of an
+ *   upgrade, end; who goes on has it for most of the time.
+ * - Where nobody tells who wrote, what is there is judged by its value: at the guard's start, and once a
+ *   second where writes can't be seen (watch_is_blind()).
  */
 #include "engine/reset.h"
 
@@ -58,6 +61,24 @@ static int write_value(struct cgg_guard *g, int dirfd, size_t file, const char *
 		return 0;
 	close(fd);
 	return -EAGAIN;
+}
+
+/* What could not be done now is done then. */
+static void owe(struct cgg_guard *g, struct reset_one *o, size_t file, uint64_t when_us)
+{
+	o->owed |= 1U << file;
+	if (when_us < g->resets.due_us)
+		g->resets.due_us = when_us;
+}
+
+/* What was told is told again only after all is as it should be. */
+static void all_is_well(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->resets.n; i++) {
+		if (g->resets.one[i].used && g->resets.one[i].owed)
+			return;
+	}
+	guard_has(g, LACK_RESET);
 }
 
 static bool may_again(struct reset_one *o, uint64_t now_us)
@@ -108,23 +129,61 @@ static void put_back(struct cgg_guard *g, struct reset_one *o, size_t file, uint
 	char now[PLACE_VALUE_MAX];
 	int r;
 
-	if (o->theirs & 1U << file || !read_value(g, o, file, now) || strcmp(now, value) == 0 ||
+	o->owed &= ~(1U << file);
+	if (!read_value(g, o, file, now) || strcmp(now, value) == 0)
+		return;
+	o->written &= ~(1U << file); /* only now: to open a file for it may be told of as well */
+	if (o->theirs & 1U << file ||
 	    (strcmp(now, before) != 0 && strcmp(now, defaults[file]) != 0))
 		return;
 	if (!may_again(o, now_us)) {
-		guard_lacks(g, LACK_RESET,
-			    "%s of '%s' was reset more than %d times in a minute: it is left at %s",
-			    state_files[file], path, RESET_PUTS_MAX, now);
+		owe(g, o, file, o->since_us + RESET_SPAN_US);
+		guard_lacks(
+			g, LACK_RESET,
+			"what was set for the container in '%s' was reset more than %d times in a "
+			"minute: %s is left at %s until the minute is over",
+			path, RESET_PUTS_MAX, state_files[file], now);
 		return;
 	}
 	r = write_value(g, tree_dir(g->tree, o->index, &opened), file, value);
 	if (r == 0) {
 		o->own[file]++;
 		g->resets.undone++;
-		guard_has(g, LACK_RESET);
+		all_is_well(g);
+	} else if (r == -EAGAIN) {
+		owe(g, o, file, now_us + RESET_AGAIN_US);
 	} else if (!fdio_is_gone(r)) {
 		guard_lacks(g, LACK_RESET, "%s of '%s' was reset to %s and can't be put back: %s",
 			    state_files[file], path, now, strerror(-r));
+	}
+}
+
+void reset_work(struct cgg_guard *g, uint64_t now_us)
+{
+	if (now_us < g->resets.due_us)
+		return;
+	g->resets.due_us = UINT64_MAX;
+	for (uint32_t i = 0; i < g->resets.n; i++) {
+		struct reset_one *o = &g->resets.one[i];
+		uint32_t owed = o->used ? o->owed : 0;
+
+		for (size_t k = 0; k < STATE_ASKS; k++) {
+			if (owed & 1U << k)
+				put_back(g, o, k, now_us);
+		}
+	}
+	all_is_well(g);
+}
+
+void reset_look(struct cgg_guard *g, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < g->resets.n; i++) {
+		struct reset_one *o = &g->resets.one[i];
+
+		for (size_t k = 0; o->used && k < STATE_ASKS; k++) {
+			if (o->applied.set[k].value[0] != '\0')
+				put_back(g, o, k, now_us);
+		}
 	}
 }
 
@@ -137,16 +196,16 @@ bool reset_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
 			continue;
 		if (o->min_wd == wd) {
 			o->written = ALL;
+			o->written_us = now_us;
 			return true;
 		}
 		for (size_t k = 0; k < STATE_ASKS; k++) {
 			if (o->wd[k] != wd)
 				continue;
-			if (o->written & 1U << k)
+			if (o->written & 1U << k && now_us < o->written_us + RESET_WRITE_US)
 				put_back(g, o, k, now_us);
 			else
 				by_hand(g, o, k);
-			o->written &= ~(1U << k);
 			return true;
 		}
 	}
@@ -233,7 +292,8 @@ int reset_init(struct cgg_guard *g, struct cgg_error *err)
 	struct guard_resets *r = &g->resets;
 	int code;
 
-	if (!g->options.owners || g->options.dry_run || g->tree->inotify_fd < 0)
+	r->due_us = UINT64_MAX;
+	if (!g->options.owners || g->options.dry_run)
 		return 0;
 	if (arena_init(&r->arena, CGG_OWNERS_MAX * sizeof(*r->one), 0) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");

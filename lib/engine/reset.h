@@ -6,8 +6,10 @@
 #include "hook/place.h"
 #include "util/arena.h"
 
-#define RESET_PUTS_MAX 30 /* for one container in RESET_SPAN_US, then it is left alone */
+#define RESET_PUTS_MAX 30 /* for one container in RESET_SPAN_US */
 #define RESET_SPAN_US  60000000ULL
+#define RESET_WRITE_US 10000000ULL /* that systemd takes for a unit's files at the most */
+#define RESET_AGAIN_US 1000000ULL /* when too much waits for the thread that writes */
 
 /* One container, at its position among the owners. */
 struct reset_one {
@@ -15,7 +17,9 @@ struct reset_one {
 	uint32_t index; /* as of the last scan */
 	int min_wd, wd[STATE_ASKS]; /* inotify watches of memory.min and of what was set, -1 */
 	uint32_t written; /* bits of what systemd, as memory.min tells, is about to write */
+	uint64_t written_us; /* memory.min told then */
 	uint32_t theirs; /* bits of what somebody has written by hand, until it is ours again */
+	uint32_t owed; /* bits of what is put back later, see due_us */
 	uint8_t own[STATE_ASKS]; /* writes of ours that are not told of yet */
 	uint64_t since_us;
 	uint32_t puts; /* since then */
@@ -28,6 +32,7 @@ struct guard_resets {
 		*one; /* CGG_OWNERS_MAX, reserved, touched as used; NULL: nothing is put back */
 	uint32_t n;
 	struct writer writer;
+	uint64_t due_us; /* of what is owed, UINT64_MAX: nothing */
 	uint64_t undone; /* times that a value was put back */
 };
 
@@ -42,6 +47,12 @@ void reset_match(struct cgg_guard *g);
 
 /* A file was written. Whether it is one of these. */
 bool reset_on_file(struct cgg_guard *g, int wd, uint64_t now_us);
+
+/* What is owed, if it is time. */
+void reset_work(struct cgg_guard *g, uint64_t now_us);
+
+/* All of them, where nobody tells that they were written. */
+void reset_look(struct cgg_guard *g, uint64_t now_us);
 
 /* Whether the watch of a file is needed here, whoever else lets go of it. */
 bool reset_hears(const struct guard_resets *r, int wd);

@@ -422,14 +422,21 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 		if (events[i].data.u32 == TAG_PRESSURE && events[i].events & (EPOLLERR | EPOLLHUP))
 			g->scan_due = true; /* its cgroup was removed: armed anew after the scan */
 	}
-	if (watch_is_blind(g) && now_us >= g->scan_after_us)
+	reset_work(g, now_us);
+	if (watch_is_blind(g) && now_us >= g->scan_after_us) {
 		g->scan_due = true;
+		reset_look(g, now_us); /* before the brakes, which stand on what is there */
+		brake_look(g);
+	}
 }
 
 void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 {
 	uint64_t next = kernel_due_us(g);
 	struct itimerspec t = {0};
+
+	if (g->resets.due_us < next)
+		next = g->resets.due_us;
 
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		const struct guard_domain *d = &g->domain[i];

@@ -250,23 +250,42 @@ in_a_private_namespace()
 	cg_create /ct memory.max=160M memory.swap.max=0
 	echo '-memory -pids -cpu' >"$CG/ct/cgroup.subtree_control"
 	policy p <<-'END'
-		{"version": 1, "rules": [{"name": "mine", "domain": "/",
-		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]}]}
+		{"version": 1, "rules": [{"name": "mine", "domain": "/", "brake": false,
+		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]},
+		 {"name": "held", "each": "/work", "brake": true,
+		 "when": {"unreclaimable_above": "99%"}, "then": [{"action": "notify"}]}]}
 	END
+	mkdir -p "$T/state/containers"
 	cat >"$T/outer" <<-'END'
 		mkdir "$T/cg"
 		mount -t cgroup2 none "$T/cg" && mkdir "$T/cg/guard" "$T/cg/work" "$T/cg/other" || exit
 		echo 0 >"$T/cg/guard/cgroup.procs"
 		echo +memory >"$T/cg/cgroup.subtree_control"
+		# as the hook leaves it
+		id=$(stat -c %i "$T/cg/work")
+		echo 1 >"$T/cg/work/memory.oom.group"
+		echo 150M >"$T/cg/work/memory.max"
+		echo '{"version": 1, "container": "c1", "cgroup": "/ct/work", "cgroup_id": '$id', "sandbox": false,' \
+			'"applied": {"cgroup_id": '$id', "memory.oom.group": {"value": "1", "before": "0"}}}' >"$T/state/containers/c1.json"
 		exec unshare -p -f sh "$T/inner"
 	END
 	cat >"$T/inner" <<-'END'
 		mount -t proc none /proc
-		exec cgguard run --policy "$T/p.json" --root "$T/cg" --incidents "$T/incidents.jsonl"
+		exec cgguard run --policy "$T/p.json" --root "$T/cg" --state "$T/state" --incidents "$T/incidents.jsonl"
 	END
 	export T
 	cg_run /ct pest cgroupns unshare -m sh "$T/outer" >/dev/null
 	wait_until 20 'grep -q guarding "$T/log"'
+	# what systemd resets outside is told of in there, and who wrote
+	wait_until 10 '[ "$(cg_read /ct/work memory.high)" != max ]'
+	high=$(cg_read /ct/work memory.high)
+	cg_write /ct/work memory.min 0
+	cg_write /ct/work memory.high max
+	cg_write /ct/work memory.oom.group 0
+	wait_until 10 "[ \"\$(cg_read /ct/work memory.high) \$(cg_read /ct/work memory.oom.group)\" = '$high 1' ]"
+	cg_write /ct/work memory.oom.group 0
+	usleep 300000
+	assert_eq 0 "$(cg_read /ct/work memory.oom.group)" 'what was written by hand'
 	# from outside: in the guard's eyes their PIDs are 0
 	cg_run /ct/other hog hold 10 >/dev/null
 	cg_run /ct/work hog sleep >/dev/null

@@ -134,15 +134,40 @@ braked_demo()
 	wait_until 20 '[ "$(cg_read /box.slice/demo.service memory.high)" != max ]'
 }
 
+# watch CGROUP FILE...: from now on, for how long it is not what it is now, in $T/wrong.FILE
+watch()
+{
+	local cgroup=$1 file
+	shift
+	for file; do
+		wrong "$CG$cgroup/$file" "$(cg_read "$cgroup" "$file")" >"$T/wrong.$file" &
+		wait_until 20 "grep -q watching '$T/wrong.$file'"
+	done
+}
+
+# put_right N FILE...: each was wrong at least N times, and never for a second
+put_right()
+{
+	local n=$1 file
+	shift
+	for file; do
+		wait_until 20 "[ \$(wc -l <'$T/wrong.$file') -gt $n ]"
+		echo "# put back after, us: $file" $(sed 1d "$T/wrong.$file" | sort -n) >&3
+		assert_between 1 1000000 "$(sed 1d "$T/wrong.$file" | sort -n | tail -n 1)" "us that $file was wrong"
+	done
+}
+
 what_daemon_reload_takes_away_is_set_again()
 {
 	braked_demo braked
 	high=$(cg_read /box.slice/demo.service memory.high)
+	watch /box.slice/demo.service memory.high
 	systemctl daemon-reload
 	wait_until 20 '[ "$(counter brake_drift)" -ge 1 ]'
 	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
 	systemctl set-property --runtime demo.service MemoryHigh=infinity CPUWeight=50
 	wait_until 20 "[ \"\$(cg_read /box.slice/demo.service memory.high)\" = $high ]"
+	put_right 2 memory.high
 	# A lower one is its administrator's to have.
 	systemctl set-property --runtime demo.service MemoryHigh=20M
 	sleep 2
@@ -198,16 +223,14 @@ what_systemd_takes_from_a_container_is_set_again()
 	hooked c1
 	assert_eq "1 $high 0" "$(values $scope)" 'as asked'
 	before=$(counter resets_undone)
-	now_cs
-	began=$NOW_CS
+	watch $scope memory.oom.group memory.high memory.swap.max
 	systemctl daemon-reload
 	wait_until 20 '[ "$(counter resets_undone)" -ge $((before + 3)) ]'
-	now_cs
-	echo "daemon-reload, and all put back after $((NOW_CS - began)) cs" >&2
 	assert_eq "1 $high 0" "$(values $scope)" 'after a reload'
 	systemctl set-property --runtime run-c1.scope MemoryLow=1M
 	wait_until 20 '[ "$(counter resets_undone)" -ge $((before + 6)) ]'
 	assert_eq "1 $high 0" "$(values $scope)" 'after a property was set'
+	put_right 2 memory.oom.group memory.high memory.swap.max
 	# What somebody writes by hand, or gives to the unit, stays.
 	echo 0 >"$CG$scope/memory.oom.group"
 	systemctl set-property --runtime run-c1.scope MemoryHigh=64M MemorySwapMax=8M
