@@ -92,6 +92,25 @@ a_group_is_one_incident()
 	assert_eq 1 "$(incident_count)" incidents
 }
 
+# The kernel chooses a process by its first thread, and says of another one that it has killed it.
+without_its_first_thread_it_is_one_incident()
+{
+	elsewhere
+	guard_start --policy "$T/p.json"
+	cg_create "$DOCKER" memory.max=32M memory.swap.max=0
+	HOG=$(cg_run "$DOCKER" hog threadzombie 64)
+	wait_until 20 "rmdir '$CG$DOCKER' 2>/dev/null"
+	incidents_are 1
+	pick 1
+	is_of_the_kernel "$DOCKER"
+	says /resource/container.id "$HEX"
+	dmesg | cgguard log --json - | tail -n 1 >"$T/record"
+	says chosen_pid "$HOG"
+	says outcome killed
+	sleep 2.5
+	assert_eq 1 "$(incident_count)" incidents
+}
+
 # The kernel's limit on reports is ten in five seconds; of the others it says only who died, not where.
 a_storm_is_told_one_by_one()
 {
@@ -244,6 +263,7 @@ metrics_are_told()
 
 t 'a container that is gone at once has its incident, with its identity' a_container_that_is_gone_at_once
 t 'a group that dies whole is one incident' a_group_is_one_incident
+t 'a process without its first thread is one incident' without_its_first_thread_it_is_one_incident
 t 'a storm of kills is told one by one' a_storm_is_told_one_by_one
 t "a kill for the host's memory is the host's" the_hosts_memory
 t 'a rule that came too late is told with what the kernel did' a_rule_that_came_too_late
