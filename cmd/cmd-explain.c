@@ -177,7 +177,7 @@ static int run(const struct opt *o, const struct cgg_owners *owners, struct cgg_
 	       struct cgg_policy **policy)
 {
 	const struct cgg_explain_options eo = {
-		.path = o->nargs > 0 ? o->args[0] : "/",
+		.path = o->nargs > 0 ? opt_cgroup(o->args[0]) : "/",
 		.for_us = o->for_us ? o->for_us : FOR_US,
 		.top = o->top_given ? (uint32_t)o->top : CANDIDATES,
 		.owners = owners,

@@ -66,7 +66,7 @@ int cmd_kill(int argc, char **argv)
 		ko.kill_exempt = o.kill_exempt;
 		ko.deadline_us = o.deadline_us;
 		ko.policy = policy;
-		r = cgg_kill(tree, o.args[0], &ko, record, sizeof(record), &err);
+		r = cgg_kill(tree, opt_cgroup(o.args[0]), &ko, record, sizeof(record), &err);
 		if (record[0])
 			puts(record);
 		r = answer(r, o.args[0], &err);

@@ -261,6 +261,8 @@ static int run(struct scoring *k)
 		print_all_json(k, &ps);
 	else
 		print_table(k, &ps);
+	if (k->o.nargs == 0 && k->code == EXIT_NO)
+		complain(0, "'%s' holds no process", k->o.domain ? k->o.domain : "/");
 	return k->code;
 }
 

@@ -392,7 +392,9 @@ int cmd_status(int argc, char **argv)
 	if (opt.nargs == 1)
 		path = opt.args[0];
 	else if ((code = serve_default_path(false, buf, sizeof(buf))) < 0)
-		return complain(EXIT_INPUT, "status: %s: name the guard's socket", serve_why(code));
+		return complain(EXIT_INPUT,
+				"status: %s: name the guard's socket (cgguard status PATH)",
+				serve_why(code));
 	code = fetch(path, &o);
 	if (code != 0)
 		return code;

@@ -183,7 +183,7 @@ int cmd_tree(int argc, char **argv)
 	}
 	owners = print_owners(o.root);
 	if (o.nargs == 1)
-		top = cgg_snapshot_find(snap, o.args[0]);
+		top = cgg_snapshot_find(snap, opt_cgroup(o.args[0]));
 	if (top == CGG_NONE)
 		r = complain(EXIT_NO, "no cgroup '%s' (paths start with / = the root of the tree)",
 			     o.args[0]);

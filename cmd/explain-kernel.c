@@ -214,7 +214,7 @@ static int tell(const struct opt *o, struct cgg_tree *tree, const struct cgg_sna
 	struct cgg_error err = {0};
 	int r;
 
-	ps.asked = o->nargs > 0 ? cgg_snapshot_find(snap, o->args[0]) : 0;
+	ps.asked = o->nargs > 0 ? cgg_snapshot_find(snap, opt_cgroup(o->args[0])) : 0;
 	if (ps.asked == CGG_NONE)
 		return complain(EXIT_INPUT, "no cgroup '%s' (paths start with / = the root)",
 				o->args[0]);

@@ -196,7 +196,7 @@ static int read_one(struct opt *o, int c, char *arg)
 		return 0;
 	case 'c':
 	case 'D':
-		o->domain = arg;
+		o->domain = opt_cgroup(arg);
 		return 0;
 	case 'e':
 		return read_exempt(o, arg);
@@ -269,6 +269,13 @@ const char *opt_policy_name(const struct opt *o, char *buf, size_t size)
 		len += (size_t)snprintf(buf + len, size - len, "%s%s", i > 0 ? ", " : "",
 					o->policy[i]);
 	return buf;
+}
+
+char *opt_cgroup(char *path)
+{
+	for (size_t len = strlen(path); len > 1 && path[len - 1] == '/';)
+		path[--len] = '\0';
+	return path;
 }
 
 bool opt_pid(const char *text, int32_t *ret)

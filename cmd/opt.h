@@ -35,5 +35,8 @@ int opt_load_policy(const struct opt *o, struct cgg_policy **ret, struct cgg_err
 /* For people: the paths, or NULL for the default. */
 const char *opt_policy_name(const struct opt *o, char *buf, size_t size);
 
+/* A cgroup's path, in its place: shells complete a directory's with a slash. */
+char *opt_cgroup(char *path);
+
 /* A process id, as people write it. */
 bool opt_pid(const char *text, int32_t *ret);

@@ -163,6 +163,14 @@ is 2
 err_has "--exempt 'all'"
 verdict "values of kill's options that can't be are named"
 
+for args in tree explain 'explain --kernel' 'rank --domain'; do
+	# shellcheck disable=SC2086
+	run $args /system.slice/db.service/ --root "$root"
+	out_has /system.slice/db.service
+	silent err
+done
+verdict "a slash after a cgroup's path is a shell's"
+
 for args in 'tree --root' 'rank --root' 'run --root' 'kill /a --root'; do
 	# shellcheck disable=SC2086
 	run $args "$dir/nowhere"
