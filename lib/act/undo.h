@@ -2,10 +2,14 @@
 /*
  * What we changed and have to put back, remembered outside this process: a small file, written by
  * rename before each change and after each undoing, so that the next start finds what a crash left.
+ *
+ * Where the directory is on a disk, which may hang or take long, a thread of its own writes: nobody who
+ * kills waits for it.
  */
 #pragma once
 
 #include "cgguard.h"
+#include "util/arena.h"
 
 #include <pthread.h>
 
@@ -28,6 +32,20 @@ struct undo {
 	bool in_memory; /* so that to remember never waits for a disk */
 	pthread_mutex_t lock; /* workers only, never the thread that watches */
 	struct undo_entry entry[UNDO_SLOTS];
+
+	/* where it is not in memory */
+	pthread_mutex_t entry_lock; /* never held while something is written */
+	pthread_t thread;
+	bool started;
+	int wake_fd, told_fd; /* to the thread; from it, when a list is written. -1: none */
+	_Atomic bool stop;
+	_Atomic uint64_t busy_us; /* since then it is at something, 0: it is not */
+	_Atomic unsigned int asked, written; /* of the entries */
+	_Atomic bool list_asked; /* and not written yet: what follows is the thread's */
+	bool list_busy; /* asked for, and not taken back yet */
+	bool list_any, list_saved;
+	const char *list_file;
+	struct arena list;
 };
 
 /*
@@ -51,18 +69,25 @@ struct undo_entry *undo_add(struct undo *u, uint64_t id, const char *path, const
 void undo_drop(struct undo *u, struct undo_entry *e);
 bool undo_write(struct undo *u);
 
-/* A whole list written by rename, for who keeps many changes for long. */
+/*
+ * A whole list written by rename, for who keeps many changes for long: one at a time, by the thread that
+ * watches. NO: the file is as it was, or there is no directory; LATER: told_fd will tell, then
+ * undo_saved() whether it was written, and until then is none to be begun.
+ */
+enum undo_done { UNDO_NO, UNDO_YES, UNDO_LATER };
+
 struct undo_save {
 	struct undo *undo;
 	const char *file;
 	int fd;
-	bool any, failed;
+	bool any, failed, later;
 };
 
 void undo_save_begin(struct undo *u, const char *file, struct undo_save *s);
 void undo_save_line(struct undo_save *s, uint64_t id, const char *what, const char *before,
 		    const char *after, const char *path);
-bool undo_save_end(struct undo_save *s); /* false: it is as it was */
+enum undo_done undo_save_end(struct undo_save *s);
+enum undo_done undo_saved(struct undo *u); /* UNDO_LATER: it is not yet */
 
 /*
  * What an earlier run left behind, read from the file: fn is called for each. A damaged line is

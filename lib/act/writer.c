@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "act/writer.h"
 
+#include "act/thread.h"
+
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#define STACK_SIZE (256U << 10) /* a static program has its thread-local data there too */
 
 static void *writer_main(void *arg)
 {
@@ -41,31 +40,16 @@ static void wake(const struct writer *w)
 	(void)!write(w->wake_fd, &one, sizeof(one));
 }
 
-/* As anybody's: the loop, which starts it, may be a real-time thread. */
 int writer_init(struct writer *w)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
 	int r;
 
 	*w = (struct writer){.wake_fd = eventfd(0, EFD_CLOEXEC)};
 	if (w->wake_fd < 0)
 		return -errno;
-	r = pthread_attr_init(&attr);
-	if (r != 0)
-		return -r;
-	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
-	pthread_attr_setschedparam(&attr, &(struct sched_param){0});
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_attr_setstacksize(&attr, STACK_SIZE);
-	if (r == 0)
-		r = pthread_create(&w->thread, &attr, writer_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
+	r = thread_start(&w->thread, writer_main, w);
 	w->started = r == 0;
-	return -r;
+	return r;
 }
 
 void writer_finish(struct writer *w)

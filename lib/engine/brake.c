@@ -17,7 +17,7 @@
  * - Written only well above use, so that the writing never has to reclaim; remembered outside first, and
  *   put back when the domain ends, the policy changes, and at the next start after a crash.
  */
-#include "engine/guard.h"
+#include "engine/brake.h"
 
 #include "policy/gate.h"
 #include "snap/take.h"
@@ -29,10 +29,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HIGH "memory.high"
 #define PAGE 4096
 
-static bool read_high(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
+bool brake_read(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
 {
 	CGG_AUTO_FD opened = -1;
 
@@ -42,14 +41,7 @@ static bool read_high(const struct cgg_guard *g, const struct guard_brake *b, ch
 	return true;
 }
 
-static int write_high(const struct cgg_guard *g, const struct guard_brake *b, const char *value)
-{
-	CGG_AUTO_FD opened = -1;
-
-	return fdio_write_at(tree_dir(g->tree, b->index, &opened), HIGH, value);
-}
-
-static void print_high(uint64_t bytes, char *ret)
+void brake_print(uint64_t bytes, char *ret)
 {
 	snprintf(ret, UNDO_VALUE_MAX, "%" PRIu64, bytes);
 }
@@ -64,7 +56,7 @@ bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d)
 
 /* ---- who wants what ------------------------------------------------------------------ */
 
-static struct guard_brake *brake_of(const struct cgg_guard *g, uint32_t index)
+struct guard_brake *brake_of(const struct cgg_guard *g, uint32_t index)
 {
 	uint32_t slot = g->seen[index].brake;
 
@@ -183,9 +175,9 @@ static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 		b->changed = true;
 		g->brakes_changed = true;
 	}
-	if (!b->bytes || !read_high(g, b, now))
+	if (!b->bytes || !brake_read(g, b, now))
 		return;
-	print_high(b->bytes, ours);
+	brake_print(b->bytes, ours);
 	if (strcmp(now, ours) == 0)
 		return;
 	b->bytes = 0; /* set again, or left to them, in brake_flush() */
@@ -202,7 +194,7 @@ void brake_look(struct cgg_guard *g)
 		struct guard_brake *b = &g->brake[i];
 
 		/* one that was left to somebody: if it is another now */
-		if (b->used && (!b->left || (read_high(g, b, now) && strcmp(now, b->before) != 0)))
+		if (b->used && (!b->left || (brake_read(g, b, now) && strcmp(now, b->before) != 0)))
 			check_drift(g, b);
 	}
 }
@@ -244,7 +236,7 @@ bool brake_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
 	return false;
 }
 
-static void listen(struct cgg_guard *g, struct guard_brake *b)
+void brake_listen(struct cgg_guard *g, struct guard_brake *b)
 {
 	if (b->deaf) {
 		watch_file_end(g, b->events_wd);
@@ -258,7 +250,7 @@ static void listen(struct cgg_guard *g, struct guard_brake *b)
 		b->high_wd = watch_file(g, b->index, HIGH);
 }
 
-static void stop_listening(struct cgg_guard *g, struct guard_brake *b)
+void brake_unlisten(struct cgg_guard *g, struct guard_brake *b)
 {
 	watch_file_end(g, b->events_wd);
 	watch_file_end(g, b->high_wd);
@@ -282,137 +274,4 @@ void brake_relocate(struct cgg_guard *g)
 		b->used = false; /* its watches ended with its files */
 		g->brakes_changed = true;
 	}
-}
-
-/* ---- all of them, at the end of a tick ----------------------------------------------- */
-
-static void want_least(struct cgg_guard *g, uint32_t index, uint64_t at)
-{
-	struct guard_brake *b = at ? brake_of(g, index) : NULL;
-
-	if (b && b->changed && (b->wanted == 0 || at < b->wanted))
-		b->wanted = at;
-}
-
-static void sum_up(struct cgg_guard *g)
-{
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		if (g->brake[i].changed)
-			g->brake[i].wanted = 0;
-	}
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used)
-			want_least(g, g->domain[i].index, g->domain[i].brake_at);
-	}
-	for (uint32_t i = 0; i < g->ntops; i++)
-		want_least(g, g->top[i].index, g->top[i].at);
-}
-
-/* Whether we may set it: not where somebody else's is as low, nor where we would have to reclaim. */
-static bool may_set(struct cgg_guard *g, struct guard_brake *b)
-{
-	char *end;
-	unsigned long long theirs;
-
-	if (g->lack[LACK_BRAKE][0] ||
-	    snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0 ||
-	    g->snap.cgroups[b->index].current_bytes >= b->wanted)
-		return false;
-	if (b->bytes)
-		return true;
-	if (!read_high(g, b, b->before))
-		return false;
-	theirs = strtoull(b->before, &end, 10);
-	return *end != '\0' || theirs > b->wanted; /* "max" is no number */
-}
-
-/* What was there first, and what is there now or will be: a crash in between is put back as well. */
-static void save(struct cgg_guard *g)
-{
-	struct undo_save s;
-	char ours[UNDO_VALUE_MAX];
-
-	undo_save_begin(&g->undo, BRAKE_FILE, &s);
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		const struct guard_brake *b = &g->brake[i];
-
-		for (int k = 0; b->used && k < 2; k++) {
-			uint64_t bytes = k == 0 ? b->bytes : b->wanted;
-
-			if (bytes == 0 || (k == 1 && bytes == b->bytes))
-				continue;
-			print_high(bytes, ours);
-			undo_save_line(&s, b->id, HIGH, b->before, ours,
-				       g->tree->entry[b->index].path);
-		}
-	}
-	(void)undo_save_end(&s);
-}
-
-static void lift(struct cgg_guard *g, struct guard_brake *b)
-{
-	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
-
-	if (b->bytes) {
-		print_high(b->bytes, ours);
-		if (read_high(g, b, now) && strcmp(now, ours) == 0)
-			(void)write_high(g, b, b->before);
-	}
-	stop_listening(g, b);
-	b->bytes = 0;
-	if (b->left)
-		b->high_wd = watch_file(g, b->index, HIGH);
-}
-
-static void set(struct cgg_guard *g, struct guard_brake *b)
-{
-	char ours[UNDO_VALUE_MAX];
-	int r;
-
-	print_high(b->wanted, ours);
-	r = write_high(g, b, ours);
-	if (r == 0) {
-		b->bytes = b->wanted;
-	} else if (!fdio_is_gone(r)) {
-		guard_lacks(g, LACK_BRAKE,
-			    "memory.high can't be written (%s): going on without brakes, looking "
-			    "often",
-			    strerror(-r));
-	}
-	if (b->bytes)
-		listen(g, b);
-}
-
-void brake_flush(struct cgg_guard *g)
-{
-	bool lifted = false;
-
-	if (!g->brakes_changed)
-		return;
-	g->brakes_changed = false;
-	sum_up(g);
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		struct guard_brake *b = &g->brake[i];
-
-		if (!b->used || !b->changed)
-			continue;
-		b->left = b->wanted && b->wanted != b->bytes && !may_set(g, b);
-		if (b->left)
-			b->wanted = b->bytes;
-	}
-	save(g); /* before it is done */
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		struct guard_brake *b = &g->brake[i];
-
-		if (!b->used || !b->changed)
-			continue;
-		b->changed = false;
-		if (b->wanted != 0 && b->wanted != b->bytes)
-			set(g, b);
-		else if (b->wanted == 0)
-			lift(g, b);
-		lifted |= b->wanted == 0;
-	}
-	if (lifted)
-		save(g);
 }

@@ -274,44 +274,6 @@ static void tell_permissions(struct cgg_guard *g)
 			    strerror(errno));
 }
 
-/* A run that was ended by force left a value changed: put it back, if it still is what was set. */
-static void put_back(void *user, const struct undo_entry *e)
-{
-	struct cgg_guard *g = user;
-	uint32_t index = tree_find_id(g->tree, e->id);
-	CGG_AUTO_FD opened = -1;
-	char now[UNDO_VALUE_MAX];
-	int dirfd;
-
-	if (index == CGG_NONE)
-		return;
-	dirfd = tree_dir(g->tree, index, &opened);
-	if (fdio_read_at(dirfd, e->file, now, sizeof(now)) <= 0)
-		return;
-	now[strcspn(now, "\n")] = '\0';
-	if (strcmp(now, e->after) == 0 && fdio_write_at(dirfd, e->file, e->before) == 0)
-		guard_notice(g, "put back %s of '%s' to %s, which an earlier run had left at %s",
-			     e->file, g->tree->entry[index].path, e->before, e->after);
-}
-
-static void set_up_undo(struct cgg_guard *g)
-{
-	static const char *const files[] = {UNDO_FILE, BRAKE_FILE};
-	struct cgg_error err = {0};
-
-	if (undo_init(&g->undo, g->options.state_dir, &err) < 0)
-		guard_lacks(g, LACK_STATE,
-			    "%s; going on, but what a crash leaves changed will not be put back",
-			    err.msg);
-	for (size_t i = 0; i < CGG_ARRAY_LEN(files); i++) {
-		if (undo_left(&g->undo, files[i], put_back, g, &err) < 0)
-			guard_notice(g,
-				     "%s; going on, but what an earlier run left changed there is "
-				     "not put back",
-				     err.msg);
-	}
-}
-
 static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
@@ -345,8 +307,8 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
 	kernel_begin(g);
 	tell_permissions(g);
-	set_up_undo(g);
-	return reset_init(g, err);
+	r = state_init(g, err);
+	return r < 0 ? r : reset_init(g, err);
 }
 
 int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
@@ -366,7 +328,9 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->tree = tree;
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->hang.timer_fd = -1;
+	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->undo.told_fd =
+		g->hang.timer_fd = -1;
+	g->brakes_late_us = UINT64_MAX;
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i] =
 			(struct worker){.wake_fd = -1, .dirfd = -1, .killfd = -1, .lastfd = -1};
@@ -396,6 +360,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	}
 	kernel_finish(g);
 	forget_domains(g);
+	brake_finish(g);
 	watch_finish(g);
 	undo_finish(&g->undo);
 	reset_finish(&g->resets);

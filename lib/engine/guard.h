@@ -64,6 +64,7 @@ struct guard_domain {
 /* memory.high of one cgroup as we hold it: the lowest that anybody wants. */
 struct guard_brake {
 	bool used, changed; /* changed: what is wanted may be another now */
+	bool saving; /* to be set as wanted, when that is remembered */
 	bool deaf; /* it would tell of itself all the time */
 	uint64_t id;
 	uint32_t index; /* as of the last scan */
@@ -238,6 +239,8 @@ struct cgg_guard {
 	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
 	uint32_t nbrakes; /* slots in use or once used */
 	bool brakes_changed;
+	uint64_t brakes_late_us; /* what is being remembered should have been by then */
+	bool brakes_hang; /* and was not */
 	uint64_t brake_drift; /* times a brake was reset by others */
 	struct guard_resets resets;
 	struct guard_top top[GUARD_TOPS_MAX];
@@ -286,6 +289,7 @@ void watch_file_end(struct cgg_guard *g, int wd);
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
 int watch_kmsg(struct cgg_guard *g); /* when the log has a report, we are woken */
+int watch_state(struct cgg_guard *g); /* and when the state is written */
 int watch_owners(
 	struct cgg_guard *g); /* and when containers have come that a hook has set values for */
 bool watch_is_blind(const struct cgg_guard *g);
@@ -341,7 +345,10 @@ void hang_enter(struct cgg_guard *g); /* the loop begins to work */
 void hang_beat(struct cgg_guard *g); /* it gets on */
 void hang_leave(struct cgg_guard *g); /* it goes to sleep */
 
-/* ---- brake.c ---- */
+/* ---- state.c ---- */
+int state_init(struct cgg_guard *g, struct cgg_error *err);
+
+/* ---- brake.c, brake-set.c ---- */
 #define BRAKE_FILE     "brakes" /* in the state directory */
 #define BRAKE_STALL_US 2000000 /* the longest that anybody is slowed down while no rule is true */
 bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d);
@@ -354,6 +361,8 @@ bool brake_on_file(struct cgg_guard *g, int wd, uint64_t now_us); /* whether it 
 void brake_look(struct cgg_guard *g); /* at all that are held, where nobody tells of them */
 void brake_relocate(struct cgg_guard *g); /* after a scan */
 void brake_flush(struct cgg_guard *g); /* set what is wanted, after remembering it */
+void brake_saved(struct cgg_guard *g); /* the state directory's thread has told */
+void brake_finish(struct cgg_guard *g); /* all are lifted: remember that */
 
 /* ---- tops.c ---- */
 bool tops_is_for(const struct cgg_guard *g, const struct guard_domain *d);

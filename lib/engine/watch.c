@@ -33,7 +33,7 @@
 #define FDS_SPARE	   512 /* a small limit leaves none to hold */
 #define NOISE_MAX	   2 /* events between two looks */
 
-enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_KMSG, TAG_OWNERS, TAG_PRESSURE };
+enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_KMSG, TAG_OWNERS, TAG_STATE, TAG_PRESSURE };
 
 static int epoll_add(struct cgg_guard *g, int fd, uint32_t events, uint32_t tag)
 {
@@ -83,6 +83,11 @@ void watch_finish(struct cgg_guard *g)
 int watch_kmsg(struct cgg_guard *g)
 {
 	return epoll_add(g, g->kernel.told_fd, EPOLLIN, TAG_KMSG);
+}
+
+int watch_state(struct cgg_guard *g)
+{
+	return g->undo.told_fd < 0 ? 0 : epoll_add(g, g->undo.told_fd, EPOLLIN, TAG_STATE);
 }
 
 int watch_owners(struct cgg_guard *g)
@@ -411,6 +416,10 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 			g->count.by_kmsg++;
 			(void)!read(g->kernel.told_fd, &count, sizeof(count));
 			break;
+		case TAG_STATE:
+			(void)!read(g->undo.told_fd, &count, sizeof(count));
+			brake_saved(g);
+			break;
 		case TAG_OWNERS:
 			(void)!read(owners_told_fd(g->options.owners), &count, sizeof(count));
 			reset_match(g);
@@ -437,6 +446,8 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 
 	if (g->resets.due_us < next)
 		next = g->resets.due_us;
+	if (g->brakes_late_us < next)
+		next = g->brakes_late_us;
 
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		const struct guard_domain *d = &g->domain[i];

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,4 +101,64 @@ TEST(a_directory_that_others_can_write_is_refused)
 	T_MUST(chmod(dir, 0770) == 0);
 	T_EQ_INT(left(dir, &err), -EPERM);
 	T_HAS(err.msg, "chmod 700");
+}
+
+/* A state directory on a disk, where there is one. */
+static bool on_disk(struct undo *u)
+{
+	static char dir[] = "state.XXXXXX", path[4200];
+	struct cgg_error err;
+
+	T_MUST(chdir("/var/tmp") == 0 && mkdtemp(dir));
+	T_MUST(undo_init(u, dir, &err) == 0);
+	snprintf(path, sizeof(path), "/var/tmp/%s", dir);
+	T_MUST(chdir(path) == 0);
+	if (!u->in_memory)
+		return true;
+	undo_finish(u);
+	T_MUST(rmdir(path) == 0);
+	T_SKIP("/var/tmp is in memory");
+	return false;
+}
+
+static enum undo_done save(struct undo *u, const char *value)
+{
+	struct undo_save s;
+
+	undo_save_begin(u, "brakes", &s);
+	if (value)
+		undo_save_line(&s, 7, "memory.high", "max", value, "/box");
+	return undo_save_end(&s);
+}
+
+/* Until the thread has told. */
+static enum undo_done told(struct undo *u)
+{
+	struct pollfd p = {.fd = u->told_fd, .events = POLLIN};
+	uint64_t count;
+
+	T_MUST(poll(&p, 1, 30000) == 1 && read(u->told_fd, &count, sizeof(count)) > 0);
+	return undo_saved(u);
+}
+
+TEST(on_a_disk_a_thread_writes_and_tells_and_the_end_waits_for_it)
+{
+	static struct undo u;
+	struct undo_entry *e;
+	char dir[4200];
+
+	if (!on_disk(&u))
+		return;
+	T_MUST(getcwd(dir, sizeof(dir)));
+	T_EQ_INT(save(&u, "4096"), UNDO_LATER);
+	T_EQ_INT(told(&u), UNDO_YES);
+	T_ASSERT(access("brakes", F_OK) == 0);
+	e = undo_note(&u, 7, "/box", "memory.high", "max", "4096");
+	T_ASSERT(e && access("undo", F_OK) == 0); /* it is there when this has returned */
+	undo_clear(&u, e);
+	T_EQ_INT(save(&u, NULL), UNDO_LATER);
+	undo_finish(&u);
+	T_ASSERT(access("brakes", F_OK) < 0 && access("undo", F_OK) < 0);
+	T_ASSERT(access(".other.new", F_OK) < 0 && access(".undo.new", F_OK) < 0);
+	T_EQ_INT(rmdir(dir), 0);
 }

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All brakes at the end of a tick: what is wanted is remembered outside, and then set. Where the state
+ * directory is on a disk that comes later, or never, if it hangs: meanwhile what has no brake is looked at
+ * often, and whoever is to be let go is let go.
+ */
+#include "engine/brake.h"
+
+#include "snap/take.h"
+#include "util/fdio.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int brake_write(const struct cgg_guard *g, const struct guard_brake *b, const char *value)
+{
+	CGG_AUTO_FD opened = -1;
+
+	return fdio_write_at(tree_dir(g->tree, b->index, &opened), HIGH, value);
+}
+
+static void want_least(struct cgg_guard *g, uint32_t index, uint64_t at)
+{
+	struct guard_brake *b = at ? brake_of(g, index) : NULL;
+
+	if (b && b->changed && (b->wanted == 0 || at < b->wanted))
+		b->wanted = at;
+}
+
+static void sum_up(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		if (g->brake[i].changed)
+			g->brake[i].wanted = 0;
+	}
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (g->domain[i].used)
+			want_least(g, g->domain[i].index, g->domain[i].brake_at);
+	}
+	for (uint32_t i = 0; i < g->ntops; i++)
+		want_least(g, g->top[i].index, g->top[i].at);
+}
+
+/* Whether we may set it: not where somebody else's is as low, nor where we would have to reclaim. */
+static bool may_set(struct cgg_guard *g, struct guard_brake *b)
+{
+	char *end;
+	unsigned long long theirs;
+
+	if (g->lack[LACK_BRAKE][0] ||
+	    snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0 ||
+	    g->snap.cgroups[b->index].current_bytes >= b->wanted)
+		return false;
+	if (b->bytes)
+		return true;
+	if (!brake_read(g, b, b->before))
+		return false;
+	theirs = strtoull(b->before, &end, 10);
+	return *end != '\0' || theirs > b->wanted; /* "max" is no number */
+}
+
+/* What was there first, and what is there now or will be: a crash in between is put back as well. */
+static enum undo_done save(struct cgg_guard *g)
+{
+	struct undo_save s;
+	char ours[UNDO_VALUE_MAX];
+
+	undo_save_begin(&g->undo, BRAKE_FILE, &s);
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		const struct guard_brake *b = &g->brake[i];
+
+		for (int k = 0; b->used && k < 2; k++) {
+			uint64_t bytes = k == 0 ? b->bytes : b->wanted;
+
+			if (bytes == 0 || (k == 1 && bytes == b->bytes))
+				continue;
+			brake_print(bytes, ours);
+			undo_save_line(&s, b->id, HIGH, b->before, ours,
+				       g->tree->entry[b->index].path);
+		}
+	}
+	return undo_save_end(&s);
+}
+
+static void lift(struct cgg_guard *g, struct guard_brake *b)
+{
+	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
+
+	if (b->bytes) {
+		brake_print(b->bytes, ours);
+		if (brake_read(g, b, now) && strcmp(now, ours) == 0)
+			(void)brake_write(g, b, b->before);
+	}
+	brake_unlisten(g, b);
+	b->bytes = 0;
+	if (b->left)
+		b->high_wd = watch_file(g, b->index, HIGH);
+}
+
+static void set(struct cgg_guard *g, struct guard_brake *b)
+{
+	char ours[UNDO_VALUE_MAX];
+	int r;
+
+	brake_print(b->wanted, ours);
+	r = brake_write(g, b, ours);
+	if (r == 0) {
+		b->bytes = b->wanted;
+	} else if (!fdio_is_gone(r)) {
+		guard_lacks(g, LACK_BRAKE,
+			    "memory.high can't be written (%s): going on without brakes, looking "
+			    "often",
+			    strerror(-r));
+	}
+	if (b->bytes)
+		brake_listen(g, b);
+}
+
+/* What is to be lifted is at once: nobody stays slowed down because a disk is slow. */
+static bool lift_all(struct cgg_guard *g)
+{
+	bool lifted = false;
+
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used || !b->changed || b->wanted != 0)
+			continue;
+		lift(g, b);
+		b->changed = b->saving = false;
+		lifted = true;
+	}
+	return lifted;
+}
+
+static void set_all(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used || !b->changed)
+			continue;
+		b->changed = false;
+		if (b->wanted != b->bytes)
+			set(g, b);
+	}
+}
+
+/* Until the list is written nothing is set; but who would be raised is not held down for long. */
+static void while_saving(struct cgg_guard *g)
+{
+	if (snap_now_us() >= g->brakes_late_us) {
+		g->brakes_late_us = UINT64_MAX;
+		g->brakes_hang = true;
+		guard_lacks(g, LACK_STATE,
+			    "the state directory has not answered for %d s: no new brakes until it "
+			    "does, looking often",
+			    (int)(BRAKE_STALL_US / 1000000));
+	}
+	sum_up(g);
+	(void)lift_all(g);
+	for (uint32_t i = 0; g->brakes_hang && i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used || !(b->changed || b->saving) || !b->bytes || b->wanted <= b->bytes)
+			continue;
+		lift(g, b);
+		b->changed = g->brakes_changed = true;
+	}
+}
+
+static void set_later(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		b->saving = b->used && b->changed;
+		b->changed = false;
+	}
+	g->brakes_late_us = snap_now_us() + BRAKE_STALL_US;
+}
+
+void brake_saved(struct cgg_guard *g)
+{
+	enum undo_done done = undo_saved(&g->undo);
+	char before[UNDO_VALUE_MAX];
+
+	if (done == UNDO_LATER)
+		return;
+	g->brakes_late_us = UINT64_MAX;
+	g->brakes_hang = false;
+	if (done == UNDO_YES)
+		guard_has(g, LACK_STATE);
+	else
+		guard_lacks(
+			g, LACK_STATE,
+			"the state directory can't be written (is the disk full?): going on, but "
+			"what a crash leaves changed will not be put back");
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used || !b->saving)
+			continue;
+		b->saving = false;
+		if (b->changed ||
+		    b->wanted == b->bytes) /* it is wanted elsewhere by now, or was left */
+			continue;
+		memcpy(before, b->before, sizeof(before));
+		if (may_set(g, b) && strcmp(before, b->before) == 0)
+			set(g, b);
+		else
+			b->changed = g->brakes_changed = true;
+	}
+}
+
+void brake_flush(struct cgg_guard *g)
+{
+	enum undo_done done;
+	bool lifted;
+
+	if (g->undo.list_busy) {
+		while_saving(g);
+		return;
+	}
+	if (!g->brakes_changed)
+		return;
+	g->brakes_changed = false;
+	sum_up(g);
+	for (uint32_t i = 0; i < g->nbrakes; i++) {
+		struct guard_brake *b = &g->brake[i];
+
+		if (!b->used || !b->changed)
+			continue;
+		b->left = b->wanted && b->wanted != b->bytes && !may_set(g, b);
+		if (b->left)
+			b->wanted = b->bytes;
+	}
+	done = save(g); /* before it is done */
+	lifted = lift_all(g);
+	if (done == UNDO_LATER) {
+		set_later(g);
+		g->brakes_changed = lifted; /* to be written anew */
+		return;
+	}
+	set_all(g);
+	if (lifted && save(g) == UNDO_LATER)
+		set_later(g);
+}
+
+void brake_finish(struct cgg_guard *g)
+{
+	for (int i = 0; i < 200 && undo_saved(&g->undo) == UNDO_LATER; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	if (g->brakes_changed && undo_saved(&g->undo) != UNDO_LATER)
+		brake_flush(g);
+}
