@@ -176,7 +176,7 @@ static void open_owners(struct daemon *d)
 	struct cgg_error err = {0};
 	char text[sizeof(err.msg) + 64];
 
-	if (cgg_owners_open(state_dir(d), true, &d->owners, &err) == 0)
+	if (cgg_owners_open(state_dir(d), d->o.root, true, &d->owners, &err) == 0)
 		return;
 	snprintf(text, sizeof(text), "%s; going on without the names of containers", err.msg);
 	on_sandbox_notice(d, text);

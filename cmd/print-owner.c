@@ -85,7 +85,10 @@ struct cgg_owners *print_owners(const char *root)
 {
 	struct cgg_owners *owners;
 
-	return !root && cgg_owners_open(NULL, false, &owners, NULL) == 0 ? owners : NULL;
+	/* who is in a recorded tree is not who is here */
+	if (root && strncmp(root, "/sys/fs/cgroup", 14) != 0)
+		return NULL;
+	return cgg_owners_open(NULL, root, false, &owners, NULL) == 0 ? owners : NULL;
 }
 
 /* ---- JSON ---------------------------------------------------------------------------- */

@@ -47,12 +47,12 @@ struct cgg_owners;
 
 /*
  * Read who is registered. state_dir: of cgg_guard_options, NULL: /run/cgguard; where it is not there nobody
- * is. watch: make it where it is missing, hear of who comes later, and take off those whose cgroup is gone
+ * is. root: of cgg_tree_open(), at which the paths begin that will be asked for. watch: make it where it is missing, hear of who comes later, and take off those whose cgroup is gone
  * (after a crash of their runtime). Errors: -ENOMEM, -EPERM others can write the directory, -EMFILE.
  * Since 0.1.
  */
-int cgg_owners_open(const char *state_dir, bool watch, struct cgg_owners **ret_owners,
-		    struct cgg_error *err);
+int cgg_owners_open(const char *state_dir, const char *root, bool watch,
+		    struct cgg_owners **ret_owners, struct cgg_error *err);
 
 /* An fd that becomes readable when cgg_owners_dispatch() has something to do; -1 without watch. Since 0.1. */
 int cgg_owners_get_fd(const struct cgg_owners *owners);

@@ -20,6 +20,7 @@
 #include <sys/inotify.h>
 
 #define PATH_KEPT      512 /* of a longer one the id counts alone */
+#define MOUNT	       "/sys/fs/cgroup" /* the hook's, where a root is below it */
 #define EVENTS_AT_ONCE 1024 /* bytes of them: a file is read for each, and the loop waits */
 
 struct entry {
@@ -32,6 +33,7 @@ struct entry {
 
 struct cgg_owners {
 	int dirfd, inotify_fd, told_fd; /* -1: none */
+	char above[PATH_KEPT + 1]; /* of the root, printable; "" it is the top */
 	struct entry *entry; /* CGG_OWNERS_MAX, reserved, touched as used */
 	uint32_t n; /* slots in use or once used */
 	uint64_t serial;
@@ -120,10 +122,10 @@ static bool is_stale(const struct record *record)
 	char path[PATH_KEPT + 32];
 
 	if (strlen(record->path) >= PATH_KEPT || strchr(record->path, '\\') ||
-	    access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0 ||
-	    access("/sys/fs/cgroup/cgroup.events", F_OK) == 0)
+	    access(MOUNT "/cgroup.controllers", F_OK) < 0 ||
+	    access(MOUNT "/cgroup.events", F_OK) == 0)
 		return false;
-	snprintf(path, sizeof(path), "/sys/fs/cgroup%s", record->path);
+	snprintf(path, sizeof(path), MOUNT "%s", record->path);
 	return access(path, F_OK) < 0 && errno == ENOENT;
 }
 
@@ -200,8 +202,21 @@ static int begin_watch(struct cgg_owners *o, const char *state_dir)
 	return 0;
 }
 
-CGG_PUBLIC int cgg_owners_open(const char *state_dir, bool watch, struct cgg_owners **ret,
-			       struct cgg_error *err)
+static void place_root(struct cgg_owners *o, const char *root)
+{
+	char path[PATH_KEPT];
+	size_t n = strlen(MOUNT);
+
+	if (!root || strncmp(root, MOUNT "/", n + 1) != 0 || strlen(root + n) >= sizeof(path))
+		return;
+	snprintf(path, sizeof(path), "%s", root + n);
+	for (n = strlen(path); n > 0 && path[n - 1] == '/'; n--)
+		path[n - 1] = '\0';
+	path_printable(path, o->above, sizeof(o->above));
+}
+
+CGG_PUBLIC int cgg_owners_open(const char *state_dir, const char *root, bool watch,
+			       struct cgg_owners **ret, struct cgg_error *err)
 {
 	struct cgg_owners *o = calloc(1, sizeof(*o));
 	int r = 0;
@@ -214,6 +229,7 @@ CGG_PUBLIC int cgg_owners_open(const char *state_dir, bool watch, struct cgg_own
 		free(o);
 		return err_fail(err, -ENOMEM, "out of memory");
 	}
+	place_root(o, root);
 	o->inotify_fd = o->told_fd = -1;
 	o->dirfd = record_dir(state_dir, watch);
 	if (o->dirfd < 0 && (watch || o->dirfd != -ENOENT))
@@ -309,10 +325,11 @@ static bool is_better(const struct entry *a, const struct entry *b)
 static bool find_path(const struct cgg_owners *o, const char *path, struct cgg_owner *ret)
 {
 	const struct entry *best = NULL;
-	char shown[PATH_KEPT + 1];
-	size_t n;
+	char shown[2 * PATH_KEPT + 1];
+	size_t n = strlen(o->above);
 
-	path_printable(path, shown, sizeof(shown));
+	memcpy(shown, o->above, n);
+	path_printable(path + (strcmp(path, "/") == 0), shown + n, PATH_KEPT + 1);
 	for (uint32_t i = 0; i < o->n; i++) {
 		const struct entry *e = &o->entry[i];
 
@@ -326,10 +343,11 @@ static bool find_path(const struct cgg_owners *o, const char *path, struct cgg_o
 	memcpy(ret->container, best->owner.container, sizeof(ret->container));
 	add_names(ret, &best->owner);
 	n = 0;
-	for (const char *c = best->path; *c; c++) /* as many segments */
-		n += *c == '/';
+	for (size_t i = strlen(o->above); i < strlen(best->path); i++) /* as many segments */
+		n += best->path[i] == '/';
 	for (ret->inside = path; n > 0; n--)
 		ret->inside += 1 + strcspn(ret->inside + 1, "/");
+	ret->inside += strcmp(ret->inside, "/") == 0;
 	return true;
 }
 

@@ -92,7 +92,7 @@ static void registered(void)
 	snprintf(state_dir, sizeof(state_dir), "%s/state", top);
 	dir = record_dir(state_dir, true);
 	T_MUST(dir >= 0 && record_write(dir, &state, &place) == 0);
-	T_MUST(cgg_owners_open(state_dir, true, &owners, NULL) == 0);
+	T_MUST(cgg_owners_open(state_dir, NULL, true, &owners, NULL) == 0);
 }
 
 static void start(const char *current)

@@ -15,6 +15,7 @@
 
 static const char *dir;
 static struct cgg_owners *owners;
+static const char *root;
 
 static const char *high = ""; /* what is set for who is added */
 
@@ -53,7 +54,7 @@ static void start(bool watch)
 		dir = path;
 	}
 	owners = cgg_owners_close(owners);
-	T_MUST(cgg_owners_open(dir, watch, &owners, NULL) == 0);
+	T_MUST(cgg_owners_open(dir, root, watch, &owners, NULL) == 0);
 }
 
 /* All that has come; how many times there was something. */
@@ -141,6 +142,39 @@ TEST(a_cgroup_of_any_name_is_found_by_its_path)
 	add("yours", "/a b/c", "new");
 	T_ASSERT(catch_up() > 0);
 	T_EQ_STR(name_of("/a b/c"), "new");
+}
+
+/* A guard of one slice: its paths begin there, what is registered begins at the top. */
+TEST(a_cgroup_below_a_root_is_found_by_its_path_there)
+{
+	static const struct {
+		const char *root, *path, *name, *inside;
+	} rows[] = {
+		{"/sys/fs/cgroup/a.slice", "/c", "below", ""},
+		{"/sys/fs/cgroup/a.slice/", "/c/d/e", "below", "/d/e"},
+		{"/sys/fs/cgroup/a.slice/c", "/", "below", ""},
+		{"/sys/fs/cgroup/a.slice/c", "/d", "below", "/d"},
+		{"/sys/fs/cgroup/a.slice/c/d", "/e", "below", "/e"},
+		{"/sys/fs/cgroup/a.slice", "/", "", ""},
+		{"/sys/fs/cgroup/b.slice", "/c", "", ""},
+		{"/sys/fs/cgroup/a.slice", "/a.slice/c", "", ""},
+		{"/sys/fs/cgroup/", "/a.slice/c", "below", ""},
+		{"/sys/fs/cgroups", "/a.slice/c", "below", ""},
+	};
+	struct cgg_owner o;
+
+	start(true);
+	add("below", "/a.slice/c", "below");
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		T_ROW(rows[i].root);
+		root = rows[i].root;
+		start(false);
+		cgg_owners_find(owners, rows[i].path, &o);
+		T_EQ_STR(o.name, rows[i].name);
+		T_EQ_STR(o.inside, rows[i].inside);
+	}
+	root = NULL;
+	drop("below");
 }
 
 TEST(what_is_no_record_is_passed_over)
@@ -258,7 +292,7 @@ TEST(a_directory_that_others_can_write_is_refused)
 	struct cgg_error err = {0};
 
 	T_MUST(chmod(dir, 0777) == 0);
-	T_EQ_INT(cgg_owners_open(dir, true, &none, &err), -EPERM);
+	T_EQ_INT(cgg_owners_open(dir, NULL, true, &none, &err), -EPERM);
 	T_HAS(err.msg, "not writable by others");
 	T_MUST(chmod(dir, 0700) == 0);
 }

@@ -358,8 +358,14 @@ template_guards_one_slice()
 	}
 	assert_eq "$(id -u cgguard)" "$(stat -c %u /proc/"$(main_pid cgguard@box.slice.service)")" 'its user'
 	assert_ok cgguard status /run/cgguard.box.slice/status.sock
-	box other 64M hog hold 56
+	box other 64M hog --wait "$T/go" hold 56
+	echo "{\"id\": \"c1\", \"pid\": $(main_pid other.service), \"annotations\": {\"nerdctl/name\": \"web\"}}" >"$T/state"
+	wait_until 20 '/usr/libexec/oci/hooks.d/cgguard-hook --fail-closed createRuntime <"$T/state"'
+	: >"$T/go"
 	wait_until 60 "[ -n \"\$(journal MESSAGE_ID=$KILLED CGGUARD_RULE=one-slice)\" ]"
+	journal MESSAGE_ID=$KILLED CGGUARD_RULE=one-slice >"$T/entry"
+	assert_has "$(json-get "$T/entry" 1 CGGUARD_INCIDENT)" '"container":"c1","name":"web"'
+	wait_until 20 '/usr/libexec/oci/hooks.d/cgguard-hook --fail-closed poststop <"$T/state"'
 	assert_dead /box.slice/other.service 10
 	assert_alive /box.slice/inside.service 1
 	systemctl stop cgguard@box.slice.service
