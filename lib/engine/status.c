@@ -137,12 +137,6 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 			"looking for new ones every second");
 		return true;
 	}
-	if (i == LACK_MAX + 1 && g->root_has_current) {
-		put_lack(j, "namespace",
-			 "the tree's root is not the kernel's: what is made or changed there by "
-			 "another mount is not told of; looking every second");
-		return true;
-	}
 	return false;
 }
 
@@ -291,7 +285,7 @@ static uint32_t triggers(const struct cgg_guard *g)
 
 static uint32_t fallbacks(const struct cgg_guard *g)
 {
-	return LACK_MAX + 2;
+	return LACK_MAX + 1;
 }
 
 static uint32_t workers(const struct cgg_guard *g)

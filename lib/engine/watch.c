@@ -374,12 +374,12 @@ static void stalled(struct cgg_guard *g, uint64_t now_us)
 }
 
 /*
- * Whether cgroups come and go, or limits change, without our being told: where inotify does not reach,
- * and in a namespace of our own, since another mount's directories and writes are not told of here.
+ * Whether cgroups come and go, or limits change, without our being told: where inotify does not reach. It
+ * does in a cgroup namespace: all mounts of cgroup2 share their inodes, whoever writes and where.
  */
 bool watch_is_blind(const struct cgg_guard *g)
 {
-	return g->tree->inotify_fd < 0 || g->tree->watch_short || g->root_has_current;
+	return g->tree->inotify_fd < 0 || g->tree->watch_short;
 }
 
 /* ---- the loop's two ends ------------------------------------------------------------- */

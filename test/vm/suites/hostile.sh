@@ -252,7 +252,7 @@ in_a_private_namespace()
 	policy p <<-'END'
 		{"version": 1, "rules": [{"name": "mine", "domain": "/", "brake": false,
 		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]},
-		 {"name": "held", "each": "/work", "brake": true,
+		 {"name": "held", "each": "/*", "brake": true,
 		 "when": {"unreclaimable_above": "99%"}, "then": [{"action": "notify"}]}]}
 	END
 	mkdir -p "$T/state/containers"
@@ -286,6 +286,9 @@ in_a_private_namespace()
 	cg_write /ct/work memory.oom.group 0
 	usleep 300000
 	assert_eq 0 "$(cg_read /ct/work memory.oom.group)" 'what was written by hand'
+	# and what is made outside
+	cg_create /ct/late memory.max=100M
+	wait_until 10 '[ "$(cg_read /ct/late memory.high)" != max ]'
 	# from outside: in the guard's eyes their PIDs are 0
 	cg_run /ct/other hog hold 10 >/dev/null
 	cg_run /ct/work hog sleep >/dev/null
