@@ -48,8 +48,7 @@ static bool may_set(struct cgg_guard *g, struct guard_brake *b)
 	char *end;
 	unsigned long long theirs;
 
-	if (g->lack[LACK_BRAKE][0] ||
-	    snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0 ||
+	if (b->refused || snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0 ||
 	    g->snap.cgroups[b->index].current_bytes >= b->wanted)
 		return false;
 	if (b->bytes)
@@ -108,10 +107,11 @@ static void set(struct cgg_guard *g, struct guard_brake *b)
 	if (r == 0) {
 		b->bytes = b->wanted;
 	} else if (!fdio_is_gone(r)) {
+		b->refused = true;
 		guard_lacks(g, LACK_BRAKE,
-			    "memory.high can't be written (%s): going on without brakes, looking "
-			    "often",
-			    strerror(-r));
+			    "memory.high can't be written (%s): going on without a brake, looking "
+			    "often, where that is so: '%s'",
+			    strerror(-r), g->snap.cgroups[b->index].path);
 	}
 	if (b->bytes)
 		brake_listen(g, b);

@@ -73,6 +73,7 @@ struct guard_brake {
 	uint64_t wanted;
 	char before[UNDO_VALUE_MAX];
 	bool left; /* a lower one is somebody else's: the file tells when it is no more */
+	bool refused; /* it can't be written: not tried again */
 };
 
 /* A child of the root: memory.high a little above its usage tells when the host's memory shrinks. */

@@ -250,7 +250,7 @@ in_a_private_namespace()
 	cg_create /ct memory.max=160M memory.swap.max=0
 	echo '-memory -pids -cpu' >"$CG/ct/cgroup.subtree_control"
 	policy p <<-'END'
-		{"version": 1, "rules": [{"name": "mine", "domain": "/", "brake": false,
+		{"version": 1, "rules": [{"name": "mine", "domain": "/", "brake": true,
 		 "when": {"unreclaimable_above": "80%"}, "then": [{"action": "kill", "scope": "group"}]},
 		 {"name": "held", "each": "/*", "brake": true,
 		 "when": {"unreclaimable_above": "99%"}, "then": [{"action": "notify"}]}]}
