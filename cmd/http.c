@@ -2,9 +2,13 @@
 /*
  * Who asks may be slow, hostile, or many: few connections at a time, each with little memory, and an end to
  * each, whatever it does. An answer is made once a second at the most.
+ *
+ * The library is loaded when somebody wants it: with GnuTLS behind it, it makes the start of any command six
+ * times as dear (5.6 million instructions against 0.9), and its memory would be locked.
  */
 #include "http.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -18,6 +22,21 @@
 #define CONNECTION_MS	10000ULL /* in all */
 #define MEMORY_MAX	((size_t)8192) /* of one: a longer header is refused */
 #define FRESH_MS	1000
+#define LIBRARY		"libmicrohttpd.so.12" /* since 0.9.44 */
+
+static struct {
+	__typeof__(&MHD_add_response_header) add_response_header;
+	__typeof__(&MHD_create_response_from_buffer) create_response_from_buffer;
+	__typeof__(&MHD_destroy_response) destroy_response;
+	__typeof__(&MHD_get_connection_info) get_connection_info;
+	__typeof__(&MHD_get_daemon_info) get_daemon_info;
+	__typeof__(&MHD_get_timeout) get_timeout;
+	__typeof__(&MHD_queue_response) queue_response;
+	__typeof__(&MHD_quiesce_daemon) quiesce_daemon;
+	__typeof__(&MHD_run) run;
+	__typeof__(&MHD_start_daemon) start_daemon;
+	__typeof__(&MHD_stop_daemon) stop_daemon;
+} mhd;
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -57,7 +76,7 @@ static void on_connection(void *user, struct MHD_Connection *c, void **context,
 			return;
 		}
 		if (code == MHD_CONNECTION_NOTIFY_STARTED && !h->connection[i].of) {
-			info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+			info = mhd.get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 			h->connection[i].fd = info ? info->connect_fd : -1;
 			h->connection[i].since_ms = now_ms();
 			h->connection[i].of = c;
@@ -79,13 +98,13 @@ static struct MHD_Response *fresh_text(struct http *h)
 	if (!text)
 		return NULL;
 	if (h->text)
-		MHD_destroy_response(h->text); /* who is being sent it keeps it */
-	h->text = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+		mhd.destroy_response(h->text); /* who is being sent it keeps it */
+	h->text = mhd.create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 	if (!h->text) {
 		free(text);
 		return NULL;
 	}
-	MHD_add_response_header(h->text, MHD_HTTP_HEADER_CONTENT_TYPE,
+	mhd.add_response_header(h->text, MHD_HTTP_HEADER_CONTENT_TYPE,
 				"text/plain; version=0.0.4; charset=utf-8");
 	h->text_ms = now;
 	return h->text;
@@ -104,13 +123,13 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *c, const ch
 	(void)len;
 	(void)context;
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return MHD_queue_response(c, MHD_HTTP_METHOD_NOT_ALLOWED, h->other);
+		return mhd.queue_response(c, MHD_HTTP_METHOD_NOT_ALLOWED, h->other);
 	if (strcmp(url, "/metrics") != 0)
-		return MHD_queue_response(c, MHD_HTTP_NOT_FOUND, h->other);
+		return mhd.queue_response(c, MHD_HTTP_NOT_FOUND, h->other);
 	text = fresh_text(h);
 	if (!text)
-		return MHD_queue_response(c, MHD_HTTP_SERVICE_UNAVAILABLE, h->other);
-	return MHD_queue_response(c, MHD_HTTP_OK, text);
+		return mhd.queue_response(c, MHD_HTTP_SERVICE_UNAVAILABLE, h->other);
+	return mhd.queue_response(c, MHD_HTTP_OK, text);
 }
 
 /* It says on stderr what clients do wrong, which is none of ours. */
@@ -121,9 +140,39 @@ static void say_nothing(void *user, const char *fmt, va_list ap)
 	(void)ap;
 }
 
+#define FUNCTION(name)                                                                             \
+	{                                                                                          \
+		"MHD_" #name, &mhd.name                                                            \
+	}
+
 bool http_is_there(void)
 {
-	return true;
+	static const struct {
+		const char *name;
+		void *at;
+	} functions[] = {
+		FUNCTION(add_response_header),
+		FUNCTION(create_response_from_buffer),
+		FUNCTION(destroy_response),
+		FUNCTION(get_connection_info),
+		FUNCTION(get_daemon_info),
+		FUNCTION(get_timeout),
+		FUNCTION(queue_response),
+		FUNCTION(quiesce_daemon),
+		FUNCTION(run),
+		FUNCTION(start_daemon),
+		FUNCTION(stop_daemon),
+	};
+	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	for (size_t i = 0; library && i < sizeof(functions) / sizeof(functions[0]); i++) {
+		void *found = dlsym(library, functions[i].name);
+
+		if (!found)
+			return false;
+		memcpy(functions[i].at, &found, sizeof(found));
+	}
+	return library != NULL;
 }
 
 int http_open(int listen_fd, http_text_fn fn, void *user, struct http **ret)
@@ -136,15 +185,15 @@ int http_open(int listen_fd, http_text_fn fn, void *user, struct http **ret)
 		return -ENOMEM;
 	h->fn = fn;
 	h->user = user;
-	h->other = MHD_create_response_from_buffer(0, none, MHD_RESPMEM_PERSISTENT);
-	h->daemon = MHD_start_daemon(
+	h->other = mhd.create_response_from_buffer(0, none, MHD_RESPMEM_PERSISTENT);
+	h->daemon = mhd.start_daemon(
 		MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
 		MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_MAX, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, h, MHD_OPTION_END);
-	info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	info = h->daemon ? mhd.get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!h->other || !info) {
 		http_close(h);
 		return -ENOMEM;
@@ -164,7 +213,7 @@ int http_wait_ms(const struct http *h)
 	MHD_UNSIGNED_LONG_LONG ms;
 	int wait = -1;
 
-	if (MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+	if (mhd.get_timeout(h->daemon, &ms) == MHD_YES)
 		wait = ms < 1000 ? (int)ms : 1000;
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		if (h->connection[i].of && (wait < 0 || wait > 1000))
@@ -183,9 +232,9 @@ void http_turn(struct http *h)
 			(void)shutdown(h->connection[i].fd, SHUT_RDWR);
 	}
 	h->ended = false;
-	(void)MHD_run(h->daemon);
+	(void)mhd.run(h->daemon);
 	if (h->ended) /* who waits outside is let in by the next one */
-		(void)MHD_run(h->daemon);
+		(void)mhd.run(h->daemon);
 }
 
 struct http *http_close(struct http *h)
@@ -193,13 +242,13 @@ struct http *http_close(struct http *h)
 	if (!h)
 		return NULL;
 	if (h->daemon) {
-		(void)MHD_quiesce_daemon(h->daemon); /* the socket is not ours to close */
-		MHD_stop_daemon(h->daemon);
+		(void)mhd.quiesce_daemon(h->daemon); /* the socket is not ours to close */
+		mhd.stop_daemon(h->daemon);
 	}
 	if (h->text)
-		MHD_destroy_response(h->text);
+		mhd.destroy_response(h->text);
 	if (h->other)
-		MHD_destroy_response(h->other);
+		mhd.destroy_response(h->other);
 	free(h);
 	return NULL;
 }

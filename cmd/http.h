@@ -8,7 +8,8 @@
 
 struct http;
 
-bool http_is_there(void); /* built with it */
+/* Built with it, and it could be loaded: call it before any other, and before the sandbox. */
+bool http_is_there(void);
 
 /* The text to answer with, malloc(3)ed, the caller's from then on; NULL: it can't be had now. */
 typedef char *(*http_text_fn)(void *user, size_t *ret_len);

@@ -219,7 +219,8 @@ const char *metrics_why(int negative_errno)
 		return "the numbers are for this machine alone: listen at 127.0.0.1 or [::1], and "
 		       "let a proxy of yours carry them further";
 	case -ENOSYS:
-		return "built without libmicrohttpd: --metrics-file is what there is";
+		return "it takes libmicrohttpd (libmicrohttpd.so.12), which is not there: install "
+		       "it, or use --metrics-file";
 	case -EBUSY:
 		return "somebody listens there";
 	case -EEXIST:

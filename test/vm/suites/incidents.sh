@@ -261,6 +261,18 @@ metrics_are_told()
 	[ ! -e "$T/m.prom" ] || fail 'it has left a file'
 }
 
+http_without_its_library_is_refused()
+{
+	local library=/lib/libmicrohttpd.so.12
+	[ -e $library ] || fail 'expected the guest to have it'
+	mv $library "$T/away"
+	t_defer "mv '$T/away' $library"
+	cgguard run --metrics-listen 127.0.0.1:9754 >"$T/out" 2>&1
+	assert_eq 2 $?
+	assert_has "$(cat "$T/out")" 'install it, or use --metrics-file'
+	assert_ok cgguard run --once --dry-run --metrics-file "$T/m.prom" >"$T/out" 2>&1
+}
+
 t 'a container that is gone at once has its incident, with its identity' a_container_that_is_gone_at_once
 t 'a group that dies whole is one incident' a_group_is_one_incident
 t 'a process without its first thread is one incident' without_its_first_thread_it_is_one_incident
@@ -270,4 +282,5 @@ t 'a rule that came too late is told with what the kernel did' a_rule_that_came_
 t "the log's chatter does not reach the loop" chatter_does_not_reach_the_loop
 t 'without the log the counters tell' without_the_log
 t 'metrics are told, as a file and over HTTP' metrics_are_told
+t 'HTTP without its library is refused, and all else does not need it' http_without_its_library_is_refused
 t_plan_end
