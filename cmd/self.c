@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,14 +51,42 @@ int self_hurry(void)
 	return setpriority(PRIO_PROCESS, 0, -20) < 0 ? -errno : 0;
 }
 
+/* For dl_iterate_phdr(3): what was loaded of a program or library, all of it into memory, and kept there. */
+static int lock_object(struct dl_phdr_info *info, size_t size, void *user)
+{
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type == PT_LOAD &&
+		    mlock((void *)(info->dlpi_addr + part->p_vaddr), part->p_filesz) < 0)
+			*(int *)user = -errno;
+	}
+	return 0;
+}
+
+/*
+ * What is mapped is locked once it was touched: what is reserved and never used costs nothing. But a kill must
+ * not be the first to run its code: that could be read from a disk only, by a machine that has no memory.
+ */
+static int lock_memory(void)
+{
+	int r = 0;
+
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		return -errno;
+	(void)dl_iterate_phdr(lock_object, &r);
+	return r;
+}
+
 void self_prepare(self_notice_fn notice, void *user)
 {
 	int r;
 
 	raise_nofile();
-	/* ONFAULT: what is reserved and never touched costs nothing */
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		tell(notice, user, errno, "cannot lock memory (CAP_IPC_LOCK)",
+	r = lock_memory();
+	if (r < 0)
+		tell(notice, user, -r, "cannot lock memory (CAP_IPC_LOCK)",
 		     "the guard may have to wait for its own pages when memory is short");
 	r = write_adj("-1000");
 	if (r < 0)

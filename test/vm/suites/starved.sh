@@ -218,6 +218,20 @@ what_others_changed_meanwhile_stands()
 	[ ! -e "$T/state/undo" ] || fail "expected nothing left to undo, got $(cat "$T/state/undo")"
 }
 
+# A first kill that had to read its own code from a disk would wait for whoever thrashes it.
+its_code_is_in_memory()
+{
+	cg_create /box memory.max=64M
+	guard_start --policy /policies/container-limit.json
+	awk '/^[0-9a-f]+-/ { code = $2 ~ /x/ && $6 ~ /^\//; name = $6 } !code { next }
+		/^Size:/ { size = $2 } /^Rss:/ { rss = $2 }
+		/^Locked:/ { n++; if (rss != size || $2 != size) print name, rss, $2, "of", size }
+		END { if (n < 4) print n, "mappings of code" }' "/proc/$GUARD_PID/smaps" >"$T/missing"
+	assert_eq '' "$(cat "$T/missing")" 'code that is not in memory, or not locked'
+	guard_stop
+}
+
+t 'all its code is in memory and locked before there is danger' its_code_is_in_memory
 t 'a victim with cpu.max of 1 % is gone within three times what an idle one takes' cpu_max_of_one_percent
 t 'and one at nice 19 beside eight processes that compute' nice_19_beside_eight
 t 'and one in a cgroup of the least weight beside them' least_weight_beside_eight
