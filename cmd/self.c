@@ -58,8 +58,10 @@ static int lock_object(struct dl_phdr_info *info, size_t size, void *user)
 	for (size_t i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
 
-		if (part->p_type == PT_LOAD &&
-		    mlock((void *)(info->dlpi_addr + part->p_vaddr), part->p_filesz) < 0)
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address is what the loader tells */
+		void *at = (void *)(info->dlpi_addr + part->p_vaddr);
+
+		if (part->p_type == PT_LOAD && mlock(at, part->p_filesz) < 0)
 			*(int *)user = -errno;
 	}
 	return 0;
