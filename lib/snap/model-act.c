@@ -4,19 +4,6 @@
 
 #include <string.h>
 
-static uint64_t *at(void *object, size_t offset)
-{
-	return (uint64_t *)(void *)((char *)object + offset);
-}
-
-static uint64_t get(const void *object, size_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, (const char *)object + offset, sizeof(value));
-	return value;
-}
-
 static uint64_t less(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
@@ -40,8 +27,8 @@ static void give(uint64_t *value, uint64_t bytes, uint64_t all)
 static void take(struct model_cgroup *m, const struct cgg_cgroup *victim, uint64_t nprocs)
 {
 	for (int f = 0; f < MODEL_SUMS; f++) {
-		uint64_t *value = at(&m->cg, model_cgroup_fields[f].offset);
-		uint64_t all = victim ? get(victim, model_cgroup_fields[f].offset) : *value;
+		uint64_t *value = model_at(&m->cg, model_cgroup_fields[f].offset);
+		uint64_t all = victim ? model_get(victim, model_cgroup_fields[f].offset) : *value;
 
 		*value = less(*value, nprocs > 0 ? all / nprocs : all);
 	}

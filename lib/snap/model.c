@@ -49,12 +49,12 @@ const struct model_field model_host_fields[] = {
 };
 const size_t model_nhost_fields = CGG_ARRAY_LEN(model_host_fields);
 
-static uint64_t *at(void *object, size_t offset)
+uint64_t *model_at(void *object, size_t offset)
 {
 	return (uint64_t *)(void *)((char *)object + offset);
 }
 
-static uint64_t get(const void *object, size_t offset)
+uint64_t model_get(const void *object, size_t offset)
 {
 	uint64_t value;
 
@@ -243,8 +243,9 @@ static void blend(const struct model_field *fields, size_t n, void *a, const voi
 {
 	for (size_t i = 0; i < n; i++) {
 		if (fields[i].as == MODEL_SIZE)
-			*at(a, fields[i].offset) = between(get(a, fields[i].offset),
-							   get(b, fields[i].offset), part, whole);
+			*model_at(a, fields[i].offset) =
+				between(model_get(a, fields[i].offset),
+					model_get(b, fields[i].offset), part, whole);
 	}
 }
 
@@ -292,7 +293,8 @@ static void add_to_parent(const struct model *model, struct cgg_snapshot *snap, 
 		size_t offset = model_cgroup_fields[f].offset;
 
 		if (!is_given(&model->cgroup[parent], f))
-			*at(&snap->cgroups[parent], offset) += get(&snap->cgroups[i], offset);
+			*model_at(&snap->cgroups[parent], offset) +=
+				model_get(&snap->cgroups[i], offset);
 	}
 }
 

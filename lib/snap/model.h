@@ -77,6 +77,10 @@ void model_blend(struct model *model, const struct model *target, uint64_t part,
 
 bool model_is_inside(const char *path, const char *top); /* below it */
 
+/* A field of 64 bits, by the offset that model_cgroup_fields and model_host_fields tell. */
+uint64_t *model_at(void *object, size_t offset);
+uint64_t model_get(const void *object, size_t offset);
+
 /* ---- model-act.c: what is done to a group of the snapshot that was just made of the model ---- */
 
 /* All of it is killed, or one process, which has its even share of the memory. What it frees is missing
