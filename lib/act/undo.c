@@ -111,13 +111,6 @@ static bool end_now(struct undo_save *s)
 	return !s->any;
 }
 
-static void bump(int fd)
-{
-	uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one));
-}
-
 enum undo_done undo_save_end(struct undo_save *s)
 {
 	struct undo *u = s->undo;
@@ -130,7 +123,7 @@ enum undo_done undo_save_end(struct undo_save *s)
 	u->list_any = s->any;
 	u->list_busy = true;
 	atomic_store(&u->list_asked, true);
-	bump(u->wake_fd);
+	(void)eventfd_write(u->wake_fd, 1);
 	return UNDO_LATER;
 }
 
@@ -177,18 +170,18 @@ static void write_list(struct undo *u)
 static void *undo_main(void *arg)
 {
 	struct undo *u = arg;
-	uint64_t count;
+	eventfd_t count;
 	bool stop;
 
 	do { /* what was asked for before the end is written */
-		while (read(u->wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		while (eventfd_read(u->wake_fd, &count) < 0 && errno == EINTR)
 			;
 		stop = atomic_load(&u->stop);
 		atomic_store(&u->busy_us, snap_now_us());
 		if (atomic_load(&u->list_asked)) {
 			write_list(u);
 			atomic_store(&u->list_asked, false);
-			bump(u->told_fd);
+			(void)eventfd_write(u->told_fd, 1);
 		}
 		if (atomic_load(&u->asked) != atomic_load(&u->written)) {
 			unsigned int asked = atomic_load(&u->asked);
@@ -221,7 +214,7 @@ static bool ask(struct undo *u, bool wait)
 	unsigned int mine = atomic_fetch_add(&u->asked, 1) + 1;
 	uint64_t now = snap_now_us(), until = now + DISK_US;
 
-	bump(u->wake_fd);
+	(void)eventfd_write(u->wake_fd, 1);
 	while (wait && (int)(atomic_load(&u->written) - mine) < 0 && now < until) {
 		uint64_t busy = atomic_load(&u->busy_us);
 
@@ -292,7 +285,7 @@ void undo_finish(struct undo *u)
 {
 	if (u->started) { /* on a disk that hangs it waits: so would the end of the process */
 		atomic_store(&u->stop, true);
-		bump(u->wake_fd);
+		(void)eventfd_write(u->wake_fd, 1);
 		pthread_join(u->thread, NULL);
 		u->started = false;
 	}

@@ -33,13 +33,6 @@ static void *writer_main(void *arg)
 	}
 }
 
-static void wake(const struct writer *w)
-{
-	uint64_t one = 1;
-
-	(void)!write(w->wake_fd, &one, sizeof(one));
-}
-
 int writer_init(struct writer *w)
 {
 	int r;
@@ -56,7 +49,7 @@ void writer_finish(struct writer *w)
 {
 	if (w->started) {
 		atomic_store(&w->stop, true);
-		wake(w);
+		(void)eventfd_write(w->wake_fd, 1);
 		pthread_join(w->thread, NULL);
 		w->started = false;
 	}
@@ -76,6 +69,6 @@ bool writer_put(struct writer *w, int fd, const char *value)
 	w->job[i % WRITER_QUEUE].fd = fd;
 	snprintf(w->job[i % WRITER_QUEUE].value, WRITER_VALUE_MAX, "%s", value);
 	atomic_store(&w->put, i + 1);
-	wake(w);
+	(void)eventfd_write(w->wake_fd, 1);
 	return true;
 }

@@ -6,6 +6,7 @@
  */
 #include "engine/kernel.h"
 
+#include "act/thread.h"
 #include "log/log.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -13,8 +14,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -119,27 +118,6 @@ static void *kmsg_main(void *arg)
 	return NULL;
 }
 
-/* As anybody's: the loop, which starts it, may be a real-time thread. */
-static int start_thread(struct guard_kernel *k)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r = pthread_attr_init(&attr);
-
-	if (r != 0)
-		return -r;
-	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
-	pthread_attr_setschedparam(&attr, &(struct sched_param){0});
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&k->thread, &attr, kmsg_main, k);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	k->started = r == 0;
-	return -r;
-}
-
 int kmsg_start(struct guard_kernel *k, int fd, struct cgg_error *err)
 {
 	const struct cgg_log_options options = {.report = kmsg_report, .user = k};
@@ -156,7 +134,8 @@ int kmsg_start(struct guard_kernel *k, int fd, struct cgg_error *err)
 	if (r < 0)
 		return r;
 	k->log_fd = cgg_take_fd(&log_fd);
-	r = start_thread(k);
+	r = thread_start(&k->thread, kmsg_main, k);
+	k->started = r == 0;
 	return r < 0 ? err_errno(err, r, "cannot start the thread that reads it") : 0;
 }
 
