@@ -12,9 +12,9 @@
 
 #include <string.h>
 
-#define MS	 1000ULL
-#define STUCK_US (60000 * MS) /* then it may be tried again */
-#define FRESH_US (20 * MS) /* so long, what was read is as it is, for the record */
+#define MS		1000ULL
+#define STUCK_US	(60000 * MS) /* then it may be tried again */
+#define RECORD_FRESH_US (20 * MS) /* so long, what was read is as it is, for the record */
 
 /* ---- act ----------------------------------------------------------------------------- */
 
@@ -55,7 +55,7 @@ static void tell_before(const struct cgg_cgroup *cg, const struct incident *in,
 			struct kill_request *req)
 {
 	req->before_known = cg->have & CGG_HAVE_CURRENT && cg->have & CGG_HAVE_SWAP_CURRENT &&
-			    snap_now_us() < in->look_us + FRESH_US;
+			    snap_now_us() < in->look_us + RECORD_FRESH_US;
 	if (!req->before_known)
 		return;
 	req->before_bytes = cg->current_bytes;

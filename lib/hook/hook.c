@@ -42,8 +42,7 @@ static const char *why_not(int r)
 		return "the directory has to be ours, and not writable by others";
 	if (r == -EACCES)
 		return "Permission denied: the engine is a user's, and that directory is not; a "
-		       "guard "
-		       "of his own can be told by --state (deploy/hook/README.md, Rootless)";
+		       "guard of his own can be told by --state (deploy/hook/README.md, Rootless)";
 	return strerror(-r);
 }
 
