@@ -81,18 +81,35 @@ void members_remember(struct kill_result *res, const struct cgfs_proc *p)
 	memcpy(res->proc[at].comm, p->comm, sizeof(p->comm));
 }
 
-/* A runtime's own processes die with their container or not at all; a hog can't pose as one. */
-static bool is_runtime_own(const struct cgfs_proc *p)
+static bool is_named_as_runtime(const struct cgfs_proc *p)
 {
 	static const char *const names[] = {"conmon", "containerd-shim", "pause", "catatonit"};
 
-	if (p->rss_bytes + p->swap_bytes >= RUNTIME_MAX_BYTES)
-		return false;
 	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
 		if (strncmp(p->comm, names[i], strlen(names[i])) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* A runtime's own processes die with their container or not at all; a hog can't pose as one. */
+static bool is_runtime_own(const struct cgfs_proc *p)
+{
+	return p->rss_bytes + p->swap_bytes < RUNTIME_MAX_BYTES && is_named_as_runtime(p);
+}
+
+/* What the record and the rules above want to know; all of it only where that may matter. */
+static bool read_member(const struct members *run, pid_t pid, struct cgfs_proc *ret)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (cgfs_proc_read_rough(run->req->procfd, pid, ret) < 0)
+		return false;
+	if (ret->rough_rss_pages == 0 ||
+	    is_named_as_runtime(ret)) /* 0: its leader may have ended */
+		return cgfs_proc_read(run->req->procfd, pid, ret) == 0;
+	ret->rss_bytes = ret->rough_rss_pages * page;
+	return true;
 }
 
 /* Who is in there: may we act at all, and who has to be spared. */
@@ -113,7 +130,7 @@ int members_census(void *user, pid_t pid)
 	if (pid == 1)
 		run->init_inside = true;
 	/* names are for the record: not worth a long delay in a large group */
-	known = res->members <= KILL_PROCS_MAX && cgfs_proc_read(run->req->procfd, pid, &p) == 0;
+	known = res->members <= KILL_PROCS_MAX && read_member(run, pid, &p);
 	if (known)
 		members_remember(res, &p);
 	if (known && is_runtime_own(&p)) {

@@ -334,7 +334,7 @@ static void read_thread_memory(int procfd, struct cgfs_proc *p)
 	}
 }
 
-int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
+int cgfs_proc_read_rough(int procfd, pid_t pid, struct cgfs_proc *ret)
 {
 	struct cgfs_proc p = {.pid = pid, .holder = pid};
 	char buf[4096];
@@ -344,11 +344,21 @@ int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 	if (r < 0)
 		return r;
 	p.adj_known = cgfs_proc_adj(procfd, pid, &p.oom_score_adj) == 0;
-	snprintf(buf, sizeof(buf), "%d/status", pid);
-	if (p.kthread)
-		p.memory_known = true; /* that it has none */
-	else if (!read_memory(procfd, buf, &p))
-		read_thread_memory(procfd, &p);
 	*ret = p;
+	return 0;
+}
+
+int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
+{
+	int r = cgfs_proc_read_rough(procfd, pid, ret);
+	char path[64];
+
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%d/status", pid);
+	if (ret->kthread)
+		ret->memory_known = true; /* that it has none */
+	else if (!read_memory(procfd, path, ret))
+		read_thread_memory(procfd, ret);
 	return 0;
 }
