@@ -136,13 +136,22 @@ static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct
 	return true;
 }
 
-static bool still_true(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
-		       uint64_t looked_us)
+static bool still_true(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule)
 {
-	if (snap_now_us() < looked_us + FRESH_US)
-		return true;
 	look_anew(g, d);
 	return look_evaluate(g, d, rule, snap_now_us()) == POLICY_TRUE;
+}
+
+/* The kernel's kills in whom we take: one more of them, and he was not ours. */
+static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
+			      struct incident *in, uint32_t victim, uint32_t index)
+{
+	if (victim != CGG_NONE && index != d->index)
+		in->victim_oom_kill = look_kernel_kills(g, index, &in->victim_oom_known);
+	else if (victim != CGG_NONE) {
+		in->victim_oom_known = in->kernel_kills_known;
+		in->victim_oom_kill = in->kernel_kills_before;
+	}
 }
 
 /* The rule is true: choose, look again, act. */
@@ -153,7 +162,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	size_t nstuck = stuck_ids(g, now_us, stuck), n;
 	struct incident *in;
 	uint32_t victim, index;
-	bool nobody;
+	bool nobody, fresh;
 
 	if (incident_of(g, d) || is_blocked(g, d) || !(in = incident_new(g)))
 		return;
@@ -178,17 +187,15 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		follow_end(g, d, in, now_us);
 		return;
 	}
-	in->victim_oom_known = victim != CGG_NONE &&
-			       snap_read(g->tree, &g->snap, index, CGG_HAVE_EVENTS) == 0 &&
-			       g->snap.cgroups[index].have & CGG_HAVE_EVENTS;
-	in->victim_oom_kill = g->snap.cgroups[index].events.oom_kill;
+	note_victim_kills(g, d, in, victim, index);
 	/* look again, if choosing took time: the danger may be over or the victim gone */
-	if (!still_true(g, d, rule, now_us)) {
+	fresh = snap_now_us() < now_us + FRESH_US;
+	if (!fresh && !still_true(g, d, rule)) {
 		in->used = false;
 		return;
 	}
 	in->victim_is_unit = victim != CGG_NONE && g->groups[victim].oom_unit == index;
-	if (victim != CGG_NONE &&
+	if (!fresh && victim != CGG_NONE &&
 	    snap_read(g->tree, &g->snap, index, CGG_HAVE_POPULATED) == CGG_GONE) {
 		in->used = false;
 		g->scan_due = true;
