@@ -20,12 +20,14 @@ static int brake_write(const struct cgg_guard *g, const struct guard_brake *b, c
 	return fdio_write_at(tree_dir(g->tree, b->index, &opened), HIGH, value);
 }
 
-static void want_least(struct cgg_guard *g, uint32_t index, uint64_t at)
+static void want_least(struct cgg_guard *g, uint32_t index, uint64_t at, uint64_t raised)
 {
 	struct guard_brake *b = at ? brake_of(g, index) : NULL;
 
-	if (b && b->changed && (b->wanted == 0 || at < b->wanted))
-		b->wanted = at;
+	if (!b || !b->changed || (b->wanted != 0 && at >= b->wanted))
+		return;
+	b->wanted = at;
+	b->raised = raised;
 }
 
 static void sum_up(struct cgg_guard *g)
@@ -36,16 +38,17 @@ static void sum_up(struct cgg_guard *g)
 	}
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		if (g->domain[i].used)
-			want_least(g, g->domain[i].index, g->domain[i].brake_at);
+			want_least(g, g->domain[i].index, g->domain[i].brake_at,
+				   g->domain[i].brake_raised);
 	}
 	for (uint32_t i = 0; i < g->ntops; i++)
-		want_least(g, g->top[i].index, g->top[i].at);
+		want_least(g, g->top[i].index, g->top[i].at, 0);
 }
 
 /* Whether we may set it: not where somebody else's is as low, nor where we would have to reclaim. */
 static bool may_set(struct cgg_guard *g, struct guard_brake *b)
 {
-	char *end;
+	char now[UNDO_VALUE_MAX], *end;
 	unsigned long long theirs;
 
 	if (b->refused || snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0 ||
@@ -53,33 +56,48 @@ static bool may_set(struct cgg_guard *g, struct guard_brake *b)
 		return false;
 	if (b->bytes)
 		return true;
-	if (!brake_read(g, b, b->before))
+	if (!brake_read(g, b, now))
 		return false;
+	if (strcmp(now, b->before) != 0) {
+		memcpy(b->before, now, sizeof(now));
+		b->kept[0] = b->kept[1] = 0;
+	}
 	theirs = strtoull(b->before, &end, 10);
 	return *end != '\0' || theirs > b->wanted; /* "max" is no number */
 }
 
-/* What was there first, and what is there now or will be: a crash in between is put back as well. */
+/*
+ * What was there first, and what is there now, will be, or may be next: a crash in between is put back as
+ * well, and who is in danger need not wait for it.
+ */
 static enum undo_done save(struct cgg_guard *g)
 {
 	struct undo_save s;
 	char ours[UNDO_VALUE_MAX];
 
+	g->brakes_stale = false;
 	undo_save_begin(&g->undo, BRAKE_FILE, &s);
 	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		const struct guard_brake *b = &g->brake[i];
+		struct guard_brake *b = &g->brake[i];
+		uint64_t value[] = {b->bytes, b->wanted, b->wanted ? b->raised : 0};
 
-		for (int k = 0; b->used && k < 2; k++) {
-			uint64_t bytes = k == 0 ? b->bytes : b->wanted;
-
-			if (bytes == 0 || (k == 1 && bytes == b->bytes))
+		for (int k = 0; b->used && k < 3; k++) {
+			if (value[k] == 0 || (k > 0 && value[k] == value[0]) ||
+			    (k > 1 && value[k] == value[1]))
 				continue;
-			brake_print(bytes, ours);
+			brake_print(value[k], ours);
 			undo_save_line(&s, b->id, HIGH, b->before, ours,
 				       g->tree->entry[b->index].path);
 		}
+		b->kept[0] = value[1];
+		b->kept[1] = value[2];
 	}
 	return undo_save_end(&s);
+}
+
+static bool is_kept(const struct guard_brake *b)
+{
+	return b->wanted == b->kept[0] || b->wanted == b->kept[1];
 }
 
 static void lift(struct cgg_guard *g, struct guard_brake *b)
@@ -92,7 +110,8 @@ static void lift(struct cgg_guard *g, struct guard_brake *b)
 			(void)brake_write(g, b, b->before);
 	}
 	brake_unlisten(g, b);
-	b->bytes = 0;
+	b->bytes = b->kept[0] = b->kept[1] = 0;
+	g->brakes_stale = true;
 	if (b->left)
 		b->high_wd = watch_file(g, b->index, HIGH);
 }
@@ -216,8 +235,8 @@ void brake_saved(struct cgg_guard *g)
 
 void brake_flush(struct cgg_guard *g)
 {
-	enum undo_done done;
-	bool lifted;
+	enum undo_done done = UNDO_YES;
+	bool lifted, keep = false;
 
 	if (g->undo.list_busy) {
 		while_saving(g);
@@ -235,8 +254,10 @@ void brake_flush(struct cgg_guard *g)
 		b->left = b->wanted && b->wanted != b->bytes && !may_set(g, b);
 		if (b->left)
 			b->wanted = b->bytes;
+		keep |= b->wanted != 0 && b->wanted != b->bytes && !is_kept(b);
 	}
-	done = save(g); /* before it is done */
+	if (keep || g->brakes_stale)
+		done = save(g); /* before it is done */
 	lifted = lift_all(g);
 	if (done == UNDO_LATER) {
 		set_later(g);
@@ -244,7 +265,7 @@ void brake_flush(struct cgg_guard *g)
 		return;
 	}
 	set_all(g);
-	if (lifted && save(g) == UNDO_LATER)
+	if (g->brakes_stale && save(g) == UNDO_LATER)
 		set_later(g);
 }
 

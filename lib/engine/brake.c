@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The brake: memory.high held at a rule's gate, the usage below which its condition can't be true. A
- * group that gets there is slowed down to a few MiB a second and the kernel wakes us by
+ * The brake: memory.high held just below a rule's gate, the usage below which its condition can't be true.
+ * A group that gets there is slowed down to a few MiB a second and the kernel wakes us by
  * memory.events.local within a millisecond; until then the domain costs no look at all. (Measured
  * against a hog at full speed in 32 MiB: with the brake the kernel won 0 of 90 races, with a look every
  * 100 ms 56 of 90.)
@@ -10,10 +10,10 @@
  *   lowest has it. A memory.high that somebody else has set lower is a brake already, and theirs.
  * - Who is slowed down is stalled, so it has a deadline: who stays above the gate without the rule
  *   becoming true is let go, and looked at as without a brake.
- * - What can be reclaimed goes first, so that who gets there is not in danger yet: the brake is raised to
- *   where he will be, and he is looked at until he is (plan_again()).
- * - A group full of page cache would live at its brake. It gets half of the way to its limit, is held there
- *   in case a hog hides in it, and unreclaimable memory is looked at now and then.
+ * - Who gets there is not in danger yet: the brake is raised to half of the way between the gate and his
+ *   limit, and he is looked at until he is (plan_again()). Who stays below the gate then has it there.
+ * - A group full of page cache would live at its brake. It is held where it was raised to, in case a hog
+ *   hides in it, and unreclaimable memory is looked at now and then.
  * - Written only well above use, so that the writing never has to reclaim; remembered outside first, and
  *   put back when the domain ends, the policy changes, and at the next start after a crash.
  */
@@ -84,11 +84,16 @@ static struct guard_brake *new_brake(struct cgg_guard *g, uint32_t index)
 	return &g->brake[slot];
 }
 
+static uint64_t whole_pages(uint64_t bytes)
+{
+	return bytes / PAGE * PAGE; /* as the kernel will show it */
+}
+
 void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t bytes)
 {
 	struct guard_brake *b;
 
-	bytes = bytes / PAGE * PAGE; /* as the kernel will show it */
+	bytes = whole_pages(bytes);
 	if (*at == bytes)
 		return;
 	b = g->seen[index].brake == CGG_NONE ? new_brake(g, index) : brake_of(g, index);
@@ -121,22 +126,12 @@ static bool is_cache(const struct cgg_cgroup *cg, uint64_t gate)
 }
 
 /*
- * Where usage has to be for the condition to be true, with as much in it that can be reclaimed as there is
- * now: below it a hog is only slowed down. Not more than half of the way to the limit, in eighths of that
- * half, and raised only: it is written a few times.
+ * A little below the gate: who gets there is stuck in the kernel's reclaim for a moment, in which we wake,
+ * and what can be reclaimed is gone when he comes to the gate.
  */
-static uint64_t truth_at(const struct cgg_cgroup *cg, uint64_t held, uint64_t gate, uint64_t limit)
+static uint64_t before(uint64_t gate)
 {
-	uint64_t room = (limit - gate) / 2, step = room / 8 + 1;
-	uint64_t more = cg->current_bytes - cg->unreclaimable_bytes;
-	uint64_t at;
-
-	if (!(cg->have & CGG_HAVE_STAT) || !(cg->have & CGG_HAVE_CURRENT) || held == 0)
-		return held;
-	at = more < room ? gate + (more / step + 1) * step : limit;
-	if (at > gate + room)
-		at = gate + room;
-	return at > held ? at : held;
+	return gate - gate / 128;
 }
 
 /* level: memory.current; the files of the rule's conditions were read, if it is near the gate. */
@@ -149,19 +144,23 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 	bool cache = own && level >= gate && is_cache(cg, gate);
 	uint64_t at = own ? d->brake_at : 0;
 
+	d->brake_raised = own ? whole_pages(gate + (limit - gate) / 2) : 0;
 	if (own && level < policy_near(gate))
+		at = before(gate);
+	else if (own && at > gate && level < gate && !d->told && !is_cache(cg, gate))
 		at = gate;
-	if (own && level >= gate && !cache)
-		at = truth_at(cg, at, gate, limit);
-	if (cache && at != 0)
-		at = gate + (limit - gate) / 2;
+	else if (own && at != 0 && (level >= gate || (d->told && d->again < PLAN_AGAIN_MAX)))
+		at = d->brake_raised;
 	if (cache)
 		d->over_us = 0;
 	else if (level >= gate && now_us >= d->over_us + BRAKE_STALL_US)
 		at = 0;
-	if (b) /* a cache at its brake tells of itself all the time */
-		b->deaf = cache;
 	brake_want(g, d->index, &d->brake_at, at);
+	if (!b || b->deaf == cache)
+		return;
+	b->deaf = cache; /* a cache at its brake tells of itself all the time */
+	if (b->bytes)
+		brake_listen(g, b);
 }
 
 /* ---- what is told of them ------------------------------------------------------------ */
@@ -180,7 +179,7 @@ static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 	brake_print(b->bytes, ours);
 	if (strcmp(now, ours) == 0)
 		return;
-	b->bytes = 0; /* set again, or left to them, in brake_flush() */
+	b->bytes = b->kept[0] = b->kept[1] = 0; /* set again, or left to them, in brake_flush() */
 	b->changed = true;
 	g->brakes_changed = true;
 	g->brake_drift++;
@@ -272,6 +271,6 @@ void brake_relocate(struct cgg_guard *g)
 			continue;
 		}
 		b->used = false; /* its watches ended with its files */
-		g->brakes_changed = true;
+		g->brakes_changed = g->brakes_stale = true;
 	}
 }

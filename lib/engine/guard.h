@@ -27,6 +27,7 @@
 #define GUARD_TOPS_MAX	   64
 #define GUARD_STUCK_MAX	   32
 #define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
+#define PLAN_AGAIN_MAX	   10 /* after 0.5, 0.5, 1, 1, 1.5 ... 2.5 ms: 15 ms */
 #define GUARD_RECORD_MAX   65536 /* bytes of one incident record */
 
 /* One cgroup as one rule sees it. */
@@ -47,16 +48,18 @@ struct guard_domain {
 	uint64_t level_bytes; /* what was compared with the gate then */
 	uint64_t gate_bytes; /* below it the condition can't be true; 0: unknown */
 	bool woken; /* something has happened in it: look, whatever the plan was */
+	bool told; /* and that is why it is being looked at */
 	uint64_t stirred_us; /* a stall or an event was told of then */
 	uint8_t noise; /* events since the last look that were not followed */
 	uint64_t growth; /* fastest of late, bytes/s */
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
 	struct policy_pace pace;
-	uint8_t again; /* looks that a brake's event was followed by */
+	uint8_t again; /* looks that a brake's event was followed by, PLAN_AGAIN_MAX at most */
 	bool past; /* the last look found no danger */
 	bool kills_known; /* the kernel's kills in it at the last look near danger */
 	uint64_t kills;
 	uint64_t brake_at; /* where this rule wants memory.high held, 0: nowhere */
+	uint64_t brake_raised; /* and when that is reached */
 	uint64_t over_us; /* at its gate or above since then, and not by page cache */
 	struct policy_held held;
 };
@@ -70,7 +73,8 @@ struct guard_brake {
 	uint32_t index; /* as of the last scan */
 	int events_wd, high_wd; /* inotify watches of memory.events.local and of memory.high */
 	uint64_t bytes; /* what is written there, 0: nothing of ours */
-	uint64_t wanted;
+	uint64_t wanted, raised; /* raised: what may be wanted next, 0: not known */
+	uint64_t kept[2]; /* values that are remembered outside as ours */
 	char before[UNDO_VALUE_MAX];
 	bool left; /* a lower one is somebody else's: the file tells when it is no more */
 	bool refused; /* it can't be written: not tried again */
@@ -240,6 +244,7 @@ struct cgg_guard {
 	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
 	uint32_t nbrakes; /* slots in use or once used */
 	bool brakes_changed;
+	bool brakes_stale; /* more is remembered than there is */
 	uint64_t brakes_late_us; /* what is being remembered should have been by then */
 	bool brakes_hang; /* and was not */
 	uint64_t brake_drift; /* times a brake was reset by others */

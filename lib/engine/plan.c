@@ -26,7 +26,6 @@
 #define EVENT_GAP_US	  (10 * MS)
 #define BLIND_US	  (1000 * MS) /* where changes are not told of */
 #define AGAIN_US	  (MS / 2)
-#define AGAIN_MAX	  10 /* after 0.5, 0.5, 1, 1, 1.5 ... 2.5 ms: 15 ms */
 #define YOUNG_US	  (3000 * MS) /* a manager makes a cgroup first and writes its limits after */
 #define YOUNG_LOOK_US	  (100 * MS)
 #define MEASURE_SAMPLES	  4
@@ -149,7 +148,7 @@ void plan_wake(struct guard_domain *d, uint64_t when_us)
  */
 void plan_again(struct guard_domain *d, uint64_t now_us)
 {
-	if (d->again < AGAIN_MAX)
+	if (d->again < PLAN_AGAIN_MAX)
 		plan_wake(d, now_us + AGAIN_US * (1 + d->again++ / 2));
 }
 

@@ -221,12 +221,12 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
-	bool braked = brake_is_for(g, d) && !look_is_host(g, d), told;
+	bool braked = brake_is_for(g, d) && !look_is_host(g, d);
 	uint64_t level = 0, limit = CGG_MAX, gate;
 	enum policy_truth truth;
 
 	g->count.looks++;
-	told = d->woken;
+	d->told = d->woken;
 	d->woken = false;
 	hang_beat(g);
 	if (d->first_us == 0)
@@ -271,7 +271,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	/* full of page cache is not near danger: from here on what counts is unreclaimable */
 	level = policy_level(rule, cg, look_is_host(g, d), level);
 	plan_look(g, d, level, gate, limit, now_us);
-	if (braked && told && truth != POLICY_TRUE)
+	if (braked && d->told && truth != POLICY_TRUE)
 		plan_again(d, now_us);
 	d->past = policy_is_past(gate, level, truth);
 	watch_danger(g, d, d->past);
