@@ -351,7 +351,10 @@ breach()
 			at=$W/docker-$who.scope
 			eval "GUARD=\$$who"
 			rm -f /tmp/observing
-			observe --seconds 20 --group "$CG$at" --name leak --guard "$GUARD" --breach \
+			# the brake is below the line, the bare watcher's memory.high is the line
+			breach=--breach
+			[ $who = bare ] || breach=
+			observe --seconds 20 --group "$CG$at" --name leak --guard "$GUARD" $breach \
 				--line $high --ready /tmp/observing >"$T/observed" 3>&- &
 			observer=$!
 			wait_until 20 '[ -e /tmp/observing ]'

@@ -52,7 +52,8 @@ static struct {
 } opt;
 
 static struct {
-	uint64_t start_us, now_us, cross_us, breach_us, signal_us, kernel_us, freed_us, empty_us;
+	uint64_t start_us, now_us, before_us, cross_us, breach_us, signal_us, kernel_us, freed_us,
+		empty_us;
 	uint64_t usage, peak, available_kib, least_kib;
 	unsigned int by_guard, by_kernel, wrong_by_guard, wrong_by_kernel;
 	unsigned int terms, kernel_kills;
@@ -101,20 +102,24 @@ static void put(const char *file, const char *text)
 	close(fd);
 }
 
+/*
+ * The instance is left there for the next observer: where a tracepoint comes or goes the kernel patches its
+ * own code, and an emulator of two processors now and then runs the old code for ever.
+ */
 static int trace_open(void)
 {
 	int fd;
 
-	rmdir(TRACE); /* one that was left */
-	if (mkdir(TRACE, 0700) < 0)
+	if (mkdir(TRACE, 0700) < 0 && errno != EEXIST)
 		die("%s", TRACE);
 	put("trace_clock", "mono");
 	put("buffer_size_kb", "1024");
 	put("events/signal/signal_generate/filter", "sig == 9 || sig == 15");
 	put("events/signal/signal_generate/enable", "1");
 	put("events/oom/mark_victim/enable", "1");
-	if (opt.breach)
-		put("events/vmscan/mm_vmscan_memcg_reclaim_begin/enable", "1");
+	put("events/vmscan/mm_vmscan_memcg_reclaim_begin/filter", opt.breach ? "0" : "order > 99");
+	put("events/vmscan/mm_vmscan_memcg_reclaim_begin/enable", "1");
+	put("trace", ""); /* what an earlier one has left */
 	fd = open(TRACE "/trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		die("trace_pipe");
@@ -276,7 +281,7 @@ static void look_usage(int fd)
 	if (is.usage > is.peak)
 		is.peak = is.usage;
 	if (!is.cross_us && opt.line_bytes && is.usage >= opt.line_bytes)
-		is.cross_us = is.now_us;
+		is.cross_us = is.before_us; /* at the earliest */
 	if (!is.freed_us && (is.signal_us || is.kernel_us) && is.usage <= is.peak / 10)
 		is.freed_us = is.now_us;
 }
@@ -327,6 +332,7 @@ static void watch(void)
 	end_us = is.start_us + opt.seconds * 1000000;
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	for (uint64_t turn = 0;; turn++) {
+		is.before_us = turn == 0 ? now_us() : is.now_us;
 		is.now_us = now_us();
 		look_usage(usage_fd);
 		if (opt.available_kib ? turn % 2 == 0 : turn % 64 == 0)
@@ -351,7 +357,6 @@ static void watch(void)
 	}
 	look_usage(usage_fd);
 	close(trace);
-	rmdir(TRACE);
 }
 
 /* ---- what is told --------------------------------------------------------------------- */
