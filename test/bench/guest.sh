@@ -321,13 +321,13 @@ idle()
 		pss_kib "$(pss_kib)"
 }
 
-# ---- breach: from the first reclaim at memory.high until the memory is back -------------------
+# ---- breach: from the danger line until the memory is back -----------------------------------
 
-# Two containers, each with memory.high at 90 %: one is the guard's, one the bare watcher's. A leak at
-# full speed in each in turn.
+# Two containers, whose danger line is 90 %: one is the guard's, whose rule says so, one the bare watcher's,
+# whose memory.high is there. A leak at full speed in each in turn.
 breach()
 {
-	local run=0 size=${SCENARIO#breach-} high who at looked
+	local run=0 size=${SCENARIO#breach-} high who at looked breach
 	high=$((size * 1048576 / 10 * 9 / 4096 * 4096))
 	cg_create /guard
 	t_defer clean
@@ -351,9 +351,8 @@ breach()
 			at=$W/docker-$who.scope
 			eval "GUARD=\$$who"
 			rm -f /tmp/observing
-			# the brake is below the line, the bare watcher's memory.high is the line
-			breach=--breach
-			[ $who = bare ] || breach=
+			breach= # the brake is below the line: its reclaim does not count
+			[ $who = cgguard ] || breach=--breach
 			observe --seconds 20 --group "$CG$at" --name leak --guard "$GUARD" $breach \
 				--line $high --ready /tmp/observing >"$T/observed" 3>&- &
 			observer=$!

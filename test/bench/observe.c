@@ -277,11 +277,16 @@ static void look_usage(int fd)
 {
 	char text[32];
 
+	uint64_t before = is.usage;
+
 	is.usage = read_text(fd, text, sizeof(text)) ? strtoull(text, NULL, 10) : 0;
 	if (is.usage > is.peak)
 		is.peak = is.usage;
+	/* between this sample and the one before, as if it had grown evenly */
 	if (!is.cross_us && opt.line_bytes && is.usage >= opt.line_bytes)
-		is.cross_us = is.before_us; /* at the earliest */
+		is.cross_us = is.before_us + (is.now_us - is.before_us) *
+						     (opt.line_bytes - before) /
+						     (is.usage - before);
 	if (!is.freed_us && (is.signal_us || is.kernel_us) && is.usage <= is.peak / 10)
 		is.freed_us = is.now_us;
 }
