@@ -1,4 +1,4 @@
-# The brake: memory.high held at the rule's gate. A hog at full speed must never get to the kernel's
+# The brake: memory.high held just below the rule's gate. A hog at full speed must never get to the kernel's
 # killer; who lives full of page cache must not be bothered; nothing must be left changed.
 # boot: --cpus 2
 . /test/lib.sh

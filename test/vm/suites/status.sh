@@ -83,7 +83,7 @@ status_is_true()
 	assert_between 1 1000 "$(told guard.counters.wakeups)" wake-ups
 	cgguard status >"$T/page" || fail 'no page'
 	assert_has "$(cat "$T/page")" "pid $GUARD_PID"
-	assert_has "$(cat "$T/page")" '/box, memory.high held at 32M'
+	assert_has "$(cat "$T/page")" '/box, memory.high held at 31M'
 	guard_stop
 	[ ! -e $SOCKET ] || fail 'the socket is still there'
 	assert_fails 1 cgguard status
