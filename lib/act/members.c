@@ -105,10 +105,10 @@ static bool read_member(const struct members *run, pid_t pid, struct cgfs_proc *
 
 	if (cgfs_proc_read_rough(run->req->procfd, pid, ret) < 0)
 		return false;
-	if (ret->rough_rss_pages == 0 ||
-	    is_named_as_runtime(ret)) /* 0: its leader may have ended */
-		return cgfs_proc_read(run->req->procfd, pid, ret) == 0;
-	ret->rss_bytes = ret->rough_rss_pages * page;
+	if (ret->rough_rss_pages == 0 || is_named_as_runtime(ret)) /* 0: has its leader ended? */
+		cgfs_proc_read_rest(run->req->procfd, ret);
+	else
+		ret->rss_bytes = ret->rough_rss_pages * page;
 	return true;
 }
 

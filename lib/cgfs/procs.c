@@ -348,17 +348,22 @@ int cgfs_proc_read_rough(int procfd, pid_t pid, struct cgfs_proc *ret)
 	return 0;
 }
 
+void cgfs_proc_read_rest(int procfd, struct cgfs_proc *p)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%d/status", p->pid);
+	if (p->kthread)
+		p->memory_known = true; /* that it has none */
+	else if (!read_memory(procfd, path, p))
+		read_thread_memory(procfd, p);
+}
+
 int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret)
 {
 	int r = cgfs_proc_read_rough(procfd, pid, ret);
-	char path[64];
 
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "%d/status", pid);
-	if (ret->kthread)
-		ret->memory_known = true; /* that it has none */
-	else if (!read_memory(procfd, path, ret))
-		read_thread_memory(procfd, ret);
-	return 0;
+	if (r == 0)
+		cgfs_proc_read_rest(procfd, ret);
+	return r;
 }

@@ -54,8 +54,9 @@ struct cgfs_proc {
 /* Read /proc/PID. 0; -ENOENT/-ESRCH: it has ended. */
 int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret);
 
-/* The same without what is bytes, but for rough_rss_pages: two files instead of three and more. */
+/* The same without what is bytes, but for rough_rss_pages: two files instead of three and more; and the rest. */
 int cgfs_proc_read_rough(int procfd, pid_t pid, struct cgfs_proc *ret);
+void cgfs_proc_read_rest(int procfd, struct cgfs_proc *p);
 
 /* oom_score_adj alone: what every member is asked before a group kill. */
 int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret);

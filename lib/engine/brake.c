@@ -129,7 +129,7 @@ static bool is_cache(const struct cgg_cgroup *cg, uint64_t gate)
  * A little below the gate: who gets there is stuck in the kernel's reclaim for a moment, in which we wake,
  * and what can be reclaimed is gone when he comes to the gate.
  */
-static uint64_t before(uint64_t gate)
+static uint64_t just_below(uint64_t gate)
 {
 	return gate - gate / 128;
 }
@@ -146,7 +146,7 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 
 	d->brake_raised = own ? whole_pages(gate + (limit - gate) / 2) : 0;
 	if (own && level < policy_near(gate))
-		at = before(gate);
+		at = just_below(gate);
 	else if (own && at > gate && level < gate && !d->told && !is_cache(cg, gate))
 		at = gate;
 	else if (own && at != 0 && (level >= gate || (d->told && d->again < PLAN_AGAIN_MAX)))

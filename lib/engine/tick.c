@@ -144,14 +144,14 @@ static bool still_true(struct cgg_guard *g, struct guard_domain *d, const struct
 
 /* The kernel's kills in whom we take: one more of them, and he was not ours. */
 static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
-			      struct incident *in, uint32_t victim, uint32_t index)
+			      struct incident *in, uint32_t index)
 {
-	if (victim != CGG_NONE && index != d->index)
+	if (index != d->index) {
 		in->victim_oom_kill = look_kernel_kills(g, index, &in->victim_oom_known);
-	else if (victim != CGG_NONE) {
-		in->victim_oom_known = in->kernel_kills_known;
-		in->victim_oom_kill = in->kernel_kills_before;
+		return;
 	}
+	in->victim_oom_known = in->kernel_kills_known;
+	in->victim_oom_kill = in->kernel_kills_before;
 }
 
 /* The rule is true: choose, look again, act. */
@@ -187,7 +187,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		follow_end(g, d, in, now_us);
 		return;
 	}
-	note_victim_kills(g, d, in, victim, index);
+	if (victim != CGG_NONE)
+		note_victim_kills(g, d, in, index);
 	/* look again, if choosing took time: the danger may be over or the victim gone */
 	fresh = snap_now_us() < now_us + FRESH_US;
 	if (!fresh && !still_true(g, d, rule)) {
