@@ -275,9 +275,8 @@ static bool read_text(int fd, char *text, size_t size)
 
 static void look_usage(int fd)
 {
-	char text[32];
-
 	uint64_t before = is.usage;
+	char text[32];
 
 	is.usage = read_text(fd, text, sizeof(text)) ? strtoull(text, NULL, 10) : 0;
 	if (is.usage > is.peak)
@@ -333,11 +332,11 @@ static void watch(void)
 		die("%s", opt.group);
 	if (opt.ready)
 		close(open(opt.ready, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	is.start_us = now_us();
+	is.start_us = is.now_us = now_us();
 	end_us = is.start_us + opt.seconds * 1000000;
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	for (uint64_t turn = 0;; turn++) {
-		is.before_us = turn == 0 ? now_us() : is.now_us;
+		is.before_us = is.now_us;
 		is.now_us = now_us();
 		look_usage(usage_fd);
 		if (opt.available_kib ? turn % 2 == 0 : turn % 64 == 0)

@@ -109,6 +109,9 @@ says_between()
 	assert_between "$2" "$3" "$value" "$1 of the record"
 }
 
+# brake_at GATE: where memory.high is held for that
+brake_at() { echo $((($1 - $1 / 128) / 4096 * 4096)); }
+
 # says_times KEY...: all are there, and none is before the one named before it
 says_times()
 {

@@ -5,9 +5,6 @@
 RUNS=${RACES:-6} # boot --append RACES=100 for more
 T_TIMEOUT=$((140 + RUNS * 4))
 
-# brake_at GATE: where memory.high is held for that
-brake_at() { echo $((($1 - $1 / 128) / 4096 * 4096)); }
-
 brake_policy()
 {
 	cat >"$T/policy.json" <<-END

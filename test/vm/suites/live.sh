@@ -62,8 +62,7 @@ a_state_that_hangs_delays_no_kill()
 	export LD_PRELOAD=/test/allocs.so
 	guard_start --policy "$T/policy.json" --state "$T/mnt/state"
 	unset LD_PRELOAD
-	high=$(((128 << 20) / 10 * 8)) # the gate; the brake is a 128th below it
-	high=$(((high - high / 128) / 4096 * 4096))
+	high=$(brake_at $(((128 << 20) / 10 * 8)))
 	wait_until 20 "[ \"\$(cg_read /box memory.high) \$(cg_read /box2 memory.high)\" = '$high $high' ]"
 	grep -q " $high /box2$" "$T/mnt/state/brakes" || fail "not remembered: $(cat "$T/mnt/state/brakes")"
 	t_defer "fsfreeze --unfreeze '$T/mnt' 2>/dev/null"

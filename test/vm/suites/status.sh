@@ -53,7 +53,7 @@ status_is_true()
 	cg_create /other
 	guard_start --policy "$T/p.json"
 	cg_run /box hog hold 8 >/dev/null
-	asked_until 20 guard.domains.0.brake_bytes $(((32 << 20) - (32 << 20) / 128))
+	asked_until 20 guard.domains.0.brake_bytes $(brake_at $((32 << 20)))
 	tells version 1
 	tells pid "$GUARD_PID"
 	tells policy "$T/p.json"
@@ -74,7 +74,7 @@ status_is_true()
 	asked_until 20 guard.domains.0.watched_by brake # not while it is young
 	tells guard.domains.0.next_look_us null
 	tells guard.brakes 1
-	assert_eq $(((32 << 20) - (32 << 20) / 128)) "$(cg_read /box memory.high)" 'the brake'
+	assert_eq $(brake_at $((32 << 20))) "$(cg_read /box memory.high)" 'the brake'
 	tells guard.domains.0.distance_bytes $(((32 << 20) - $(told guard.domains.0.level_bytes)))
 	tells guard.pressure_triggers.# 1
 	tells guard.incidents.# 0
