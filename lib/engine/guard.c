@@ -103,6 +103,7 @@ static void match_domains(struct cgg_guard *g)
 	uint32_t hint = 0, from = 0,
 		 before = g->ndomains; /* what is added here is not looked for */
 
+	g->prepared = NULL;
 	for (uint32_t i = 0; i < g->ndomains; i++)
 		g->domain[i].seen = false;
 	for (uint16_t r = 0; r < g->policy->nrules; r++) {

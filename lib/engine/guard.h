@@ -229,6 +229,8 @@ struct cgg_guard {
 	struct guard_seen *seen;
 	struct cgg_group *groups; /* room for snap.n */
 	struct cgfs_own own;
+	const struct guard_domain *prepared; /* whose choice has been read for, NULL: nobody's */
+	uint64_t prepared_us;
 
 	struct arena domain_arena;
 	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
@@ -306,7 +308,7 @@ void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint
 void plan_rest(struct cgg_guard *g, struct guard_domain *d,
 	       uint64_t now_us); /* nothing to see for now */
 void plan_wake(struct guard_domain *d, uint64_t when_us);
-void plan_again(struct guard_domain *d, uint64_t now_us);
+bool plan_again(struct guard_domain *d, uint64_t now_us);
 void plan_soon(struct guard_domain *d, uint64_t now_us); /* an event: now, if it says anything */
 uint64_t plan_fastest(void); /* bytes/s that this machine can fill memory at, measured */
 

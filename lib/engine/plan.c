@@ -144,12 +144,15 @@ void plan_wake(struct guard_domain *d, uint64_t when_us)
 
 /*
  * The kernel tells of a brake every 10 ms at the most, and what told of it was reclaimed meanwhile: until
- * it tells again, we look. A few times each time that it comes near, since a group may live there.
+ * it tells again, we look. A few times each time that it comes near, since a group may live there; true while
+ * it is so.
  */
-void plan_again(struct guard_domain *d, uint64_t now_us)
+bool plan_again(struct guard_domain *d, uint64_t now_us)
 {
-	if (d->again < PLAN_AGAIN_MAX)
-		plan_wake(d, now_us + AGAIN_US * (1 + d->again++ / 2));
+	if (d->again == PLAN_AGAIN_MAX)
+		return false;
+	plan_wake(d, now_us + AGAIN_US * (1 + d->again++ / 2));
+	return true;
 }
 
 /* An event sooner than this after a look says nothing that the look did not see. */

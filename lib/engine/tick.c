@@ -20,6 +20,7 @@
 #define MS		   1000ULL
 #define GONE_AGAIN_US	   (1000 * MS)
 #define FRESH_US	   (5 * MS) /* so long, what was looked at is as it is */
+#define AHEAD_CGROUPS	   16
 #define UNSEEN_US	   (1000 * MS)
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
@@ -154,6 +155,30 @@ static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 	in->victim_oom_kill = in->kernel_kills_before;
 }
 
+/* What choosing needs to know. */
+static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
+		    uint64_t now_us)
+{
+	if (g->prepared == d && now_us < g->prepared_us + FRESH_US)
+		return;
+	look_candidates(g, rule, d->index, now_us);
+	choice_read(g->tree, &g->snap, rule, d->index);
+	cgfs_own_known(&g->tree->root, &g->own);
+	g->prepared = d;
+	g->prepared_us = now_us;
+}
+
+/*
+ * Who is at his brake is stuck in the kernel's reclaim before he is in danger: we have the time to read ahead,
+ * where it takes less than what was read is good for.
+ */
+static bool can_read_ahead(const struct cgg_guard *g, const struct guard_domain *d,
+			   const struct policy_rule *rule)
+{
+	return g->snap.cgroups[d->index].end - d->index <= AHEAD_CGROUPS &&
+	       !choice_has_key(rule, CGG_RANK_BADNESS);
+}
+
 /* The rule is true: choose, look again, act. */
 static void decide(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
 		   uint64_t now_us)
@@ -169,9 +194,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	fill_incident(g, d, rule, in, now_us);
 	if (kernel_was_first(g, d, in, now_us))
 		return;
-	look_candidates(g, rule, d->index, now_us);
-	choice_read(g->tree, &g->snap, rule, d->index);
-	cgfs_own_known(&g->tree->root, &g->own);
+	prepare(g, d, rule, now_us);
 	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, stuck, nstuck,
 			  g->groups, &victim);
 	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
@@ -225,6 +248,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	bool braked = brake_is_for(g, d) && !look_is_host(g, d);
 	uint64_t level = 0, limit = CGG_MAX, gate;
 	enum policy_truth truth;
+	bool ahead;
 
 	g->count.looks++;
 	d->told = d->woken;
@@ -272,16 +296,16 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	/* full of page cache is not near danger: from here on what counts is unreclaimable */
 	level = policy_level(rule, cg, look_is_host(g, d), level);
 	plan_look(g, d, level, gate, limit, now_us);
-	if (braked && d->told && truth != POLICY_TRUE)
-		plan_again(d, now_us);
+	ahead = braked && d->told && truth != POLICY_TRUE && plan_again(d, now_us) &&
+		can_read_ahead(g, d, rule);
 	d->past = policy_is_past(gate, level, truth);
 	watch_danger(g, d, d->past);
 	if (truth == POLICY_TRUE && policy_rests_us(&d->pace, now_us) == 0)
 		decide(g, d, rule, now_us);
 	else if (truth != POLICY_TRUE)
 		d->kills = look_kernel_kills(g, d->index, &d->kills_known);
-	if (truth != POLICY_TRUE && choice_has_key(rule, CGG_RANK_GROWTH))
-		look_candidates(g, rule, d->index, now_us);
+	if (ahead || (truth != POLICY_TRUE && choice_has_key(rule, CGG_RANK_GROWTH)))
+		prepare(g, d, rule, now_us);
 }
 
 void tick(struct cgg_guard *g, uint64_t now_us)
