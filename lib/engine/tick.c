@@ -155,11 +155,11 @@ static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 	in->victim_oom_kill = in->kernel_kills_before;
 }
 
-/* What choosing needs to know. */
+/* What choosing needs to know, read not longer ago than fresh_us. */
 static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
-		    uint64_t now_us)
+		    uint64_t fresh_us, uint64_t now_us)
 {
-	if (g->prepared == d && now_us < g->prepared_us + FRESH_US)
+	if (g->prepared == d && now_us < g->prepared_us + fresh_us)
 		return;
 	look_candidates(g, rule, d->index, now_us);
 	choice_read(g->tree, &g->snap, rule, d->index);
@@ -194,7 +194,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	fill_incident(g, d, rule, in, now_us);
 	if (kernel_was_first(g, d, in, now_us))
 		return;
-	prepare(g, d, rule, now_us);
+	prepare(g, d, rule, FRESH_US, now_us);
 	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, stuck, nstuck,
 			  g->groups, &victim);
 	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
@@ -305,7 +305,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	else if (truth != POLICY_TRUE)
 		d->kills = look_kernel_kills(g, d->index, &d->kills_known);
 	if (ahead || (truth != POLICY_TRUE && choice_has_key(rule, CGG_RANK_GROWTH)))
-		prepare(g, d, rule, now_us);
+		prepare(g, d, rule, FRESH_US / 2, now_us);
 }
 
 void tick(struct cgg_guard *g, uint64_t now_us)
