@@ -194,6 +194,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	/* just read, but of the host, where it is /proc/meminfo that was */
 	uint32_t evaluated = top == 0 && !g->root_has_current ? 0 : needs(rule);
 
+	g->prepared = NULL; /* another's choice may miss what this one does not read */
 	if (choice_has_key(rule, CGG_RANK_OVER_PROTECTION))
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
 	if (choice_has_key(rule, CGG_RANK_PRESSURE))

@@ -20,7 +20,7 @@
 #define MS		   1000ULL
 #define GONE_AGAIN_US	   (1000 * MS)
 #define FRESH_US	   (5 * MS) /* so long, what was looked at is as it is */
-#define AHEAD_CGROUPS	   16
+#define AHEAD_CGROUPS	   16 /* more take longer to read than that */
 #define UNSEEN_US	   (1000 * MS)
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
@@ -304,8 +304,10 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		decide(g, d, rule, now_us);
 	else if (truth != POLICY_TRUE)
 		d->kills = look_kernel_kills(g, d->index, &d->kills_known);
-	if (ahead || (truth != POLICY_TRUE && choice_has_key(rule, CGG_RANK_GROWTH)))
+	if (ahead)
 		prepare(g, d, rule, FRESH_US / 2, now_us);
+	else if (truth != POLICY_TRUE && choice_has_key(rule, CGG_RANK_GROWTH))
+		look_candidates(g, rule, d->index, now_us);
 }
 
 void tick(struct cgg_guard *g, uint64_t now_us)
