@@ -18,6 +18,7 @@
 #define PREFAULT   ((size_t)256 << 10)
 /* fds that are left for who opens one for a moment: half of a small limit, so many of a large one */
 #define FDS_SPARE 1024
+#define READS_MAX 16 /* buffers of events: who writes without end does not keep us */
 #define WATCH_DIR (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR)
 
 int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err)
@@ -57,6 +58,7 @@ struct cgg_tree *tree_close(struct cgg_tree *tree)
 {
 	if (!tree)
 		return NULL;
+	tree_scan_end(tree);
 	for (uint32_t i = 0; i < tree->n; i++)
 		tree_let_go(tree, &tree->entry[i]);
 	cgg_close_fd(&tree->inotify_fd);
@@ -168,30 +170,30 @@ int tree_watch(struct cgg_tree *tree)
 
 void tree_unwatch(struct cgg_tree *tree)
 {
+	tree_scan_end(tree);
 	cgg_close_fd(&tree->inotify_fd);
 	tree->inotify_fd = -1;
 	for (uint32_t i = 0; i < tree->n; i++)
 		tree->entry[i].wd = -1;
 }
 
-bool tree_watch_read(struct cgg_tree *tree, void (*on_file)(void *user, int wd), void *user)
+bool tree_events_read(int fd, void (*on_file)(void *user, int wd), void *user)
 {
-	_Alignas(struct inotify_event) char buf[4096];
+	_Alignas(struct inotify_event) char buf[16384];
 	bool stale = false;
 	ssize_t len;
 
-	while ((len = read(tree->inotify_fd, buf, sizeof(buf))) > 0) {
+	for (int i = 0; i < READS_MAX && (len = read(fd, buf, sizeof(buf))) > 0; i++) {
 		for (ssize_t at = 0; at < len;) {
 			const struct inotify_event *e = (const void *)(buf + at);
 
 			at += (ssize_t)(sizeof(*e) + e->len);
-			if (e->mask & IN_Q_OVERFLOW)
-				stale = true;
-			else if (e->mask & IN_MODIFY)
+			if (e->mask & (IN_MODIFY | IN_Q_OVERFLOW))
 				on_file(user, e->wd);
-			else if (e->mask & IN_ISDIR)
-				stale = true;
+			stale |= e->mask & (IN_Q_OVERFLOW | IN_ISDIR);
 		}
+		if ((size_t)len < sizeof(buf) / 2) /* that was all, or nearly */
+			break;
 	}
 	return stale;
 }

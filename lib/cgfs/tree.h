@@ -22,10 +22,41 @@ struct tree_entry {
 	bool cut; /* what is below it is not in the table, and counts as part of it */
 };
 
+/*
+ * The states of a scan. tree_scan_step() moves IDLE -> VISIT -> (IDLE: nothing has changed | READY) and
+ * DROP -> IDLE, or DROP -> VISIT where the whole tree did not fit; tree_scan_adopt() and
+ * tree_scan_discard() move READY -> DROP; a failure or a discard moves VISIT -> DROP.
+ */
+enum tree_scan_state {
+	TREE_SCAN_IDLE, /* the current table is all there is */
+	TREE_SCAN_VISIT, /* a new table is being made beside it */
+	TREE_SCAN_READY, /* the new table is whole, and differs: adopt or discard it */
+	TREE_SCAN_DROP, /* fds and watches that only the table left behind holds are being closed */
+};
+
+struct tree_pending;
+
+struct tree_scan {
+	enum tree_scan_state state;
+	struct tree_entry *entry; /* the new table; in DROP the one that was left behind */
+	uint32_t n;
+	uint32_t *slot, mask;
+	struct tree_pending *pending; /* a stack: listed, and not yet visited */
+	uint32_t npending;
+	uint32_t nmoved; /* entries that the current table has too */
+	uint32_t nunheld;
+	uint32_t dropped; /* entries of those left behind that are done with */
+	uint64_t dev;
+	bool sparse; /* what has no memory of its own is left out */
+	bool again; /* after DROP, a sparse one */
+	uint32_t calls; /* system calls of this step */
+};
+
 struct cgg_tree {
 	struct cgfs_root root;
 	struct arena arena[2]; /* the table, and the one being made */
 	struct arena scratch;
+	struct tree_scan scan;
 	unsigned int current;
 	struct tree_entry *entry;
 	uint32_t n;
@@ -34,6 +65,7 @@ struct cgg_tree {
 	int inotify_fd; /* -1: not watched */
 	bool watch_short; /* not every directory could be watched */
 	bool sparse; /* there were too many: what has no memory of its own was left out */
+	uint32_t sparse_scans;
 	uint32_t nkill; /* killfds held */
 	uint32_t nunheld; /* directories that are opened as needed */
 };
@@ -42,10 +74,25 @@ int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err);
 struct cgg_tree *tree_close(struct cgg_tree *tree);
 
 /*
- * Bring the table up to date. Unchanged cgroups keep their fd. Fails as a whole (the old table
+ * Bring the table up to date, at once. Unchanged cgroups keep their fd. Fails as a whole (the old table
  * stays): -EMFILE, -ENFILE, -ENOMEM, -E2BIG; CGG_GONE: the root itself was removed.
  */
 int tree_scan(struct cgg_tree *tree, struct cgg_error *err);
+
+/*
+ * The same in steps of about `calls` system calls, for a loop that has other things to do in between:
+ * goes on with the scan that is under way, or begins one. The current table stays valid, and the same,
+ * until tree_scan_adopt(). Returns 0 and leaves the scan's state in tree->scan.state, or what tree_scan()
+ * returns; then what was found so far is dropped, in further steps.
+ */
+int tree_scan_step(struct cgg_tree *tree, uint32_t calls, struct cgg_error *err);
+
+/* READY only: the new table becomes the current one; or it is dropped. Neither can fail. */
+void tree_scan_adopt(struct cgg_tree *tree);
+void tree_scan_discard(struct cgg_tree *tree);
+
+/* Any state -> IDLE: whatever is under way is dropped, at once. */
+void tree_scan_end(struct cgg_tree *tree);
 
 /*
  * The directory of an entry, O_PATH, to be used for a moment: the held one, or where fds are scarce
@@ -72,9 +119,11 @@ int tree_watch(struct cgg_tree *tree);
 /* Stop that. */
 void tree_unwatch(struct cgg_tree *tree);
 
-/* Read what inotify has; true if the table is out of date. Watches that are not about directories
- * of the table are given to on_file. */
-bool tree_watch_read(struct cgg_tree *tree, void (*on_file)(void *user, int wd), void *user);
+/*
+ * Read what an inotify instance has, a bounded part of it at a time; true if the table is out of date. Watches
+ * that are not about directories of the table are given to on_file; -1: events were lost, of any of them.
+ */
+bool tree_events_read(int fd, void (*on_file)(void *user, int wd), void *user);
 
 /* Index of a path or an id, or CGG_NONE. */
 uint32_t tree_find(const struct cgg_tree *tree, const char *path);

@@ -203,36 +203,33 @@ static void wake(struct cgg_guard *g, const struct guard_brake *b, uint64_t now_
 {
 	bool top = g->tree->entry[b->index].parent == 0;
 
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
-		bool told = top && tops_is_for(g, d);
+	for (uint32_t slot = top ? g->seen[0].domain : CGG_NONE; slot != CGG_NONE;
+	     slot = g->domain[slot].next) {
+		if (tops_is_for(g, &g->domain[slot]))
+			plan_wake(&g->domain[slot], now_us);
+	}
+	for (uint32_t i = b->index; i < g->snap.cgroups[b->index].end; i++) {
+		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
+		     slot = g->domain[slot].next) {
+			struct guard_domain *d = &g->domain[slot];
 
-		if (!d->used)
-			continue;
-		if (d->index == b->index)
-			told = true;
-		else if (rank_is_below(&g->snap, d->index, b->index))
-			told |= d->gate_bytes >= b->bytes;
-		if (told)
-			plan_wake(d, now_us);
+			if (i == b->index || d->gate_bytes >= b->bytes)
+				plan_wake(d, now_us);
+		}
 	}
 }
 
-bool brake_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
+bool brake_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
 {
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		if (!g->brake[i].used)
-			continue;
-		if (g->brake[i].events_wd == wd) {
-			wake(g, &g->brake[i], now_us);
-			return true;
-		}
-		if (g->brake[i].high_wd == wd) {
-			check_drift(g, &g->brake[i]);
-			return true;
-		}
-	}
-	return false;
+	struct guard_brake *b = brake_of(g, index);
+
+	if (!b || (b->events_wd != wd && b->high_wd != wd))
+		return false;
+	if (b->events_wd == wd)
+		wake(g, b, now_us);
+	else
+		check_drift(g, b);
+	return true;
 }
 
 void brake_listen(struct cgg_guard *g, struct guard_brake *b)
@@ -270,7 +267,7 @@ void brake_relocate(struct cgg_guard *g)
 			g->seen[b->index].brake = i;
 			continue;
 		}
-		b->used = false; /* its watches ended with its files */
+		b->used = false; /* its watches are ended by files_work() */
 		g->brakes_changed = g->brakes_stale = true;
 	}
 }

@@ -18,6 +18,7 @@
 #define LISTEN_US     1000000
 #define SOON_US	      50000 /* deaths of one group come one by one */
 #define NOISE_MAX     20 /* events in LISTEN_US */
+#define READ_MAX      250 /* cgroups in one turn of the loop, three system calls each */
 
 struct count {
 	bool known;
@@ -120,16 +121,13 @@ static void note_gone(struct cgg_guard *g, const struct cgg_cgroup *cg, uint64_t
 	kernel_copy(to->path, cg->path);
 }
 
-/*
- * Down from the root where there is more than was accounted for, then up again: what those below don't
- * explain was in the cgroup itself, or in one that is gone.
- */
-void counts_look(struct cgg_guard *g, uint64_t now_us)
+/* The next cgroups, from k->count_at on, until all are read or this turn has read enough. */
+static void read_some(struct cgg_guard *g, uint64_t now_us)
 {
-	uint32_t end = 0;
+	struct guard_kernel *k = &g->kernel;
+	uint32_t i = k->count_at;
 
-	g->kernel.count_us = 0;
-	for (uint32_t i = 0; i < g->snap.n;) {
+	for (uint32_t n = 0; i < g->snap.n && n < READ_MAX; n++) {
 		struct guard_seen *seen = &g->seen[i];
 		struct count c = read_count(g, i);
 
@@ -138,14 +136,39 @@ void counts_look(struct cgg_guard *g, uint64_t now_us)
 		if (!c.known && i > 0 && counts_is_gone(g, i))
 			note_gone(g, &g->snap.cgroups[i], now_us); /* sooner than the next scan */
 		if (seen->now_kills > seen->kills)
-			end = i + 1;
+			k->count_end = i + 1;
 		/* who can't be read may have children that can */
 		if (c.known && seen->now_kills <= seen->kills)
 			i = g->snap.cgroups[i].end;
 		else
 			i++;
 	}
-	for (uint32_t i = end; i-- > 0;) {
+	k->count_at = i;
+}
+
+/*
+ * Down from the root where there is more than was accounted for, then up again: what those below don't
+ * explain was in the cgroup itself, or in one that is gone. Where that is many, the next turns go on with it;
+ * a table that changes meanwhile begins it again.
+ */
+bool counts_look(struct cgg_guard *g, uint64_t now_us)
+{
+	struct guard_kernel *k = &g->kernel;
+
+	if (k->count_at == 0 || k->count_generation != g->generation) {
+		k->count_at = k->count_end = 0;
+		k->count_generation = g->generation;
+		for (uint32_t i = 0; i < g->snap.n; i++)
+			g->seen[i].now_kills = 0;
+	}
+	read_some(g, now_us);
+	if (k->count_at < g->snap.n) {
+		k->count_us = now_us;
+		return false;
+	}
+	k->count_at = 0;
+	k->count_us = 0;
+	for (uint32_t i = k->count_end; i-- > 0;) {
 		struct guard_seen *seen = &g->seen[i];
 		uint64_t groups = seen->now_group_kills > seen->group_kills
 					  ? seen->now_group_kills - seen->group_kills
@@ -155,6 +178,7 @@ void counts_look(struct cgg_guard *g, uint64_t now_us)
 			give(g, i, seen->now_kills - seen->kills, groups, now_us);
 		seen->now_kills = 0;
 	}
+	return true;
 }
 
 void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us)

@@ -5,6 +5,7 @@
 #include "engine/guard.h"
 
 #include "cgfs/host.h"
+#include "engine/share.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/err.h"
@@ -17,10 +18,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SNAP_ARENA_SIZE ((size_t)CGG_TREE_MAX * 1024) /* address space, touched as used */
-#define SNAP_PREFAULT	((size_t)128 << 10)
-#define SETTLE_US	500000
-#define BLIND_SCAN_US	1000000
+/* address space, touched as used: the worst case fits */
+#define SNAP_ARENA_SIZE                                                                            \
+	((size_t)CGG_TREE_MAX *                                                                    \
+	 (SNAP_CGROUP_MAX + sizeof(struct guard_seen) + sizeof(struct cgg_group)))
+#define MATCH_ARENA_SIZE ((size_t)CGG_TREE_MAX * (2 * sizeof(uint64_t) + sizeof(struct share) + 1))
+#define SNAP_PREFAULT	 ((size_t)128 << 10)
+#define SETTLE_US	 500000
+#define BLIND_SCAN_US	 1000000
+#define SCAN_CALLS	 600 /* system calls of a scan in one turn of the loop */
+#define BEAT_EACH	 4096 /* cgroups */
 
 void guard_notice(struct cgg_guard *g, const char *fmt, ...)
 {
@@ -52,99 +59,11 @@ void guard_has(struct cgg_guard *g, enum guard_lack what)
 	g->lack[what][0] = '\0';
 }
 
-/* ---- domains ------------------------------------------------------------------------- */
-
-static struct guard_domain *find_domain(struct cgg_guard *g, uint32_t n, uint16_t rule, uint64_t id,
-					uint32_t *hint)
-{
-	/* they were made in this order, so the next one is nearly always it */
-	for (uint32_t k = 0; k < n; k++) {
-		uint32_t i = *hint + k < n ? *hint + k : *hint + k - n;
-		struct guard_domain *d = &g->domain[i];
-
-		if (d->used && d->rule == rule && d->id == id) {
-			*hint = i + 1 < n ? i + 1 : 0;
-			return d;
-		}
-	}
-	return NULL;
-}
-
-static struct guard_domain *free_slot(struct cgg_guard *g, uint32_t *from)
-{
-	for (; *from < g->ndomains; ++*from) {
-		if (!g->domain[*from].used)
-			return &g->domain[*from];
-	}
-	return g->ndomains < GUARD_DOMAINS_MAX ? &g->domain[g->ndomains++] : NULL;
-}
-
-static void add_domain(struct cgg_guard *g, uint16_t rule, uint32_t index, uint32_t *from)
-{
-	struct guard_domain *d = free_slot(g, from);
-
-	if (!d) {
-		guard_lacks(g, LACK_SLOTS,
-			    "more than %d cgroups match the rules; the rest is not looked at",
-			    GUARD_DOMAINS_MAX);
-		return;
-	}
-	memset(d, 0, sizeof(*d));
-	d->used = d->seen = true;
-	d->rule = rule;
-	d->id = g->tree->entry[index].id;
-	d->index = index;
-	watch_domain(g, d);
-}
-
-/* The domains of the table as it is now; those that stay keep what they remember. */
-static void match_domains(struct cgg_guard *g)
-{
-	uint32_t hint = 0, from = 0,
-		 before = g->ndomains; /* what is added here is not looked for */
-
-	g->prepared = NULL;
-	for (uint32_t i = 0; i < g->ndomains; i++)
-		g->domain[i].seen = false;
-	for (uint16_t r = 0; r < g->policy->nrules; r++) {
-		for (uint32_t i = 0; i < g->tree->n; i++) {
-			struct guard_domain *d;
-
-			if (!policy_is_domain(&g->policy->rule[r], g->tree->entry[i].path))
-				continue;
-			d = find_domain(g, before, r, g->tree->entry[i].id, &hint);
-			if (d) {
-				d->seen = true;
-				d->index = i;
-				if (!(g->snap.cgroups[i].have & CGG_HAVE_MAX))
-					d->limit_us = 0;
-				continue;
-			}
-			add_domain(g, r, i, &from);
-		}
-	}
-	if (from < GUARD_DOMAINS_MAX) /* else the last of them found no slot */
-		guard_has(g, LACK_SLOTS);
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (!g->domain[i].used || g->domain[i].seen)
-			continue;
-		watch_domain_end(g, &g->domain[i]);
-		g->domain[i].used = false;
-	}
-}
-
 static void forget_domains(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (!g->domain[i].used)
-			continue;
-		brake_want(g, g->domain[i].index, &g->domain[i].brake_at, 0);
-		watch_domain_end(g, &g->domain[i]);
-		g->domain[i].used = false;
-	}
+	domains_forget(g);
 	tops_match(g);
 	brake_flush(g);
-	g->ndomains = 0;
 }
 
 /* ---- the table and the snapshot ------------------------------------------------------ */
@@ -158,39 +77,44 @@ static void keep_limit(struct cgg_cgroup *cg, const struct cgg_cgroup *old)
 	cg->limit_unknown = old->limit_unknown;
 }
 
-/* Lay out the snapshot anew beside the old one, carrying over what growth was measured from. */
-static int lay_out(struct cgg_guard *g, struct cgg_error *err)
+/*
+ * Lay out the snapshot of a table beside the old one. A cgroup that stays, as the tree knows by its id, keeps
+ * what growth is measured from and what was counted. Nothing is changed where this fails.
+ */
+static int lay_out(struct cgg_guard *g, const struct tree_entry *entry, uint32_t n,
+		   struct cgg_error *err)
 {
 	struct arena *a = &g->arena[!g->current];
-	struct cgg_snapshot old = g->snap, snap;
+	bool known = g->generation == g->tree->generation && g->snap.n == g->tree->n;
+	uint64_t now = snap_now_us();
+	struct cgg_snapshot snap;
+	struct cgg_group *groups;
 	struct guard_seen *seen;
-	uint32_t k = 0;
-	int r;
 
 	arena_reset(a);
-	r = snap_layout(g->tree, a, &snap);
-	seen = arena_alloc(a, g->tree->n * sizeof(*seen));
-	if (r == 0)
-		g->groups = arena_alloc(a, g->tree->n * sizeof(*g->groups));
-	if (r < 0 || !seen || !g->groups)
-		return err_fail(err, -ENOMEM, "no room for a snapshot of %u cgroups", g->tree->n);
-	/* Both are in path order, so what stayed comes in the same order; what moved starts anew. */
-	for (uint32_t i = 0; i < snap.n; i++) {
-		uint32_t from = k;
+	seen = arena_alloc(a, n * sizeof(*seen));
+	groups = arena_alloc(a, n * sizeof(*groups));
+	if (snap_layout(entry, n, a, &snap) < 0 || !seen || !groups)
+		return err_fail(err, -ENOMEM, "no room for a snapshot of %u cgroups", n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t old = known ? tree_find_id(g->tree, entry[i].id) : CGG_NONE;
 
-		seen[i] = (struct guard_seen){.brake = CGG_NONE};
-		while (k < old.n && old.cgroups[k].id != snap.cgroups[i].id && k < from + 8)
-			k++;
-		if (k < old.n && old.cgroups[k].id == snap.cgroups[i].id) {
-			keep_limit(&snap.cgroups[i], &old.cgroups[k]);
-			seen[i] = g->seen[k++];
-		} else {
-			k = from;
+		if (i % BEAT_EACH == 0)
+			hang_beat(g);
+		if (old == CGG_NONE) {
+			seen[i] = (struct guard_seen){.found_us = now,
+						      .brake = CGG_NONE,
+						      .reset = CGG_NONE,
+						      .domain = CGG_NONE};
+			continue;
 		}
+		keep_limit(&snap.cgroups[i], &g->snap.cgroups[old]);
+		seen[i] = g->seen[old];
 	}
-	snap.host = old.host;
+	snap.host = g->snap.host;
 	g->snap = snap;
 	g->seen = seen;
+	g->groups = groups;
 	g->current = !g->current;
 	return 0;
 }
@@ -213,35 +137,90 @@ static void tell_shortage(struct cgg_guard *g)
 		guard_has(g, LACK_TABLE_SPACE);
 }
 
-int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
+/* Table and snapshot are of one generation again: whatever holds an index of either finds its cgroup. */
+static void settle(struct cgg_guard *g, const struct cgg_snapshot *old)
 {
-	struct cgg_snapshot old = g->snap;
-	uint64_t generation = g->tree->generation, start = snap_now_us(), took;
-	int r = tree_scan(g->tree, err);
-
-	took = snap_now_us() - start;
-	g->count.scans++;
-	g->scan_due = false;
-	/* in a storm of cgroups coming and going, scans take no more than a tenth of the time */
-	g->scan_after_us = start + (watch_is_blind(g) ? BLIND_SCAN_US : 0) + 10 * took;
-	if (r != 0)
-		return r;
-	guard_has(g, LACK_TABLE);
-	tell_shortage(g);
-	if (g->tree->generation == generation && g->snap.n == g->tree->n)
-		return 0;
-	tree_hold_kill(g->tree);
-	r = lay_out(g, err);
-	if (r < 0)
-		return r;
+	g->generation = g->tree->generation;
+	for (int i = 0; i < WATCHES_KINDS; i++)
+		watches_relocate(&g->watches[i], g->tree);
 	brake_relocate(g);
 	reset_match(g);
-	counts_forget(g, &old, snap_now_us());
+	counts_forget(g, old, snap_now_us());
 	counts_listen(g);
-	match_domains(g);
+	domains_match(g);
 	tops_match(g);
 	watch_pressure(g);
+	tell_shortage(g);
+}
+
+/* The table that a scan has made, and a snapshot of it: both or none. */
+static int adopt(struct cgg_guard *g, struct cgg_error *err)
+{
+	const struct tree_scan *s = &g->tree->scan;
+	struct cgg_snapshot old = g->snap;
+	int r = lay_out(g, s->entry, s->n, err);
+
+	if (r < 0) {
+		tree_scan_discard(g->tree);
+		return r;
+	}
+	tree_scan_adopt(g->tree);
+	settle(g, &old);
 	return 0;
+}
+
+/* Somebody else has scanned the tree (a library's user who has it too). */
+static int catch_up(struct cgg_guard *g, struct cgg_error *err)
+{
+	struct cgg_snapshot old = g->snap;
+	int r;
+
+	if (g->generation == g->tree->generation && g->snap.n == g->tree->n)
+		return 0;
+	r = lay_out(g, g->tree->entry, g->tree->n, err);
+	if (r == 0)
+		settle(g, &old);
+	return r;
+}
+
+/*
+ * A part of a scan. In a storm of cgroups that come and go, or among very many, scans take no more than a
+ * tenth of the time.
+ */
+static int scan_some(struct cgg_guard *g, uint32_t calls, struct cgg_error *err)
+{
+	enum tree_scan_state was = g->tree->scan.state;
+	uint64_t start = snap_now_us();
+	int r;
+
+	if (was == TREE_SCAN_IDLE) {
+		g->count.scans++;
+		g->scan_due = false;
+	}
+	r = tree_scan_step(g->tree, calls, err);
+	if (r == 0 && g->tree->scan.state == TREE_SCAN_READY)
+		r = adopt(g, err);
+	if (r == 0 && g->tree->scan.state == TREE_SCAN_IDLE) {
+		guard_has(g, LACK_TABLE);
+		tell_shortage(g);
+		tree_hold_kill(g->tree);
+	}
+	g->scan_after_us = start + 10 * (snap_now_us() - start);
+	if (g->tree->scan.state == TREE_SCAN_IDLE && watch_is_blind(g))
+		g->scan_after_us += BLIND_SCAN_US;
+	return r;
+}
+
+int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
+{
+	int r = catch_up(g, err);
+
+	tree_scan_end(g->tree);
+	do {
+		if (r == 0)
+			r = scan_some(g, UINT32_MAX, err);
+	} while (r == 0 && g->tree->scan.state != TREE_SCAN_IDLE);
+	return r;
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
@@ -284,7 +263,8 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	    arena_init(&g->domain_arena,
 		       GUARD_DOMAINS_MAX * sizeof(*g->domain) +
 			       GUARD_BRAKES_MAX * sizeof(*g->brake) + 32,
-		       0) < 0)
+		       0) < 0 ||
+	    arena_init(&g->match_arena, MATCH_ARENA_SIZE, 0) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
 	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
 	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
@@ -329,8 +309,8 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->tree = tree;
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->undo.told_fd =
-		g->hang.timer_fd = -1;
+	g->epoll_fd = g->timer_fd = g->events_fd = g->workers.done_fd = g->undo.dirfd =
+		g->undo.told_fd = g->hang.timer_fd = -1;
 	g->brakes_late_us = UINT64_MAX;
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i] =
@@ -368,6 +348,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	arena_finish(&g->arena[0]);
 	arena_finish(&g->arena[1]);
 	arena_finish(&g->domain_arena);
+	arena_finish(&g->match_arena);
 	reserve_finish(&g->reserve);
 	free(g);
 	return NULL;
@@ -391,29 +372,43 @@ static void mind_memory(struct cgg_guard *g, uint64_t now_us)
 		    "(raise its memory.max)");
 }
 
+/* Only after the known cgroups were looked at: a scan may take a while, and memory. */
+static int scan_if_due(struct cgg_guard *g, uint64_t now_us, struct cgg_error *err)
+{
+	uint64_t generation = g->tree->generation;
+	int r = catch_up(g, err);
+
+	if (r == 0 && (g->scan_due || g->tree->scan.state != TREE_SCAN_IDLE) &&
+	    now_us >= g->scan_after_us)
+		r = scan_some(g, SCAN_CALLS, err);
+	if (r == CGG_GONE)
+		return err_fail(err, -ENODEV, "the tree was removed");
+	if (r < 0) {
+		guard_lacks(g, LACK_TABLE, "%s; going on with the cgroups known",
+			    err ? err->msg : "");
+		g->scan_due = true;
+		g->scan_after_us = now_us + 1000000;
+	}
+	if (g->tree->generation != generation)
+		tick(g, snap_now_us()); /* new domains are looked at at once */
+	return 0;
+}
+
 static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 {
 	uint64_t now = snap_now_us();
-	int r = 0;
+	int r;
 
 	mind_memory(g, now);
 	watch_read(g, now);
 	follow(g, now);
 	kernel_work(g, now);
 	tick(g, now);
-	/* Only after who is known was looked at: a scan may take a while, and memory. */
-	if (g->scan_due && now >= g->scan_after_us) {
-		r = guard_rescan(g, err);
-		if (r == CGG_GONE)
-			return err_fail(err, -ENODEV, "the tree was removed");
-		if (r < 0) {
-			guard_lacks(g, LACK_TABLE, "%s; going on with the cgroups known",
-				    err ? err->msg : "");
-			g->scan_due = true;
-			g->scan_after_us = now + 1000000;
-		}
-		tick(g, snap_now_us());
-	}
+	domains_work(g, now);
+	r = scan_if_due(g, now, err);
+	if (r < 0)
+		return r;
+	files_pace(g, now);
 	watch_sleep(g, snap_now_us());
 	return 0;
 }
@@ -433,7 +428,7 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
 	forget_domains(g);
 	g->policy = policy;
 	guard_has(g, LACK_PRESSURE); /* tried, and told, anew */
-	match_domains(g);
+	domains_match_anew(g);
 	tops_match(g);
 	watch_pressure(g);
 	watch_sleep(g, snap_now_us());

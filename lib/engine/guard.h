@@ -15,6 +15,7 @@
 #include "engine/metrics.h"
 #include "engine/reserve.h"
 #include "engine/reset.h"
+#include "engine/watches.h"
 #include "policy/pace.h"
 #include "util/arena.h"
 #include "util/attr.h"
@@ -26,16 +27,20 @@
 #define GUARD_BRAKES_MAX   (GUARD_DOMAINS_MAX + GUARD_TOPS_MAX)
 #define GUARD_TOPS_MAX	   64
 #define GUARD_STUCK_MAX	   32
+#define GUARD_YOUNG_US	   3000000 /* a manager makes a cgroup first and writes its limits after */
 #define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
 #define PLAN_AGAIN_MAX	   10 /* after 0.5, 0.5, 1, 1, 1.5 ... 2.5 ms: 15 ms */
 #define GUARD_RECORD_MAX   65536 /* bytes of one incident record */
 
 /* One cgroup as one rule sees it. */
 struct guard_domain {
-	bool used, seen; /* seen: by the scan under way */
+	bool used, granted; /* granted: by the matching under way, see domains.c */
+	bool watched; /* its files are, as far as they can be */
+	bool limit_matched; /* that it has no limit of its own was taken into account */
 	uint16_t rule;
 	uint64_t id;
 	uint32_t index; /* in the table and the snapshot, as of the last scan */
+	uint32_t next; /* slot of the next one of the same cgroup, CGG_NONE */
 	int current_fd; /* memory.current, -1: opened each time */
 	int events_wd; /* inotify watch of memory.events, -1 */
 	uint64_t due_us; /* look again then */
@@ -145,7 +150,11 @@ struct guard_seen {
 	uint64_t id, time_us, bytes;
 	uint64_t kills, group_kills; /* of memory.events, accounted for */
 	uint64_t now_kills, now_group_kills; /* in the look under way */
-	uint32_t brake;
+	uint64_t found_us; /* the cgroup was found then */
+	uint64_t rules; /* bits of the policy's rules that have it for a domain */
+	bool matched; /* and these are known */
+	uint32_t domain; /* slot of its first domain, CGG_NONE */
+	uint32_t brake, reset; /* slots, CGG_NONE */
 	int max_wd; /* inotify watch of memory.max, 0: none */
 };
 
@@ -204,8 +213,11 @@ struct guard_hang {
 	_Atomic bool stop;
 };
 
+enum { WATCHES_OF_LIMITS, WATCHES_OF_EVENTS, WATCHES_KINDS };
+
 struct cgg_guard {
 	struct cgg_tree *tree;
+	uint64_t generation; /* of the tree's table that the snapshot was laid out from */
 	const struct cgg_policy *policy;
 	struct cgg_guard_options options;
 	int epoll_fd, timer_fd;
@@ -219,6 +231,13 @@ struct cgg_guard {
 	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
 	bool root_has_current; /* a namespace's root, not the kernel's */
 	bool scan_due;
+	bool match_due; /* who needs a domain may be another now */
+	uint64_t match_after_us; /* and is not asked before */
+	struct watches watches[WATCHES_KINDS];
+	int events_fd; /* the second inotify instance, -1: the tree's serves for all */
+	bool files_read; /* the tree's was read in this turn, or something from it handled */
+	bool files_paused; /* it is not listened to, until: */
+	uint64_t files_after_us, files_read_us; /* files_read_us: it was last read then */
 	uint64_t far_after_us; /* nobody far from danger is looked at before */
 	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */
 
@@ -232,9 +251,13 @@ struct cgg_guard {
 	const struct guard_domain *prepared; /* whose choice has been read for, NULL: nobody's */
 	uint64_t prepared_us;
 
-	struct arena domain_arena;
+	struct arena domain_arena, match_arena; /* match_arena: of domains_match() while it runs */
+	struct share *share;
 	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
 	uint32_t ndomains; /* slots in use or once used */
+	uint32_t nunwatched; /* domains whose files are yet to be watched */
+	/* slots from which a turn goes on where the last one ended */
+	uint32_t next_unwatched, next_near, next_far;
 	uint32_t nheld_fds;
 
 	struct workers workers;
@@ -284,23 +307,42 @@ void guard_has(struct cgg_guard *g, enum guard_lack what);
 /* Bring table, snapshot and domains up to date. 0 or negative: the old ones stay. CGG_GONE: no root. */
 int guard_rescan(struct cgg_guard *g, struct cgg_error *err);
 
+/* ---- domains.c ---- */
+void domains_match(struct cgg_guard *g); /* those of the table as it is now, by the policy */
+void domains_match_anew(struct cgg_guard *g); /* by another policy */
+void domains_forget(struct cgg_guard *g); /* all, and what is held for them */
+void domains_work(struct cgg_guard *g, uint64_t now_us); /* what was put off to a later turn */
+uint64_t domains_due_us(const struct cgg_guard *g); /* when that is, UINT64_MAX: nothing was */
+void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us);
+
 /* ---- watch.c: what the kernel tells ---- */
 int watch_init(struct cgg_guard *g, struct cgg_error *err);
 void watch_finish(struct cgg_guard *g);
 void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
-void watch_domain(struct cgg_guard *g, struct guard_domain *d);
-void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
-void watch_hear(struct cgg_guard *g,
-		struct guard_domain *d); /* events again, where noise was shut out */
-int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* a watch, or -1 */
-void watch_file_end(struct cgg_guard *g, int wd);
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
+void watch_listen(struct cgg_guard *g, bool on); /* to the tree's inotify, or not for now */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
 int watch_kmsg(struct cgg_guard *g); /* when the log has a report, we are woken */
 int watch_state(struct cgg_guard *g); /* and when the state is written */
 int watch_owners(
 	struct cgg_guard *g); /* and when containers have come that a hook has set values for */
 bool watch_is_blind(const struct cgg_guard *g);
+
+/* ---- files.c: inotify ---- */
+int files_init(struct cgg_guard *g, struct cgg_error *err);
+void files_finish(struct cgg_guard *g);
+void watch_domain(struct cgg_guard *g, struct guard_domain *d); /* about 10 system calls */
+void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
+void watch_hear(struct cgg_guard *g,
+		struct guard_domain *d); /* events again, where noise was shut out */
+int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* a watch, or -1 */
+void watch_file_end(struct cgg_guard *g, int wd);
+void files_read(struct cgg_guard *g); /* what others have made, removed and written */
+void files_read_events(struct cgg_guard *g); /* what the kernel tells of */
+void files_work(struct cgg_guard *g); /* handle what has fired */
+void files_pace(struct cgg_guard *g,
+		uint64_t start_us); /* others' writing takes a part of our time */
+uint64_t files_due_us(const struct cgg_guard *g);
 
 /* ---- plan.c: when to look, where it doesn't tell ---- */
 void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
@@ -365,7 +407,8 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t bytes);
 uint64_t brake_held(const struct cgg_guard *g,
 		    uint32_t index); /* what wakes us there, 0: nothing */
-bool brake_on_file(struct cgg_guard *g, int wd, uint64_t now_us); /* whether it was a brake's */
+bool brake_on_file(struct cgg_guard *g, uint32_t index, int wd,
+		   uint64_t now_us); /* whether it was a brake's */
 void brake_look(struct cgg_guard *g); /* at all that are held, where nobody tells of them */
 void brake_relocate(struct cgg_guard *g); /* after a scan */
 void brake_flush(struct cgg_guard *g); /* set what is wanted, after remembering it */

@@ -395,8 +395,8 @@ void kernel_work(struct cgg_guard *g, uint64_t now_us)
 		due = true;
 	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++)
 		due |= k->pending[i].used && k->pending[i].due_us <= now_us;
-	if (due)
-		counts_look(g, now_us);
+	if (due && !counts_look(g, now_us))
+		return; /* what waits for the counters waits for all of them */
 	lost_find(g, now_us);
 	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++) {
 		if (k->pending[i].used && k->pending[i].due_us <= now_us)

@@ -90,6 +90,8 @@ struct guard_kernel {
 	bool knows_root; /* what our root is called in the log */
 	char root[CGG_PATH_MAX]; /* that, "" for the kernel's own */
 	uint64_t count_us; /* look at the counters then, 0: no reason to */
+	uint32_t count_at, count_end; /* of a look at them that takes several turns, 0: none */
+	uint64_t count_generation; /* of the table that it is about */
 	uint64_t listen_us; /* not before, and again then; 0: we do */
 	uint32_t noise; /* events since then that told of no kill */
 	uint64_t noise_us;
@@ -119,7 +121,8 @@ void kmsg_report(void *user, const struct cgg_log_report *report); /* a cgg_log_
 /* ---- counts.c ---- */
 void counts_begin(struct cgg_guard *g); /* what is counted so far is nobody's news */
 bool counts_is_gone(const struct cgg_guard *g, uint32_t index); /* since the last scan */
-void counts_look(struct cgg_guard *g, uint64_t now_us);
+/* False: there are many, and the next turn goes on. */
+bool counts_look(struct cgg_guard *g, uint64_t now_us);
 void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us);
 void counts_listen(struct cgg_guard *g); /* where the log can't be read */
 bool counts_on_file(struct cgg_guard *g, int wd, uint64_t now_us);

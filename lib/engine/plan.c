@@ -26,7 +26,6 @@
 #define EVENT_GAP_US	  (10 * MS)
 #define BLIND_US	  (1000 * MS) /* where changes are not told of */
 #define AGAIN_US	  (MS / 2)
-#define YOUNG_US	  (3000 * MS) /* a manager makes a cgroup first and writes its limits after */
 #define YOUNG_LOOK_US	  (100 * MS)
 #define MEASURE_SAMPLES	  4
 #define MEASURE_CPUS_MAX  4 /* the kernel's own locks allow for no more */
@@ -99,7 +98,7 @@ static bool is_calm(const struct cgg_guard *g, const struct guard_domain *d, uin
 
 bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
 {
-	if (watch_is_blind(g) || d->first_us == 0 || now_us < d->found_us + YOUNG_US)
+	if (watch_is_blind(g) || d->first_us == 0 || now_us < d->found_us + GUARD_YOUNG_US)
 		return false;
 	if (d->gate_bytes == 0)
 		return is_calm(g, d, now_us);
@@ -182,7 +181,7 @@ static uint64_t align_down(uint64_t when, uint64_t wait)
 /* Never sleep longer: limits may change untold, and those of a young cgroup will. */
 static uint64_t look_max(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
 {
-	if (now_us < d->found_us + YOUNG_US)
+	if (now_us < d->found_us + GUARD_YOUNG_US)
 		return YOUNG_LOOK_US;
 	return watch_is_blind(g) ? BLIND_US : LOOK_MAX_US;
 }

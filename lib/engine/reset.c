@@ -187,62 +187,72 @@ void reset_look(struct cgg_guard *g, uint64_t now_us)
 	}
 }
 
-bool reset_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
+static struct reset_one *reset_of(const struct cgg_guard *g, uint32_t index)
 {
-	for (uint32_t i = 0; i < g->resets.n; i++) {
-		struct reset_one *o = &g->resets.one[i];
+	uint32_t slot = g->seen[index].reset;
+	struct reset_one *o = slot < g->resets.n ? &g->resets.one[slot] : NULL;
 
-		if (!o->used)
-			continue;
-		if (o->min_wd == wd) {
-			o->written = ALL;
-			o->written_us = now_us;
-			return true;
-		}
-		for (size_t k = 0; k < STATE_ASKS; k++) {
-			if (o->wd[k] != wd)
-				continue;
-			if (o->written & 1U << k && now_us < o->written_us + RESET_WRITE_US)
-				put_back(g, o, k, now_us);
-			else
-				by_hand(g, o, k);
-			return true;
-		}
+	return o && o->used && o->index == index ? o : NULL;
+}
+
+/* The number of the file among those that were set, STATE_ASKS: none of them. */
+static size_t file_of(const struct reset_one *o, int wd)
+{
+	size_t k = 0;
+
+	while (k < STATE_ASKS && o->wd[k] != wd)
+		k++;
+	return k;
+}
+
+bool reset_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
+{
+	struct reset_one *o = reset_of(g, index);
+	size_t k = o ? file_of(o, wd) : STATE_ASKS;
+
+	if (!o)
+		return false;
+	if (o->min_wd == wd) {
+		o->written = ALL;
+		o->written_us = now_us;
+	} else if (k == STATE_ASKS) {
+		return false;
+	} else if (o->written & 1U << k && now_us < o->written_us + RESET_WRITE_US) {
+		put_back(g, o, k, now_us);
+	} else {
+		by_hand(g, o, k);
 	}
-	return false;
+	return true;
 }
 
 /* ---- whose ----------------------------------------------------------------------------- */
 
-bool reset_hears(const struct guard_resets *r, int wd)
+bool reset_hears(const struct cgg_guard *g, uint32_t index, int wd)
 {
-	for (uint32_t i = 0; i < r->n; i++) {
-		for (size_t k = 0; r->one[i].used && k < STATE_ASKS; k++) {
-			if (r->one[i].wd[k] == wd)
-				return true;
-		}
-	}
-	return false;
+	const struct reset_one *o = reset_of(g, index);
+
+	return o && file_of(o, wd) < STATE_ASKS;
 }
 
 /* A brake may listen to the same file. */
-static void let_go(struct cgg_guard *g, int wd)
+static void let_go(struct cgg_guard *g, uint32_t index, int wd)
 {
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		if (g->brake[i].used && g->brake[i].high_wd == wd)
-			return;
-	}
-	watch_file_end(g, wd);
+	uint32_t brake = g->seen[index].brake;
+
+	if (brake == CGG_NONE || g->brake[brake].high_wd != wd)
+		watch_file_end(g, wd);
 }
 
 static void end(struct cgg_guard *g, struct reset_one *o)
 {
+	uint32_t index = tree_find_id(g->tree, o->applied.id);
+
 	o->used = false;
-	if (tree_find_id(g->tree, o->applied.id) == CGG_NONE)
-		return; /* the watches have ended with the files */
-	let_go(g, o->min_wd);
+	if (index == CGG_NONE)
+		return; /* the watches are ended by files_work() */
+	let_go(g, index, o->min_wd);
 	for (size_t k = 0; k < STATE_ASKS; k++)
-		let_go(g, o->wd[k]);
+		let_go(g, index, o->wd[k]);
 }
 
 static void begin(struct cgg_guard *g, struct reset_one *o, const struct place_applied *applied,
@@ -275,6 +285,8 @@ void reset_match(struct cgg_guard *g)
 		}
 		index = applied ? tree_find_id(g->tree, applied->id) : CGG_NONE;
 		o->index = index;
+		if (index != CGG_NONE)
+			g->seen[index].reset = i;
 		if (o->used && index != CGG_NONE &&
 		    memcmp(&o->applied, applied, sizeof(*applied)) == 0)
 			continue;

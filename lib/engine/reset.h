@@ -46,7 +46,7 @@ void reset_finish(struct guard_resets *r);
 void reset_match(struct cgg_guard *g);
 
 /* A file was written. Whether it is one of these. */
-bool reset_on_file(struct cgg_guard *g, int wd, uint64_t now_us);
+bool reset_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us);
 
 /* What is owed, if it is time. */
 void reset_work(struct cgg_guard *g, uint64_t now_us);
@@ -55,4 +55,4 @@ void reset_work(struct cgg_guard *g, uint64_t now_us);
 void reset_look(struct cgg_guard *g, uint64_t now_us);
 
 /* Whether the watch of a file is needed here, whoever else lets go of it. */
-bool reset_hears(const struct guard_resets *r, int wd);
+bool reset_hears(const struct cgg_guard *g, uint32_t index, int wd);

@@ -25,6 +25,8 @@
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
 #define LEVEL_AGAIN_FOR_US (60000 * MS)
+#define TURN_CALLS                                                                                 \
+	1000 /* system calls for looks in one turn of the loop: the rest is due in the next */
 
 /* ---- decide -------------------------------------------------------------------------- */
 
@@ -263,6 +265,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		d->due_us = now_us + GONE_AGAIN_US;
 		return;
 	}
+	domains_limit_read(g, d, now_us);
 	/* no memory controller there (now), or no memory to open a file */
 	if (level == CGG_MAX || cg->limit_unknown) {
 		if (d->level_us != 0 && now_us < d->level_us + LEVEL_AGAIN_FOR_US)
@@ -310,31 +313,70 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		look_candidates(g, rule, d->index, now_us);
 }
 
+/* About how many system calls a look will take; one that finds danger, and reads the candidates, more. */
+static uint32_t calls_of(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	uint32_t calls = d->current_fd >= 0 ? 2 : 4;
+
+	if (d->limit_us == 0)
+		calls += 4 * (g->tree->entry[d->index].depth + 1);
+	if (!plan_is_far(d))
+		calls += 16;
+	return calls;
+}
+
+/* What the looks of one tick have come to. */
+struct looks {
+	uint32_t calls; /* that are left in this turn of the loop */
+	uint64_t far_us; /* time that went to those far from danger */
+	bool host;
+};
+
+static void look_if_due(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us,
+			struct looks *looks)
+{
+	uint32_t calls = calls_of(g, d);
+	uint64_t start;
+
+	if (is_blocked(g, d) && !is_soft(incident_of(g, d))) {
+		d->due_us = now_us + BLOCKED_AGAIN_US; /* its end is told */
+		return;
+	}
+	start = snap_now_us();
+	tick_look(g, d, now_us);
+	if (plan_is_far(d))
+		looks->far_us += snap_now_us() - start;
+	looks->host |= tops_is_for(g, d);
+	looks->calls -= calls < looks->calls ? calls : looks->calls;
+}
+
+/*
+ * The domains that are due, from slot *from on all the way round, as many as the turn has calls for; only
+ * those far from danger, or only the others.
+ */
+static void look_round(struct cgg_guard *g, bool far, uint32_t *from, uint64_t now_us,
+		       struct looks *looks)
+{
+	for (uint32_t k = 0; k < g->ndomains && looks->calls > 0; k++) {
+		struct guard_domain *d = &g->domain[*from < g->ndomains ? *from : 0];
+
+		*from = *from < g->ndomains ? *from + 1 : 1;
+		if (d->used && d->due_us <= now_us && (plan_is_far(d) && !d->woken) == far &&
+		    plan_due(g, d, now_us) <= now_us)
+			look_if_due(g, d, now_us, looks);
+	}
+}
+
 void tick(struct cgg_guard *g, uint64_t now_us)
 {
-	uint64_t far_us = 0;
-	bool host = false;
+	struct looks looks = {.calls = TURN_CALLS};
 
 	g->snap.time_us = now_us;
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
-		uint64_t start;
-
-		if (!d->used || d->due_us > now_us || plan_due(g, d, now_us) > now_us)
-			continue;
-		if (is_blocked(g, d) && !is_soft(incident_of(g, d))) {
-			d->due_us = now_us + BLOCKED_AGAIN_US; /* its end is told */
-			continue;
-		}
-		start = snap_now_us();
-		tick_look(g, d, now_us);
-		if (plan_is_far(d))
-			far_us += snap_now_us() - start;
-		host |= tops_is_for(g, d);
-	}
-	if (far_us > 0)
-		plan_paid(g, far_us, snap_now_us());
-	if (host)
+	look_round(g, false, &g->next_near, now_us, &looks);
+	look_round(g, true, &g->next_far, now_us, &looks);
+	if (looks.far_us > 0)
+		plan_paid(g, looks.far_us, snap_now_us());
+	if (looks.host)
 		tops_spread(g, now_us);
 	brake_flush(g);
 }

@@ -30,16 +30,32 @@
 #define MS		   1000ULL
 #define PRESSURE_STALL_US  50000
 #define PRESSURE_WINDOW_US 1000000
-#define FDS_SPARE	   512 /* a small limit leaves none to hold */
-#define NOISE_MAX	   2 /* events between two looks */
 
-enum { TAG_TREE, TAG_TIMER, TAG_WORKERS, TAG_KMSG, TAG_OWNERS, TAG_STATE, TAG_PRESSURE };
+enum {
+	TAG_FILES,
+	TAG_EVENTS,
+	TAG_TIMER,
+	TAG_WORKERS,
+	TAG_KMSG,
+	TAG_OWNERS,
+	TAG_STATE,
+	TAG_PRESSURE
+};
 
 static int epoll_add(struct cgg_guard *g, int fd, uint32_t events, uint32_t tag)
 {
 	struct epoll_event e = {.events = events, .data.u32 = tag};
 
 	return epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+void watch_listen(struct cgg_guard *g, bool on)
+{
+	struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.u32 = TAG_FILES};
+
+	if (g->tree->inotify_fd >= 0)
+		(void)epoll_ctl(g->epoll_fd, EPOLL_CTL_MOD, g->tree->inotify_fd, &e);
+	g->files_paused = !on;
 }
 
 int watch_init(struct cgg_guard *g, struct cgg_error *err)
@@ -50,15 +66,15 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err)
 	g->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (g->epoll_fd < 0 || g->timer_fd < 0)
 		return err_errno(err, -errno, "cannot make an epoll and a timer");
-	r = tree_watch(g->tree);
-	if (r == 0)
-		r = epoll_add(g, g->tree->inotify_fd, EPOLLIN, TAG_TREE);
+	r = files_init(g, err);
 	if (r < 0)
-		guard_lacks(g, LACK_INOTIFY,
-			    "cgroups can't be watched by inotify (%s): looking for new ones every "
-			    "second",
-			    strerror(-r));
-	r = epoll_add(g, g->timer_fd, EPOLLIN, TAG_TIMER);
+		return r;
+	if (g->tree->inotify_fd >= 0)
+		r = epoll_add(g, g->tree->inotify_fd, EPOLLIN, TAG_FILES);
+	if (r == 0 && g->events_fd >= 0)
+		r = epoll_add(g, g->events_fd, EPOLLIN, TAG_EVENTS);
+	if (r == 0)
+		r = epoll_add(g, g->timer_fd, EPOLLIN, TAG_TIMER);
 	if (r == 0)
 		r = epoll_add(g, g->workers.done_fd, EPOLLIN, TAG_WORKERS);
 	return r < 0 ? err_errno(err, r, "cannot watch the timer") : 0;
@@ -76,8 +92,7 @@ void watch_finish(struct cgg_guard *g)
 	close_pressure(g);
 	cgg_close_fd(&g->timer_fd);
 	cgg_close_fd(&g->epoll_fd);
-	if (g->tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
-		tree_unwatch(g->tree);
+	files_finish(g);
 }
 
 int watch_kmsg(struct cgg_guard *g)
@@ -219,145 +234,7 @@ void watch_pressure(struct cgg_guard *g)
 			    "missing)");
 }
 
-/* ---- files --------------------------------------------------------------------------- */
-
-int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
-{
-	CGG_AUTO_FD opened = -1;
-	char path[64];
-
-	if (g->tree->inotify_fd < 0)
-		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(g->tree, index, &opened),
-		 file);
-	return inotify_add_watch(g->tree->inotify_fd, path, IN_MODIFY);
-}
-
-/* A file has one watch, whoever asked for it: it ends for all. */
-void watch_file_end(struct cgg_guard *g, int wd)
-{
-	if (wd < 0 || g->tree->inotify_fd < 0 || reset_hears(&g->resets, wd))
-		return;
-	(void)inotify_rm_watch(g->tree->inotify_fd, wd); /* it may have ended with the file */
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used && g->domain[i].events_wd == wd)
-			g->domain[i].events_wd = -1;
-	}
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		if (g->brake[i].used && g->brake[i].events_wd == wd)
-			g->brake[i].events_wd = -1;
-	}
-	counts_deaf(g, wd);
-}
-
-/* Events of a domain: those below it too where the rule counts them; a brake has its own watch. */
-void watch_hear(struct cgg_guard *g, struct guard_domain *d)
-{
-	const struct policy_rule *rule = &g->policy->rule[d->rule];
-	bool counted = policy_wakes(rule) & POLICY_WAKE_EVENTS;
-
-	d->noise = 0;
-	if (d->events_wd >= 0 || look_is_host(g, d) || (rule->brake && !counted))
-		return;
-	if (!counted)
-		d->events_wd = watch_file(g, d->index, "memory.events.local");
-	if (d->events_wd < 0)
-		d->events_wd = watch_file(g, d->index, "memory.events");
-}
-
-/* A write to a limit, here or above, is told of too; one watch for all who ask for it. */
-static void watch_limits(struct cgg_guard *g, uint32_t index)
-{
-	for (uint32_t i = index; i != CGG_NONE; i = g->tree->entry[i].parent) {
-		if (g->seen[i].max_wd <= 0)
-			g->seen[i].max_wd = watch_file(g, i, "memory.max");
-	}
-}
-
-void watch_domain(struct cgg_guard *g, struct guard_domain *d)
-{
-	CGG_AUTO_FD opened = -1;
-
-	d->current_fd = d->events_wd = -1;
-	d->found_us = snap_now_us();
-	if (look_is_host(g, d))
-		return;
-	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
-		d->current_fd = openat(tree_dir(g->tree, d->index, &opened), "memory.current",
-				       O_RDONLY | O_CLOEXEC);
-		if (d->current_fd >= 0 && fdio_spare(d->current_fd) < FDS_SPARE) {
-			close(d->current_fd);
-			d->current_fd = -1;
-		}
-		if (d->current_fd >= 0)
-			g->nheld_fds++;
-	}
-	watch_hear(g, d);
-	watch_limits(g, d->index);
-}
-
-void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
-{
-	if (d->current_fd >= 0) {
-		close(d->current_fd);
-		g->nheld_fds--;
-	}
-	watch_file_end(g, d->events_wd);
-	d->current_fd = d->events_wd = -1;
-}
-
-/* memory.events of a domain has changed. Who is told more than he wants to know stops listening. */
-static bool on_event(struct cgg_guard *g, int wd, uint64_t now_us)
-{
-	bool event = false, noise = false;
-
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
-
-		if (!d->used || d->events_wd != wd)
-			continue;
-		event = true;
-		if (policy_wakes(&g->policy->rule[d->rule]) & POLICY_WAKE_EVENTS) {
-			d->stirred_us = now_us;
-			d->woken = true;
-		}
-		plan_soon(d, now_us);
-		noise |= d->due_us > now_us && ++d->noise > NOISE_MAX;
-	}
-	if (noise)
-		watch_file_end(g, wd);
-	return event;
-}
-
-/* A limit has changed: of a cgroup, and so of all below it. */
-static void on_limit(struct cgg_guard *g, int wd, uint64_t now_us)
-{
-	uint32_t top = 0;
-
-	while (top < g->snap.n && g->seen[top].max_wd != wd)
-		top++;
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
-
-		if (!d->used || (top < g->snap.n && !rank_is_below(&g->snap, d->index, top)))
-			continue;
-		d->limit_us = 0;
-		plan_wake(d, now_us);
-	}
-}
-
-static void on_file(void *user, int wd)
-{
-	struct cgg_guard *g = user;
-	uint64_t now = snap_now_us();
-
-	bool counts = counts_on_file(g, wd, now); /* a watch may be of several */
-	bool reset =
-		reset_on_file(g, wd, now); /* before the brake, which stands on what is there */
-
-	if (!brake_on_file(g, wd, now) && !on_event(g, wd, now) && !counts && !reset)
-		on_limit(g, wd, now);
-}
+/* ---- stalls -------------------------------------------------------------------------- */
 
 /* A stall somewhere: every domain is worth a look, but for those that can't be in danger yet. */
 static void stalled(struct cgg_guard *g, uint64_t now_us)
@@ -391,6 +268,8 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 	uint64_t count;
 
 	g->count.wakeups++;
+	if (g->files_paused && now_us >= g->files_after_us)
+		watch_listen(g, true);
 	/* A PSI trigger tells once, and a poll of this epoll by an outer one has asked it already: woken
 	 * with nothing to see, it was that. */
 	if (n == 0) {
@@ -399,10 +278,13 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 	}
 	for (int i = 0; i < n; i++) {
 		switch (events[i].data.u32) {
-		case TAG_TREE:
+		case TAG_FILES:
 			g->count.by_inotify++;
-			if (tree_watch_read(g->tree, on_file, g))
-				g->scan_due = true;
+			files_read(g);
+			break;
+		case TAG_EVENTS:
+			g->count.by_inotify++;
+			files_read_events(g);
 			break;
 		case TAG_TIMER:
 			g->count.by_timer++;
@@ -431,6 +313,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 		if (events[i].data.u32 == TAG_PRESSURE && events[i].events & (EPOLLERR | EPOLLHUP))
 			g->scan_due = true; /* its cgroup was removed: armed anew after the scan */
 	}
+	files_work(g);
 	reset_work(g, now_us);
 	if (watch_is_blind(g) && now_us >= g->scan_after_us) {
 		g->scan_due = true;
@@ -457,6 +340,10 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		if (due < next)
 			next = due;
 	}
+	if (domains_due_us(g) < next)
+		next = domains_due_us(g);
+	if (files_due_us(g) < next)
+		next = files_due_us(g);
 	for (size_t i = 0; i < WORKERS; i++) {
 		const struct incident *in = &g->incident[i];
 
@@ -469,7 +356,8 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		if (when < next)
 			next = when;
 	}
-	if ((g->scan_due || watch_is_blind(g)) && g->scan_after_us < next)
+	if ((g->scan_due || g->tree->scan.state != TREE_SCAN_IDLE || watch_is_blind(g)) &&
+	    g->scan_after_us < next)
 		next = g->scan_after_us;
 	if (next != UINT64_MAX) {
 		uint64_t wait = next > now_us ? next - now_us : 1;

@@ -25,14 +25,15 @@ uint64_t snap_now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-int snap_layout(const struct cgg_tree *tree, struct arena *arena, struct cgg_snapshot *ret)
+int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
+		struct cgg_snapshot *ret)
 {
-	struct cgg_cgroup *cg = arena_alloc(arena, tree->n * sizeof(*cg));
+	struct cgg_cgroup *cg = arena_alloc(arena, n * sizeof(*cg));
 
 	if (!cg)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < tree->n; i++) {
-		const struct tree_entry *e = &tree->entry[i];
+	for (uint32_t i = 0; i < n; i++) {
+		const struct tree_entry *e = &entry[i];
 		const char *path = arena_copy(arena, e->path, strlen(e->path));
 
 		if (!path)
@@ -48,7 +49,7 @@ int snap_layout(const struct cgg_tree *tree, struct arena *arena, struct cgg_sna
 			.cut = e->cut,
 		};
 	}
-	*ret = (struct cgg_snapshot){.cgroups = cg, .n = tree->n, .time_us = snap_now_us()};
+	*ret = (struct cgg_snapshot){.cgroups = cg, .n = n, .time_us = snap_now_us()};
 	return 0;
 }
 
@@ -137,7 +138,7 @@ int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error
 		size += sizeof(struct cgg_cgroup) + strlen(tree->entry[i].path) + 32;
 	o = calloc(1, sizeof(*o));
 	if (!o || arena_init(&o->arena, size, 0) < 0 ||
-	    snap_layout(tree, &o->arena, &o->snap) < 0) {
+	    snap_layout(tree->entry, tree->n, &o->arena, &o->snap) < 0) {
 		if (o)
 			snap_free(&o->snap);
 		return err_fail(err, -ENOMEM, "out of memory for a snapshot of %u cgroups",

@@ -467,6 +467,128 @@ TEST(a_root_that_was_removed_is_gone_and_the_table_stays)
 	tree_close(tree);
 }
 
+/* ---- in steps ------------------------------------------------------------------------- */
+
+/* A scan step by step until it is idle or ready; the most system calls that one step counted. */
+static uint32_t step_to_end(struct cgg_tree *tree, uint32_t calls)
+{
+	uint32_t most = 0;
+
+	while (tree->scan.state == TREE_SCAN_DROP)
+		T_MUST(tree_scan_step(tree, calls, NULL) == 0);
+	do {
+		T_EQ_INT(tree_scan_step(tree, calls, NULL), 0);
+		most = tree->scan.calls > most ? tree->scan.calls : most;
+	} while (tree->scan.state == TREE_SCAN_VISIT || tree->scan.state == TREE_SCAN_DROP);
+	return most;
+}
+
+TEST(a_scan_in_steps_finds_what_a_whole_one_finds_and_the_old_table_stands_meanwhile)
+{
+	const char *top = kit_tree("/a/b memory.current=1\n/c\n/z/y/x");
+	unsigned int before = kit_count_fds();
+	struct cgg_tree *tree = open_tree(top), *whole;
+	uint64_t generation = tree->generation;
+	char found[4096];
+
+	T_EQ_INT(tree_watch(tree), 0);
+	make_many(top, "/a", 100);
+	kit_tree_remove(top, "/c");
+	T_EQ_INT(tree_scan_step(tree, 1, NULL), 0);
+	T_EQ_INT(tree->scan.state, TREE_SCAN_VISIT);
+	for (int i = 0; i < 10; i++) {
+		T_EQ_INT(tree_scan_step(tree, 1, NULL), 0);
+		T_EQ_STR(shape(tree), "/ /a /a/b /c /z /z/y /z/y/x ");
+		T_ASSERT(fcntl(tree->entry[2].dirfd, F_GETFD) >= 0);
+		T_EQ_INT(tree_find_id(tree, tree->entry[5].id), 5);
+	}
+	T_ASSERT(step_to_end(tree, 20) < 60);
+	T_EQ_INT(tree->scan.state, TREE_SCAN_READY);
+	T_EQ_INT(tree->n, 7);
+	T_EQ_INT(tree->generation, generation);
+	tree_scan_adopt(tree);
+	T_EQ_INT(tree->n, 106);
+	T_EQ_INT(tree->generation, generation + 1);
+	check_table(tree);
+	T_EQ_INT(tree->scan.state, TREE_SCAN_DROP);
+	T_EQ_INT(tree_scan_step(tree, 1000, NULL), 0);
+	T_EQ_INT(tree->scan.state, TREE_SCAN_IDLE);
+	snprintf(found, sizeof(found), "%s", shape(tree));
+	whole = open_tree(top);
+	T_EQ_STR(shape(whole), found);
+	tree_close(whole);
+	tree_close(tree);
+	T_EQ_INT(kit_count_fds(), before);
+}
+
+TEST(where_nothing_has_changed_the_table_does_not_change_places)
+{
+	const char *top = kit_tree("/a/b\n/c");
+	struct cgg_tree *tree = open_tree(top);
+	const struct tree_entry *entry = tree->entry;
+	uint64_t generation = tree->generation;
+
+	for (int i = 0; i < 5; i++) {
+		step_to_end(tree, 3);
+		T_EQ_INT(tree->scan.state, TREE_SCAN_IDLE);
+		T_ASSERT(tree->entry == entry);
+		T_EQ_INT(tree->generation, generation);
+		T_ASSERT(!tree->entry[1].moved);
+	}
+	tree_close(tree);
+}
+
+TEST(a_table_that_is_discarded_takes_its_fds_with_it)
+{
+	const char *top = kit_tree("/a\n/b");
+	unsigned int before, begun = kit_count_fds();
+	struct cgg_tree *tree = open_tree(top);
+
+	before = kit_count_fds();
+	make_many(top, "/a", 30);
+	for (int i = 0; i < 3; i++) {
+		step_to_end(tree, 10);
+		T_EQ_INT(tree->scan.state, TREE_SCAN_READY);
+		T_ASSERT(kit_count_fds() > before);
+		tree_scan_discard(tree);
+		T_EQ_STR(shape(tree), "/ /a /b ");
+		T_EQ_INT(tree_scan_step(tree, 12, NULL), 0);
+		T_EQ_INT(tree->scan.state, TREE_SCAN_DROP); /* that too is done in steps */
+		while (tree->scan.state == TREE_SCAN_DROP)
+			T_EQ_INT(tree_scan_step(tree, 12, NULL), 0);
+		T_EQ_INT(kit_count_fds(), before);
+	}
+	T_EQ_INT(tree_scan_step(tree, 30, NULL), 0);
+	T_EQ_INT(tree->scan.state, TREE_SCAN_VISIT);
+	tree_close(tree); /* in the middle of one */
+	T_EQ_INT(kit_count_fds(), begun);
+}
+
+TEST(no_step_takes_long_among_twenty_thousand)
+{
+	const char *top = kit_tree("/user cgroup.subtree_control=pids\n/z");
+	struct rlimit old = set_nofile(65536);
+	struct cgg_tree *tree = open_tree(top);
+	uint32_t most;
+
+	T_EQ_INT(tree_watch(tree), 0);
+	make_many(top, "/user", 20000);
+	most = step_to_end(tree, 600);
+	T_ASSERT(most < 700);
+	tree_scan_adopt(tree);
+	T_EQ_INT(tree->n, 20003);
+	kit_tree_remove(top, "/user");
+	most = step_to_end(tree, 600);
+	tree_scan_adopt(tree);
+	for (uint32_t steps = 0; tree->scan.state == TREE_SCAN_DROP; steps++) {
+		T_EQ_INT(tree_scan_step(tree, 600, NULL), 0);
+		T_MUST(tree->scan.calls <= 700 && steps < 1000);
+	}
+	T_EQ_STR(shape(tree), "/ /z ");
+	tree_close(tree);
+	setrlimit(RLIMIT_NOFILE, &old);
+}
+
 /* ---- inotify ------------------------------------------------------------------------- */
 
 static void no_file(void *user, int wd)
@@ -477,7 +599,7 @@ static void no_file(void *user, int wd)
 static bool stale(struct cgg_tree *tree)
 {
 	int files = 0;
-	bool r = tree_watch_read(tree, no_file, &files);
+	bool r = tree_events_read(tree->inotify_fd, no_file, &files);
 
 	T_EQ_INT(files, 0);
 	return r;

@@ -44,7 +44,7 @@ static void scan(struct story *s)
 	T_MUST(seen);
 	g->current = !g->current;
 	arena_reset(&g->arena[g->current]);
-	T_MUST(snap_layout(g->tree, &g->arena[g->current], &g->snap) == 0);
+	T_MUST(snap_layout(g->tree->entry, g->tree->n, &g->arena[g->current], &g->snap) == 0);
 	for (uint32_t i = 0; i < g->snap.n; i++) {
 		for (uint32_t k = 0; k < old.n; k++) {
 			if (old.cgroups[k].id == g->snap.cgroups[i].id)

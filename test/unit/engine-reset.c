@@ -55,13 +55,16 @@ static const char *got(const char *file)
 
 static void on_file(void *user, int wd)
 {
+	const struct watch *w = watches_find(&g->watches[WATCHES_OF_LIMITS], wd);
+
 	(void)user;
-	reset_on_file(g, wd, now);
+	if (w)
+		reset_on_file(g, w->index, wd, now);
 }
 
 static void catch_up(void)
 {
-	tree_watch_read(g->tree, on_file, NULL);
+	tree_events_read(g->tree->inotify_fd, on_file, NULL);
 }
 
 /* As a daemon-reload does it. */
@@ -97,6 +100,7 @@ static void registered(void)
 
 static void start(const char *current)
 {
+	static struct guard_seen seen[2];
 	static struct cgg_guard guard;
 	char text[256];
 
@@ -106,7 +110,12 @@ static void start(const char *current)
 	top = kit_tree(text);
 	g = &guard;
 	*g = (struct cgg_guard){.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
+				.events_fd = -1,
+				.seen = seen,
 				.options.report = on_report};
+	seen[0] = seen[1] =
+		(struct guard_seen){.brake = CGG_NONE, .reset = CGG_NONE, .domain = CGG_NONE};
+	T_MUST(watches_init(&g->watches[WATCHES_OF_LIMITS]) == 0);
 	registered();
 	g->options.owners = owners;
 	T_MUST(tree_open(top, &g->tree, NULL) == 0 && tree_watch(g->tree) == 0);
@@ -118,6 +127,7 @@ static void start(const char *current)
 static void stop(void)
 {
 	reset_finish(&g->resets);
+	watches_finish(&g->watches[WATCHES_OF_LIMITS]);
 	owners = cgg_owners_close(owners);
 	tree_close(g->tree);
 	close(g->epoll_fd);

@@ -100,7 +100,7 @@ TEST(a_cgroup_that_vanishes_while_it_is_read_keeps_what_was_read)
 	struct arena arena;
 
 	T_MUST(arena_init(&arena, 65536, 0) == 0);
-	T_MUST(snap_layout(tree, &arena, &snap) == 0);
+	T_MUST(snap_layout(tree->entry, tree->n, &arena, &snap) == 0);
 	T_EQ_INT(snap_read(tree, &snap, 1, CGG_HAVE_CURRENT), 0);
 	kit_tree_remove(top, "/a");
 	T_EQ_INT(snap_read(tree, &snap, 1, CGG_HAVE_MAX), CGG_GONE);
@@ -144,7 +144,7 @@ TEST(laying_out_fails_whole_where_there_is_no_room)
 
 		arena_reset(&arena);
 		T_MUST(arena_alloc(&arena, arena.size - room));
-		r = snap_layout(tree, &arena, &snap);
+		r = snap_layout(tree->entry, tree->n, &arena, &snap);
 		T_EQ_INT(r, enough ? 0 : r); /* once there is enough, more is enough too */
 		T_EQ_INT(snap.n, r == 0 ? 4 : 99);
 		T_ASSERT(r == 0 || r == -ENOMEM);
@@ -207,7 +207,7 @@ TEST(one_limit_is_read_with_those_above_it_and_no_others)
 	struct arena arena;
 
 	T_MUST(arena_init(&arena, 65536, 0) == 0);
-	T_MUST(snap_layout(tree, &arena, &snap) == 0);
+	T_MUST(snap_layout(tree->entry, tree->n, &arena, &snap) == 0);
 	snap_read_limit(tree, &snap, 2);
 	T_EQ_STR(snap.cgroups[2].path, "/a/b");
 	T_EQ_INT(snap.cgroups[2].limit_bytes, 800);
@@ -233,7 +233,7 @@ TEST(a_limit_is_read_at_the_deepest_level_there_is)
 	tree = open_tree(kit_tree(line));
 	T_EQ_INT(tree->n, CGG_DEPTH_MAX + 1);
 	T_MUST(arena_init(&arena, 1 << 20, 0) == 0);
-	T_MUST(snap_layout(tree, &arena, &snap) == 0);
+	T_MUST(snap_layout(tree->entry, tree->n, &arena, &snap) == 0);
 	snap_read_limit(tree, &snap, CGG_DEPTH_MAX);
 	T_EQ_INT(snap.cgroups[CGG_DEPTH_MAX].max_bytes, 90);
 	T_EQ_INT(snap.cgroups[CGG_DEPTH_MAX].limit_bytes, 70);

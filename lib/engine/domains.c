@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which cgroups the rules look at. A domain is one cgroup as one rule sees it, and has a slot, of which
+ * there are GUARD_DOMAINS_MAX; a cgroup's domains are a list that begins in its struct guard_seen.
+ *
+ * - A cgroup that has no limit of its own needs no domain where the same rule looks at one above it with the
+ *   same limit, and goes by that limit: it is short of memory no sooner than that one is. Its memory.max is
+ *   watched, so that a limit which comes later is seen.
+ * - If the slots do not suffice they are shared out by the tree (share.h), not by who came first: a user
+ *   with ten thousand cgroups takes them from nobody but himself.
+ * - Nothing here takes long, whoever makes or removes cgroups, and however many: globs are matched once for
+ *   each cgroup, and files are watched DOMAINS_WATCH of them a turn.
+ */
+#include "engine/guard.h"
+
+#include "engine/share.h"
+#include "policy/gate.h"
+#include "snap/take.h"
+
+#include <string.h>
+
+#define DOMAINS_WATCH 64 /* a turn; about ten system calls each */
+#define MATCH_GAP_US  100000
+#define BEAT_EACH     4096 /* cgroups */
+
+/* A rule that goes by a share of the limit: the least memory at which it can be true grows with that. */
+static bool is_by_limit(const struct policy_rule *rule)
+{
+	const uint64_t large = (uint64_t)1 << 50;
+
+	return policy_gate(rule, false, large) >= large / 1024;
+}
+
+static uint64_t rules_by_limit(const struct cgg_policy *policy)
+{
+	uint64_t bits = 0;
+
+	for (uint16_t r = 0; r < policy->nrules; r++)
+		bits |= (uint64_t)is_by_limit(&policy->rule[r]) << r;
+	return bits;
+}
+
+static uint64_t rules_of(const struct cgg_policy *policy, const char *path)
+{
+	uint64_t bits = 0;
+
+	for (uint16_t r = 0; r < policy->nrules; r++)
+		bits |= (uint64_t)policy_is_domain(&policy->rule[r], path) << r;
+	return bits;
+}
+
+/* It is known to have no limit of its own, and a write to memory.max would be noticed. */
+static bool has_no_limit(const struct cgg_guard *g, uint32_t index, uint64_t now_us)
+{
+	const struct cgg_cgroup *cg = &g->snap.cgroups[index];
+	const struct guard_seen *seen = &g->seen[index];
+
+	return index != 0 && cg->have & CGG_HAVE_MAX && cg->max_bytes == CGG_MAX &&
+	       seen->max_wd > 0 && now_us >= seen->found_us + GUARD_YOUNG_US;
+}
+
+/* ---- slots --------------------------------------------------------------------------- */
+
+static struct guard_domain *find(struct cgg_guard *g, uint32_t index, uint16_t rule)
+{
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
+		if (g->domain[slot].rule == rule)
+			return &g->domain[slot];
+	}
+	return NULL;
+}
+
+static void link_to_cgroup(struct cgg_guard *g, uint32_t slot, uint32_t index)
+{
+	g->domain[slot].index = index;
+	g->domain[slot].next = g->seen[index].domain;
+	g->seen[index].domain = slot;
+}
+
+/* from: slots below it are in use. There is a free one: no more than GUARD_DOMAINS_MAX are granted. */
+static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *from, uint64_t now_us)
+{
+	struct guard_domain *d;
+
+	while (*from < g->ndomains && g->domain[*from].used)
+		++*from;
+	d = &g->domain[*from];
+	if (*from == g->ndomains)
+		g->ndomains++;
+	*d = (struct guard_domain){.used = true,
+				   .granted = true,
+				   .rule = rule,
+				   .id = g->tree->entry[index].id,
+				   .current_fd = -1,
+				   .events_wd = -1,
+				   .found_us = now_us};
+	g->nunwatched++;
+	link_to_cgroup(g, *from, index);
+}
+
+static void end(struct cgg_guard *g, struct guard_domain *d)
+{
+	g->nunwatched -= !d->watched;
+	watch_domain_end(g, d);
+	d->used = false;
+}
+
+/* Those that there are find their cgroups again, and end with them. */
+static void relocate(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->snap.n; i++)
+		g->seen[i].domain = CGG_NONE;
+	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
+		struct guard_domain *d = &g->domain[slot];
+		uint32_t index = d->used ? tree_find_id(g->tree, d->id) : CGG_NONE;
+
+		d->granted = false;
+		if (!d->used)
+			continue;
+		if (index == CGG_NONE) {
+			end(g, d);
+			continue;
+		}
+		link_to_cgroup(g, slot, index);
+		if (!(g->snap.cgroups[index].have & CGG_HAVE_MAX))
+			d->limit_us = 0;
+	}
+}
+
+static void end_others(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->snap.n; i++)
+		g->seen[i].domain = CGG_NONE;
+	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
+		struct guard_domain *d = &g->domain[slot];
+
+		if (!d->used)
+			continue;
+		if (d->granted) {
+			link_to_cgroup(g, slot, d->index);
+			continue;
+		}
+		brake_want(g, d->index, &d->brake_at, 0);
+		end(g, d);
+	}
+	while (g->ndomains > 0 && !g->domain[g->ndomains - 1].used)
+		g->ndomains--;
+}
+
+/* ---- who needs one ------------------------------------------------------------------- */
+
+/*
+ * Into wanted[]: bits of the rules that a cgroup needs a domain for. above[] is, for a cgroup, the rules that
+ * look at it, or, as long as none has a limit of its own, at one above it.
+ */
+static void want(struct cgg_guard *g, uint64_t *wanted, uint64_t *above, uint64_t now_us)
+{
+	uint64_t by_limit = rules_by_limit(g->policy);
+
+	for (uint32_t i = 0; i < g->snap.n; i++) {
+		struct guard_seen *seen = &g->seen[i];
+		uint64_t covered = 0;
+
+		if (i % BEAT_EACH == 0)
+			hang_beat(g);
+		if (!seen->matched)
+			seen->rules = rules_of(g->policy, g->snap.cgroups[i].path);
+		seen->matched = true;
+		if (has_no_limit(g, i, now_us))
+			covered = above[g->snap.cgroups[i].parent] & by_limit;
+		above[i] = seen->rules | covered;
+		wanted[i] = seen->rules & ~covered;
+	}
+}
+
+static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < g->snap.n; i++) {
+		const struct cgg_cgroup *cg = &g->snap.cgroups[i];
+		uint32_t want = (uint32_t)__builtin_popcountll(wanted[i]);
+
+		g->share[i] = (struct share){
+			.parent = cg->parent, .end = cg->end, .want = want, .granted = want};
+		total += want;
+	}
+	if (total <= GUARD_DOMAINS_MAX) {
+		guard_has(g, LACK_SLOTS);
+		return;
+	}
+	share_out(g->share, g->snap.n, GUARD_DOMAINS_MAX);
+	guard_lacks(g, LACK_SLOTS,
+		    "more than %d cgroups match the rules: each part of the tree gets its share, "
+		    "and the "
+		    "rest is not looked at",
+		    GUARD_DOMAINS_MAX);
+}
+
+void domains_match(struct cgg_guard *g)
+{
+	struct arena *a = &g->match_arena;
+	uint64_t now = snap_now_us(), *wanted, *above;
+	uint32_t from = 0;
+
+	arena_reset(a); /* room for CGG_TREE_MAX */
+	wanted = arena_alloc(a, g->snap.n * sizeof(*wanted));
+	above = arena_alloc(a, g->snap.n * sizeof(*above));
+	g->share = arena_alloc(a, g->snap.n * sizeof(*g->share));
+	g->prepared = NULL;
+	g->match_due = false;
+	relocate(g);
+	want(g, wanted, above, now);
+	share_slots(g, wanted);
+	for (uint32_t i = 0; i < g->snap.n; i++) {
+		uint32_t left = g->share[i].granted;
+
+		for (uint64_t bits = wanted[i]; bits != 0 && left > 0; bits &= bits - 1, left--) {
+			uint16_t rule = (uint16_t)__builtin_ctzll(bits);
+			struct guard_domain *d = find(g, i, rule);
+
+			if (d)
+				d->granted = true;
+		}
+	}
+	end_others(g); /* so that their slots are free */
+	for (uint32_t i = 0; i < g->snap.n; i++) {
+		uint32_t left = g->share[i].granted;
+
+		for (uint64_t bits = wanted[i]; bits != 0 && left > 0; bits &= bits - 1, left--) {
+			uint16_t rule = (uint16_t)__builtin_ctzll(bits);
+
+			if (!find(g, i, rule))
+				add(g, i, rule, &from, now);
+		}
+	}
+	g->match_after_us = snap_now_us() + MATCH_GAP_US;
+}
+
+void domains_match_anew(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->snap.n; i++)
+		g->seen[i].matched = false;
+	domains_match(g);
+}
+
+void domains_forget(struct cgg_guard *g)
+{
+	for (uint32_t slot = 0; slot < g->ndomains; slot++)
+		g->domain[slot].granted = false;
+	end_others(g);
+}
+
+/* ---- a turn -------------------------------------------------------------------------- */
+
+/* Its limit was just read: without one it may need no domain, and that is found out soon. */
+void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
+{
+	bool none = has_no_limit(g, d->index, now_us);
+
+	g->match_due |= none && !d->limit_matched;
+	d->limit_matched = none;
+}
+
+void domains_work(struct cgg_guard *g, uint64_t now_us)
+{
+	uint32_t left = DOMAINS_WATCH;
+
+	if (g->match_due && now_us >= g->match_after_us)
+		domains_match(g);
+	for (uint32_t k = 0; k < g->ndomains && g->nunwatched > 0 && left > 0; k++) {
+		struct guard_domain *d = &g->domain[g->next_unwatched++ % g->ndomains];
+
+		if (!d->used || d->watched)
+			continue;
+		watch_domain(g, d);
+		d->watched = true;
+		g->nunwatched--;
+		left--;
+	}
+}
+
+uint64_t domains_due_us(const struct cgg_guard *g)
+{
+	if (g->nunwatched > 0)
+		return 0;
+	return g->match_due ? g->match_after_us : UINT64_MAX;
+}

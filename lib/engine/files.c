@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files that are watched by inotify.
+ *
+ * There are two inotify instances. One tells of memory.events, which the kernel writes, at most every 10 ms
+ * for each cgroup; it is read at once. The other tells of directories made and removed and of limits written,
+ * which users do as fast as they like: all that it leads to takes no more than a tenth of the time, and while
+ * it is put off the first one is served. Events of one file that come together are handled once.
+ */
+#include "engine/guard.h"
+
+#include "hook/owners.h"
+#include "policy/gate.h"
+#include "snap/take.h"
+#include "util/attr.h"
+#include "util/err.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#define MS	     1000ULL
+#define FDS_SPARE    512 /* a small limit leaves none to hold */
+#define NOISE_MAX    2 /* events between two looks */
+#define WRITTEN_MAX  128 /* files that others have written, handled in one turn */
+#define SWEEP_MAX    256 /* watches that are ended in one */
+#define PACE_GAP_US  (50 * MS) /* what comes more seldom is no storm */
+#define PACE_PART    10 /* the part of the time that a storm takes at the most */
+#define PACE_MAX_US  (200 * MS)
+#define PACE_BOTH_US (5 * MS) /* where one instance serves for both */
+
+int files_init(struct cgg_guard *g, struct cgg_error *err)
+{
+	int r;
+
+	for (int i = 0; i < WATCHES_KINDS; i++) {
+		if (watches_init(&g->watches[i]) < 0)
+			return err_fail(err, -ENOMEM,
+					"out of address space for the guard's watches");
+	}
+	r = tree_watch(g->tree);
+	if (r < 0) {
+		guard_lacks(g, LACK_INOTIFY,
+			    "cgroups can't be watched by inotify (%s): looking for new ones every "
+			    "second",
+			    strerror(-r));
+		return 0;
+	}
+	/* where there is no second one (max_user_instances), the tree's serves for all */
+	g->events_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	return 0;
+}
+
+void files_finish(struct cgg_guard *g)
+{
+	cgg_close_fd(&g->events_fd);
+	for (int i = 0; i < WATCHES_KINDS; i++)
+		watches_finish(&g->watches[i]);
+	if (g->tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
+		tree_unwatch(g->tree);
+}
+
+/* ---- begin and end ------------------------------------------------------------------- */
+
+static struct watches *watches_of(struct cgg_guard *g, int handle)
+{
+	return &g->watches[handle & WATCHES_FAST ? WATCHES_OF_EVENTS : WATCHES_OF_LIMITS];
+}
+
+static void inotify_end(const struct cgg_guard *g, int handle)
+{
+	int fd = handle & WATCHES_FAST ? g->events_fd : g->tree->inotify_fd;
+
+	(void)inotify_rm_watch(fd, handle & ~WATCHES_FAST); /* it may have ended with the file */
+}
+
+int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
+{
+	bool fast =
+		g->events_fd >= 0 && strncmp(file, "memory.events", strlen("memory.events")) == 0;
+	CGG_AUTO_FD opened = -1;
+	char path[64];
+	int wd;
+
+	if (g->tree->inotify_fd < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(g->tree, index, &opened),
+		 file);
+	wd = inotify_add_watch(fast ? g->events_fd : g->tree->inotify_fd, path, IN_MODIFY);
+	if (wd < 0)
+		return -1;
+	wd |= fast ? WATCHES_FAST : 0;
+	if (watches_add(watches_of(g, wd), wd, g->tree->entry[index].id, index) < 0) {
+		inotify_end(g, wd);
+		return -1;
+	}
+	return wd;
+}
+
+/* A file has one watch, whoever asked for it: it ends for all. */
+void watch_file_end(struct cgg_guard *g, int wd)
+{
+	const struct watch *w = wd < 0 ? NULL : watches_find(watches_of(g, wd), wd);
+	struct guard_brake *b;
+	uint32_t index;
+
+	/* of a cgroup that was removed: files_sweep() ends it */
+	if (!w || w->index == CGG_NONE || reset_hears(g, w->index, wd))
+		return;
+	index = w->index;
+	inotify_end(g, wd);
+	watches_remove(watches_of(g, wd), wd);
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
+		if (g->domain[slot].events_wd == wd)
+			g->domain[slot].events_wd = -1;
+	}
+	b = g->seen[index].brake == CGG_NONE ? NULL : &g->brake[g->seen[index].brake];
+	if (b && b->events_wd == wd)
+		b->events_wd = -1;
+	counts_deaf(g, wd);
+}
+
+/* A cgroup's files are gone with it, but before 7.3 the kernel keeps the watches, and the files' inodes. */
+static void files_sweep(struct cgg_guard *g)
+{
+	for (int kind = 0, n = 0; kind < WATCHES_KINDS; kind++) {
+		int wd;
+
+		while (n++ < SWEEP_MAX && (wd = watches_next_removed(&g->watches[kind])) >= 0) {
+			inotify_end(g, wd);
+			watches_remove(&g->watches[kind], wd);
+		}
+	}
+}
+
+/* Events of a domain: those below it too where the rule counts them; a brake has its own watch. */
+void watch_hear(struct cgg_guard *g, struct guard_domain *d)
+{
+	const struct policy_rule *rule = &g->policy->rule[d->rule];
+	bool counted = policy_wakes(rule) & POLICY_WAKE_EVENTS;
+
+	d->noise = 0;
+	if (d->events_wd >= 0 || look_is_host(g, d) || (rule->brake && !counted))
+		return;
+	if (!counted)
+		d->events_wd = watch_file(g, d->index, "memory.events.local");
+	if (d->events_wd < 0)
+		d->events_wd = watch_file(g, d->index, "memory.events");
+}
+
+/* A write to a limit, here or above, is told of too; one watch for all who ask for it. */
+static void watch_limits(struct cgg_guard *g, uint32_t index)
+{
+	for (uint32_t i = index; i != CGG_NONE; i = g->tree->entry[i].parent) {
+		if (g->seen[i].max_wd <= 0)
+			g->seen[i].max_wd = watch_file(g, i, "memory.max");
+	}
+}
+
+void watch_domain(struct cgg_guard *g, struct guard_domain *d)
+{
+	CGG_AUTO_FD opened = -1;
+
+	if (look_is_host(g, d))
+		return;
+	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
+		d->current_fd = openat(tree_dir(g->tree, d->index, &opened), "memory.current",
+				       O_RDONLY | O_CLOEXEC);
+		if (d->current_fd >= 0 && fdio_spare(d->current_fd) < FDS_SPARE) {
+			close(d->current_fd);
+			d->current_fd = -1;
+		}
+		if (d->current_fd >= 0)
+			g->nheld_fds++;
+	}
+	watch_hear(g, d);
+	watch_limits(g, d->index);
+}
+
+void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
+{
+	if (d->current_fd >= 0) {
+		close(d->current_fd);
+		g->nheld_fds--;
+	}
+	watch_file_end(g, d->events_wd);
+	d->current_fd = d->events_wd = -1;
+}
+
+/* memory.events of a domain has changed. Who is told more than he wants to know stops listening. */
+static bool on_event(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
+{
+	bool event = false, noise = false;
+
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
+		struct guard_domain *d = &g->domain[slot];
+
+		if (d->events_wd != wd)
+			continue;
+		event = true;
+		if (policy_wakes(&g->policy->rule[d->rule]) & POLICY_WAKE_EVENTS) {
+			d->stirred_us = now_us;
+			d->woken = true;
+		}
+		plan_soon(d, now_us);
+		noise |= d->due_us > now_us && ++d->noise > NOISE_MAX;
+	}
+	if (noise)
+		watch_file_end(g, wd);
+	return event;
+}
+
+/* A limit has changed: of a cgroup, and so of all below it. */
+static void on_limit(struct cgg_guard *g, uint32_t index, uint64_t now_us)
+{
+	g->snap.cgroups[index].have &= ~(uint32_t)CGG_HAVE_MAX;
+	g->match_due = true; /* who had none needs a domain now, or no more */
+	for (uint32_t i = index; i < g->snap.cgroups[index].end; i++) {
+		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
+		     slot = g->domain[slot].next) {
+			g->domain[slot].limit_us = 0;
+			plan_wake(&g->domain[slot], now_us);
+		}
+	}
+}
+
+static void on_watch(struct cgg_guard *g, const struct watch *w)
+{
+	uint64_t now = snap_now_us();
+	bool counts, reset;
+
+	if (w->index == CGG_NONE)
+		return;
+	counts = counts_on_file(g, w->handle, now); /* a watch may be of several */
+	/* before the brake, which stands on what is there */
+	reset = reset_on_file(g, w->index, w->handle, now);
+	if (!brake_on_file(g, w->index, w->handle, now) && !on_event(g, w->index, w->handle, now) &&
+	    !counts && !reset && g->seen[w->index].max_wd == w->handle)
+		on_limit(g, w->index, now);
+}
+
+static void on_limit_fired(void *user, int wd)
+{
+	struct cgg_guard *g = user;
+
+	if (wd < 0)
+		watches_fire_all(&g->watches[WATCHES_OF_LIMITS]);
+	else
+		watches_fire(&g->watches[WATCHES_OF_LIMITS], wd);
+}
+
+static void on_event_fired(void *user, int wd)
+{
+	struct cgg_guard *g = user;
+
+	if (wd < 0)
+		watches_fire_all(&g->watches[WATCHES_OF_EVENTS]);
+	else
+		watches_fire(&g->watches[WATCHES_OF_EVENTS], wd | WATCHES_FAST);
+}
+
+void files_read(struct cgg_guard *g)
+{
+	g->files_read = true;
+	if (tree_events_read(g->tree->inotify_fd, on_limit_fired, g))
+		g->scan_due = true;
+}
+
+void files_read_events(struct cgg_guard *g)
+{
+	tree_events_read(g->events_fd, on_event_fired, g);
+}
+
+/* Each watch that has fired, once: those of the kernel's events all, the others as many as a turn allows. */
+void files_work(struct cgg_guard *g)
+{
+	struct watches *written = &g->watches[WATCHES_OF_LIMITS];
+	struct watch w;
+
+	while (watches_take(&g->watches[WATCHES_OF_EVENTS], &w))
+		on_watch(g, &w);
+	for (int n = 0; n < WRITTEN_MAX && !g->files_paused && watches_take(written, &w); n++) {
+		g->files_read = true;
+		on_watch(g, &w);
+	}
+	files_sweep(g);
+}
+
+/* ---- storms: what others write ------------------------------------------------------- */
+
+/* At a turn's end: did it serve what others write, and the one before too? Then not again for a while. */
+void files_pace(struct cgg_guard *g, uint64_t start_us)
+{
+	uint64_t last = g->files_read_us, most = g->events_fd >= 0 ? PACE_MAX_US : PACE_BOTH_US;
+	uint64_t now, wait;
+
+	if (!g->files_read)
+		return;
+	g->files_read = false;
+	g->files_read_us = start_us;
+	if (start_us > last + PACE_GAP_US)
+		return;
+	now = snap_now_us();
+	wait = (PACE_PART - 1) * (now - start_us);
+	g->files_after_us = now + (wait < most ? wait : most);
+	watch_listen(g, false);
+}
+
+uint64_t files_due_us(const struct cgg_guard *g)
+{
+	if (g->watches[WATCHES_OF_LIMITS].nremoved + g->watches[WATCHES_OF_EVENTS].nremoved > 0)
+		return 0;
+	return g->files_paused || g->watches[WATCHES_OF_LIMITS].nfired > 0 ? g->files_after_us
+									   : UINT64_MAX;
+}

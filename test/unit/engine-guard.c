@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/guard.h"
+#include "kit/policy.h"
+#include "kit/t.h"
+#include "kit/tree.h"
+#include "snap/take.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FULL                                                                                       \
+	"memory.current=94371840 memory.max=104857600 memory.swap.current=0 memory.oom.group=0 "   \
+	"cgroup.procs=99999999 cgroup.events='populated 1\\nfrozen 0\\n' "                         \
+	"memory.stat='anon 94371840\\nactive_anon 94371840\\nfile 0\\nshmem 0\\n'\n"
+#define FREE "memory.current=4096 memory.max=max\n"
+
+static struct cgg_tree *tree;
+static struct cgg_policy *policy;
+static struct cgg_guard *g;
+static const char *top;
+static char notices[4096];
+
+static void on_report(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	(void)user;
+	if (kind == CGG_REPORT_NOTICE && strlen(notices) + len + 2 < sizeof(notices))
+		snprintf(notices + strlen(notices), len + 2, "%s\n", text);
+}
+
+/* The tree as a guard sees it that has just begun. */
+static void begin(const char *text, const char *rules)
+{
+	static const struct cgg_guard_options options = {.report = on_report, .dry_run = true};
+	struct cgg_error err = {0};
+	char json[1024];
+
+	notices[0] = '\0';
+	top = kit_tree(text);
+	T_MUST(tree_open(top, &tree, &err) == 0);
+	tree->root.live = true;
+	snprintf(json, sizeof(json), "{\"version\": 1, \"protect\": [\"/a\"], \"rules\": [%s]}",
+		 rules);
+	policy = kit_load(json, &err);
+	T_MUST(policy);
+	T_MUST(guard_open(tree, policy, &options, &g, &err) == 0);
+}
+
+static void end(void)
+{
+	g = guard_close(g);
+	cgg_policy_free(policy);
+	tree_close(tree);
+}
+
+#define EACH_RULE(each, when)                                                                      \
+	"{\"name\": \"r\", \"each\": \"" each "\", \"when\": " when                                \
+	", \"then\": [{\"action\": \"kill\", \"scope\": \"group\"}]}"
+#define HALF EACH_RULE("/**", "{\"unreclaimable_above\": \"50%\"}")
+
+/* Whatever has an index finds the same cgroup in the table and in the snapshot. */
+static void check_one_generation(void)
+{
+	T_EQ_INT(g->snap.n, tree->n);
+	T_ASSERT(g->groups != NULL);
+	for (uint32_t i = 0; i < tree->n && i < g->snap.n; i++) {
+		T_EQ_STR(g->snap.cgroups[i].path, tree->entry[i].path);
+		T_ASSERT(g->snap.cgroups[i].id == tree->entry[i].id);
+		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
+		     slot = g->domain[slot].next) {
+			T_EQ_INT(g->domain[slot].index, i);
+			T_ASSERT(g->domain[slot].id == tree->entry[i].id);
+		}
+	}
+}
+
+static unsigned int ndomains(void)
+{
+	unsigned int n = 0;
+
+	for (uint32_t slot = 0; slot < g->ndomains; slot++)
+		n += g->domain[slot].used;
+	return n;
+}
+
+/* ---- the table and its snapshot ------------------------------------------------------- */
+
+TEST(a_table_that_finds_no_room_for_its_snapshot_changes_nothing)
+{
+	struct cgg_error err = {0};
+	size_t size;
+
+	begin("/ cgroup.controllers=memory memory.current=1\n/b " FULL, HALF);
+	size = g->arena[0].size;
+	for (int i = 0; i < 4; i++) {
+		/* none; for what is kept of each cgroup; for what is ranked, too; for all but the paths */
+		size_t room[] = {
+			0, 3 * sizeof(*g->seen) + 16,
+			3 * (sizeof(*g->seen) + sizeof(*g->groups)) + 32,
+			3 * (sizeof(*g->seen) + sizeof(*g->groups) + sizeof(*g->snap.cgroups)) +
+				48};
+
+		g->arena[0].size = g->arena[1].size = room[i];
+		kit_tree_add(top, "/a " FULL);
+		T_EQ_INT(guard_rescan(g, &err), -ENOMEM);
+		T_HAS(err.msg, "no room for a snapshot of 3 cgroups");
+		check_one_generation();
+		T_EQ_INT(tree->n, 2);
+		T_EQ_STR(g->snap.cgroups[1].path, "/b");
+		tick(g, snap_now_us() + 5000000); /* what is known is guarded on */
+	}
+	g->arena[0].size = g->arena[1].size = size;
+	T_EQ_INT(guard_rescan(g, &err), 0);
+	T_EQ_INT(tree->n, 3);
+	check_one_generation();
+	end();
+}
+
+TEST(the_worst_tree_has_room)
+{
+	static char path[CGG_PATH_MAX + 1];
+	struct tree_entry *entry = calloc(CGG_TREE_MAX, sizeof(*entry));
+	struct cgg_snapshot snap;
+
+	memset(path, 'x', CGG_PATH_MAX);
+	path[0] = '/';
+	T_MUST(entry);
+	for (uint32_t i = 0; i < CGG_TREE_MAX; i++)
+		entry[i] = (struct tree_entry){.path = path, .name = path + 1, .id = i + 1};
+	begin("/a " FREE, HALF);
+	arena_reset(&g->arena[!g->current]);
+	T_EQ_INT(snap_layout(entry, CGG_TREE_MAX, &g->arena[!g->current], &snap), 0);
+	T_ASSERT(arena_alloc(&g->arena[!g->current], CGG_TREE_MAX * sizeof(*g->seen)) != NULL);
+	T_ASSERT(arena_alloc(&g->arena[!g->current], CGG_TREE_MAX * sizeof(*g->groups)) != NULL);
+	free(entry);
+	end();
+}
+
+TEST(when_many_are_removed_at_once_the_others_keep_what_was_known_of_them)
+{
+	char line[32];
+
+	begin("/ memory.current=1\n/z memory.current=1\n/k/x memory.current=1\n/k/y "
+	      "memory.current=1",
+	      HALF);
+	for (int i = 0; i < 40; i++) {
+		snprintf(line, sizeof(line), "/j%02d/in", i);
+		kit_tree_add(top, line);
+	}
+	T_EQ_INT(guard_rescan(g, NULL), 0);
+	for (uint32_t i = 0; i < g->snap.n; i++)
+		g->seen[i].kills = 1000 + g->snap.cgroups[i].id;
+	for (int i = 0; i < 40; i++) {
+		snprintf(line, sizeof(line), "/j%02d", i);
+		kit_tree_remove(top, line);
+	}
+	kit_tree_remove(top, "/k/x");
+	kit_tree_add(top, "/k/x memory.current=1"); /* another one */
+	T_EQ_INT(guard_rescan(g, NULL), 0);
+	T_EQ_INT(g->snap.n, 5);
+	for (uint32_t i = 0; i < g->snap.n; i++) {
+		bool fresh = strcmp(g->snap.cgroups[i].path, "/k/x") == 0;
+
+		T_EQ_INT(g->seen[i].kills, fresh ? 0 : 1000 + g->snap.cgroups[i].id);
+	}
+	end();
+}
+
+TEST(who_scans_the_tree_besides_the_guard_does_not_make_it_mistake_cgroups)
+{
+	struct cgg_error err = {0};
+
+	begin("/ cgroup.controllers=memory memory.current=1\n/b " FULL "/c " FULL, HALF);
+	kit_tree_remove(top, "/b");
+	kit_tree_add(top, "/a " FULL);
+	T_EQ_INT(tree_scan(tree, &err), 0);
+	T_EQ_INT(guard_dispatch(g, &err), 0);
+	check_one_generation();
+	end();
+}
+
+/* ---- domains -------------------------------------------------------------------------- */
+
+/* The cgroups that have a domain, by path. */
+static const char *domains(void)
+{
+	static char text[512];
+	int n = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < g->snap.n; i++) {
+		if (g->seen[i].domain != CGG_NONE && n < (int)sizeof(text) - 64)
+			n += snprintf(text + n, sizeof(text) - (size_t)n, "%s ",
+				      g->snap.cgroups[i].path);
+	}
+	return text;
+}
+
+/* The cgroups grow up: whoever sets limits has done it. */
+static void years_pass(void)
+{
+	for (uint32_t i = 0; i < g->snap.n; i++)
+		g->seen[i].found_us = 1;
+	for (int turn = 0; turn < 50; turn++) {
+		for (uint32_t slot = 0; slot < g->ndomains; slot++) {
+			g->domain[slot].found_us = 1;
+			g->domain[slot].due_us = 0;
+		}
+		g->far_after_us = g->match_after_us = 0;
+		T_MUST(guard_dispatch(g, NULL) == 0);
+	}
+}
+
+static const char tower[] = "/ memory.current=1\n/a " FREE "/a/b " FREE "/a/b/c " FREE
+			    "/a/b/c/limited memory.current=4096 memory.max=8192\n"
+			    "/a/b/c/limited/d " FREE;
+
+TEST(a_cgroup_without_a_limit_of_its_own_needs_no_domain_below_one_that_has_it)
+{
+	begin(tower, HALF);
+	T_EQ_STR(domains(), "/a /a/b /a/b/c /a/b/c/limited /a/b/c/limited/d ");
+	years_pass();
+	T_EQ_STR(domains(), "/a /a/b/c/limited ");
+	/* a limit that comes later is noticed */
+	kit_tree_add(top, "/a/b memory.max=65536");
+	years_pass();
+	T_EQ_STR(domains(), "/a /a/b /a/b/c/limited ");
+	kit_tree_add(top, "/a/b memory.max=max\n/a/b/c/limited memory.max=max");
+	years_pass();
+	T_EQ_STR(domains(), "/a ");
+	end();
+}
+
+TEST(a_rule_that_looks_at_no_ancestor_or_not_at_the_limit_has_all_its_domains)
+{
+	begin(tower, EACH_RULE("/**/d", "{\"unreclaimable_above\": \"50%\"}"));
+	years_pass();
+	T_EQ_STR(domains(), "/a/b/c/limited/d ");
+	end();
+	begin(tower, EACH_RULE("/**", "{\"usage_above\": \"1Gi\"}"));
+	years_pass();
+	T_EQ_STR(domains(), "/a /a/b /a/b/c /a/b/c/limited /a/b/c/limited/d ");
+	end();
+}
+
+TEST(whoever_makes_ten_thousand_cgroups_takes_the_slots_of_nobody)
+{
+	char line[64];
+	int fd;
+
+	begin("/ memory.current=1\n/docker/one " FULL "/user",
+	      EACH_RULE("/*/*", "{\"usage_above\": \"50%\"}"));
+	fd = kit_tree_fd(top, "/user");
+	for (int i = 0; i < 10000; i++) {
+		snprintf(line, sizeof(line), "%d", i);
+		T_MUST(mkdirat(fd, line, 0755) == 0);
+	}
+	close(fd);
+	T_EQ_INT(guard_rescan(g, NULL), 0);
+	T_EQ_INT(ndomains(), GUARD_DOMAINS_MAX);
+	T_HAS(notices, "more than 8192 cgroups match the rules");
+	kit_tree_add(top, "/docker/two " FULL "/zlate/three " FULL);
+	T_EQ_INT(guard_rescan(g, NULL), 0);
+	T_EQ_INT(ndomains(), GUARD_DOMAINS_MAX);
+	T_ASSERT(g->seen[tree_find(tree, "/docker/one")].domain != CGG_NONE);
+	T_ASSERT(g->seen[tree_find(tree, "/docker/two")].domain != CGG_NONE);
+	T_ASSERT(g->seen[tree_find(tree, "/zlate/three")].domain != CGG_NONE);
+	check_one_generation();
+	kit_tree_remove(top, "/user");
+	T_EQ_INT(guard_rescan(g, NULL), 0);
+	T_EQ_INT(ndomains(), 3);
+	T_EQ_STR(g->lack[LACK_SLOTS], "");
+	end();
+}
+
+TEST(another_policy_has_its_own_domains)
+{
+	struct cgg_policy *other;
+	struct cgg_error err = {0};
+
+	begin("/ memory.current=1\n/a " FULL "/b " FULL, HALF);
+	T_EQ_STR(domains(), "/a /b ");
+	other = kit_load(
+		"{\"version\": 1, \"rules\": [" EACH_RULE("/b", "{\"usage_above\": \"50%\"}") "]}",
+		&err);
+	T_MUST(other);
+	T_EQ_INT(guard_set_policy(g, other), 0);
+	T_EQ_STR(domains(), "/b ");
+	check_one_generation();
+	T_EQ_INT(guard_set_policy(g, policy), 0);
+	T_EQ_STR(domains(), "/a /b ");
+	cgg_policy_free(other);
+	end();
+}
