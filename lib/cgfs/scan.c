@@ -3,7 +3,8 @@
  * A scan makes a new table beside the old one and moves over the fds of what is still there; then
  * the two change places. kernfs gives a directory st_nlink 2 + its children, so a leaf need not be
  * listed, and with inotify on the directories nothing is scanned until something changes: each is
- * watched before it is listed, so that what comes in between is told of.
+ * watched before it is listed, so that what comes in between is told of. Then only the directories that
+ * inotify named are listed; all others are copied from the old table, without a system call.
  *
  * A user may own tens of thousands of cgroups, so a scan can be done in steps. Both tables are valid
  * meanwhile: an entry that both have shares its fds, and those of one that only the abandoned table has
@@ -29,6 +30,7 @@
 #include <sys/syscall.h>
 
 #define LEAF_CALLS  1 /* of a cgroup that was known and has no children */
+#define COPIES	    50 /* that take as long as one call */
 #define OPEN_CALLS  2
 #define WATCH_CALLS 2
 #define LIST_CALLS  4 /* and one for each buffer of names */
@@ -39,6 +41,8 @@
 struct tree_pending {
 	const char *name;
 	uint32_t parent;
+	uint32_t
+		known; /* its index in the current table, CGG_NONE: it is new, or not sure to be it */
 };
 
 static struct arena *next_arena(struct cgg_tree *tree)
@@ -64,6 +68,19 @@ static int too_many(struct cgg_error *err)
 {
 	return err_fail(err, -E2BIG, "more than %d cgroups; limit them with cgroup.max.descendants",
 			CGG_TREE_MAX);
+}
+
+/* The entry of the current table that this child is, by its inode number, its name and its parent. */
+static uint32_t known_child(const struct cgg_tree *tree, uint32_t parent, const char *name,
+			    uint64_t ino)
+{
+	uint32_t known = tree_find_id(tree, ino);
+	const struct tree_entry *e = known == CGG_NONE ? NULL : &tree->entry[known];
+
+	if (!e || e->parent == CGG_NONE || strcmp(e->name, name) != 0 ||
+	    tree->entry[e->parent].id != tree->scan.entry[parent].id)
+		return CGG_NONE;
+	return known;
 }
 
 /* Put the subdirectories of entry index on the stack of what to visit. */
@@ -96,7 +113,8 @@ static int list_children(struct cgg_tree *tree, uint32_t index, int dirfd, struc
 			name = arena_copy(&tree->scratch, name, strlen(name));
 			if (!name)
 				return too_many(err);
-			s->pending[s->npending++] = (struct tree_pending){name, index};
+			s->pending[s->npending++] = (struct tree_pending){
+				name, index, known_child(tree, index, name, d->d_ino)};
 		}
 	}
 }
@@ -228,6 +246,47 @@ static int visit_children(struct cgg_tree *tree, struct tree_entry *e, int dirfd
 	return 0;
 }
 
+/* As the current table has it, with the children that it has there. */
+static int copy(struct cgg_tree *tree, struct tree_pending what, struct cgg_error *err)
+{
+	struct tree_scan *s = &tree->scan;
+	struct tree_entry *old = &tree->entry[what.known], *e = &s->entry[s->n];
+	uint32_t first = s->npending;
+
+	s->calls += s->ncopied++ % COPIES == 0;
+	*e = *old;
+	e->parent = what.parent;
+	e->depth = s->entry[what.parent].depth + 1;
+	e->end = 0;
+	e->path = join(next_arena(tree), s->entry[what.parent].path, what.name, &e->name);
+	e->moved = old->moved = true;
+	s->nmoved++;
+	s->nunheld += e->dirfd < 0;
+	s->n++; /* from here on the table owns the fd */
+	if (!e->path)
+		return too_many(err);
+	for (uint32_t k = what.known + 1; k < old->end; k = tree->entry[k].end) {
+		if (s->npending == CGG_TREE_MAX)
+			return too_many(err);
+		s->pending[s->npending++] = (struct tree_pending){tree->entry[k].name, s->n - 1, k};
+	}
+	/* the stack gives them in the order in which they were: the last one first */
+	for (uint32_t i = first, j = s->npending; i + 1 < j; i++) {
+		struct tree_pending swap = s->pending[i];
+
+		s->pending[i] = s->pending[--j];
+		s->pending[j] = swap;
+	}
+	return 0;
+}
+
+/* Nothing has happened to it, or to its list of children. */
+static bool is_as_it_was(const struct cgg_tree *tree, const struct tree_pending *what)
+{
+	return what->known != CGG_NONE && !tree->entry[what->known].moved &&
+	       !tree_is_stale(&tree->stale[!tree->stale_next], &tree->entry[what->known]);
+}
+
 /* Add one cgroup to the new table and list its children. */
 static int visit(struct cgg_tree *tree, struct tree_pending what, struct cgg_error *err)
 {
@@ -334,6 +393,7 @@ static int begin(struct cgg_tree *tree, struct cgg_error *err)
 	struct tree_scan *s = &tree->scan;
 	/* one that did not fit is not tried whole each time, only to be thrown away */
 	bool sparse = s->again || (tree->sparse && ++tree->sparse_scans % WHOLE_AFTER != 0);
+	struct tree_stale *stale;
 
 	arena_reset(next_arena(tree));
 	arena_reset(&tree->scratch);
@@ -342,7 +402,15 @@ static int begin(struct cgg_tree *tree, struct cgg_error *err)
 	s->pending = arena_alloc(&tree->scratch, CGG_TREE_MAX * sizeof(*s->pending));
 	if (!s->entry || !s->pending)
 		return too_many(err);
-	s->pending[s->npending++] = (struct tree_pending){"", CGG_NONE};
+	s->pending[s->npending++] = (struct tree_pending){"", CGG_NONE, CGG_NONE};
+	/* without inotify, and where other things count as part of others, all is listed anew */
+	tree->stale[tree->stale_next].all |= tree->inotify_fd < 0 || sparse != tree->sparse;
+	tree->stale_next = !tree->stale_next;
+	stale = &tree->stale[tree->stale_next];
+	if (stale->n > 0)
+		memset(stale->key, 0, sizeof(stale->key));
+	stale->n = 0;
+	stale->all = false;
 	s->state = TREE_SCAN_VISIT;
 	return 0;
 }
@@ -353,6 +421,8 @@ static void abandon(struct cgg_tree *tree, bool again)
 	struct tree_scan *s = &tree->scan;
 
 	clear_moved(tree->entry, tree->n);
+	tree_stale_wd(tree,
+		      -1); /* which of what was stale has been listed does not matter any more */
 	s->again = again;
 	s->dropped = 0;
 	s->state = TREE_SCAN_DROP;
@@ -409,9 +479,15 @@ static int visit_some(struct cgg_tree *tree, uint32_t calls, struct cgg_error *e
 	struct tree_scan *s = &tree->scan;
 	int r = 0;
 
-	while (r == 0 && s->npending > 0 && s->calls < calls)
-		r = s->n == CGG_TREE_MAX ? too_many(err)
-					 : visit(tree, s->pending[--s->npending], err);
+	while (r == 0 && s->npending > 0 && s->calls < calls) {
+		struct tree_pending next = s->pending[--s->npending];
+
+		if (s->n == CGG_TREE_MAX)
+			r = too_many(err);
+		else
+			r = is_as_it_was(tree, &next) ? copy(tree, next, err)
+						      : visit(tree, next, err);
+	}
 	if (r == 0 && s->npending == 0)
 		r = complete(tree, err);
 	if (r != 0)
@@ -468,6 +544,7 @@ int tree_scan(struct cgg_tree *tree, struct cgg_error *err)
 	int r;
 
 	tree_scan_end(tree);
+	tree_stale_wd(tree, -1); /* what inotify has to say was not read */
 	do
 		r = tree_scan_step(tree, UINT32_MAX, err);
 	while (r == 0 && tree->scan.state == TREE_SCAN_DROP);

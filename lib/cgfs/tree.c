@@ -157,6 +157,7 @@ int tree_watch(struct cgg_tree *tree)
 		return -errno;
 	tree->inotify_fd = fd;
 	tree->watch_short = false;
+	tree_stale_wd(tree, -1); /* what came before is not told of */
 	for (uint32_t i = 0; i < tree->n; i++) {
 		CGG_AUTO_FD opened = -1;
 		int dirfd = tree_dir(tree, i, &opened);
@@ -177,7 +178,8 @@ void tree_unwatch(struct cgg_tree *tree)
 		tree->entry[i].wd = -1;
 }
 
-bool tree_events_read(int fd, void (*on_file)(void *user, int wd), void *user)
+bool tree_events_read(struct cgg_tree *tree, int fd, void (*on_file)(void *user, int wd),
+		      void *user)
 {
 	_Alignas(struct inotify_event) char buf[16384];
 	bool stale = false;
@@ -190,13 +192,122 @@ bool tree_events_read(int fd, void (*on_file)(void *user, int wd), void *user)
 			at += (ssize_t)(sizeof(*e) + e->len);
 			if (e->mask & (IN_MODIFY | IN_Q_OVERFLOW))
 				on_file(user, e->wd);
-			stale |= e->mask & (IN_Q_OVERFLOW | IN_ISDIR);
+			if (fd == tree->inotify_fd && e->mask & (IN_Q_OVERFLOW | IN_ISDIR)) {
+				tree_stale_wd(tree, e->wd);
+				stale = true;
+			}
 		}
 		if ((size_t)len < sizeof(buf) / 2) /* that was all, or nearly */
 			break;
 	}
 	return stale;
 }
+
+/* ---- what is stale ------------------------------------------------------------------- */
+
+static uint64_t wd_key(int wd)
+{
+	return (uint64_t)wd + 1;
+}
+
+static uint64_t id_key(uint64_t id)
+{
+	return id | (uint64_t)1 << 63;
+}
+
+static uint32_t stale_slot(const struct tree_stale *s, uint64_t key)
+{
+	uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15ULL >> 32) % CGG_ARRAY_LEN(s->key);
+
+	while (s->key[at] != 0 && s->key[at] != key)
+		at = (at + 1) % CGG_ARRAY_LEN(s->key);
+	return at;
+}
+
+static void add_stale(struct tree_stale *s, uint64_t key)
+{
+	uint32_t at = stale_slot(s, key);
+
+	if (s->key[at] == key)
+		return;
+	if (s->n == TREE_STALE_MAX) {
+		s->all = true;
+		return;
+	}
+	s->key[at] = key;
+	s->n++;
+}
+
+void tree_stale_wd(struct cgg_tree *tree, int wd)
+{
+	if (wd < 0)
+		tree->stale[tree->stale_next].all = true;
+	else
+		add_stale(&tree->stale[tree->stale_next], wd_key(wd));
+}
+
+void tree_stale_id(struct cgg_tree *tree, uint64_t id)
+{
+	add_stale(&tree->stale[tree->stale_next], id_key(id));
+}
+
+bool tree_is_stale(const struct tree_stale *s, const struct tree_entry *e)
+{
+	return s->all || (e->wd >= 0 && s->key[stale_slot(s, wd_key(e->wd))] != 0) ||
+	       s->key[stale_slot(s, id_key(e->id))] != 0;
+}
+
+/* Others may have given up theirs (max_user_watches is for all of a user's programs). */
+static bool watch_again(struct cgg_tree *tree, struct tree_entry *e, uint32_t index)
+{
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(tree, index, &opened);
+
+	if (dirfd < 0)
+		return false;
+	tree_watch_dir(tree, e, dirfd);
+	return e->wd >= 0;
+}
+
+/* One that is not watched: is it there, and a leaf still? What has children is listed each time. */
+static bool verify_one(struct cgg_tree *tree, uint32_t index)
+{
+	struct tree_entry *e = &tree->entry[index];
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(tree, e->parent, &opened);
+	struct stat st;
+
+	if (dirfd < 0 || fstatat(dirfd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_ino != e->id) {
+		tree_stale_id(tree, tree->entry[e->parent].id);
+		return true;
+	}
+	if (st.st_nlink == 2 && e->end == index + 1 && !watch_again(tree, e, index))
+		return false;
+	tree_stale_id(tree, e->id);
+	return true;
+}
+
+bool tree_verify(struct cgg_tree *tree, uint32_t calls, bool *ret_round)
+{
+	bool stale = false;
+
+	for (uint32_t used = 0; used < calls; tree->verify_at++) {
+		if (tree->verify_at >= tree->n) {
+			tree->verify_at = 1; /* the root is always listed */
+			*ret_round = true;
+			return stale;
+		}
+		if (tree->verify_at == 0 || tree->entry[tree->verify_at].wd >= 0)
+			continue;
+		stale |= verify_one(tree, tree->verify_at);
+		used += tree->entry[tree->entry[tree->verify_at].parent].dirfd >= 0 ? 3 : 9;
+	}
+	*ret_round = false;
+	return stale;
+}
+
+/* ---- who is where -------------------------------------------------------------------- */
 
 uint32_t tree_find_id(const struct cgg_tree *tree, uint64_t id)
 {

@@ -36,6 +36,18 @@ enum tree_scan_state {
 
 struct tree_pending;
 
+/*
+ * The cgroups whose children may be others by now, by inotify's watch descriptor or by id: a scan lists these
+ * only, and takes over the rest as it is, without a system call.
+ */
+#define TREE_STALE_MAX 2048
+
+struct tree_stale {
+	uint64_t key[2 * TREE_STALE_MAX]; /* a hash, 0: free */
+	uint32_t n;
+	bool all; /* too many, or not known */
+};
+
 struct tree_scan {
 	enum tree_scan_state state;
 	struct tree_entry *entry; /* the new table; in DROP the one that was left behind */
@@ -47,6 +59,7 @@ struct tree_scan {
 	uint32_t nunheld;
 	uint32_t dropped; /* entries of those left behind that are done with */
 	uint64_t dev;
+	uint32_t ncopied; /* entries that were taken over as they are */
 	bool sparse; /* what has no memory of its own is left out */
 	bool again; /* after DROP, a sparse one */
 	uint32_t calls; /* system calls of this step */
@@ -57,6 +70,10 @@ struct cgg_tree {
 	struct arena arena[2]; /* the table, and the one being made */
 	struct arena scratch;
 	struct tree_scan scan;
+	struct tree_stale
+		stale[2]; /* what the next scan has to list, and what the one under way has */
+	unsigned int stale_next; /* the first of the two */
+	uint32_t verify_at; /* see tree_verify() */
 	unsigned int current;
 	struct tree_entry *entry;
 	uint32_t n;
@@ -123,7 +140,20 @@ void tree_unwatch(struct cgg_tree *tree);
  * Read what an inotify instance has, a bounded part of it at a time; true if the table is out of date. Watches
  * that are not about directories of the table are given to on_file; -1: events were lost, of any of them.
  */
-bool tree_events_read(int fd, void (*on_file)(void *user, int wd), void *user);
+bool tree_events_read(struct cgg_tree *tree, int fd, void (*on_file)(void *user, int wd),
+		      void *user);
+
+/*
+ * Where not every directory could be watched (watch_short): see whether those that are not have other children
+ * now, in steps of about `calls` system calls. Returns true if one has, and a scan is due; *ret_round: all were
+ * looked at, and the next step begins again.
+ */
+bool tree_verify(struct cgg_tree *tree, uint32_t calls, bool *ret_round);
+
+/* What a scan has to list, for scan.c. */
+void tree_stale_wd(struct cgg_tree *tree, int wd);
+void tree_stale_id(struct cgg_tree *tree, uint64_t id);
+bool tree_is_stale(const struct tree_stale *s, const struct tree_entry *e);
 
 /* Index of a path or an id, or CGG_NONE. */
 uint32_t tree_find(const struct cgg_tree *tree, const char *path);

@@ -193,7 +193,8 @@ void brake_look(struct cgg_guard *g)
 		struct guard_brake *b = &g->brake[i];
 
 		/* one that was left to somebody: if it is another now */
-		if (b->used && (!b->left || (brake_read(g, b, now) && strcmp(now, b->before) != 0)))
+		if (b->used && b->high_wd < 0 &&
+		    (!b->left || (brake_read(g, b, now) && strcmp(now, b->before) != 0)))
 			check_drift(g, b);
 	}
 }

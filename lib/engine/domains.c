@@ -6,6 +6,7 @@
  * - A cgroup that has no limit of its own needs no domain where the same rule looks at one above it with the
  *   same limit, and goes by that limit: it is short of memory no sooner than that one is. Its memory.max is
  *   watched, so that a limit which comes later is seen.
+ * - Nor does one without a memory controller; its parent's cgroup.subtree_control is watched.
  * - If the slots do not suffice they are shared out by the tree (share.h), not by who came first: a user
  *   with ten thousand cgroups takes them from nobody but himself.
  * - Nothing here takes long, whoever makes or removes cgroups, and however many: globs are matched once for
@@ -16,8 +17,12 @@
 #include "engine/share.h"
 #include "policy/gate.h"
 #include "snap/take.h"
+#include "util/attr.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DOMAINS_WATCH 64 /* a turn; about ten system calls each */
 #define MATCH_GAP_US  100000
@@ -94,13 +99,12 @@ static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *fr
 				   .current_fd = -1,
 				   .events_wd = -1,
 				   .found_us = now_us};
-	g->nunwatched++;
 	link_to_cgroup(g, *from, index);
 }
 
 static void end(struct cgg_guard *g, struct guard_domain *d)
 {
-	g->nunwatched -= !d->watched;
+	g->nunwatched -= d->first_us != 0 && !d->watched;
 	watch_domain_end(g, d);
 	d->used = false;
 }
@@ -169,7 +173,7 @@ static void want(struct cgg_guard *g, uint64_t *wanted, uint64_t *above, uint64_
 		if (has_no_limit(g, i, now_us))
 			covered = above[g->snap.cgroups[i].parent] & by_limit;
 		above[i] = seen->rules | covered;
-		wanted[i] = seen->rules & ~covered;
+		wanted[i] = seen->no_memory ? 0 : seen->rules & ~covered;
 	}
 }
 
@@ -200,7 +204,7 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 void domains_match(struct cgg_guard *g)
 {
 	struct arena *a = &g->match_arena;
-	uint64_t now = snap_now_us(), *wanted, *above;
+	uint64_t now = snap_now_us(), took, *wanted, *above;
 	uint32_t from = 0;
 
 	arena_reset(a); /* room for CGG_TREE_MAX */
@@ -234,7 +238,8 @@ void domains_match(struct cgg_guard *g)
 				add(g, i, rule, &from, now);
 		}
 	}
-	g->match_after_us = snap_now_us() + MATCH_GAP_US;
+	took = snap_now_us() - now;
+	g->match_after_us = now + took + (9 * took > MATCH_GAP_US ? 9 * took : MATCH_GAP_US);
 }
 
 void domains_match_anew(struct cgg_guard *g)
@@ -262,6 +267,36 @@ void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t no
 	d->limit_matched = none;
 }
 
+static bool has_memory(const struct cgg_guard *g, uint32_t index)
+{
+	CGG_AUTO_FD opened = -1;
+
+	return faccessat(tree_dir(g->tree, index, &opened), "memory.current", F_OK, 0) == 0 ||
+	       errno != ENOENT;
+}
+
+void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
+{
+	uint32_t parent = g->snap.cgroups[d->index].parent;
+
+	if (d->index == 0 || has_memory(g, d->index))
+		return;
+	if (g->seen[parent].control_wd <= 0)
+		g->seen[parent].control_wd = watch_file(g, parent, "cgroup.subtree_control");
+	/* where that can't be watched it is looked at now and then */
+	if (g->seen[parent].control_wd <= 0 || has_memory(g, d->index))
+		return;
+	g->seen[d->index].no_memory = true;
+	g->match_due = true;
+}
+
+void domains_controllers(struct cgg_guard *g, uint32_t index)
+{
+	for (uint32_t k = index + 1; k < g->snap.cgroups[index].end; k = g->snap.cgroups[k].end)
+		g->seen[k].no_memory = false;
+	g->match_due = true;
+}
+
 void domains_work(struct cgg_guard *g, uint64_t now_us)
 {
 	uint32_t left = DOMAINS_WATCH;
@@ -271,10 +306,12 @@ void domains_work(struct cgg_guard *g, uint64_t now_us)
 	for (uint32_t k = 0; k < g->ndomains && g->nunwatched > 0 && left > 0; k++) {
 		struct guard_domain *d = &g->domain[g->next_unwatched++ % g->ndomains];
 
-		if (!d->used || d->watched)
+		/* the first look may find that it needs no domain */
+		if (!d->used || d->watched || d->first_us == 0)
 			continue;
 		watch_domain(g, d);
 		d->watched = true;
+		d->limit_us = 0; /* it may have been written before that */
 		g->nunwatched--;
 		left--;
 	}

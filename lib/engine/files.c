@@ -27,9 +27,12 @@
 #define NOISE_MAX    2 /* events between two looks */
 #define WRITTEN_MAX  128 /* files that others have written, handled in one turn */
 #define SWEEP_MAX    256 /* watches that are ended in one */
+#define MUTE_US	     (1000 * MS)
+#define LOOK_US	     (1000 * MS) /* where nothing tells */
+#define LOOK_CALLS   300 /* system calls for that in one turn */
 #define PACE_GAP_US  (50 * MS) /* what comes more seldom is no storm */
 #define PACE_PART    10 /* the part of the time that a storm takes at the most */
-#define PACE_MAX_US  (200 * MS)
+#define PACE_MAX_US  (500 * MS)
 #define PACE_BOTH_US (5 * MS) /* where one instance serves for both */
 
 int files_init(struct cgg_guard *g, struct cgg_error *err)
@@ -70,40 +73,57 @@ static struct watches *watches_of(struct cgg_guard *g, int handle)
 	return &g->watches[handle & WATCHES_FAST ? WATCHES_OF_EVENTS : WATCHES_OF_LIMITS];
 }
 
-static void inotify_end(const struct cgg_guard *g, int handle)
+static bool is_fast(const struct cgg_guard *g, const char *file)
 {
-	int fd = handle & WATCHES_FAST ? g->events_fd : g->tree->inotify_fd;
+	return g->events_fd >= 0 && strncmp(file, "memory.events", strlen("memory.events")) == 0;
+}
 
-	(void)inotify_rm_watch(fd, handle & ~WATCHES_FAST); /* it may have ended with the file */
+static int inotify_begin(const struct cgg_guard *g, uint32_t index, const char *file)
+{
+	CGG_AUTO_FD opened = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(g->tree, index, &opened),
+		 file);
+	return inotify_add_watch(is_fast(g, file) ? g->events_fd : g->tree->inotify_fd, path,
+				 IN_MODIFY);
+}
+
+static void inotify_end(const struct cgg_guard *g, const struct watch *w)
+{
+	if (w->wd >= 0) /* it may have ended with the file */
+		(void)inotify_rm_watch(is_fast(g, w->file) ? g->events_fd : g->tree->inotify_fd,
+				       w->wd);
 }
 
 int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
 {
-	bool fast =
-		g->events_fd >= 0 && strncmp(file, "memory.events", strlen("memory.events")) == 0;
-	CGG_AUTO_FD opened = -1;
-	char path[64];
-	int wd;
+	bool fast = is_fast(g, file);
+	struct watches *w = &g->watches[fast ? WATCHES_OF_EVENTS : WATCHES_OF_LIMITS];
+	uint64_t id = g->tree->entry[index].id;
+	const struct watch *muted;
+	int wd, handle;
 
 	if (g->tree->inotify_fd < 0)
 		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(g->tree, index, &opened),
-		 file);
-	wd = inotify_add_watch(fast ? g->events_fd : g->tree->inotify_fd, path, IN_MODIFY);
+	muted = watches_find_muted(w, id, file);
+	if (muted)
+		return muted->handle;
+	wd = inotify_begin(g, index, file);
 	if (wd < 0)
 		return -1;
-	wd |= fast ? WATCHES_FAST : 0;
-	if (watches_add(watches_of(g, wd), wd, g->tree->entry[index].id, index) < 0) {
-		inotify_end(g, wd);
+	handle = watches_add(w, wd, file, id, index);
+	if (handle < 0) {
+		inotify_end(g, &(struct watch){.wd = wd, .file = file});
 		return -1;
 	}
-	return wd;
+	return fast ? handle | WATCHES_FAST : handle;
 }
 
 /* A file has one watch, whoever asked for it: it ends for all. */
 void watch_file_end(struct cgg_guard *g, int wd)
 {
-	const struct watch *w = wd < 0 ? NULL : watches_find(watches_of(g, wd), wd);
+	const struct watch *w = wd < 0 ? NULL : watches_find(watches_of(g, wd), wd & ~WATCHES_FAST);
 	struct guard_brake *b;
 	uint32_t index;
 
@@ -111,8 +131,8 @@ void watch_file_end(struct cgg_guard *g, int wd)
 	if (!w || w->index == CGG_NONE || reset_hears(g, w->index, wd))
 		return;
 	index = w->index;
-	inotify_end(g, wd);
-	watches_remove(watches_of(g, wd), wd);
+	inotify_end(g, w);
+	watches_remove(watches_of(g, wd), wd & ~WATCHES_FAST);
 	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
 		if (g->domain[slot].events_wd == wd)
 			g->domain[slot].events_wd = -1;
@@ -127,11 +147,11 @@ void watch_file_end(struct cgg_guard *g, int wd)
 static void files_sweep(struct cgg_guard *g)
 {
 	for (int kind = 0, n = 0; kind < WATCHES_KINDS; kind++) {
-		int wd;
+		const struct watch *w;
 
-		while (n++ < SWEEP_MAX && (wd = watches_next_removed(&g->watches[kind])) >= 0) {
-			inotify_end(g, wd);
-			watches_remove(&g->watches[kind], wd);
+		while (n++ < SWEEP_MAX && (w = watches_next_removed(&g->watches[kind]))) {
+			inotify_end(g, w);
+			watches_remove(&g->watches[kind], w->handle);
 		}
 	}
 }
@@ -227,64 +247,96 @@ static void on_limit(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 	}
 }
 
-static void on_watch(struct cgg_guard *g, const struct watch *w)
+static void on_watch(struct cgg_guard *g, uint32_t index, int wd)
 {
 	uint64_t now = snap_now_us();
 	bool counts, reset;
 
-	if (w->index == CGG_NONE)
+	if (index == CGG_NONE)
 		return;
-	counts = counts_on_file(g, w->handle, now); /* a watch may be of several */
+	if (g->seen[index].control_wd == wd) {
+		domains_controllers(g, index);
+		return;
+	}
+	counts = counts_on_file(g, wd, now); /* a watch may be of several */
 	/* before the brake, which stands on what is there */
-	reset = reset_on_file(g, w->index, w->handle, now);
-	if (!brake_on_file(g, w->index, w->handle, now) && !on_event(g, w->index, w->handle, now) &&
-	    !counts && !reset && g->seen[w->index].max_wd == w->handle)
-		on_limit(g, w->index, now);
+	reset = reset_on_file(g, index, wd, now);
+	if (!brake_on_file(g, index, wd, now) && !on_event(g, index, wd, now) && !counts &&
+	    !reset && g->seen[index].max_wd == wd)
+		on_limit(g, index, now);
 }
 
-static void on_limit_fired(void *user, int wd)
+/* ---- what has fired ------------------------------------------------------------------ */
+
+static void fire(struct watches *w, int wd)
+{
+	if (wd < 0)
+		watches_fire_all(w);
+	else
+		watches_fire(w, wd);
+}
+
+static void on_written(void *user, int wd)
 {
 	struct cgg_guard *g = user;
 
-	if (wd < 0)
-		watches_fire_all(&g->watches[WATCHES_OF_LIMITS]);
-	else
-		watches_fire(&g->watches[WATCHES_OF_LIMITS], wd);
+	fire(&g->watches[WATCHES_OF_LIMITS], wd);
 }
 
-static void on_event_fired(void *user, int wd)
+static void on_event_of_kernel(void *user, int wd)
 {
 	struct cgg_guard *g = user;
 
-	if (wd < 0)
-		watches_fire_all(&g->watches[WATCHES_OF_EVENTS]);
-	else
-		watches_fire(&g->watches[WATCHES_OF_EVENTS], wd | WATCHES_FAST);
+	fire(&g->watches[WATCHES_OF_EVENTS], wd);
 }
 
 void files_read(struct cgg_guard *g)
 {
 	g->files_read = true;
-	if (tree_events_read(g->tree->inotify_fd, on_limit_fired, g))
+	if (tree_events_read(g->tree, g->tree->inotify_fd, on_written, g))
 		g->scan_due = true;
 }
 
 void files_read_events(struct cgg_guard *g)
 {
-	tree_events_read(g->events_fd, on_event_fired, g);
+	tree_events_read(g->tree, g->events_fd, on_event_of_kernel, g);
+}
+
+/* A file that is written without end is not listened to for a while, and then handled once more. */
+static void mute_or_handle(struct cgg_guard *g, const struct watch *w, uint64_t now_us)
+{
+	if (w->burst >= WATCHES_BURST && w->wd >= 0 &&
+	    watches_mute(&g->watches[WATCHES_OF_LIMITS], w->handle, now_us + MUTE_US))
+		inotify_end(g, w);
+	else
+		on_watch(g, w->index, w->handle);
+}
+
+static void unmute(struct cgg_guard *g, uint64_t now_us)
+{
+	struct watches *all = &g->watches[WATCHES_OF_LIMITS];
+
+	for (int n = 0; n < WRITTEN_MAX && watches_muted_us(all) <= now_us; n++) {
+		const struct watch *w = watches_first_muted(all);
+
+		watches_unmute(all,
+			       w->index == CGG_NONE ? -1 : inotify_begin(g, w->index, w->file));
+	}
 }
 
 /* Each watch that has fired, once: those of the kernel's events all, the others as many as a turn allows. */
 void files_work(struct cgg_guard *g)
 {
 	struct watches *written = &g->watches[WATCHES_OF_LIMITS];
+	uint64_t now = snap_now_us();
 	struct watch w;
 
 	while (watches_take(&g->watches[WATCHES_OF_EVENTS], &w))
-		on_watch(g, &w);
+		on_watch(g, w.index, w.handle | WATCHES_FAST);
+	unmute(g, now);
 	for (int n = 0; n < WRITTEN_MAX && !g->files_paused && watches_take(written, &w); n++) {
 		g->files_read = true;
-		on_watch(g, &w);
+		mute_or_handle(g, &w, now);
 	}
 	files_sweep(g);
 }
@@ -313,6 +365,38 @@ uint64_t files_due_us(const struct cgg_guard *g)
 {
 	if (g->watches[WATCHES_OF_LIMITS].nremoved + g->watches[WATCHES_OF_EVENTS].nremoved > 0)
 		return 0;
-	return g->files_paused || g->watches[WATCHES_OF_LIMITS].nfired > 0 ? g->files_after_us
-									   : UINT64_MAX;
+	if (g->files_paused || g->watches[WATCHES_OF_LIMITS].nfired > 0)
+		return g->files_after_us;
+	return watches_muted_us(&g->watches[WATCHES_OF_LIMITS]);
+}
+
+/* ---- what is not watched: where there is no inotify, or no more watches --------------- */
+
+static bool some_unwatched(const struct cgg_guard *g)
+{
+	return watch_is_blind(g) || g->tree->watch_short;
+}
+
+/* Files, once a second; directories a few at a time, in a tenth of the time. */
+void files_look(struct cgg_guard *g, uint64_t now_us)
+{
+	bool round = true;
+
+	if (!some_unwatched(g) || now_us < g->look_after_us)
+		return;
+	if (g->look_files_us + LOOK_US <= now_us) {
+		g->look_files_us = now_us;
+		reset_look(g, now_us); /* before the brakes, which stand on what is there */
+		brake_look(g);
+	}
+	if (!watch_is_blind(g) && g->tree->scan.state == TREE_SCAN_IDLE &&
+	    tree_verify(g->tree, LOOK_CALLS, &round))
+		g->scan_due = true;
+	g->look_after_us = snap_now_us();
+	g->look_after_us += round ? LOOK_US : (PACE_PART - 1) * (g->look_after_us - now_us);
+}
+
+uint64_t files_look_us(const struct cgg_guard *g)
+{
+	return some_unwatched(g) ? g->look_after_us : UINT64_MAX;
 }

@@ -135,6 +135,13 @@ static void tell_shortage(struct cgg_guard *g)
 			    CGG_TREE_MAX);
 	else
 		guard_has(g, LACK_TABLE_SPACE);
+	if (g->tree->inotify_fd >= 0 && g->tree->watch_short)
+		guard_lacks(g, LACK_WATCHES,
+			    "inotify has no more watches (raise fs.inotify.max_user_watches): what "
+			    "is not "
+			    "watched is looked at now and then");
+	else
+		guard_has(g, LACK_WATCHES);
 }
 
 /* Table and snapshot are of one generation again: whatever holds an index of either finds its cgroup. */
@@ -184,13 +191,13 @@ static int catch_up(struct cgg_guard *g, struct cgg_error *err)
 }
 
 /*
- * A part of a scan. In a storm of cgroups that come and go, or among very many, scans take no more than a
- * tenth of the time.
+ * A part of a scan; the next turns go on with it. In a storm of cgroups that come and go, or among very many,
+ * scans take no more than a tenth of the time.
  */
 static int scan_some(struct cgg_guard *g, uint32_t calls, struct cgg_error *err)
 {
 	enum tree_scan_state was = g->tree->scan.state;
-	uint64_t start = snap_now_us();
+	uint64_t start = snap_now_us(), now;
 	int r;
 
 	if (was == TREE_SCAN_IDLE) {
@@ -200,14 +207,16 @@ static int scan_some(struct cgg_guard *g, uint32_t calls, struct cgg_error *err)
 	r = tree_scan_step(g->tree, calls, err);
 	if (r == 0 && g->tree->scan.state == TREE_SCAN_READY)
 		r = adopt(g, err);
+	now = snap_now_us();
+	g->scan_spent_us += now - start;
+	g->scan_after_us = now + (now - start); /* the looks have half of the time at least */
 	if (r == 0 && g->tree->scan.state == TREE_SCAN_IDLE) {
 		guard_has(g, LACK_TABLE);
 		tell_shortage(g);
 		tree_hold_kill(g->tree);
+		g->scan_after_us += 9 * g->scan_spent_us + (watch_is_blind(g) ? BLIND_SCAN_US : 0);
+		g->scan_spent_us = 0;
 	}
-	g->scan_after_us = start + 10 * (snap_now_us() - start);
-	if (g->tree->scan.state == TREE_SCAN_IDLE && watch_is_blind(g))
-		g->scan_after_us += BLIND_SCAN_US;
 	return r;
 }
 
@@ -216,6 +225,7 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 	int r = catch_up(g, err);
 
 	tree_scan_end(g->tree);
+	tree_stale_wd(g->tree, -1);
 	do {
 		if (r == 0)
 			r = scan_some(g, UINT32_MAX, err);

@@ -153,6 +153,8 @@ struct guard_seen {
 	uint64_t found_us; /* the cgroup was found then */
 	uint64_t rules; /* bits of the policy's rules that have it for a domain */
 	bool matched; /* and these are known */
+	bool no_memory; /* no memory controller: nothing to look at, until the parent enables it */
+	int control_wd; /* inotify watch of cgroup.subtree_control, which would tell; 0: none */
 	uint32_t domain; /* slot of its first domain, CGG_NONE */
 	uint32_t brake, reset; /* slots, CGG_NONE */
 	int max_wd; /* inotify watch of memory.max, 0: none */
@@ -173,6 +175,7 @@ struct guard_counters {
 /* What the guard goes on without. */
 enum guard_lack {
 	LACK_INOTIFY,
+	LACK_WATCHES, /* of inotify: not every directory has one */
 	LACK_PRESSURE,
 	LACK_PRESSURE_WINDOW, /* 2 s only */
 	LACK_PRESSURE_TOPS, /* more than GUARD_PRESSURE_MAX */
@@ -238,6 +241,8 @@ struct cgg_guard {
 	bool files_read; /* the tree's was read in this turn, or something from it handled */
 	bool files_paused; /* it is not listened to, until: */
 	uint64_t files_after_us, files_read_us; /* files_read_us: it was last read then */
+	uint64_t look_after_us, look_files_us; /* at what is not watched: not before, and last */
+	uint64_t scan_spent_us; /* by the scan under way */
 	uint64_t far_after_us; /* nobody far from danger is looked at before */
 	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */
 
@@ -255,7 +260,8 @@ struct cgg_guard {
 	struct share *share;
 	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
 	uint32_t ndomains; /* slots in use or once used */
-	uint32_t nunwatched; /* domains whose files are yet to be watched */
+	uint32_t
+		nunwatched; /* domains that were looked at, and whose files are yet to be watched */
 	/* slots from which a turn goes on where the last one ended */
 	uint32_t next_unwatched, next_near, next_far;
 	uint32_t nheld_fds;
@@ -313,6 +319,9 @@ void domains_match_anew(struct cgg_guard *g); /* by another policy */
 void domains_forget(struct cgg_guard *g); /* all, and what is held for them */
 void domains_work(struct cgg_guard *g, uint64_t now_us); /* what was put off to a later turn */
 uint64_t domains_due_us(const struct cgg_guard *g); /* when that is, UINT64_MAX: nothing was */
+void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d); /* so it seems */
+void domains_controllers(struct cgg_guard *g,
+			 uint32_t index); /* of its children: they may be others */
 void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us);
 
 /* ---- watch.c: what the kernel tells ---- */
@@ -343,6 +352,8 @@ void files_work(struct cgg_guard *g); /* handle what has fired */
 void files_pace(struct cgg_guard *g,
 		uint64_t start_us); /* others' writing takes a part of our time */
 uint64_t files_due_us(const struct cgg_guard *g);
+void files_look(struct cgg_guard *g, uint64_t now_us); /* at what is not watched */
+uint64_t files_look_us(const struct cgg_guard *g);
 
 /* ---- plan.c: when to look, where it doesn't tell ---- */
 void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
@@ -368,6 +379,8 @@ void look_host(struct cgg_guard *g, uint64_t now_us);
 /* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
 bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
 		uint64_t *ret_limit);
+bool look_limits_are_told(const struct cgg_guard *g,
+			  uint32_t index); /* a write to them is noticed */
 void look_anew(struct cgg_guard *g, struct guard_domain *d);
 enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 				const struct policy_rule *rule, uint64_t now_us);

@@ -48,16 +48,20 @@ static bool read_current(struct cgg_guard *g, struct guard_domain *d)
 	return snap_read(g->tree, &g->snap, d->index, CGG_HAVE_CURRENT) == 0;
 }
 
-/* A write to a limit is told of, where it is watched all the way up: then it need not be read often. */
-static uint64_t limit_fresh_us(const struct cgg_guard *g, uint32_t index)
+/* Where memory.max is watched all the way up. */
+bool look_limits_are_told(const struct cgg_guard *g, uint32_t index)
 {
-	if (watch_is_blind(g))
-		return LIMIT_FRESH_US;
 	for (; index != 0; index = g->snap.cgroups[index].parent) {
 		if (g->seen[index].max_wd <= 0)
-			return LIMIT_FRESH_US;
+			return false;
 	}
-	return LIMIT_TOLD_US;
+	return !watch_is_blind(g);
+}
+
+/* Then it need not be read often. */
+static uint64_t limit_fresh_us(const struct cgg_guard *g, uint32_t index)
+{
+	return look_limits_are_told(g, index) ? LIMIT_TOLD_US : LIMIT_FRESH_US;
 }
 
 static void read_limit(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)

@@ -96,9 +96,15 @@ static bool is_calm(const struct cgg_guard *g, const struct guard_domain *d, uin
 	return now_us >= d->stirred_us + STIR_US + policy_horizon_us(rule);
 }
 
+/* Its limits may change without notice. */
+static bool is_blind_for(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	return watch_is_blind(g) || (g->tree->watch_short && !look_limits_are_told(g, d->index));
+}
+
 bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
 {
-	if (watch_is_blind(g) || d->first_us == 0 || now_us < d->found_us + GUARD_YOUNG_US)
+	if (is_blind_for(g, d) || d->first_us == 0 || now_us < d->found_us + GUARD_YOUNG_US)
 		return false;
 	if (d->gate_bytes == 0)
 		return is_calm(g, d, now_us);
@@ -183,7 +189,7 @@ static uint64_t look_max(const struct cgg_guard *g, const struct guard_domain *d
 {
 	if (now_us < d->found_us + GUARD_YOUNG_US)
 		return YOUNG_LOOK_US;
-	return watch_is_blind(g) ? BLIND_US : LOOK_MAX_US;
+	return is_blind_for(g, d) ? BLIND_US : LOOK_MAX_US;
 }
 
 void plan_rest(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)

@@ -117,6 +117,7 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_BRAKE] = "brake",
 		[LACK_TOPS] = "host-brake",
 		[LACK_SLOTS] = "slots",
+		[LACK_WATCHES] = "inotify-watches",
 		[LACK_TABLE] = "table",
 		[LACK_TABLE_SPACE] = "table-space",
 		[LACK_FDS] = "fds",
@@ -126,15 +127,8 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_KMSG] = "kernel-log",
 	};
 
-	if (i < LACK_MAX && g->lack[i][0]) {
+	if (g->lack[i][0]) {
 		put_lack(j, names[i], g->lack[i]);
-		return true;
-	}
-	if (i == LACK_MAX && g->tree->inotify_fd >= 0 && g->tree->watch_short) {
-		put_lack(
-			j, "inotify-watches",
-			"not every cgroup can be watched by inotify (fs.inotify.max_user_watches): "
-			"looking for new ones every second");
 		return true;
 	}
 	return false;
@@ -285,7 +279,7 @@ static uint32_t triggers(const struct cgg_guard *g)
 
 static uint32_t fallbacks(const struct cgg_guard *g)
 {
-	return LACK_MAX + 1;
+	return LACK_MAX;
 }
 
 static uint32_t workers(const struct cgg_guard *g)

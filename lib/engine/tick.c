@@ -256,8 +256,10 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	d->told = d->woken;
 	d->woken = false;
 	hang_beat(g);
-	if (d->first_us == 0)
+	if (d->first_us == 0) {
 		d->first_us = now_us;
+		g->nunwatched++;
+	}
 	if (d->due_us != 0 && now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
 		policy_unseen(&d->held, now_us - d->due_us, now_us);
 	if (!look_level(g, d, now_us, &level, &limit)) {
@@ -268,6 +270,8 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	domains_limit_read(g, d, now_us);
 	/* no memory controller there (now), or no memory to open a file */
 	if (level == CGG_MAX || cg->limit_unknown) {
+		if (level == CGG_MAX)
+			domains_no_memory(g, d);
 		if (d->level_us != 0 && now_us < d->level_us + LEVEL_AGAIN_FOR_US)
 			d->due_us = now_us + LEVEL_AGAIN_US;
 		else

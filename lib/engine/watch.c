@@ -256,7 +256,7 @@ static void stalled(struct cgg_guard *g, uint64_t now_us)
  */
 bool watch_is_blind(const struct cgg_guard *g)
 {
-	return g->tree->inotify_fd < 0 || g->tree->watch_short;
+	return g->tree->inotify_fd < 0;
 }
 
 /* ---- the loop's two ends ------------------------------------------------------------- */
@@ -315,11 +315,9 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 	}
 	files_work(g);
 	reset_work(g, now_us);
-	if (watch_is_blind(g) && now_us >= g->scan_after_us) {
+	if (watch_is_blind(g) && now_us >= g->scan_after_us)
 		g->scan_due = true;
-		reset_look(g, now_us); /* before the brakes, which stand on what is there */
-		brake_look(g);
-	}
+	files_look(g, now_us);
 }
 
 void watch_sleep(struct cgg_guard *g, uint64_t now_us)
@@ -356,6 +354,8 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		if (when < next)
 			next = when;
 	}
+	if (files_look_us(g) < next)
+		next = files_look_us(g);
 	if ((g->scan_due || g->tree->scan.state != TREE_SCAN_IDLE || watch_is_blind(g)) &&
 	    g->scan_after_us < next)
 		next = g->scan_after_us;

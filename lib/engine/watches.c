@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A dense array of watches, and a hash of their positions in it. Nothing here calls the kernel. */
+/* An array of watches that stay where they are, and a hash of their watch descriptors. */
 #include "engine/watches.h"
 
 #include "util/attr.h"
@@ -14,12 +14,13 @@ int watches_init(struct watches *w)
 {
 	*w = (struct watches){0};
 	if (arena_init(&w->arena,
-		       WATCHES_MAX * (sizeof(*w->watch) + sizeof(*w->queue)) +
+		       WATCHES_MAX * (sizeof(*w->watch) + sizeof(*w->queue) + sizeof(*w->free)) +
 			       SLOTS_MAX * sizeof(*w->slot) + 64,
 		       0) < 0)
 		return -ENOMEM;
 	w->watch = arena_alloc(&w->arena, WATCHES_MAX * sizeof(*w->watch));
 	w->queue = arena_alloc(&w->arena, WATCHES_MAX * sizeof(*w->queue));
+	w->free = arena_alloc(&w->arena, WATCHES_MAX * sizeof(*w->free));
 	w->slot = arena_alloc(&w->arena, SLOTS_MAX * sizeof(*w->slot));
 	w->mask = SLOTS_MIN - 1;
 	return 0;
@@ -33,17 +34,22 @@ void watches_finish(struct watches *w)
 
 /* ---- the hash: open addressing, at most half full ------------------------------------- */
 
-static uint32_t home_of(const struct watches *w, int handle)
+static uint32_t home_of(const struct watches *w, int wd)
 {
-	return (uint32_t)((uint64_t)(uint32_t)handle * 0x9e3779b97f4a7c15ULL >> 32) & w->mask;
+	return (uint32_t)((uint64_t)(uint32_t)wd * 0x9e3779b97f4a7c15ULL >> 32) & w->mask;
 }
 
-/* The slot that points to the handle, or the free one where it would go. */
-static uint32_t slot_of(const struct watches *w, int handle)
+static int wd_at(const struct watches *w, uint32_t slot)
 {
-	uint32_t at = home_of(w, handle);
+	return w->watch[w->slot[slot] - 1].wd;
+}
 
-	while (w->slot[at] != 0 && w->watch[w->slot[at] - 1].handle != handle)
+/* The slot that points to the watch of wd, or the free one where it would go. */
+static uint32_t slot_of(const struct watches *w, int wd)
+{
+	uint32_t at = home_of(w, wd);
+
+	while (w->slot[at] != 0 && wd_at(w, at) != wd)
 		at = (at + 1) & w->mask;
 	return at;
 }
@@ -52,22 +58,18 @@ static void grow(struct watches *w)
 {
 	w->mask = 2 * w->mask + 1;
 	memset(w->slot, 0, (w->mask + 1) * sizeof(*w->slot));
-	for (uint32_t i = 0; i < w->n; i++)
-		w->slot[slot_of(w, w->watch[i].handle)] = i + 1;
+	for (uint32_t i = 0; i < w->n; i++) {
+		if (w->watch[i].handle != 0 && w->watch[i].wd >= 0)
+			w->slot[slot_of(w, w->watch[i].wd)] = i + 1;
+	}
 }
 
 /* Free a slot, and move up those behind it that would not be found any more. */
 static void free_slot(struct watches *w, uint32_t at)
 {
-	uint32_t next = at;
+	for (uint32_t next = (at + 1) & w->mask; w->slot[next] != 0; next = (next + 1) & w->mask) {
+		uint32_t home = home_of(w, wd_at(w, next));
 
-	for (;;) {
-		uint32_t home;
-
-		next = (next + 1) & w->mask;
-		if (w->slot[next] == 0)
-			break;
-		home = home_of(w, w->watch[w->slot[next] - 1].handle);
 		if (((next - home) & w->mask) < ((next - at) & w->mask))
 			continue;
 		w->slot[at] = w->slot[next];
@@ -78,47 +80,67 @@ static void free_slot(struct watches *w, uint32_t at)
 
 /* ---- watches -------------------------------------------------------------------------- */
 
-static struct watch *find(const struct watches *w, int handle)
+static struct watch *by_handle(const struct watches *w, int handle)
 {
-	uint32_t slot;
-
-	if (w->n == 0)
+	if (handle < 1 || (uint32_t)handle > w->n || w->watch[handle - 1].handle == 0)
 		return NULL;
-	slot = w->slot[slot_of(w, handle)];
-	return slot == 0 ? NULL : &w->watch[slot - 1];
+	return &w->watch[handle - 1];
 }
 
 const struct watch *watches_find(const struct watches *w, int handle)
 {
-	return find(w, handle);
+	return by_handle(w, handle);
 }
 
-int watches_add(struct watches *w, int handle, uint64_t id, uint32_t index)
+int watches_add(struct watches *w, int wd, const char *file, uint64_t id, uint32_t index)
 {
-	if (find(w, handle))
-		return 0;
-	if (w->n == WATCHES_MAX || !w->watch)
+	uint32_t slot;
+	int handle;
+
+	if (!w->watch)
 		return -ENOSPC;
-	if (2 * (w->n + 1) > w->mask + 1)
-		grow(w);
-	w->slot[slot_of(w, handle)] = w->n + 1;
-	w->watch[w->n++] = (struct watch){.handle = handle, .index = index, .id = id};
-	return 0;
+	slot = slot_of(w, wd);
+	if (w->slot[slot] != 0)
+		return (int)w->slot[slot];
+	if (w->nused == WATCHES_MAX)
+		return -ENOSPC;
+	handle = w->nfree > 0 ? w->free[--w->nfree] : (int)++w->n;
+	w->watch[handle - 1] =
+		(struct watch){.handle = handle, .wd = wd, .file = file, .id = id, .index = index};
+	w->nused++;
+	if (2 * w->nused > w->mask + 1)
+		grow(w); /* which enters it, too */
+	else
+		w->slot[slot] = (uint32_t)handle;
+	return handle;
+}
+
+static void end_mute(struct watches *w, int handle)
+{
+	uint32_t i = 0;
+
+	while (i < w->nmuted && w->muted[i] != handle)
+		i++;
+	if (i == w->nmuted)
+		return;
+	w->nmuted--;
+	memmove(&w->muted[i], &w->muted[i + 1], (w->nmuted - i) * sizeof(w->muted[0]));
 }
 
 void watches_remove(struct watches *w, int handle)
 {
-	struct watch *gone = find(w, handle), *last = &w->watch[w->n - 1];
+	struct watch *gone = by_handle(w, handle);
 
 	if (!gone)
 		return;
+	if (gone->wd >= 0)
+		free_slot(w, slot_of(w, gone->wd));
+	else
+		end_mute(w, handle);
 	w->nremoved -= gone->index == CGG_NONE;
-	free_slot(w, slot_of(w, handle));
-	if (gone != last) {
-		w->slot[slot_of(w, last->handle)] = (uint32_t)(gone - w->watch) + 1;
-		*gone = *last;
-	}
-	w->n--;
+	w->nused--;
+	*gone = (struct watch){0};
+	w->free[w->nfree++] = handle;
 }
 
 /* ---- what has fired ------------------------------------------------------------------- */
@@ -127,6 +149,7 @@ static void fire(struct watches *w, struct watch *one)
 {
 	struct watch_fired *last = &w->queue[(w->head + w->nfired - 1) % WATCHES_MAX];
 
+	one->burst += one->burst < UINT32_MAX;
 	if (one->fired != 0 && (last->handle == one->handle || w->nfired == WATCHES_MAX))
 		return;
 	if (w->nfired == WATCHES_MAX) { /* of those that have fired again */
@@ -139,18 +162,20 @@ static void fire(struct watches *w, struct watch *one)
 		(struct watch_fired){one->handle, one->fired};
 }
 
-void watches_fire(struct watches *w, int handle)
+void watches_fire(struct watches *w, int wd)
 {
-	struct watch *one = find(w, handle);
+	uint32_t handle = w->nused == 0 ? 0 : w->slot[slot_of(w, wd)];
 
-	if (one)
-		fire(w, one);
+	if (handle != 0)
+		fire(w, &w->watch[handle - 1]);
 }
 
 void watches_fire_all(struct watches *w)
 {
-	for (uint32_t i = 0; i < w->n; i++)
-		fire(w, &w->watch[i]);
+	for (uint32_t i = 0; i < w->n; i++) {
+		if (w->watch[i].handle != 0)
+			fire(w, &w->watch[i]);
+	}
 }
 
 bool watches_take(struct watches *w, struct watch *ret)
@@ -164,16 +189,66 @@ bool watches_take(struct watches *w, struct watch *ret)
 			watches_fire_all(w);
 			continue;
 		}
-		one = find(w, next.handle);
+		one = by_handle(w, next.handle);
 		w->head = (w->head + 1) % WATCHES_MAX;
 		w->nfired--;
 		if (!one || one->fired != next.number)
 			continue;
-		one->fired = 0;
 		*ret = *one;
+		one->fired = one->burst = 0;
 		return true;
 	}
 	return false;
+}
+
+/* ---- muting --------------------------------------------------------------------------- */
+
+bool watches_mute(struct watches *w, int handle, uint64_t until_us)
+{
+	struct watch *one = by_handle(w, handle);
+
+	if (!one || one->wd < 0 || w->nmuted == WATCHES_MUTED_MAX)
+		return false;
+	free_slot(w, slot_of(w, one->wd));
+	one->wd = -1;
+	one->muted_until_us = until_us;
+	w->muted[w->nmuted++] = handle;
+	return true;
+}
+
+const struct watch *watches_first_muted(const struct watches *w)
+{
+	return w->nmuted > 0 ? by_handle(w, w->muted[0]) : NULL;
+}
+
+const struct watch *watches_find_muted(const struct watches *w, uint64_t id, const char *file)
+{
+	for (uint32_t i = 0; i < w->nmuted; i++) {
+		const struct watch *one = by_handle(w, w->muted[i]);
+
+		if (one->id == id && strcmp(one->file, file) == 0)
+			return one;
+	}
+	return NULL;
+}
+
+uint64_t watches_muted_us(const struct watches *w)
+{
+	const struct watch *first = watches_first_muted(w);
+
+	return first ? first->muted_until_us : UINT64_MAX;
+}
+
+void watches_unmute(struct watches *w, int wd)
+{
+	struct watch *one = by_handle(w, w->muted[0]);
+
+	end_mute(w, w->muted[0]);
+	one->muted_until_us = 0;
+	one->wd = wd;
+	if (wd >= 0)
+		w->slot[slot_of(w, wd)] = (uint32_t)one->handle;
+	fire(w, one);
 }
 
 /* ---- cgroups that come and go --------------------------------------------------------- */
@@ -183,19 +258,18 @@ void watches_relocate(struct watches *w, const struct cgg_tree *tree)
 	w->nremoved = 0;
 	w->swept = 0;
 	for (uint32_t i = 0; i < w->n; i++) {
+		if (w->watch[i].handle == 0)
+			continue;
 		w->watch[i].index = tree_find_id(tree, w->watch[i].id);
 		w->nremoved += w->watch[i].index == CGG_NONE;
 	}
 }
 
-int watches_next_removed(struct watches *w)
+const struct watch *watches_next_removed(struct watches *w)
 {
-	if (w->nremoved == 0)
-		return -1;
-	/* removing one puts the last in its place: that one is looked at next */
-	for (; w->swept < w->n; w->swept++) {
-		if (w->watch[w->swept].index == CGG_NONE)
-			return w->watch[w->swept].handle;
+	for (; w->nremoved > 0 && w->swept < w->n; w->swept++) {
+		if (w->watch[w->swept].handle != 0 && w->watch[w->swept].index == CGG_NONE)
+			return &w->watch[w->swept];
 	}
-	return -1;
+	return NULL;
 }

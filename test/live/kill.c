@@ -332,7 +332,7 @@ TEST(the_tree_sees_a_cgroup_made_anew_as_another)
 	id = tree->entry[first].id;
 	drop("seen", fd);
 	fd = make("seen");
-	T_ASSERT(tree_events_read(tree->inotify_fd, NULL, NULL));
+	T_ASSERT(tree_events_read(tree, tree->inotify_fd, NULL, NULL));
 	T_MUST(tree_scan(tree, NULL) == 0);
 	second = tree_find(tree, "/live/seen");
 	T_MUST(second != CGG_NONE);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -599,7 +600,7 @@ static void no_file(void *user, int wd)
 static bool stale(struct cgg_tree *tree)
 {
 	int files = 0;
-	bool r = tree_events_read(tree->inotify_fd, no_file, &files);
+	bool r = tree_events_read(tree, tree->inotify_fd, no_file, &files);
 
 	T_EQ_INT(files, 0);
 	return r;
@@ -677,6 +678,117 @@ TEST(the_first_scan_with_a_watch_finds_what_came_before_it)
 	T_ASSERT(!stale(tree));
 	kit_tree_add(top, "/a/b/c/d");
 	T_ASSERT(stale(tree));
+	tree_close(tree);
+}
+
+static unsigned int next_random(void)
+{
+	static unsigned int seed = 11;
+
+	return (seed = seed * 1103515245U + 12345U) >> 8;
+}
+
+/* Make or remove one cgroup somewhere, among few names, so that many come again. */
+static void change_something(const char *top)
+{
+	char line[64];
+	int n = 0;
+
+	for (unsigned int depth = 1 + next_random() % 4; depth > 0; depth--)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, "/%c", 'a' + next_random() % 4);
+	if (next_random() % 3 == 0) {
+		CGG_AUTO_FD fd = -1;
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s%s", top, line);
+		fd = open(path, O_PATH);
+		if (fd >= 0)
+			kit_tree_remove(top, line);
+	} else {
+		kit_tree_add(top, line);
+	}
+}
+
+TEST(by_events_alone_the_table_is_what_a_fresh_one_is)
+{
+	const char *top = kit_tree("/a/b/c");
+	struct cgg_tree *tree = open_tree(top), *fresh;
+
+	T_EQ_INT(tree_watch(tree), 0);
+	step_to_end(tree, 1000);
+	for (int round = 0; round < 300; round++) {
+		char found[4096];
+		bool due = true;
+
+		for (unsigned int n = next_random() % 5; n > 0; n--)
+			change_something(top);
+		/* as the loop does it: some of a scan, something happens, what happened is read ... */
+		while (due || tree->scan.state != TREE_SCAN_IDLE) {
+			due &= tree->scan.state != TREE_SCAN_IDLE;
+			T_MUST(tree_scan_step(tree, 1 + next_random() % 20, NULL) == 0);
+			if (tree->scan.state == TREE_SCAN_READY)
+				tree_scan_adopt(tree);
+			if (next_random() % 16 == 0)
+				change_something(top);
+			due |= stale(tree);
+		}
+		fresh = open_tree(top);
+		snprintf(found, sizeof(found), "%s", shape(tree));
+		T_EQ_STR(found, shape(fresh));
+		check_table(tree);
+		tree_close(fresh);
+	}
+	tree_close(tree);
+}
+
+TEST(where_nothing_has_happened_nothing_is_listed)
+{
+	const char *top = kit_tree("/a/b\n/z");
+	struct rlimit old = set_nofile(8192);
+	struct cgg_tree *tree = open_tree(top);
+
+	make_many(top, "/a", 2000);
+	T_EQ_INT(tree_watch(tree), 0);
+	step_to_end(tree, 100000);
+	tree_scan_adopt(tree);
+	step_to_end(tree, 100000);
+	(void)stale(tree);
+	kit_tree_add(top, "/z/new");
+	T_ASSERT(stale(tree));
+	T_ASSERT(step_to_end(tree, 100000) < 100);
+	T_EQ_INT(tree->scan.state, TREE_SCAN_READY);
+	tree_scan_adopt(tree);
+	T_EQ_INT(tree->n, 2005);
+	check_table(tree);
+	tree_close(tree);
+	setrlimit(RLIMIT_NOFILE, &old);
+}
+
+TEST(what_is_not_watched_is_verified)
+{
+	const char *top = kit_tree("/a/b\n/c/d\n/e/f");
+	struct cgg_tree *tree = open_tree(top);
+	bool round = false, found = false;
+
+	T_EQ_INT(tree_watch(tree), 0);
+	step_to_end(tree, 1000);
+	/* as if there had been no more watches */
+	for (uint32_t i = 1; i < tree->n; i++) {
+		(void)inotify_rm_watch(tree->inotify_fd, tree->entry[i].wd);
+		tree->entry[i].wd = -1;
+	}
+	(void)stale(tree);
+	kit_tree_add(top, "/a/b/new");
+	kit_tree_remove(top, "/c/d");
+	T_ASSERT(!stale(tree));
+	while (!round)
+		found |= tree_verify(tree, 1, &round);
+	T_ASSERT(found);
+	step_to_end(tree, 1000);
+	tree_scan_adopt(tree);
+	T_EQ_STR(shape(tree), "/ /a /a/b /a/b/new /c /e /e/f ");
+	T_ASSERT(!tree->watch_short); /* and there were watches again */
+	check_table(tree);
 	tree_close(tree);
 }
 

@@ -234,6 +234,20 @@ TEST(a_cgroup_without_a_limit_of_its_own_needs_no_domain_below_one_that_has_it)
 	end();
 }
 
+TEST(a_cgroup_without_a_memory_controller_needs_no_domain_until_it_has_one)
+{
+	begin("/ memory.current=1 cgroup.subtree_control=memory\n/a " FREE
+	      "/a cgroup.subtree_control=pids\n/a/x\n/a/y\n/b " FREE,
+	      EACH_RULE("/**", "{\"usage_above\": \"1Gi\"}"));
+	T_EQ_STR(domains(), "/a /a/x /a/y /b ");
+	years_pass();
+	T_EQ_STR(domains(), "/a /b ");
+	kit_tree_add(top, "/a/x " FREE "/a/y " FREE "/a cgroup.subtree_control=memory");
+	years_pass();
+	T_EQ_STR(domains(), "/a /a/x /a/y /b ");
+	end();
+}
+
 TEST(a_rule_that_looks_at_no_ancestor_or_not_at_the_limit_has_all_its_domains)
 {
 	begin(tower, EACH_RULE("/**/d", "{\"unreclaimable_above\": \"50%\"}"));

@@ -55,16 +55,18 @@ static const char *got(const char *file)
 
 static void on_file(void *user, int wd)
 {
-	const struct watch *w = watches_find(&g->watches[WATCHES_OF_LIMITS], wd);
+	struct watches *all = &g->watches[WATCHES_OF_LIMITS];
+	struct watch w;
 
 	(void)user;
-	if (w)
-		reset_on_file(g, w->index, wd, now);
+	watches_fire(all, wd);
+	while (watches_take(all, &w))
+		reset_on_file(g, w.index, w.handle, now);
 }
 
 static void catch_up(void)
 {
-	tree_events_read(g->tree->inotify_fd, on_file, NULL);
+	tree_events_read(g->tree, g->tree->inotify_fd, on_file, NULL);
 }
 
 /* As a daemon-reload does it. */

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct watches w;
 
@@ -13,7 +14,13 @@ static void begin(void)
 	T_MUST(watches_init(&w) == 0);
 }
 
-/* The handles that are taken, in order. */
+/* A watch of the cgroup 100, which is the table's first. */
+static int add(int wd)
+{
+	return watches_add(&w, wd, "memory.max", 100, 0);
+}
+
+/* The watch descriptors of those that are taken, in order. */
 static const char *taken(void)
 {
 	static char text[256];
@@ -22,15 +29,15 @@ static const char *taken(void)
 
 	text[0] = '\0';
 	while (watches_take(&w, &one))
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "%d ", one.handle);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%d ", one.wd);
 	return text;
 }
 
 TEST(a_watch_that_fires_often_is_handled_once_and_last)
 {
 	begin();
-	for (int handle = 1; handle <= 4; handle++)
-		T_EQ_INT(watches_add(&w, handle, 100, 0), 0);
+	for (int wd = 1; wd <= 4; wd++)
+		T_MUST(add(wd) > 0);
 	T_EQ_STR(taken(), "");
 	for (int i = 0; i < 3; i++) {
 		watches_fire(&w, 3);
@@ -49,25 +56,63 @@ TEST(a_watch_that_fires_often_is_handled_once_and_last)
 
 TEST(a_watch_that_was_ended_or_ended_and_made_again_has_not_fired)
 {
+	int first;
+
 	begin();
-	T_EQ_INT(watches_add(&w, 1, 100, 0), 0);
-	T_EQ_INT(watches_add(&w, 2, 100, 0), 0);
+	first = add(1);
+	T_EQ_INT(add(1), first); /* one file, one watch */
+	T_MUST(add(2) > 0);
 	watches_fire(&w, 1);
 	watches_fire(&w, 2);
-	watches_remove(&w, 1);
-	watches_remove(&w, 1);
-	T_ASSERT(!watches_find(&w, 1));
-	T_EQ_INT(watches_add(&w, 1, 200, 5), 0);
+	watches_remove(&w, first);
+	watches_remove(&w, first);
+	T_ASSERT(!watches_find(&w, first));
+	first = watches_add(&w, 1, "memory.high", 200, 5);
 	T_EQ_STR(taken(), "2 ");
-	T_EQ_INT(watches_find(&w, 1)->index, 5);
+	T_EQ_INT(watches_find(&w, first)->index, 5);
+	watches_finish(&w);
+}
+
+TEST(a_watch_that_fires_without_end_is_muted_and_then_handled_once_more)
+{
+	struct watch one;
+	int handle;
+
+	begin();
+	handle = add(7);
+	T_MUST(add(8) > 0);
+	T_EQ_INT(watches_muted_us(&w), UINT64_MAX);
+	for (int i = 0; i < WATCHES_BURST; i++) {
+		watches_fire(&w, 7);
+		watches_fire(&w, 8);
+	}
+	T_MUST(watches_take(&w, &one));
+	T_EQ_INT(one.burst, WATCHES_BURST);
+	T_ASSERT(watches_mute(&w, handle, 1000));
+	T_ASSERT(!watches_mute(&w, handle, 1000));
+	T_EQ_STR(taken(), "8 ");
+	watches_fire(&w, 7); /* what was in the queue of the kernel still */
+	T_EQ_STR(taken(), "");
+	T_EQ_INT(watches_find(&w, handle)->wd, -1);
+	T_ASSERT(watches_find_muted(&w, 100, "memory.max") == watches_find(&w, handle));
+	T_ASSERT(!watches_find_muted(&w, 100, "memory.high"));
+	T_EQ_INT(watches_muted_us(&w), 1000);
+	watches_unmute(&w, 9);
+	T_EQ_STR(taken(), "9 ");
+	watches_fire(&w, 9);
+	T_EQ_STR(taken(), "9 ");
+	T_EQ_INT(watches_muted_us(&w), UINT64_MAX);
+	T_ASSERT(watches_mute(&w, handle, 2000)); /* and one that ends while it is muted */
+	watches_remove(&w, handle);
+	T_EQ_INT(watches_muted_us(&w), UINT64_MAX);
 	watches_finish(&w);
 }
 
 TEST(when_events_were_lost_each_watch_is_handled)
 {
 	begin();
-	for (int handle = 1; handle <= 5; handle++)
-		T_EQ_INT(watches_add(&w, handle, 100, 0), 0);
+	for (int wd = 1; wd <= 5; wd++)
+		T_MUST(add(wd) > 0);
 	watches_fire(&w, 4);
 	watches_fire_all(&w);
 	T_EQ_STR(taken(), "1 2 3 4 5 ");
@@ -80,13 +125,13 @@ TEST(a_queue_that_overflows_loses_nobody)
 	int n = 0;
 
 	begin();
-	for (int handle = 1; handle <= 3; handle++)
-		T_EQ_INT(watches_add(&w, handle, 100, 0), 0);
+	for (int wd = 1; wd <= 3; wd++)
+		T_MUST(add(wd) > 0);
 	for (int i = 0; i < WATCHES_MAX; i++)
 		watches_fire(&w, 1 + i % 2);
 	watches_fire(&w, 3);
 	for (bool third = false; watches_take(&w, &one); n++) {
-		third |= one.handle == 3;
+		third |= one.wd == 3;
 		T_ASSERT(n < 6);
 		if (w.nfired == 0 && !w.full)
 			T_ASSERT(third);
@@ -97,31 +142,32 @@ TEST(a_queue_that_overflows_loses_nobody)
 
 TEST(the_hash_finds_what_a_plain_list_finds)
 {
-	enum { HANDLES = 4000 };
-	bool there[HANDLES] = {false};
+	enum { WDS = 4000 };
+	int handle[WDS] = {0};
 	unsigned int seed = 1;
 	uint32_t n = 0;
+	struct watch one;
 
 	begin();
 	for (int i = 0; i < 200000; i++) {
-		int handle = (int)(seed = seed * 1103515245U + 12345U) >> 8 & (HANDLES - 1);
+		int wd = (int)((seed = seed * 1103515245U + 12345U) >> 8) % WDS;
 
-		handle %= HANDLES;
-		if (!there[handle]) {
-			T_MUST(watches_add(&w, handle | WATCHES_FAST, (uint64_t)handle, 0) == 0);
+		if (handle[wd] == 0) {
+			handle[wd] = watches_add(&w, wd, "memory.max", (uint64_t)wd, 0);
+			T_MUST(handle[wd] > 0);
 			n++;
 		} else {
-			watches_remove(&w, handle | WATCHES_FAST);
+			watches_remove(&w, handle[wd]);
+			handle[wd] = 0;
 			n--;
 		}
-		there[handle] = !there[handle];
-		T_MUST(w.n == n);
+		T_MUST(w.nused == n);
 	}
-	for (int handle = 0; handle < HANDLES; handle++) {
-		const struct watch *one = watches_find(&w, handle | WATCHES_FAST);
-
-		T_MUST((one != NULL) == there[handle]);
-		T_MUST(!one || one->id == (uint64_t)handle);
+	for (int wd = 0; wd < WDS; wd++) {
+		watches_fire(&w, wd);
+		T_MUST(watches_take(&w, &one) == (handle[wd] != 0));
+		T_MUST(handle[wd] == 0 ||
+		       (one.wd == wd && one.handle == handle[wd] && one.id == (uint64_t)wd));
 	}
 	watches_finish(&w);
 }
@@ -129,10 +175,10 @@ TEST(the_hash_finds_what_a_plain_list_finds)
 TEST(there_is_an_end_to_them)
 {
 	begin();
-	for (int handle = 1; handle <= WATCHES_MAX; handle++)
-		T_MUST(watches_add(&w, handle, 100, 0) == 0);
-	T_ASSERT(watches_add(&w, WATCHES_MAX + 1, 100, 0) < 0);
-	T_EQ_INT(watches_add(&w, 7, 100, 0), 0); /* it is there */
+	for (int wd = 1; wd <= WATCHES_MAX; wd++)
+		T_MUST(add(wd) > 0);
+	T_ASSERT(add(WATCHES_MAX + 1) < 0);
+	T_ASSERT(add(7) > 0); /* it is there */
 	watches_fire_all(&w);
 	T_EQ_INT(w.nfired, WATCHES_MAX);
 	watches_finish(&w);
@@ -142,30 +188,38 @@ TEST(watches_end_with_their_cgroup)
 {
 	const char *top = kit_tree("/a\n/b\n/c");
 	struct cgg_tree *tree;
-	int handle, ended = 0;
+	const struct watch *gone;
+	int b, kept = 0, ended = 0;
 
 	begin();
 	T_MUST(tree_open(top, &tree, NULL) == 0);
 	for (uint32_t i = 1; i < tree->n; i++) {
-		T_EQ_INT(watches_add(&w, (int)(2 * i), tree->entry[i].id, i), 0);
-		T_EQ_INT(watches_add(&w, (int)(2 * i + 1), tree->entry[i].id, i), 0);
+		int wd = (int)(2 * i);
+
+		b = watches_add(&w, wd, "memory.max", tree->entry[i].id, i);
+		T_MUST(b > 0 && watches_add(&w, wd + 1, "memory.high", tree->entry[i].id, i) > 0);
+		if (strcmp(tree->entry[i].path, "/b") != 0)
+			T_MUST(watches_mute(&w, b, 5)); /* muted ones, too */
+		else
+			kept = b;
 	}
 	watches_relocate(&w, tree);
-	T_EQ_INT(watches_next_removed(&w), -1);
+	T_ASSERT(!watches_next_removed(&w));
 	kit_tree_remove(top, "/a");
 	kit_tree_remove(top, "/c");
 	kit_tree_add(top, "/a"); /* another one */
 	T_MUST(tree_scan(tree, NULL) == 0);
 	watches_relocate(&w, tree);
 	T_EQ_INT(w.nremoved, 4);
-	while ((handle = watches_next_removed(&w)) >= 0) {
-		watches_remove(&w, handle);
+	while ((gone = watches_next_removed(&w))) {
+		watches_remove(&w, gone->handle);
 		ended++;
 	}
 	T_EQ_INT(ended, 4);
-	T_EQ_INT(w.n, 2);
+	T_EQ_INT(w.nused, 2);
 	T_EQ_INT(w.nremoved, 0);
-	T_EQ_INT(watches_find(&w, 4)->index, tree_find(tree, "/b"));
+	T_EQ_INT(w.nmuted, 0);
+	T_EQ_INT(watches_find(&w, kept)->index, tree_find(tree, "/b"));
 	tree_close(tree);
 	watches_finish(&w);
 }

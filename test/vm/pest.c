@@ -31,6 +31,7 @@ static const char usage[] =
 	"  hop SIZE DIR DIR...      hold SIZE MiB and move from one to the next, for ever\n"
 	"  cgroupns COMMAND...      run it in a cgroup namespace of its own\n"
 	"  churn                    fork a process that ends at once, for ever\n"
+	"  scribble VALUE FILE...   write VALUE to one file after the other, for ever\n"
 	"  fill KIB                 take memory until MemFree is that; ignores SIGTERM\n";
 
 __attribute__((format(printf, 1, 2))) _Noreturn static void die(const char *format, ...)
@@ -182,6 +183,21 @@ _Noreturn static void churn(void)
 	}
 }
 
+_Noreturn static void scribble(const char *value, char **files)
+{
+	int fd[HOPS_MAX];
+	unsigned int n = 0;
+
+	for (; files[n] != NULL && n < HOPS_MAX; n++) {
+		fd[n] = open(files[n], O_WRONLY | O_CLOEXEC);
+		if (fd[n] < 0)
+			die("%s", files[n]);
+	}
+	for (unsigned int i = 0; n > 0; i = (i + 1) % n)
+		(void)!write(fd[i], value, strlen(value));
+	exit(1);
+}
+
 static unsigned long mem_free_kib(void)
 {
 	FILE *f = fopen("/proc/meminfo", "re");
@@ -228,6 +244,8 @@ int main(int argc, char **argv)
 		in_cgroupns(argv + 2);
 	else if (strcmp(mode, "churn") == 0 && argc == 2)
 		churn();
+	else if (strcmp(mode, "scribble") == 0 && argc >= 4)
+		scribble(argv[2], argv + 3);
 	else if (strcmp(mode, "fill") == 0 && argc == 3)
 		fill(strtoul(argv[2], NULL, 10));
 	else {
