@@ -101,7 +101,7 @@ a_user_who_writes_to_his_own_limits()
 	box /later
 	cg_run /later hog hold 30 >/dev/null
 	sleep 5
-	echo 36M >"$CG/later/memory.max"
+	echo $(($(cg_read /later memory.current) + 262144)) >"$CG/later/memory.max"
 	assert_dead /later 30
 	killall -9 pest
 	never_hung
