@@ -347,6 +347,7 @@ static int kill_answer(const struct kill_result *res, const char *path, struct c
 	case KILL_GONE:
 		return CGG_GONE;
 	case KILL_REFUSED:
+	case KILL_MISMATCH:
 		err_fail(err, -EPERM, "'%s' is not killed: %s", path, res->why);
 		return CGG_REFUSED;
 	case KILL_UNFINISHED:
@@ -382,6 +383,7 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 	cgfs_host_read(tree->root.procfd, ~0U, &host);
 	req = (struct kill_request){
 		.dirfd = tree_dir(tree, index, &opened),
+		.id = tree->entry[index].id,
 		.procfd = tree->root.procfd,
 		.killfd = -1,
 		.process = o->process,
@@ -390,6 +392,8 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 		.deadline_us = snap_now_us() + (o->deadline_us ? o->deadline_us : KILL_DEADLINE_US),
 		.total_bytes = host.total_bytes + host.swap_total_bytes,
 	};
+	if (req.dirfd < 0)
+		return err_errno(err, req.dirfd, "cannot open '%s'", path);
 	if (why)
 		res = (struct kill_result){.outcome = KILL_REFUSED, .why = why};
 	else

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -24,6 +25,9 @@
 #define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
 #define WAIT_FIRST_MS  10
 #define WAIT_MAX_MS    100
+#define KILL_WHY_MISMATCH                                                                          \
+	"the directory at hand is another cgroup's than the one that was chosen: nothing was "     \
+	"signalled"
 
 static bool read_number(int dirfd, const char *file, uint64_t *ret)
 {
@@ -100,10 +104,20 @@ static enum kill_outcome emptied(const struct members *run)
 
 /* ---- a group, by cgroup.kill --------------------------------------------------------- */
 
+/* The fd that is open must be the cgroup.kill of this very directory. */
+static bool is_kill_file(const struct kill_request *req)
+{
+	struct stat held, there;
+
+	return fstat(req->killfd, &held) == 0 &&
+	       fstatat(req->dirfd, "cgroup.kill", &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
 /* On the fd that was opened before there was danger: to open one takes memory. */
 static int write_kill(const struct kill_request *req)
 {
-	if (req->killfd >= 0 && write(req->killfd, "1", 1) == 1)
+	if (req->killfd >= 0 && is_kill_file(req) && write(req->killfd, "1", 1) == 1)
 		return 0;
 	return fdio_write_at(req->dirfd, "cgroup.kill", "1");
 }
@@ -319,12 +333,24 @@ static void measure_before(const struct kill_request *req, struct kill_result *r
 	(void)read_number(req->dirfd, "memory.swap.current", &res->swap_before_bytes);
 }
 
+bool kill_is_chosen(const struct kill_request *req)
+{
+	struct stat st;
+
+	return req->dirfd >= 0 &&
+	       (req->id == 0 || (fstat(req->dirfd, &st) == 0 && st.st_ino == req->id));
+}
+
 static enum kill_outcome run_all(struct members *run, struct hurry *h)
 {
 	const struct kill_request *req = run->req;
 	struct kill_result *res = run->res;
 	int r;
 
+	if (!kill_is_chosen(req)) {
+		res->why = KILL_WHY_MISMATCH;
+		return KILL_MISMATCH;
+	}
 	measure_before(req, res);
 	run->hold_early = !req->process && !req->dry_run;
 	r = census(run);
@@ -355,7 +381,8 @@ enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *r
 	if (res->outcome == KILL_DONE)
 		res->empty_us = snap_now_us();
 	/* a cgroup that its manager removes at once takes its last number with it */
-	res->after_known = read_number(req->dirfd, "memory.current", &res->after_bytes);
+	res->after_known = res->outcome != KILL_MISMATCH &&
+			   read_number(req->dirfd, "memory.current", &res->after_bytes);
 	res->end_us = snap_now_us();
 	return res->outcome;
 }
@@ -371,6 +398,7 @@ const char *kill_outcome_name(enum kill_outcome outcome)
 		[KILL_LATE] = "kernel-was-first",
 		[KILL_UNFINISHED] = "unfinished",
 		[KILL_FAILED] = "failed",
+		[KILL_MISMATCH] = "identity-mismatch",
 	};
 
 	return names[outcome];

@@ -15,6 +15,7 @@
 
 struct kill_request {
 	int dirfd; /* the group, O_PATH; the caller keeps it open until the kill has ended */
+	uint64_t id; /* the group's, dirfd must have it; 0: not known, dirfd is what was chosen */
 	int procfd;
 	int killfd; /* its cgroup.kill, open already; -1: not */
 	const char *path; /* of the group; NULL, or no undo: cpu.max stays */
@@ -42,6 +43,7 @@ enum kill_outcome {
 	KILL_REFUSED, /* we, PID 1 or only a runtime's own are inside; nothing was signalled */
 	KILL_UNFINISHED, /* deadline: some are still dying; remaining names them */
 	KILL_FAILED, /* could not signal; error says why */
+	KILL_MISMATCH, /* dirfd is another cgroup than the one chosen; nothing was signalled */
 };
 
 struct kill_proc {
@@ -75,6 +77,9 @@ struct kill_result {
 	uint32_t nremaining;
 	struct kill_proc remaining[4];
 };
+
+/* Whether dirfd is the very cgroup that was chosen, by its id. Checked before anything is changed. */
+bool kill_is_chosen(const struct kill_request *req);
 
 /* Do it. Fills in result from start to end; returns its outcome. */
 enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *result);

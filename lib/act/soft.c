@@ -132,7 +132,7 @@ static enum soft_outcome hold_value(struct soft *s, const char *file, const char
 
 	if (!read_value(s, file, before))
 		return failed(s, fdio_write_at(s->req->dirfd, file, after) < 0 ? -ENOENT : -EIO);
-	e = undo_note(s->req->undo, s->soft->id, s->req->path, file, before, after);
+	e = undo_note(s->req->undo, s->req->id, s->req->path, file, before, after);
 	r = fdio_write_at(s->req->dirfd, file, after);
 	if (r < 0) {
 		if (e)
@@ -216,8 +216,11 @@ static enum soft_outcome run(struct soft *s, struct members *m)
 {
 	bool one = s->soft->kind == SOFT_TERMINATE && s->req->process;
 	uint32_t n = 0;
-	int r = cgfs_procs_each_below(s->req->dirfd, members_census, m, &n);
+	int r;
 
+	if (!kill_is_chosen(s->req))
+		return SOFT_MISMATCH;
+	r = cgfs_procs_each_below(s->req->dirfd, members_census, m, &n);
 	if (fdio_is_gone(r) || (r == 0 && m->res->members == 0))
 		return SOFT_GONE;
 	if (r < 0)
@@ -258,11 +261,17 @@ enum soft_outcome soft_run(const struct kill_request *req, const struct soft_req
 const char *soft_outcome_name(enum soft_outcome outcome)
 {
 	static const char *const names[] = {
-		[SOFT_NONE] = "none",	    [SOFT_DONE] = "done",
-		[SOFT_WOULD] = "would",	    [SOFT_EARLY] = "danger-past",
-		[SOFT_SHORT] = "short",	    [SOFT_GONE] = "gone",
-		[SOFT_REFUSED] = "refused", [SOFT_UNSUPPORTED] = "unsupported",
-		[SOFT_FAILED] = "failed",   [SOFT_STUCK] = "stuck",
+		[SOFT_NONE] = "none",
+		[SOFT_DONE] = "done",
+		[SOFT_WOULD] = "would",
+		[SOFT_EARLY] = "danger-past",
+		[SOFT_SHORT] = "short",
+		[SOFT_GONE] = "gone",
+		[SOFT_REFUSED] = "refused",
+		[SOFT_UNSUPPORTED] = "unsupported",
+		[SOFT_FAILED] = "failed",
+		[SOFT_STUCK] = "stuck",
+		[SOFT_MISMATCH] = "identity-mismatch",
 	};
 
 	return names[outcome];

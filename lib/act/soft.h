@@ -14,7 +14,6 @@ enum soft_kind { SOFT_RECLAIM, SOFT_THROTTLE, SOFT_FREEZE, SOFT_TERMINATE };
 struct soft_request {
 	enum soft_kind kind;
 	uint64_t amount_bytes; /* reclaim: at the most */
-	uint64_t id; /* of the group, for what is put back after a crash */
 };
 
 enum soft_outcome {
@@ -28,6 +27,7 @@ enum soft_outcome {
 	SOFT_UNSUPPORTED, /* this kernel or cgroup has no such file */
 	SOFT_FAILED,
 	SOFT_STUCK, /* the kernel has not come back from it */
+	SOFT_MISMATCH, /* the directory is another cgroup's than the one chosen; nothing was done */
 };
 
 struct soft_result {

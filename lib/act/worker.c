@@ -61,7 +61,8 @@ static bool level_of(const struct worker_last *l, int procfd, uint64_t *ret)
 
 static bool is_ended(enum soft_outcome outcome)
 {
-	return outcome == SOFT_EARLY || outcome == SOFT_GONE || outcome == SOFT_WOULD;
+	return outcome == SOFT_EARLY || outcome == SOFT_GONE || outcome == SOFT_WOULD ||
+	       outcome == SOFT_MISMATCH;
 }
 
 /* Nobody has come for the result: they never will, or late. */
@@ -212,8 +213,12 @@ static int copy_fd(int from, int slot)
 int worker_start(struct worker *w, const struct kill_request *request,
 		 const struct soft_request *soft, const struct worker_last *last)
 {
-	int r = copy_fd(request->dirfd, w->dirfd);
+	int r;
 
+	/* a slot keeps the directory of its last job: what could not be opened is never to mean that */
+	if (request->dirfd < 0)
+		return request->dirfd;
+	r = copy_fd(request->dirfd, w->dirfd);
 	w->request = *request;
 	w->request.dirfd = w->dirfd;
 	w->request.killfd =

@@ -9,6 +9,7 @@
 #include "rank/badness.h"
 #include "snap/take.h"
 #include "util/attr.h"
+#include "util/fdio.h"
 
 #include <string.h>
 
@@ -75,6 +76,7 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 	CGG_AUTO_FD opened = -1;
 	struct kill_request req = {
 		.dirfd = tree_dir(g->tree, victim, &opened),
+		.id = in->victim_id,
 		.procfd = g->tree->root.procfd,
 		.killfd = g->tree->entry[victim].killfd,
 		.path = g->snap.cgroups[victim].path,
@@ -91,10 +93,10 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 		.kind = softs[a->kind],
 		.amount_bytes =
 			policy_amount_bytes(&a->amount, g->snap.cgroups[victim].current_bytes),
-		.id = in->victim_id,
 	};
 	CGG_AUTO_FD domain_opened = -1;
 	struct worker_last last = {.dirfd = -1};
+	int r;
 
 	if (a->kind == POLICY_KILL)
 		tell_before(&g->snap.cgroups[victim], in, &req);
@@ -104,12 +106,17 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 	if (!in->dry_run)
 		reserve_give(&g->reserve, snap_now_us());
 	in->worker = workers_idle(&g->workers);
-	if (!in->worker ||
-	    worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft, &last) < 0) {
-		in->worker = NULL;
+	if (!in->worker)
 		return false;
-	}
-	return true;
+	r = worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft, &last);
+	if (r == 0)
+		return true;
+	in->worker = NULL;
+	in->not_started = true;
+	in->kill.outcome = fdio_is_gone(r) ? KILL_GONE : KILL_FAILED;
+	in->kill.error = r;
+	in->kill.why = "the directory of its cgroup could not be opened: nothing was done";
+	return false;
 }
 
 /* Run the ladder from its rung on. True if a worker is at it, false if it is over. */
@@ -132,21 +139,6 @@ bool follow_act(struct cgg_guard *g, struct incident *in, uint32_t victim)
 	return false;
 }
 
-void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in, uint64_t now_us)
-{
-	if (in->late || in->kill.outcome == KILL_LATE) {
-		kernel_late(g, in, now_us);
-	} else {
-		incident_report(g, in, "incident");
-		in->used = false;
-	}
-	if (!d)
-		return;
-	policy_rest(&d->pace, &d->held, &in->rule, now_us);
-}
-
-/* ---- follow up ----------------------------------------------------------------------- */
-
 static void note_stuck(struct cgg_guard *g, uint64_t id, uint64_t now_us)
 {
 	size_t oldest = 0;
@@ -161,6 +153,30 @@ static void note_stuck(struct cgg_guard *g, uint64_t id, uint64_t now_us)
 	g->stuck[oldest].id = id;
 	g->stuck[oldest].until_us = now_us + STUCK_US;
 }
+
+void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in, uint64_t now_us)
+{
+	bool not_started = in->not_started, gone = in->kill.outcome == KILL_GONE;
+
+	if (not_started)
+		note_stuck(g, in->victim_id, now_us);
+	if (in->late || in->kill.outcome == KILL_LATE) {
+		kernel_late(g, in, now_us);
+	} else {
+		incident_report(g, in, "incident");
+		in->used = false;
+	}
+	if (!d)
+		return;
+	policy_rest(&d->pace, &d->held, &in->rule, now_us);
+	if (!not_started)
+		return;
+	g->scan_due |= gone;
+	d->pace.rest_until_us = 0; /* nothing was gained: the next candidate */
+	d->due_us = now_us;
+}
+
+/* ---- follow up ----------------------------------------------------------------------- */
 
 /* Every domain that the victim's memory comes back to starts its windows anew, and is looked at. */
 static void start_anew(struct cgg_guard *g, uint64_t victim_id, uint64_t now_us)
@@ -208,8 +224,9 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 	measure_after(g, in, now_us);
 	g->count.kills += in->kill.signal_us != 0;
 	if (in->kill.outcome == KILL_UNFINISHED || in->kill.outcome == KILL_FAILED ||
-	    in->kill.outcome == KILL_REFUSED)
+	    in->kill.outcome == KILL_REFUSED || in->kill.outcome == KILL_MISMATCH)
 		note_stuck(g, in->victim_id, now_us);
+	g->scan_due |= in->kill.outcome == KILL_MISMATCH; /* the table is not to be trusted */
 	follow_end(g, d, in, now_us);
 	in->used |= in->overdue; /* its worker is not free yet */
 	if (d && in->kill.outcome == KILL_LATE) { /* told now: not again at the next look */

@@ -135,6 +135,7 @@ struct incident {
 	bool kept; /* until it is known what the kernel did, see kernel_late() */
 	const struct kernel_kill *kernel; /* that, NULL: nothing is known of it */
 	bool averted; /* the danger was past before the kill */
+	bool not_started; /* a rung could not be handed to a worker; kill says why */
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
 	struct worker *worker;

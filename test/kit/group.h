@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A group of real processes in a directory that looks like a cgroup: cgroup.procs lists those that live,
+ * cgroup.events says whether there are any. A thread keeps both up to date. Nothing kills the members but
+ * signals: there is no cgroup.kill unless a test makes one, and to write it does nothing.
+ */
+#pragma once
+
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KIT_GROUP_MAX 512
+
+struct kit_group {
+	const char *top; /* of the tree; the group is /g */
+	int dirfd, procfd; /* procfd: the real /proc, unless a test has another */
+	size_t n;
+	pid_t pid[KIT_GROUP_MAX];
+	_Atomic bool lives[KIT_GROUP_MAX];
+	_Atomic bool stop;
+	pthread_t keeper;
+};
+
+static inline void kit_group_put(const struct kit_group *g, const char *file, const char *text)
+{
+	int fd = openat(g->dirfd, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	T_MUST(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+	T_MUST(renameat(g->dirfd, ".new", g->dirfd, file) == 0);
+}
+
+static inline size_t kit_group_alive(struct kit_group *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n; i++)
+		n += atomic_load(&g->lives[i]);
+	return n;
+}
+
+static inline void kit_group_tell(struct kit_group *g)
+{
+	static _Thread_local char text[KIT_GROUP_MAX * 12 + 1];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < g->n; i++) {
+		if (atomic_load(&g->lives[i]))
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%d\n", g->pid[i]);
+	}
+	kit_group_put(g, "cgroup.procs", text);
+	kit_group_put(g, "cgroup.events", len > 0 ? "populated 1\n" : "populated 0\n");
+}
+
+static inline void *kit_group_keep(void *arg)
+{
+	struct kit_group *g = arg;
+
+	while (!atomic_load(&g->stop)) {
+		bool changed = false;
+
+		for (size_t i = 0; i < g->n; i++) {
+			if (atomic_load(&g->lives[i]) && waitpid(g->pid[i], NULL, WNOHANG) != 0) {
+				atomic_store(&g->lives[i], false);
+				changed = true;
+			}
+		}
+		if (changed)
+			kit_group_tell(g);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* So many processes that sleep until a signal ends them. */
+static inline void kit_group_start(struct kit_group *g, size_t n)
+{
+	*g = (struct kit_group){.n = n};
+	g->top = kit_tree("/g");
+	g->dirfd = kit_tree_fd(g->top, "/g");
+	g->procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	T_MUST(n <= KIT_GROUP_MAX && g->dirfd >= 0 && g->procfd >= 0);
+	for (size_t i = 0; i < n; i++) {
+		g->pid[i] = fork();
+		if (g->pid[i] == 0) {
+			for (;;)
+				pause();
+		}
+		T_MUST(g->pid[i] > 0);
+		atomic_store(&g->lives[i], true);
+	}
+	kit_group_tell(g);
+	T_MUST(pthread_create(&g->keeper, NULL, kit_group_keep, g) == 0);
+}
+
+static inline void kit_group_end(struct kit_group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (atomic_load(&g->lives[i]))
+			kill(g->pid[i], SIGKILL);
+	}
+	while (kit_group_alive(g) > 0)
+		usleep(1000);
+	atomic_store(&g->stop, true);
+	pthread_join(g->keeper, NULL);
+	close(g->dirfd);
+	close(g->procfd);
+}
