@@ -72,6 +72,8 @@ static void go_on_alone(struct worker *w, struct kill_request req, const struct 
 	uint64_t level;
 
 	(void)poll(&(struct pollfd){.fd = w->wake_fd, .events = POLLIN}, 1, WORKER_PATIENCE_MS);
+	if (atomic_load(&w->stop)) /* the guard ends: its ladders end where they are */
+		return;
 	if (!atomic_compare_exchange_strong(&w->state, &expected, WORKER_ALONE))
 		return; /* it was taken */
 	if (last->gate_bytes > 0 && level_of(last, req.procfd, &level) &&

@@ -136,3 +136,29 @@ TEST(a_cgroup_kill_of_another_directory_is_not_written_to)
 	kit_group_end(&g);
 	kit_group_end(&other);
 }
+
+/* A soft rung has ended, its result is not taken yet, and the guard is told to end. */
+TEST(a_guard_that_ends_turns_no_ended_rung_into_a_kill)
+{
+	static struct workers workers;
+	struct kit_group g;
+	struct kill_request req;
+	struct soft_request soft = {.kind = SOFT_FREEZE};
+	struct worker_last last = {
+		.armed = true, .within_us = SECOND, .by_usage = true, .gate_bytes = 1};
+	struct worker *w;
+
+	kit_group_start(&g, 1);
+	kit_group_put(&g, "memory.current", "4096\n");
+	kit_group_put(&g, "cgroup.freeze", "0\n");
+	last.dirfd = g.dirfd;
+	T_MUST(workers_init(&workers, NULL) == 0);
+	w = workers_idle(&workers);
+	req = request(&g, SECOND / 10);
+	T_MUST(worker_start(w, &req, &soft, &last) == 0 && is_done(w));
+	workers_finish(&workers);
+	T_EQ_INT(w->soft_result.outcome, SOFT_DONE);
+	T_ASSERT(!w->was_alone);
+	T_EQ_INT(kit_group_alive(&g), 1);
+	kit_group_end(&g);
+}
