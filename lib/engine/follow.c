@@ -178,15 +178,22 @@ void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 
 /* ---- follow up ----------------------------------------------------------------------- */
 
-/* Every domain that the victim's memory comes back to starts its windows anew, and is looked at. */
-static void start_anew(struct cgg_guard *g, uint64_t victim_id, uint64_t now_us)
+/*
+ * Every domain that the victim's memory comes back to forgets its windows and is evaluated again. Of a victim
+ * whose cgroup was removed meanwhile the domain of the incident is still known, and what holds that.
+ */
+static void start_anew(struct cgg_guard *g, const struct incident *in, uint64_t now_us)
 {
-	uint32_t victim = tree_find_id(g->tree, victim_id);
+	uint32_t victim = tree_find_id(g->tree, in->victim_id);
 
+	if (victim == CGG_NONE)
+		victim = tree_find_id(g->tree, in->domain_id);
+	if (victim == CGG_NONE)
+		victim = 0;
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		struct guard_domain *d = &g->domain[i];
 
-		if (!d->used || (victim != CGG_NONE && !rank_is_below(&g->snap, victim, d->index)))
+		if (!d->used || !rank_is_below(&g->snap, victim, d->index))
 			continue;
 		policy_forget(&d->held);
 		d->due_us = now_us;
@@ -236,7 +243,7 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 	} else if (d && in->kill.outcome != KILL_DONE && in->kill.outcome != KILL_WOULD) {
 		d->pace.rest_until_us = 0; /* nothing was gained: the next candidate */
 	}
-	start_anew(g, in->victim_id, now_us);
+	start_anew(g, in, now_us);
 }
 
 /* A soft rung is through: the next one, if the danger lasts and the victim is there. */
