@@ -36,20 +36,6 @@ static bool read_number(int dirfd, const char *file, uint64_t *ret)
 	return fdio_read_at(dirfd, file, buf, sizeof(buf)) > 0 && parse_u64_or_max(buf, ret) == 0;
 }
 
-/* 1 populated, 0 empty or removed, negative errno: can't be told. */
-static int populated(int dirfd)
-{
-	char buf[256];
-	uint64_t v;
-	long len = fdio_read_at(dirfd, "cgroup.events", buf, sizeof(buf));
-
-	if (fdio_is_gone(len))
-		return 0;
-	if (len < 0)
-		return (int)len;
-	return parse_keyed(buf, "populated", &v) == 0 ? v != 0 : -EINVAL;
-}
-
 /* ---- waiting ------------------------------------------------------------------------- */
 
 /* Wait until something changes in the group, at most ms. */
@@ -57,14 +43,19 @@ static void wait_events(int dirfd, int ms)
 {
 	CGG_AUTO_FD fd = openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	struct pollfd p = {.fd = fd, .events = POLLPRI};
+	long len = fd < 0 ? -errno : 0;
 	char buf[256];
 	uint64_t v;
 
 	/* the first poll after a read waits for what comes after that read */
-	if (fd < 0 || fdio_read(fd, buf, sizeof(buf)) < 0 ||
-	    (parse_keyed(buf, "populated", &v) == 0 && v == 0))
+	if (len >= 0)
+		len = fdio_read(fd, buf, sizeof(buf));
+	if (fdio_is_gone(len) || (len >= 0 && parse_keyed(buf, "populated", &v) == 0 && v == 0))
 		return;
-	(void)poll(&p, 1, ms);
+	if (len < 0) /* no memory or fd for it */
+		members_pause((uint64_t)ms * 1000);
+	else
+		(void)poll(&p, 1, ms);
 }
 
 static int backoff_ms(const struct members *run, uint32_t pass)
@@ -160,12 +151,12 @@ static enum kill_outcome kill_by_file(struct members *run, struct hurry *h)
 			see_off(run, h, pass);
 		}
 		run->res->passes++;
-		if (populated(run->req->dirfd) == 0)
+		if (cgfs_populated(run->req->dirfd) == 0)
 			return emptied(run);
 		if (r < 0 && !run->res->by_cgroup_kill)
 			return KILL_NONE;
 		wait_events(run->req->dirfd, backoff_ms(run, pass));
-		if (populated(run->req->dirfd) == 0)
+		if (cgfs_populated(run->req->dirfd) == 0)
 			return emptied(run);
 		if (snap_now_us() >= run->req->deadline_us)
 			return unfinished(run);
@@ -174,6 +165,44 @@ static enum kill_outcome kill_by_file(struct members *run, struct hurry *h)
 
 /* ---- a group, pidfd by pidfd --------------------------------------------------------- */
 
+/* Wait for those who are held; where nobody is, for the memory or the fds to hold somebody. */
+static bool wait_held(struct members *run, int ms)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < run->nheld; i++)
+		any |= run->held[i].listed;
+	if (any)
+		return members_wait(run, ms);
+	members_pause((uint64_t)ms * 1000);
+	return false;
+}
+
+/* All that may be signalled were, and those who are left may not; KILL_NONE: not so, or not known. */
+static enum kill_outcome all_reached(const struct members *run)
+{
+	if (run->nheld > 0 || members_may_come(run, run->req->deadline_us))
+		return KILL_NONE;
+	if (run->spared > 0 || run->unknown > 0 || run->error < 0 ||
+	    cgfs_populated(run->req->dirfd) == 0)
+		return emptied(run);
+	return KILL_NONE; /* the list is empty, the group is not: they are just ending */
+}
+
+/* Why nobody was signalled in a group that holds processes. */
+static enum kill_outcome nobody_reached(struct members *run)
+{
+	if (run->unknown > 0)
+		return fail(run, run->error < 0 ? run->error : -EPERM,
+			    "whether its processes are exempt (oom_score_adj -1000) could not be "
+			    "read");
+	if (run->error < 0)
+		return fail(run, run->error, "no pidfd of its processes could be opened");
+	if (run->res->exempt > 0)
+		return fail(run, -EPERM, "every process in it is exempt (oom_score_adj -1000)");
+	return fail(run, -ESRCH, "none of its processes could be signalled");
+}
+
 static enum kill_outcome kill_by_pidfd(struct members *run, struct hurry *h)
 {
 	uint32_t freeze_at = run->res->members >= FREEZE_MEMBERS ? 0 : FREEZE_AFTER;
@@ -181,33 +210,41 @@ static enum kill_outcome kill_by_pidfd(struct members *run, struct hurry *h)
 	int error = 0;
 
 	for (uint32_t pass = 0; outcome == KILL_NONE; pass++) {
-		bool ended, some;
+		bool waited, ended;
 
 		if (pass == freeze_at && fdio_write_at(run->req->dirfd, "cgroup.freeze", "1") == 0)
 			run->res->frozen = true;
 		members_hold(run);
-		some = run->nheld > 0;
-		if (some) /* what was refused before still is why, when there was no time for more */
+		if (run->nheld >
+		    0) /* what was refused before still is why, when there was no time for more */
 			error = members_signal(run);
 		see_off(run, h, pass);
 		run->res->passes++;
-		ended = members_wait(run, backoff_ms(run, pass)) && !run->overflow && error == 0;
-		if ((!some && !run->overflow) || (ended && populated(run->req->dirfd) == 0))
+		run->res->unknown = run->unknown;
+		outcome = all_reached(run);
+		if (outcome != KILL_NONE)
+			break;
+		waited = wait_held(run, backoff_ms(run, pass));
+		ended = waited && error == 0 && run->error == 0 && !run->overflow;
+		if (ended && cgfs_populated(run->req->dirfd) == 0)
 			outcome = emptied(run);
 		else if (snap_now_us() >= run->req->deadline_us)
 			outcome = unfinished(run);
+		else if (waited) /* the list may still say the same */
+			members_pause(1000);
 	}
-	if (run->res->frozen) /* who was spared goes on */
+	if (run->res->frozen) /* members that were spared go on */
 		(void)fdio_write_at(run->req->dirfd, "cgroup.freeze", "0");
 	if (outcome == KILL_UNFINISHED && error < 0)
 		return fail(run, error, "a process could not be signalled (CAP_KILL is needed)");
-	if (outcome == KILL_GONE && run->res->exempt > 0)
-		return fail(run, -EPERM, "every process in it is exempt (oom_score_adj -1000)");
-	if (outcome != KILL_UNFINISHED && run->res->hidden > 0 && populated(run->req->dirfd) != 0)
+	if (outcome != KILL_UNFINISHED && run->res->hidden > 0 &&
+	    cgfs_populated(run->req->dirfd) != 0)
 		return fail(run, run->res->error,
 			    "its processes are in a PID namespace that the guard can't see, and "
 			    "cgroup.kill can't be used: run the guard in the host's PID "
 			    "namespace, or give it a writable tree");
+	if (run->res->signal_us == 0 && cgfs_populated(run->req->dirfd) != 0)
+		return nobody_reached(run);
 	return outcome;
 }
 
@@ -224,35 +261,42 @@ static bool is_late(const struct members *run)
 
 /* ---- one process --------------------------------------------------------------------- */
 
+static enum kill_outcome no_process(struct members *run)
+{
+	if (run->res->hidden > 0)
+		return fail(run, -ESRCH,
+			    "its processes are in a PID namespace that the guard can't see: run it "
+			    "in the host's, or use scope group");
+	if (run->unknown > 0 || run->error < 0)
+		return nobody_reached(run);
+	return cgfs_populated(run->req->dirfd) == 0
+		       ? KILL_GONE
+		       : fail(run, -ESRCH, "it holds no process that may be killed");
+}
+
 static enum kill_outcome kill_process(struct members *run, struct hurry *h)
 {
-	uint32_t n = 0;
 	int r;
 
-	(void)cgfs_procs_each_below(run->req->dirfd, members_choose, run, &n);
-	if (run->best.pid == 0) {
-		if (run->res->hidden > 0)
-			return fail(run, -ESRCH,
-				    "its processes are in a PID namespace that the guard can't "
-				    "see: run it "
-				    "in the host's, or use scope group");
-		return populated(run->req->dirfd) == 0
-			       ? KILL_GONE
-			       : fail(run, -ESRCH, "it holds no process that may be killed");
+	for (;;) {
+		members_find_worst(run);
+		run->res->unknown = run->unknown;
+		if (run->best.pid == 0)
+			return no_process(run);
+		run->res->nproc = 0;
+		members_remember(run->res, &run->best);
+		if (run->req->dry_run)
+			return KILL_WOULD;
+		if (is_late(run))
+			return KILL_LATE;
+		if (members_hold_worst(run))
+			break;
+		/* it has ended, or has moved elsewhere: another one is the worst now */
+		if (snap_now_us() >= run->req->deadline_us ||
+		    (run->error < 0 && !members_may_come(run, run->req->deadline_us)))
+			return nobody_reached(run);
+		members_pause(WAIT_FIRST_MS * 1000);
 	}
-	run->res->nproc = 0;
-	members_remember(run->res, &run->best);
-	if (run->req->dry_run)
-		return KILL_WOULD;
-	if (is_late(run))
-		return KILL_LATE;
-	if (members_hold_one(run, run->best.pid) != 0 || run->nheld == 0)
-		return members_exists(run, run->best.pid)
-			       ? fail(run, -EMFILE, "no pidfd could be opened")
-			       : KILL_GONE;
-	(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
-	if (!run->held[0].listed)
-		return KILL_GONE; /* it has ended, or moved elsewhere: not ours to kill any more */
 	r = members_signal(run);
 	if (r < 0)
 		return fail(run, r, "the process could not be signalled (CAP_KILL is needed)");
@@ -293,7 +337,8 @@ static enum kill_outcome kill_group(struct members *run, struct hurry *h)
 		return KILL_WOULD;
 	if (is_late(run))
 		return KILL_LATE;
-	if (!run->spare || run->res->exempt == 0)
+	/* who may have to be spared is not killed with the others */
+	if (!run->spare || (run->res->exempt == 0 && run->unknown == 0))
 		outcome = kill_by_file(run, h);
 	if (outcome == KILL_NONE)
 		outcome = kill_by_pidfd(run, h);
@@ -302,20 +347,26 @@ static enum kill_outcome kill_group(struct members *run, struct hurry *h)
 
 /*
  * Who is in there. Listing them opens files, which takes memory and fds: where there are none now, again
- * until the deadline. Nobody is killed unlisted: we, or one who must be spared, could be among them.
+ * until the deadline. Nobody is killed unlisted: we, or one who must be spared, could be among them. Whether a
+ * member must be spared is worth a wait as well, but not the whole: then it is, and the others die.
  */
 static int census(struct members *run)
 {
 	struct kill_result *res = run->res;
 
 	for (;;) {
+		uint64_t until_us = members_learn_until_us(run);
 		uint32_t n = 0;
 		int r = cgfs_procs_each_below(run->req->dirfd, members_census, run, &n);
 
-		if ((r != -ENOMEM && r != -EMFILE && r != -ENFILE) ||
-		    snap_now_us() >= run->req->deadline_us)
+		if (r < 0) {
+			until_us = run->req->deadline_us;
+			run->error = r;
+		}
+		if (fdio_is_gone(r) || r == -EOPNOTSUPP || !members_may_come(run, until_us) ||
+		    (r >= 0 && (!run->spare || run->unknown == 0)))
 			return r;
-		nanosleep(&(struct timespec){.tv_nsec = WAIT_FIRST_MS * 1000000L}, NULL);
+		members_pause(WAIT_FIRST_MS * 1000);
 		res->members = res->hidden = res->exempt = res->nproc = run->runtimes = 0;
 		run->runtimes_bytes = 0;
 		members_let_go(run);
@@ -357,7 +408,7 @@ static enum kill_outcome run_all(struct members *run, struct hurry *h)
 	if (r == -EOPNOTSUPP)
 		return fail(run, r,
 			    "it is threaded: its processes belong to the domain cgroup above it");
-	if (fdio_is_gone(r) || (r == 0 && res->members == 0 && populated(req->dirfd) == 0))
+	if (fdio_is_gone(r) || (r == 0 && res->members == 0 && cgfs_populated(req->dirfd) == 0))
 		return KILL_GONE;
 	if (r < 0)
 		return fail(run, r, "its processes could not be listed");

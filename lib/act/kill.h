@@ -63,6 +63,7 @@ struct kill_result {
 	uint32_t passes;
 	uint32_t members; /* processes at the first look */
 	uint32_t exempt; /* of them, at oom_score_adj -1000 */
+	uint32_t unknown; /* of them, spared because their oom_score_adj could not be read */
 	uint32_t hidden; /* of them, in a PID namespace that we can't see */
 	uint32_t signalled; /* by pidfd */
 	uint32_t released; /* processes that process_mrelease() reaped, the most in one pass */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is in a group, and holding them: a pid that was read is only a hint. The pidfd is opened first,
- * then the list is read again, and who is not on it is let go.
+ * Who is in a group: may it be killed at all, who has to be spared, who would be the one to die. held.c
+ * holds them.
  */
 #include "act/members.h"
 
@@ -19,46 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef SYS_process_mrelease
-#define SYS_process_mrelease 448 /* 5.15, after Debian 12's headers */
-#endif
-
-#define FDS_SPARE	  16
-#define HOLD_FIRST	  32 /* members that are held when first seen */
-#define HOLD_FIRST_US	  100000 /* and looking took no longer */
-#define RELEASE_US	  100000 /* in one pass: then look whether it is still needed */
+#define LEARN_AGAIN_US	  10000
 #define RUNTIME_MAX_BYTES (64ULL << 20) /* shims and pause processes are smaller */
-
-static bool is_exempt(const struct members *run, pid_t pid)
-{
-	int32_t adj = 0;
-
-	/* one that has ended meanwhile is no member to spare */
-	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0 && adj == CGG_ADJ_MIN;
-}
-
-/* Returns 1 when no more can be held. */
-static int hold(struct members *run, pid_t pid)
-{
-	int fd;
-
-	if (pid <= 1 || pid == run->self || run->overflow)
-		return 0;
-	if (run->nheld == KILL_PIDFDS_MAX || snap_now_us() >= run->req->deadline_us) {
-		run->overflow = true;
-		return 1;
-	}
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0)
-		return 0; /* it has ended; or no memory or fd for it now: the next pass */
-	if (fdio_spare(fd) < FDS_SPARE) { /* without one more, no control file can be opened */
-		close(fd);
-		run->overflow = true;
-		return 1;
-	}
-	run->held[run->nheld++] = (struct member){.pid = pid, .fd = fd};
-	return 0;
-}
 
 /* ---- the first look ------------------------------------------------------------------ */
 
@@ -118,7 +80,8 @@ int members_census(void *user, pid_t pid)
 	struct members *run = user;
 	struct kill_result *res = run->res;
 	struct cgfs_proc p;
-	bool known, exempt;
+	enum exemption exemption;
+	bool known;
 
 	res->members++;
 	if (pid == 0) {
@@ -137,10 +100,15 @@ int members_census(void *user, pid_t pid)
 		run->runtimes++;
 		run->runtimes_bytes += p.rss_bytes + p.swap_bytes;
 	}
-	exempt = known ? p.oom_score_adj == CGG_ADJ_MIN : is_exempt(run, pid);
-	res->exempt += exempt;
-	if (run->hold_early && res->members <= HOLD_FIRST && !(exempt && run->spare))
-		(void)hold(run, pid);
+	if (known && p.adj_known)
+		exemption = p.oom_score_adj == CGG_ADJ_MIN ? EXEMPT_YES : EXEMPT_NO;
+	else
+		exemption = members_exemption(run, pid);
+	res->exempt += exemption == EXEMPT_YES;
+	run->unknown += exemption == EXEMPT_UNKNOWN;
+	if (run->hold_early && res->members <= MEMBERS_FIRST && pid > 1 && pid != run->self &&
+	    (exemption == EXEMPT_NO || !run->spare))
+		(void)members_take(run, pid);
 	return 0;
 }
 
@@ -167,121 +135,6 @@ void members_recount_hidden(struct members *run)
 		run->res->hidden = zeros;
 }
 
-/* ---- holding members by pidfd -------------------------------------------------------- */
-
-int members_hold_one(void *user, pid_t pid)
-{
-	struct members *run = user;
-
-	return run->spare && is_exempt(run, pid) ? 0 : hold(run, pid);
-}
-
-int members_mark_listed(void *user, pid_t pid)
-{
-	struct members *run = user;
-
-	for (uint32_t i = 0; i < run->nheld; i++) {
-		if (run->held[i].pid == pid)
-			run->held[i].listed = true;
-	}
-	return 0;
-}
-
-void members_let_go(struct members *run)
-{
-	for (uint32_t i = 0; i < run->nheld; i++)
-		close(run->held[i].fd);
-	run->nheld = 0;
-	run->overflow = false;
-}
-
-void members_hold(struct members *run)
-{
-	uint32_t n = 0;
-
-	members_let_go(run);
-	(void)cgfs_procs_each_below(run->req->dirfd, members_hold_one, run, &n);
-	(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
-}
-
-/* A crowd is killed first, and who has made thousands of cgroups: not worth the wait. */
-void members_hold_seen(struct members *run)
-{
-	uint32_t n = 0;
-
-	if (run->res->members > HOLD_FIRST || run->overflow ||
-	    snap_now_us() >= run->res->start_us + HOLD_FIRST_US)
-		members_let_go(run);
-	else
-		(void)cgfs_procs_each_below(run->req->dirfd, members_mark_listed, run, &n);
-}
-
-bool members_exists(const struct members *run, pid_t pid)
-{
-	int32_t adj;
-
-	return cgfs_proc_adj(run->req->procfd, pid, &adj) == 0;
-}
-
-static int signal_one(const struct members *run, const struct member *h)
-{
-	if (syscall(SYS_pidfd_send_signal, h->fd, run->signal, NULL, 0) == 0)
-		return 0;
-	return errno == ESRCH ? 0 : -errno;
-}
-
-void members_signalled(struct members *run)
-{
-	if (run->res->signal_us == 0)
-		run->res->signal_us = snap_now_us();
-}
-
-/* SIGKILL to all that are held; 0 or the last error. */
-int members_signal(struct members *run)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < run->nheld; i++) {
-		int r = run->held[i].listed ? signal_one(run, &run->held[i]) : 0;
-
-		if (r < 0)
-			error = r;
-		else if (run->held[i].listed)
-			run->res->signalled++;
-	}
-	if (run->res->signalled > 0)
-		members_signalled(run);
-	return error;
-}
-
-/* Their memory comes back on our CPU time, not on that of a victim that has none. */
-void members_release(struct members *run)
-{
-	uint64_t until = snap_now_us() + RELEASE_US;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < run->nheld && snap_now_us() < until; i++)
-		n += run->held[i].listed && syscall(SYS_process_mrelease, run->held[i].fd, 0) == 0;
-	if (n > run->res->released)
-		run->res->released = n;
-}
-
-/* Wait until all that are held have ended, at most ms. True if they have. */
-bool members_wait(struct members *run, int ms)
-{
-	uint64_t until = snap_now_us() + (uint64_t)ms * 1000;
-
-	for (uint32_t i = 0; i < run->nheld; i++) {
-		struct pollfd p = {.fd = run->held[i].fd, .events = POLLIN};
-		uint64_t now = snap_now_us();
-
-		if (run->held[i].listed &&
-		    poll(&p, 1, now < until ? (int)((until - now) / 1000) : 0) == 0)
-			return false;
-	}
-	return true;
-}
-
 /* ---- one of them ---- */
 
 /* What is left, for the record. */
@@ -292,7 +145,7 @@ int members_remain(void *user, pid_t pid)
 	struct kill_proc *k = &res->remaining[res->nremaining];
 	struct cgfs_proc p;
 
-	if (pid == 0 || (run->spare && is_exempt(run, pid)) ||
+	if (pid == 0 || (run->spare && members_exemption(run, pid) != EXEMPT_NO) ||
 	    cgfs_proc_read(run->req->procfd, pid, &p) < 0)
 		return 0;
 	*k = (struct kill_proc){.pid = pid, .state = p.state, .rss_bytes = p.rss_bytes};
@@ -308,8 +161,18 @@ int members_choose(void *user, pid_t pid)
 	enum cgg_exempt exemption;
 	struct cgfs_proc p;
 	int64_t points;
+	int r;
 
-	if (pid <= 1 || pid == run->self || cgfs_proc_read(run->req->procfd, pid, &p) < 0)
+	if (pid <= 1 || pid == run->self)
+		return 0;
+	r = cgfs_proc_read(run->req->procfd, pid, &p);
+	if (r == 0 && run->spare && !p.adj_known && members_exemption(run, pid) == EXEMPT_UNKNOWN)
+		run->unknown++;
+	if (r < 0 && r != -ENOENT && r != -ESRCH)
+		run->error = r;
+	if (r == 0 && !p.memory_known && run->error == 0)
+		run->error = -EAGAIN; /* it is just ending, or could be the largest */
+	if (r < 0 || (run->spare && !p.adj_known) || !p.memory_known)
 		return 0;
 	exemption = badness_exemption(&p);
 	if (is_runtime_own(&p) ||
@@ -321,4 +184,16 @@ int members_choose(void *user, pid_t pid)
 	run->best = p;
 	run->best_points = points;
 	return 0;
+}
+
+void members_find_worst(struct members *run)
+{
+	for (;;) {
+		members_let_go(run);
+		run->best.pid = 0;
+		members_list(run, members_choose);
+		if (!members_may_come(run, members_learn_until_us(run)))
+			return;
+		members_pause(LEARN_AGAIN_US); /* one that can't be read may be the largest */
+	}
 }

@@ -5,11 +5,14 @@
 #include "act/kill.h"
 #include "cgfs/procs.h"
 
+#define MEMBERS_FIRST 32 /* so many are held when first seen */
+
 /* The processes of one pass, each held by pidfd. */
 struct member {
 	pid_t pid;
 	int fd;
 	bool listed; /* in the group still, after the pidfd was opened */
+	bool signalled; /* by that pidfd: it dies wherever it is */
 };
 
 struct members {
@@ -25,7 +28,12 @@ struct members {
 	int signal; /* SIGKILL, or SIGTERM for who is asked first */
 	struct member held[KILL_PIDFDS_MAX];
 	uint32_t nheld;
-	bool overflow; /* more than fit: another pass */
+	/* What the last listing left out, and has to be listed again for: */
+	bool overflow; /* more than fit */
+	uint32_t unknown; /* members to spare until their oom_score_adj can be read */
+	int error; /* negative errno: why one was not read or held, or the list not read to its end */
+	/* and for good: */
+	uint32_t spared; /* at -1000, in a PID namespace that we can't see, we, PID 1 */
 	struct cgfs_proc best;
 	int64_t best_points;
 };
@@ -53,8 +61,37 @@ void members_let_go(struct members *run);
 
 /* Hold one more by pidfd, unless it has to be spared. */
 int members_hold_one(void *user, pid_t pid);
+int members_take(struct members *run, pid_t pid); /* asked before; 1: no more can be held */
 
-bool members_exists(const struct members *run, pid_t pid);
+/* Whether a member must be spared. What can't be read is not known: there may be no fd or memory for it. */
+enum exemption { EXEMPT_NO, EXEMPT_YES, EXEMPT_UNKNOWN, EXEMPT_ENDED };
+enum exemption members_exemption(struct members *run, pid_t pid);
+
+/* Call fn for each member, and remember in error if the list could not be read to its end. */
+void members_list(struct members *run, cgfs_pid_fn fn);
+
+/*
+ * Hold the members that come next after one by their numbers. Returns the number that was reached, which is
+ * after where there is none, or the next can't be had now.
+ */
+pid_t members_hold_next(struct members *run, pid_t after);
+
+/* Into best: the process of the highest badness, none if nobody may be acted on. */
+void members_find_worst(struct members *run);
+
+/* Hold best, and nobody else. False: it has ended, or can't be held now. */
+bool members_hold_worst(struct members *run);
+
+/*
+ * What the last listing left out may be had at a later one: what is unknown for lack of memory or fds may be known
+ * soon; what is forbidden is not worth a long wait.
+ */
+bool members_may_come(const struct members *run, uint64_t until_us);
+
+/* So long the first listings may take to learn what is unknown: time enough is left to act without that. */
+uint64_t members_learn_until_us(const struct members *run);
+
+void members_pause(uint64_t us);
 
 /* The signal to all that are held and listed; 0 or the last error. */
 int members_signal(struct members *run);

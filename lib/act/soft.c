@@ -173,41 +173,79 @@ static void settle(const struct soft *s)
 	}
 }
 
+/* Nobody is left but those who are spared; else those who are, newcomers too, are held. */
+static bool none_left(const struct soft *s, struct members *m)
+{
+	members_hold(m);
+	if (m->nheld > 0)
+		return false;
+	if (!members_may_come(m, s->req->deadline_us))
+		return true;
+	members_pause(STEP_MS * 1000);
+	return false;
+}
+
 static enum soft_outcome wait_ended(struct soft *s, struct members *m)
 {
 	while (!is_over(s)) {
 		if (!members_wait(m, STEP_MS))
 			continue;
+		if (!s->req->process && !none_left(s, m))
+			continue;
 		settle(s);
 		return SOFT_DONE;
 	}
-	if (members_wait(m, 0))
+	if (s->req->process ? members_wait(m, 0) : cgfs_populated(s->req->dirfd) == 0)
 		return SOFT_DONE;
 	return atomic_load(s->cancel) ? SOFT_EARLY : SOFT_SHORT;
 }
 
+/* By their numbers, so that nobody is asked twice; until there is nobody new. */
+static int ask_all(struct soft *s, struct members *m)
+{
+	pid_t after = 0, last;
+	int error = 0, r;
+
+	for (int pass = 0; !is_over(s); pass++) {
+		last = after;
+		after = members_hold_next(m, last);
+		r = members_signal(m);
+		if (r < 0)
+			error = r;
+		if (after == last && !members_may_come(m, s->req->deadline_us))
+			break;
+		if (pass > 0 && (after == last || !m->overflow))
+			members_pause(STEP_MS * 1000);
+	}
+	return error < 0 ? error : m->error;
+}
+
+static int ask_worst(struct soft *s, struct members *m)
+{
+	do {
+		members_find_worst(m);
+		if (m->best.pid == 0)
+			return m->error;
+		if (members_hold_worst(m)) {
+			members_remember(m->res, &m->best);
+			return members_signal(m);
+		}
+		members_pause(SETTLE_MS * 1000); /* it has ended: another one is the worst now */
+	} while (!is_over(s));
+	return m->error;
+}
+
 static enum soft_outcome terminate(struct soft *s, struct members *m)
 {
-	uint32_t n = 0;
 	int r;
 
 	m->signal = SIGTERM;
-	if (s->req->process) {
-		(void)cgfs_procs_each_below(s->req->dirfd, members_choose, m, &n);
-		if (m->best.pid == 0)
-			return SOFT_GONE;
-		members_remember(m->res, &m->best);
-		members_hold_one(m, m->best.pid);
-		(void)cgfs_procs_each_below(s->req->dirfd, members_mark_listed, m, &n);
-	} else {
-		members_hold(m);
-	}
-	if (m->nheld == 0)
+	r = s->req->process ? ask_worst(s, m) : ask_all(s, m);
+	if (m->res->signalled > 0)
+		return wait_ended(s, m);
+	if (r == 0 && cgfs_populated(s->req->dirfd) == 0)
 		return SOFT_GONE;
-	r = members_signal(m);
-	if (r < 0 && m->res->signalled == 0)
-		return failed(s, r);
-	return wait_ended(s, m);
+	return failed(s, r < 0 ? r : m->spared > 0 ? -EPERM : -ESRCH);
 }
 
 /* ---- all of it ----------------------------------------------------------------------- */
@@ -245,7 +283,7 @@ static enum soft_outcome run(struct soft *s, struct members *m)
 enum soft_outcome soft_run(const struct kill_request *req, const struct soft_request *soft,
 			   const _Atomic bool *cancel, struct soft_result *res)
 {
-	struct kill_result seen = {0};
+	struct kill_result seen = {.start_us = snap_now_us()};
 	struct members m = {.req = req, .res = &seen, .self = getpid(), .spare = !req->kill_exempt};
 	struct soft s = {.req = req, .soft = soft, .cancel = cancel, .res = res};
 

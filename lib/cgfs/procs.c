@@ -102,6 +102,19 @@ static int below_children(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *u
 	return len < 0 && !fdio_is_gone(-errno) ? -errno : 0;
 }
 
+int cgfs_populated(int dirfd)
+{
+	char buf[256];
+	uint64_t v;
+	long len = fdio_read_at(dirfd, "cgroup.events", buf, sizeof(buf));
+
+	if (fdio_is_gone(len))
+		return 0;
+	if (len < 0)
+		return (int)len;
+	return parse_keyed(buf, "populated", &v) == 0 ? v != 0 : -EINVAL;
+}
+
 /* Who makes thousands of empty cgroups in his must not put off its end. */
 static bool is_empty(int dirfd)
 {

@@ -170,6 +170,8 @@ void record_kill(struct json *j, const struct kill_result *k)
 	json_u64(j, "members", k->members);
 	json_u64(j, "signalled", k->signalled);
 	json_u64(j, "exempt", k->exempt);
+	if (k->unknown > 0)
+		json_u64(j, "unknown", k->unknown);
 	json_u64(j, "hidden", k->hidden);
 	json_u64(j, "released", k->released);
 	json_u64(j, "hurried", k->hurried);
