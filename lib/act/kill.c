@@ -5,6 +5,7 @@
  * every process, forking ones too. Where it can't be used (kernels before 5.14, read-only trees, a
  * member that has to be spared) it goes pidfd by pidfd. members.c holds who is in there.
  */
+#include "act/freeze.h"
 #include "act/hurry.h"
 
 #include "snap/take.h"
@@ -207,13 +208,14 @@ static enum kill_outcome kill_by_pidfd(struct members *run, struct hurry *h)
 {
 	uint32_t freeze_at = run->res->members >= FREEZE_MEMBERS ? 0 : FREEZE_AFTER;
 	enum kill_outcome outcome = KILL_NONE;
+	struct freeze freeze = {.req = run->req};
 	int error = 0;
 
 	for (uint32_t pass = 0; outcome == KILL_NONE; pass++) {
 		bool waited, ended;
 
-		if (pass == freeze_at && fdio_write_at(run->req->dirfd, "cgroup.freeze", "1") == 0)
-			run->res->frozen = true;
+		if (pass == freeze_at)
+			run->res->frozen = freeze_set(&freeze);
 		members_hold(run);
 		if (run->nheld >
 		    0) /* what was refused before still is why, when there was no time for more */
@@ -233,8 +235,7 @@ static enum kill_outcome kill_by_pidfd(struct members *run, struct hurry *h)
 		else if (waited) /* the list may still say the same */
 			members_pause(1000);
 	}
-	if (run->res->frozen) /* members that were spared go on */
-		(void)fdio_write_at(run->req->dirfd, "cgroup.freeze", "0");
+	freeze_put_back(&freeze);
 	if (outcome == KILL_UNFINISHED && error < 0)
 		return fail(run, error, "a process could not be signalled (CAP_KILL is needed)");
 	if (outcome != KILL_UNFINISHED && run->res->hidden > 0 &&

@@ -445,3 +445,60 @@ TEST(terminate_ends_at_its_deadline_and_when_the_danger_is_past)
 		kit_group_end(&g);
 	}
 }
+
+/* ---- frozen --------------------------------------------------------------------------------- */
+
+static void *run_kill(void *arg)
+{
+	static struct kill_result res;
+
+	kill_run(arg, &res);
+	return &res;
+}
+
+TEST(a_group_that_its_owner_has_paused_stays_so_and_what_we_freeze_is_remembered)
+{
+	static struct undo undo;
+	static struct kit_group g;
+	char dir[] = "/dev/shm/act-kill.XXXXXX", text[64];
+
+	T_MUST(mkdtemp(dir));
+	T_MUST(undo_init(&undo, dir, NULL) == 0);
+	for (int paused = 0; paused < 2; paused++) {
+		struct kill_request req;
+		struct kill_result *res;
+		bool noted = false, frozen = false;
+		struct stat st;
+		pthread_t thread;
+		void *ret;
+
+		T_ROW(paused ? "paused" : "running");
+		start(&g, 20);
+		make_unknown(&g, 3, LINK); /* it takes a little longer so */
+		kit_group_put(&g, "cgroup.freeze", paused ? "1\n" : "0\n");
+		T_MUST(fstat(g.dirfd, &st) == 0);
+		req = request(&g, 4 * SECOND);
+		req.undo = &undo;
+		req.id = st.st_ino;
+		T_MUST(pthread_create(&thread, NULL, run_kill, &req) == 0);
+		for (int i = 0; i < 1000 && kit_group_alive(&g) > 1; i++) {
+			noted |= undo.entry[0].used &&
+				 strcmp(undo.entry[0].file, "cgroup.freeze") == 0;
+			frozen |= fdio_read_at(g.dirfd, "cgroup.freeze", text, sizeof(text)) > 0 &&
+				  text[0] == '1';
+			usleep(1000);
+		}
+		pthread_join(thread, &ret);
+		res = ret;
+		T_EQ_INT(res->outcome, KILL_DONE);
+		T_EQ_INT(res->frozen, !paused);
+		T_EQ_INT(noted, !paused);
+		T_ASSERT(frozen);
+		T_ASSERT(!undo.entry[0].used);
+		T_MUST(fdio_read_at(g.dirfd, "cgroup.freeze", text, sizeof(text)) > 0);
+		T_EQ_INT(text[0], paused ? '1' : '0');
+		kit_group_end(&g);
+	}
+	undo_finish(&undo);
+	rmdir(dir);
+}
