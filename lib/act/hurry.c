@@ -5,6 +5,7 @@
 #include "util/fdio.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -26,21 +27,29 @@ static int set_policy(pid_t tid, int policy, int priority)
  * thread is still one of the process, whose directory is held, it was the right one. If not it has ended,
  * and who got its number within that moment, however unlikely, becomes again what nearly all are.
  */
-static bool hurry_thread(int taskfd, const char *name)
+static enum hurried {
+	HURRY_YES,
+	HURRY_ENDED,
+	HURRY_REFUSED
+} hurry_thread(int taskfd, const char *name)
 {
 	pid_t tid = (pid_t)strtol(name, NULL, 10);
 
-	if (tid <= 1 || set_policy(tid, SCHED_RR, 1) < 0)
-		return false;
+	if (tid <= 1)
+		return HURRY_REFUSED;
+	if (set_policy(tid, SCHED_RR, 1) < 0)
+		return errno == ESRCH ? HURRY_ENDED : HURRY_REFUSED;
 	if (faccessat(taskfd, name, F_OK, 0) == 0)
-		return true;
+		return HURRY_YES;
 	(void)set_policy(tid, SCHED_OTHER, 0);
-	return false;
+	return HURRY_ENDED;
 }
 
-static uint32_t hurry_threads(int taskfd, uint32_t most)
+/* Each thread of a process whose directory of them is open. */
+static uint32_t each_thread(int taskfd, uint32_t most, bool undo, bool *ret_all)
 {
 	_Alignas(struct dirent64) char buf[2048];
+	enum hurried r;
 	uint32_t n = 0;
 	long len;
 
@@ -49,32 +58,88 @@ static uint32_t hurry_threads(int taskfd, uint32_t most)
 			struct dirent64 *d = (struct dirent64 *)(void *)(buf + at);
 
 			at += d->d_reclen;
-			if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
-				n += hurry_thread(taskfd, d->d_name);
+			if (d->d_name[0] < '1' || d->d_name[0] > '9')
+				continue;
+			if (undo) {
+				(void)set_policy((pid_t)strtol(d->d_name, NULL, 10), SCHED_OTHER,
+						 0);
+				continue;
+			}
+			r = hurry_thread(taskfd, d->d_name);
+			n += r == HURRY_YES;
+			*ret_all &= r != HURRY_REFUSED;
+		}
+	}
+	*ret_all &= n < most;
+	return n;
+}
+
+static bool is_alive(const struct member *h)
+{
+	return poll(&(struct pollfd){.fd = h->fd, .events = POLLIN}, 1, 0) == 0;
+}
+
+/* The directory of its threads. As long as the pidfd's process has not ended, the number is its. */
+static int open_threads(const struct members *run, const struct member *h)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/task", h->pid);
+	fd = openat(run->req->procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || is_alive(h))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+uint32_t hurry_members(struct members *run, bool *ret_all)
+{
+	uint32_t n = 0;
+
+	*ret_all = run->nheld > 0 && !run->overflow;
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		struct member *h = &run->held[i];
+		CGG_AUTO_FD taskfd = -1;
+
+		if (!h->listed)
+			continue;
+		if (n < HURRY_THREADS_MAX)
+			taskfd = open_threads(run, h);
+		if (taskfd >= 0) {
+			n += each_thread(taskfd, HURRY_THREADS_MAX - n, false, ret_all);
+			h->hurried = true;
+		} else {
+			*ret_all &= !is_alive(h);
 		}
 	}
 	return n;
 }
 
-uint32_t hurry_members(const struct members *run)
+void hurry_undo(struct members *run)
 {
-	uint32_t n = 0;
+	bool any = false, all = true;
 
-	for (uint32_t i = 0; i < run->nheld && n < HURRY_THREADS_MAX; i++) {
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		struct member *h = &run->held[i];
+
+		h->listed = false;
+		h->hurried &= !h->signalled && is_alive(h);
+		any |= h->hurried;
+	}
+	if (!any)
+		return;
+	members_list(run, members_mark_listed);
+	for (uint32_t i = 0; i < run->nheld; i++) {
 		const struct member *h = &run->held[i];
 		CGG_AUTO_FD taskfd = -1;
-		char path[32];
 
-		if (!h->listed)
+		if (!h->hurried || h->listed)
 			continue;
-		snprintf(path, sizeof(path), "%d/task", h->pid);
-		taskfd = openat(run->req->procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		/* as long as the pidfd's process has not ended, the number is its, and so the directory */
-		if (taskfd < 0 || poll(&(struct pollfd){.fd = h->fd, .events = POLLIN}, 1, 0) != 0)
-			continue;
-		n += hurry_threads(taskfd, HURRY_THREADS_MAX - n);
+		taskfd = open_threads(run, h);
+		if (taskfd >= 0)
+			(void)each_thread(taskfd, UINT32_MAX, true, &all);
 	}
-	return n;
 }
 
 /* ---- cpu.max ------------------------------------------------------------------------- */
@@ -146,14 +211,17 @@ static void let_go(struct hurry *h, uint32_t from)
 	h->nlifts = from;
 }
 
-uint32_t hurry_lift(struct hurry *h)
+uint32_t hurry_lift(struct hurry *h, bool below)
 {
 	struct undo *undo = h->req->undo;
 	uint32_t n = 0;
 
 	if (!undo || !undo->in_memory || !h->req->path)
 		return 0;
-	(void)cgfs_each_below(h->req->dirfd, add, h);
+	if (below)
+		(void)cgfs_each_below(h->req->dirfd, add, h);
+	else
+		(void)add(h, h->req->dirfd, 0);
 	add_above(h);
 	if (h->noted == h->nlifts)
 		return 0;

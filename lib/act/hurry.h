@@ -29,14 +29,23 @@ struct hurry {
 	uint32_t noted; /* of those, remembered outside */
 };
 
-/* Give the held members, which have been sent SIGKILL, a processor. Returns how many threads got one. */
-uint32_t hurry_members(const struct members *run);
+/*
+ * Give the held members, which have been sent SIGKILL, a processor. Returns how many threads got one; *ret_all:
+ * each that is held did, so that no cpu.max can keep one of them waiting.
+ */
+uint32_t hurry_members(struct members *run, bool *ret_all);
+
+/*
+ * A member that has left the group before cgroup.kill was written lives: its threads become ordinary ones again. To
+ * be called before the members are let go.
+ */
+void hurry_undo(struct members *run);
 
 /*
  * Lift cpu.max where it limits the group: only where that can be remembered without the chance of
- * waiting for a disk. Returns how many cgroups are lifted now.
+ * waiting for a disk. below: in its descendants too, however many. Returns how many cgroups are lifted now.
  */
-uint32_t hurry_lift(struct hurry *h);
+uint32_t hurry_lift(struct hurry *h, bool below);
 
 /* Put it all back, but what somebody else has changed meanwhile. */
 void hurry_put_back(struct hurry *h);

@@ -115,19 +115,19 @@ static int write_kill(const struct kill_request *req)
 }
 
 /*
- * Who has been told to die does: his memory handed back on our processor, then he on one of his own. In this
- * order: where both take the same pages away at once, it takes half as long again.
+ * After SIGKILL: first give the members a processor, then reap their memory. process_mrelease() waits for the
+ * member's own mmap lock, and a thread that holds that and has no processor would keep us waiting for it.
  */
 static void see_off(struct members *run, struct hurry *h, uint32_t pass)
 {
-	uint32_t n;
+	bool all;
+	uint32_t n = hurry_members(run, &all);
 
-	members_release(run);
-	n = hurry_members(run);
 	if (n > run->res->hurried)
 		run->res->hurried = n;
-	if (pass > 0) /* that was not enough */
-		run->res->lifted += hurry_lift(h);
+	if (pass > 0 || (run->nheld > 0 && !all))
+		run->res->lifted += hurry_lift(h, pass > 0);
+	members_release(run);
 }
 
 /* Returns KILL_NONE where the file can't be used: then go by pidfd. */
@@ -136,10 +136,12 @@ static enum kill_outcome kill_by_file(struct members *run, struct hurry *h)
 	for (uint32_t pass = 0;; pass++) {
 		int r;
 
-		if (pass > 0)
+		if (pass > 0) {
+			hurry_undo(run);
 			members_hold(run);
-		else
+		} else {
 			members_hold_seen(run);
+		}
 		r = write_kill(run->req);
 		run->res->error = r;
 		if (r == 0) {
@@ -429,6 +431,7 @@ enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *r
 	*res = (struct kill_result){.start_us = snap_now_us()};
 	res->outcome = run_all(&run, &h);
 	hurry_put_back(&h);
+	hurry_undo(&run);
 	members_let_go(&run);
 	if (res->outcome == KILL_DONE)
 		res->empty_us = snap_now_us();

@@ -13,6 +13,7 @@ struct member {
 	int fd;
 	bool listed; /* in the group still, after the pidfd was opened */
 	bool signalled; /* by that pidfd: it dies wherever it is */
+	bool hurried;
 };
 
 struct members {

@@ -5,6 +5,7 @@
  */
 #include "kit/t.h"
 
+#include "act/hurry.h"
 #include "act/worker.h"
 #include "cgfs/tree.h"
 #include "snap/take.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -259,6 +261,34 @@ static pid_t spawn_holding(int dirfd, size_t size)
 	}
 	T_MUST(pid > 0 && used >= size);
 	return pid;
+}
+
+/* It is no longer in the list when cgroup.kill is written: it lives, and must not be a real-time process. */
+TEST(a_member_that_has_left_before_the_kill_is_an_ordinary_process_again)
+{
+	static struct kill_result res;
+	int from = make("left"), to = make("other");
+	struct kill_request req = request(from);
+	struct members run = {.req = &req, .res = &res, .spare = true, .signal = SIGKILL};
+	pid_t stays = spawn(from), leaves = spawn(from);
+	char text[16];
+	bool all;
+
+	res = (struct kill_result){.start_us = snap_now_us()};
+	members_hold(&run);
+	T_EQ_INT(hurry_members(&run, &all), 2);
+	T_ASSERT(all);
+	T_EQ_INT(sched_getscheduler(leaves), SCHED_RR);
+	snprintf(text, sizeof(text), "%d", leaves);
+	T_MUST(fdio_write_at(to, "cgroup.procs", text) == 0);
+	hurry_undo(&run);
+	T_EQ_INT(sched_getscheduler(leaves), SCHED_OTHER);
+	T_EQ_INT(sched_getscheduler(stays), SCHED_RR);
+	members_let_go(&run);
+	end(stays);
+	end(leaves);
+	drop("left", from);
+	drop("other", to);
 }
 
 /* A soft rung whose result nobody takes: whether the worker has killed when it is taken at last. */

@@ -40,6 +40,9 @@ static const char usage[] =
 	"  swarm COUNT SIZE [RATE|max]  COUNT children, each grows to SIZE\n"
 	"  threadzombie SIZE            the leader exits, another thread holds SIZE\n"
 	"  spin COUNT                   COUNT processes that only compute\n"
+	"  remap COUNT SIZE HOLD        COUNT threads map, fill and unmap SIZE for ever, beside "
+	"HOLD\n"
+	"                               MiB: one of them always has the lock of their memory\n"
 	"  crash SIZE                   hold SIZE, then abort: a core dump, where one is wanted\n"
 	"  exitstop PATH SIZE           a child in that cgroup holds SIZE; when it dies, it stops\n"
 	"                               on the way (PTRACE_O_TRACEEXIT) until this process ends\n"
@@ -324,6 +327,34 @@ static void spin(unsigned long count)
 		continue;
 }
 
+_Noreturn static void *remap_main(void *arg)
+{
+	size_t size = *(size_t *)arg;
+
+	for (;;) {
+		void *memory =
+			mmap(NULL, size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE, -1, 0);
+
+		if (memory != MAP_FAILED)
+			munmap(memory, size);
+	}
+}
+
+static void remap(unsigned long count, size_t size, size_t held)
+{
+	static size_t thread_size;
+	pthread_t thread;
+
+	thread_size = size;
+	hold(held, false);
+	for (unsigned long i = 0; i < count; i++) {
+		errno = pthread_create(&thread, NULL, remap_main, &thread_size);
+		if (errno != 0)
+			die("pthread_create");
+	}
+}
+
 /* Do one option, or answer that it is none. */
 static bool option(const char *name, const char *value)
 {
@@ -383,6 +414,8 @@ static void run(int count, char **args)
 		mark(args[1], args[2], args[3]);
 	else if (strcmp(mode, "spin") == 0 && count == 2)
 		spin(to_number(args[1]));
+	else if (strcmp(mode, "remap") == 0 && count == 4)
+		remap(to_number(args[1]), to_number(args[2]) * MIB, to_number(args[3]) * MIB);
 	else if (strcmp(mode, "crash") == 0 && count == 2)
 		crash(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "exitstop") == 0 && count == 3)

@@ -78,6 +78,33 @@ cpu_max_of_one_percent()
 	assert_eq '1000 100000' "$(cg_read /box cpu.max)" cpu.max
 }
 
+# lock_victim: four threads, one of which always has the lock of their memory for itself
+lock_victim()
+{
+	cg_write /box cpu.max max
+	VICTIM=$(cg_run /box hog remap 4 64 $SIZE)
+	wait_until 20 "[ \"\$(cg_event /box memory.stat anon)\" -ge $((SIZE << 20)) ]"
+	usleep 300000
+}
+
+limited_lock_victim()
+{
+	lock_victim
+	cg_write /box cpu.max '1000 1000000'
+	usleep 300000
+}
+
+# process_mrelease() waits for that lock; who has it gets a millisecond of each second.
+its_own_lock_held()
+{
+	cg_create /box
+	took "$T/idle" lock_victim
+	within_three_times 'holds its own lock, cpu.max of 0.1 %' limited_lock_victim
+	rm "$T/starved"
+	within_three_times 'the same, by scope process' limited_lock_victim --process
+	assert_eq '1000 1000000' "$(cg_read /box cpu.max)" cpu.max
+}
+
 # spinners PATH: eight processes that only compute, on two processors; stopped, but around a kill
 spinners()
 {
@@ -238,6 +265,7 @@ its_code_is_in_memory()
 
 t 'all its code is in memory and locked before there is danger' its_code_is_in_memory
 t 'a victim with cpu.max of 1 % is gone within three times what an idle one takes' cpu_max_of_one_percent
+t 'and one whose threads hold the lock of their memory while they have no processor' its_own_lock_held
 t 'and one at nice 19 beside eight processes that compute' nice_19_beside_eight
 t 'and one in a cgroup of the least weight beside them' least_weight_beside_eight
 t 'whom we cannot see dies as fast: cpu.max is lifted above, below and there, and put back' \
