@@ -163,6 +163,7 @@ struct cgg_cgroup {
 	bool limit_unknown; /* a memory.max on the way up could not be read for want of memory or fds */
 	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
 	uint32_t marks, owner_uid; /* of xattrs, where a rule honours them: the guard's own */
+	uint32_t unread; /* enum cgg_have bits: there was no memory or fd to read them */
 };
 
 /* Which values of a struct cgg_host were read. */
@@ -430,8 +431,7 @@ int cgg_guard_get_fd(const struct cgg_guard *guard);
 
 /*
  * Do what is due and return without blocking: look, decide, look again, act, follow up. From wake-up to
- * kill it allocates nothing. Errors are those after which guarding can't go on: -EBADF, -ENODEV (the root
- * of the tree is gone). Since 0.1.
+ * kill it allocates nothing. Errors end the guarding: -EBADF, -ENODEV (the tree's root is gone). Since 0.1.
  */
 int cgg_guard_dispatch(struct cgg_guard *guard, struct cgg_error *err);
 

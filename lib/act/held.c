@@ -25,18 +25,14 @@
 #define HOLD_FIRST_US 100000 /* members are held when first seen if looking took no longer */
 #define RELEASE_US    100000 /* in one pass: then look whether it is still needed */
 
-static bool is_passing(int error)
-{
-	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
-}
-
 bool members_may_come(const struct members *run, uint64_t until_us)
 {
 	uint64_t now = snap_now_us();
 
 	if (now >= until_us || (!run->overflow && run->error == 0))
 		return false;
-	return run->overflow || is_passing(run->error) || now < run->res->start_us + FORBIDDEN_US;
+	return run->overflow || fdio_is_passing(run->error) ||
+	       now < run->res->start_us + FORBIDDEN_US;
 }
 
 uint64_t members_learn_until_us(const struct members *run)

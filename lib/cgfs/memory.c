@@ -292,9 +292,12 @@ int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg)
 		if (!(want & bit))
 			continue;
 		cg->have &= ~bit;
+		cg->unread &= ~bit;
 		r = read_one(dirfd, (enum cgg_have)bit, cg);
+		if (fdio_is_passing(r))
+			cg->unread |= bit;
 		if (bit == CGG_HAVE_MAX) /* there is a limit, only we can't see it */
-			cg->limit_unknown = r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+			cg->limit_unknown = fdio_is_passing(r);
 		if (r == 0)
 			cg->have |= bit;
 		else if (r == -ENODEV)

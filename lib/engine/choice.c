@@ -97,7 +97,7 @@ void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 			i = cg->end - 1;
 			continue;
 		}
-		(void)snap_procs(tree, snap, i, read_one, &census);
+		census.more |= fdio_is_passing(snap_procs(tree, snap, i, read_one, &census));
 		left -= most - census.left;
 		if (census.more)
 			count_as_one(&census, cg);

@@ -65,6 +65,8 @@ struct guard_domain {
 	uint64_t kills;
 	uint64_t brake_at; /* where this rule wants memory.high held, 0: nowhere */
 	uint64_t brake_raised; /* and when that is reached */
+	uint64_t
+		unread_us; /* since then a better victim may be among what could not be read; 0: not */
 	uint64_t over_us; /* at its gate or above since then, and not by page cache */
 	struct policy_held held;
 };
@@ -124,6 +126,7 @@ struct incident {
 	bool victim_is_unit; /* the kernel would kill it whole as well */
 	struct incident_candidate candidate[INCIDENT_CANDIDATES];
 	uint32_t ncandidates, ncandidates_total;
+	uint32_t nunread; /* cgroups that might have been better, and could not be read */
 	struct policy_reading reading[POLICY_CONDS_MAX];
 	struct policy_numbers before, after;
 	uint64_t kernel_kills_before, kernel_kills_after;

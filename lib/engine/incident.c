@@ -382,6 +382,8 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	if (in->after.known)
 		record_numbers(&j, "domain_after", &in->after);
 	json_u64(&j, "candidates_total", in->ncandidates_total);
+	if (in->nunread > 0)
+		json_u64(&j, "candidates_unread", in->nunread);
 	json_open(&j, "candidates", '[');
 	for (uint32_t i = 0; i < in->ncandidates; i++)
 		put_candidate(&j, g, &in->rule, &in->candidate[i]);

@@ -203,8 +203,10 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
 	if (choice_has_key(rule, CGG_RANK_PRESSURE))
 		more |= CGG_HAVE_PRESSURE;
-	for (uint32_t i = top; i < end; i++)
+	for (uint32_t i = top; i < end; i++) {
 		g->snap.cgroups[i].have &= CGG_HAVE_MAX | (i == top ? evaluated : 0);
+		g->snap.cgroups[i].unread = 0;
+	}
 	for (uint32_t i = top; i < end;) {
 		struct cgg_cgroup *cg = &g->snap.cgroups[i];
 

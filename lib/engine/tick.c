@@ -22,6 +22,8 @@
 #define FRESH_US	   (5 * MS) /* so long, what was looked at is as it is */
 #define AHEAD_CGROUPS	   16 /* more take longer to read than that */
 #define UNSEEN_US	   (1000 * MS)
+#define UNREAD_US	   (200 * MS)
+#define UNREAD_AGAIN_US	   (10 * MS)
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
 #define LEVEL_AGAIN_FOR_US (60000 * MS)
@@ -181,6 +183,32 @@ static bool can_read_ahead(const struct cgg_guard *g, const struct guard_domain 
 	       !choice_has_key(rule, CGG_RANK_BADNESS);
 }
 
+/*
+ * A candidate that can't be read for want of memory or fds may be the larger one: evaluate again shortly, rather
+ * than kill the next smaller one. Not for longer than UNREAD_US: one that can never be read would protect
+ * everybody. Then it is passed over, and the record counts it as unread. True: not now.
+ */
+static bool wait_for_unread(struct cgg_guard *g, struct guard_domain *d,
+			    const struct policy_rule *rule, struct incident *in,
+			    const struct cgg_group *victim, uint64_t now_us)
+{
+	in->nunread =
+		policy_unread(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, victim);
+	if (in->nunread == 0) {
+		d->unread_us = 0;
+		return false;
+	}
+	if (d->unread_us == 0)
+		d->unread_us = now_us;
+	if (now_us >= d->unread_us + UNREAD_US) {
+		d->unread_us = 0;
+		return false;
+	}
+	d->due_us = now_us + UNREAD_AGAIN_US;
+	g->prepared = NULL;
+	return true;
+}
+
 /* The rule is true: choose, look again, act. */
 static void decide(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
 		   uint64_t now_us)
@@ -199,6 +227,11 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	prepare(g, d, rule, FRESH_US, now_us);
 	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, stuck, nstuck,
 			  g->groups, &victim);
+	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->groups[victim],
+			    now_us)) {
+		in->used = false;
+		return;
+	}
 	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
 	in->decide_us = snap_now_us();
 	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
@@ -296,6 +329,8 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		return;
 	}
 	truth = look_evaluate(g, d, rule, now_us);
+	if (truth != POLICY_TRUE)
+		d->unread_us = 0;
 	if (level >= gate && (d->over_us == 0 || truth == POLICY_TRUE || incident_of(g, d)))
 		d->over_us = now_us;
 	if (braked)

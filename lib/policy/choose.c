@@ -72,7 +72,7 @@ enum policy_unfit policy_unfit(const struct cgg_snapshot *snap, uint32_t domain,
 }
 
 /* Who takes one process is in no danger from his own rule: he never takes himself, nor PID 1. */
-static bool acts_on_groups(const struct policy_rule *rule)
+bool policy_acts_on_groups(const struct policy_rule *rule)
 {
 	for (uint8_t i = 0; i < rule->nactions; i++) {
 		const struct policy_action *a = &rule->action[i];
@@ -101,7 +101,7 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 		.npriority = policy->npriority,
 		.honour_marks = rule->honour_xattrs,
 		.own_ids = own_ids,
-		.nown_ids = acts_on_groups(rule) ? nown_ids : 0,
+		.nown_ids = policy_acts_on_groups(rule) ? nown_ids : 0,
 	};
 	size_t n = rank_groups(snap, &spec, groups);
 	struct policy_numbers numbers;

@@ -106,6 +106,18 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 		     size_t nown_ids, const uint64_t *stuck_ids, size_t nstuck_ids,
 		     struct cgg_group *groups, uint32_t *ret_victim);
 
+/*
+ * How many cgroups of a domain could not be read just now (for want of memory or fds) and may be a better victim
+ * than the one that was chosen, or one at all where nobody was (victim NULL). memory.current bounds what a kill could
+ * free.
+ */
+uint32_t policy_unread(const struct cgg_policy *policy, const struct policy_rule *rule,
+		       const struct cgg_snapshot *snap, uint32_t domain, const uint64_t *own_ids,
+		       size_t nown_ids, const struct cgg_group *victim);
+
+/* Whether an action of the rule is about whole groups: then our own is none of its candidates. */
+bool policy_acts_on_groups(const struct policy_rule *rule);
+
 /* Why a candidate can't be the victim. */
 enum policy_unfit policy_unfit(const struct cgg_snapshot *snap, uint32_t domain,
 			       const struct cgg_group *group, const uint64_t *stuck_ids,

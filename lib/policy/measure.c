@@ -118,7 +118,8 @@ void policy_measure(const struct cgg_snapshot *snap, uint32_t domain, struct pol
 	*ret = (struct policy_numbers){0};
 	if (domain >= snap->n)
 		return;
-	if (domain == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT))
+	/* a namespace's root whose memory.current can't be read just now is still no host */
+	if (domain == 0 && !((snap->cgroups[0].have | snap->cgroups[0].unread) & CGG_HAVE_CURRENT))
 		measure_host(snap, ret);
 	else
 		measure_cgroup(snap, domain, ret);

@@ -48,7 +48,8 @@ static bool has_procs_in(const struct cgg_snapshot *snap, uint32_t from, uint32_
 /* The kernel's own root: no memory files, holds kernel threads, can't be killed. */
 static bool is_true_root(const struct cgg_snapshot *snap, uint32_t index)
 {
-	return index == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT);
+	return index == 0 &&
+	       !((snap->cgroups[0].have | snap->cgroups[0].unread) & CGG_HAVE_CURRENT);
 }
 
 #define HAVE_MEMORY                                                                                \

@@ -60,6 +60,8 @@ int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t i
 
 	if (dirfd < 0) { /* unknown is not gone */
 		snap->cgroups[index].have &= ~want;
+		snap->cgroups[index].unread &= ~want;
+		snap->cgroups[index].unread |= fdio_is_passing(dirfd) ? want : 0;
 		snap->cgroups[index].limit_unknown |= want & CGG_HAVE_MAX;
 		return fdio_is_gone(dirfd) ? CGG_GONE : 0;
 	}
@@ -80,11 +82,14 @@ int snap_procs(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uin
 	const struct cgg_cgroup *cg = &snap->cgroups[index];
 	CGG_AUTO_FD opened = -1;
 	uint32_t n = 0;
+	int dirfd;
 
 	if (cg->threaded || !snap_is_held(tree, snap, index))
 		return 0;
-	return (cg->cut ? cgfs_procs_each_below : cgfs_procs_each)(tree_dir(tree, index, &opened),
-								   fn, user, &n);
+	dirfd = tree_dir(tree, index, &opened);
+	if (dirfd < 0)
+		return dirfd;
+	return (cg->cut ? cgfs_procs_each_below : cgfs_procs_each)(dirfd, fn, user, &n);
 }
 
 /* A cgroup's limit from its parent's (the host's for the root) and its own. */

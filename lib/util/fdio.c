@@ -81,3 +81,8 @@ bool fdio_is_gone(long code)
 {
 	return code == -ENODEV || code == -ENOENT || code == -ENOTDIR;
 }
+
+bool fdio_is_passing(long code)
+{
+	return code == -ENOMEM || code == -EMFILE || code == -ENFILE;
+}

@@ -23,5 +23,8 @@ int fdio_write_at(int dirfd, const char *name, const char *text);
  */
 unsigned int fdio_spare(int fd);
 
+/* A lack of memory or fds, which may have ended at the next attempt. */
+bool fdio_is_passing(long code);
+
 /* What errno says of a cgroup that was removed. */
 bool fdio_is_gone(long code);

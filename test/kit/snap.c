@@ -114,6 +114,9 @@ static void set_other(struct cgg_cgroup *cg, const char *key, const char *value)
 	} else if (strcmp(key, "avg10") == 0) {
 		cg->pressure.full_avg10_permyriad = (uint32_t)number(value, AS_COUNT);
 		cg->have |= CGG_HAVE_PRESSURE;
+	} else if (strcmp(key, "unread") == 0) {
+		cg->unread = (uint32_t)number(value, AS_COUNT);
+		cg->have &= ~cg->unread;
 	} else if (strcmp(key, "uid") == 0) {
 		cg->owner_uid = (uint32_t)number(value, AS_COUNT);
 	} else if (strcmp(key, "marks") == 0) {

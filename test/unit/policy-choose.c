@@ -255,6 +255,83 @@ TEST(domains_are_named_by_path_or_glob)
 	}
 }
 
+/* ---- what could not be read ---------------------------------------------------------------- */
+
+struct unread_row {
+	const char *name, *more, *top, *tree; /* of the policy, as above */
+	uint64_t own_id;
+	uint32_t n;
+};
+
+#define NO_CURRENT " unread=1"
+#define NO_UNIT	   " unread=128"
+#define NO_STAT	   " unread=1024"
+#define NO_PROCS   " unread=16384"
+#define B	   "\n/b procs=1 current=30Mi anon=30Mi"
+
+static const struct unread_row unread_rows[] = {
+	{"all was read", NULL, NULL, GIB "/a procs=1 current=90Mi" B, 0, 0},
+	{"its memory.stat, and it is larger", NULL, NULL, GIB "/a procs=1 current=90Mi" NO_STAT B,
+	 0, 1},
+	{"and smaller", NULL, NULL, GIB "/a procs=1 current=20Mi" NO_STAT B, 0, 0},
+	{"and nobody else is there", NULL, NULL, GIB "/a procs=1 current=20Mi" NO_STAT, 0, 1},
+	{"and below the floor", NULL, NULL, GIB "/a procs=1 current=2Mi" NO_STAT, 0, 0},
+	{"its size", NULL, NULL, GIB "/a procs=1" NO_CURRENT B, 0, 1},
+	{"its processes", NULL, NULL, GIB "/a current=90Mi anon=90Mi" NO_PROCS B, 0, 1},
+	{"whether it dies whole", NULL, NULL, GIB "/b procs=1 current=30Mi anon=30Mi" NO_UNIT, 0,
+	 1},
+	{"whether what holds the victim dies whole", NULL, NULL,
+	 GIB "/p current=30Mi" NO_UNIT "\n/p/b procs=1 current=30Mi anon=30Mi", 0, 1},
+	{"what is within the victim", "\"candidates\": {\"unit\": \"leaf\"}", NULL,
+	 GIB "/b.service procs=1 current=30Mi anon=30Mi\n/b.service/in current=30Mi" NO_PROCS, 0,
+	 0},
+	{"one that is protected", NULL, "\"protect\": [\"/a\"], ",
+	 GIB "/a/in procs=1 current=90Mi" NO_STAT B, 0, 0},
+	{"one that is no candidate", "\"candidates\": {\"include\": [\"/b\"]}", NULL,
+	 GIB "/a procs=1 current=90Mi" NO_STAT B, 0, 0},
+	{"one within a candidate", "\"candidates\": {\"include\": [\"/a\", \"/b\"]}", NULL,
+	 GIB "/a current=90Mi\n/a/in procs=1 current=90Mi" NO_STAT B, 0, 1},
+	{"one that is to die later", NULL, "\"priorities\": {\"/b\": -5}, ",
+	 GIB "/a procs=1 current=90Mi" NO_STAT B, 0, 0},
+	{"one that is to die first", NULL, "\"priorities\": {\"/a\": -5}, ",
+	 GIB "/a procs=1 current=20Mi" NO_STAT B, 0, 1},
+	{"our own", NULL, NULL, GIB "/a procs=1 current=90Mi id=77" NO_STAT B, 77, 0},
+	{"by growth, of which its size says nothing", "\"rank\": [\"growth\"]", NULL,
+	 GIB "/a procs=1 current=20Mi" NO_STAT B, 0, 1},
+	{"the kernel's root", NULL, NULL, GIB "/ unread=16384" B, 0, 0},
+};
+
+TEST(what_could_not_be_read_and_may_have_been_the_better_victim_is_counted)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(unread_rows); i++) {
+		const struct unread_row *row = &unread_rows[i];
+		struct cgg_snapshot *snap = kit_snap(row->tree);
+		struct cgg_group groups[16];
+		struct cgg_error err = {0};
+		struct cgg_policy *policy;
+		char text[2048];
+		uint32_t victim;
+
+		T_ROW(row->name);
+		snprintf(text, sizeof(text),
+			 "{\"version\": 1, %s\"rules\": [{\"name\": \"r\", \"domain\": \"/\", "
+			 "\"when\": {\"usage_above\": \"1%%\"}, \"then\": [{\"action\": "
+			 "\"kill\"}]%s%s}]}",
+			 row->top ? row->top : "", row->more ? ", " : "",
+			 row->more ? row->more : "");
+		policy = kit_load(text, &err);
+		T_EQ_STR(err.msg, "");
+		T_MUST(policy && snap->n <= CGG_ARRAY_LEN(groups));
+		policy_choose(policy, &policy->rule[0], snap, 0, &row->own_id, 1, NULL, 0, groups,
+			      &victim);
+		T_EQ_INT(policy_unread(policy, &policy->rule[0], snap, 0, &row->own_id, 1,
+				       victim == CGG_NONE ? NULL : &groups[victim]),
+			 row->n);
+		policy_free(policy);
+		kit_snap_free(snap);
+	}
+}
+
 /* ---- readings --------------------------------------------------------------------------- */
 
 struct reading_row {

@@ -26,6 +26,8 @@ static const struct measure_row measure_rows[] = {
 	 "host total=10Mi available=12Mi free=11Mi", "/", MI(10), 0, 0, MI(12), NO, NO},
 	{"a namespace's root is a cgroup", HOST "/ current=60Mi anon=40Mi max=100Mi", "/", MI(100),
 	 MI(60), MI(40), MI(60), NO, NO},
+	{"and no host when its usage can't be read just now", HOST "/ anon=40Mi max=100Mi unread=1",
+	 "/", MI(100), NO, MI(40), MI(60), NO, NO},
 	{"a cgroup", HOST "/a max=100Mi current=90Mi anon=30Mi file=60Mi", "/a", MI(100), MI(90),
 	 MI(30), MI(70), NO, NO},
 	{"its limit is the smallest above it",

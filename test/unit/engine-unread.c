@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guard (dry run) on a machine made of files, some of which can't be opened for a while: whom it chooses.
+ * Opening is wrapped (see meson.build), so that it fails where and when a test wants it to.
+ */
+#include "kit/policy.h"
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include "engine/guard.h"
+#include "snap/take.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#define MS 1000ULL
+
+/* What can't be opened: a file of one cgroup, for so long from the first attempt on. */
+static struct {
+	const char *file;
+	ino_t dir;
+	int error;
+	uint64_t for_us, first_us;
+	unsigned int refused;
+} broken;
+
+int __real_openat64(int dirfd, const char *name, int flags, ...);
+int __wrap_openat64(int dirfd, const char *name, int flags, ...);
+
+int __wrap_openat64(int dirfd, const char *name, int flags, ...)
+{
+	unsigned int mode = 0;
+	struct stat st;
+	va_list ap;
+
+	if (broken.file && strcmp(name, broken.file) == 0 && fstat(dirfd, &st) == 0 &&
+	    st.st_ino == broken.dir &&
+	    (broken.refused == 0 || snap_now_us() < broken.first_us + broken.for_us)) {
+		if (broken.refused++ == 0)
+			broken.first_us = snap_now_us();
+		errno = broken.error;
+		return -1;
+	}
+	if (flags & O_CREAT) {
+		va_start(ap, flags);
+		mode = va_arg(ap, unsigned int);
+		va_end(ap);
+	}
+	return __real_openat64(dirfd, name, flags, mode);
+}
+
+/* The first incident. */
+struct told {
+	struct json_object *incident;
+	uint64_t when_us;
+};
+
+static void tell(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	struct told *told = user;
+
+	(void)len;
+	if (kind != CGG_REPORT_INCIDENT || told->incident)
+		return;
+	told->incident = json_tokener_parse(text);
+	told->when_us = snap_now_us();
+}
+
+static const char *string(const struct told *told, const char *object, const char *key)
+{
+	struct json_object *o = told->incident;
+
+	if (object)
+		o = json_object_object_get(o, object);
+	return o ? json_object_get_string(json_object_object_get(o, key)) : NULL;
+}
+
+#define GROUP(path, pid, mib)                                                                      \
+	path " cgroup.procs=" pid " cgroup.events='populated 1\\n' memory.max=max "                \
+	     "memory.oom.group=0 memory.swap.current=0 memory.current=" mib "000000 "              \
+	     "memory.stat='anon " mib "000000\\ninactive_anon " mib "000000\\n'\n"
+
+static const char machine[] =
+	"root sys/fs/cgroup\n"
+	"proc meminfo='MemTotal: 1048576 kB\\nMemFree: 9000 kB\\nMemAvailable: 20000 kB\\n"
+	"SwapTotal: 0 kB\\nSwapFree: 0 kB\\n' vmstat='oom_kill 0\\n'\n"
+	"/ cgroup.controllers='cpu memory\\n'\n" GROUP("/large", "2147483001", "400")
+		GROUP("/next", "2147483002", "300") GROUP("/small", "2147483003", "20");
+
+static const char rule[] =
+	"{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": \"/\", \"cooldown\": "
+	"\"0ms\", "
+	"\"when\": {\"available_below\": \"10%\"}, \"then\": [{\"action\": \"kill\"}]}]}";
+
+/* Guard the machine until the first incident; how long that took from the first look on. */
+static uint64_t first_incident(const char *cgroup, const char *file, int error, uint64_t for_us,
+			       struct told *told)
+{
+	const char *top = kit_tree(machine);
+	struct cgg_guard_options o = {.dry_run = true, .report = tell, .user = told};
+	struct cgg_policy *policy;
+	struct cgg_error err = {0};
+	struct cgg_tree *tree = NULL;
+	struct cgg_guard *g = NULL;
+	struct stat st;
+	uint64_t start;
+	int fd;
+
+	*told = (struct told){0};
+	T_MUST(tree_open(top, &tree, &err) == 0);
+	tree->root.live = true; /* for all that the guard can see */
+	policy = kit_load(rule, &err);
+	T_MUST(policy && guard_open(tree, policy, &o, &g, &err) == 0);
+	fd = kit_tree_fd(top, cgroup);
+	T_MUST(fd >= 0 && fstat(fd, &st) == 0);
+	close(fd);
+	start = snap_now_us();
+	broken.file = file;
+	broken.dir = st.st_ino;
+	broken.error = error;
+	broken.for_us = for_us;
+	broken.refused = 0;
+	while (!told->incident && snap_now_us() < start + 10000 * MS) {
+		poll(&(struct pollfd){.fd = g->epoll_fd, .events = POLLIN}, 1, 5);
+		T_MUST(guard_dispatch(g, &err) == 0);
+	}
+	broken.file = NULL;
+	T_MUST(told->incident);
+	guard_close(g);
+	cgg_policy_free(policy);
+	tree_close(tree);
+	return told->when_us - start;
+}
+
+TEST(a_larger_candidate_that_can_not_be_read_for_a_moment_is_read_again)
+{
+	static const char *const files[] = {"memory.stat", "memory.current", "cgroup.procs",
+					    "memory.oom.group"};
+	static const int errors[] = {ENOMEM, ENFILE, EMFILE, ENOMEM};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(files); i++) {
+		struct told told;
+
+		T_ROW(files[i]);
+		first_incident("/large", files[i], errors[i], 100 * MS, &told);
+		T_EQ_STR(string(&told, "victim", "cgroup"), "/large");
+		T_ASSERT(broken.refused > 1);
+		T_ASSERT(!string(&told, NULL, "candidates_unread"));
+		json_object_put(told.incident);
+	}
+}
+
+TEST(one_that_can_never_be_read_does_not_protect_everybody_for_ever)
+{
+	struct told told;
+	uint64_t took = first_incident("/large", "memory.stat", ENFILE, 3600000 * MS, &told);
+
+	T_EQ_STR(string(&told, "victim", "cgroup"), "/next");
+	T_EQ_STR(string(&told, NULL, "candidates_unread"), "1");
+	T_HAS(json_object_to_json_string(told.incident), "gain unknown");
+	T_ASSERT(took >= 150 * MS);
+	json_object_put(told.incident);
+}
+
+TEST(one_that_is_too_small_or_only_forbidden_delays_nobody)
+{
+	static const struct {
+		const char *cgroup, *victim;
+		int error;
+	} rows[] = {{"/small", "/large", ENOMEM}, {"/large", "/next", EACCES}};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct told told;
+
+		T_ROW(rows[i].cgroup);
+		first_incident(rows[i].cgroup, "memory.stat", rows[i].error, 3600000 * MS, &told);
+		T_EQ_STR(string(&told, "victim", "cgroup"), rows[i].victim);
+		T_ASSERT(broken.refused <= 2); /* not again and again */
+		json_object_put(told.incident);
+	}
+}
