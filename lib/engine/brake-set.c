@@ -16,8 +16,9 @@
 static int brake_write(const struct cgg_guard *g, const struct guard_brake *b, const char *value)
 {
 	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(g->tree, b->index, &opened);
 
-	return fdio_write_at(tree_dir(g->tree, b->index, &opened), HIGH, value);
+	return dirfd < 0 ? dirfd : fdio_write_at(dirfd, HIGH, value);
 }
 
 static void want_least(struct cgg_guard *g, uint32_t index, uint64_t at, uint64_t raised)
@@ -35,6 +36,7 @@ static void sum_up(struct cgg_guard *g)
 	for (uint32_t i = 0; i < g->nbrakes; i++) {
 		if (g->brake[i].changed)
 			g->brake[i].wanted = 0;
+		g->brake[i].again = false;
 	}
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		if (g->domain[i].used)
@@ -45,25 +47,34 @@ static void sum_up(struct cgg_guard *g)
 		want_least(g, g->top[i].index, g->top[i].at, 0);
 }
 
+/* LATER: there is no memory or fd just now to find it out, or to do it. */
+enum may { MAY_NOT, MAY_LATER, MAY };
+
 /* Whether we may set it: not where somebody else's is as low, nor where we would have to reclaim. */
-static bool may_set(struct cgg_guard *g, struct guard_brake *b)
+static enum may may_set(struct cgg_guard *g, struct guard_brake *b)
 {
+	const struct cgg_cgroup *cg = &g->snap.cgroups[b->index];
 	char now[UNDO_VALUE_MAX], *end;
 	unsigned long long theirs;
+	int r;
 
-	if (b->refused || snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0 ||
-	    g->snap.cgroups[b->index].current_bytes >= b->wanted)
-		return false;
+	if (b->refused || snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0)
+		return MAY_NOT;
+	if (cg->unread & CGG_HAVE_CURRENT)
+		return MAY_LATER;
+	if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= b->wanted)
+		return MAY_NOT;
 	if (b->bytes)
-		return true;
-	if (!brake_read(g, b, now))
-		return false;
+		return MAY;
+	r = brake_read(g, b, now);
+	if (r < 0)
+		return fdio_is_passing(r) ? MAY_LATER : MAY_NOT;
 	if (strcmp(now, b->before) != 0) {
 		memcpy(b->before, now, sizeof(now));
 		b->kept[0] = b->kept[1] = 0;
 	}
 	theirs = strtoull(b->before, &end, 10);
-	return *end != '\0' || theirs > b->wanted; /* "max" is no number */
+	return *end != '\0' || theirs > b->wanted ? MAY : MAY_NOT; /* "max" is no number */
 }
 
 /*
@@ -100,20 +111,29 @@ static bool is_kept(const struct guard_brake *b)
 	return b->wanted == b->kept[0] || b->wanted == b->kept[1];
 }
 
-static void lift(struct cgg_guard *g, struct guard_brake *b)
+/* False: there is no memory or fd for it just now, and it is held still. */
+static bool lift(struct cgg_guard *g, struct guard_brake *b)
 {
 	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
+	int r;
 
 	if (b->bytes) {
 		brake_print(b->bytes, ours);
-		if (brake_read(g, b, now) && strcmp(now, ours) == 0)
-			(void)brake_write(g, b, b->before);
+		r = brake_read(g, b, now);
+		if (r == 0 && strcmp(now, ours) == 0)
+			r = brake_write(g, b, b->before);
+		b->again = fdio_is_passing(r);
+		if (b->again) {
+			b->changed = g->brakes_changed = true;
+			return false;
+		}
 	}
 	brake_unlisten(g, b);
 	b->bytes = b->kept[0] = b->kept[1] = 0;
 	g->brakes_stale = true;
 	if (b->left)
 		b->high_wd = watch_file(g, b->index, HIGH);
+	return true;
 }
 
 static void set(struct cgg_guard *g, struct guard_brake *b)
@@ -125,6 +145,8 @@ static void set(struct cgg_guard *g, struct guard_brake *b)
 	r = brake_write(g, b, ours);
 	if (r == 0) {
 		b->bytes = b->wanted;
+	} else if (fdio_is_passing(r)) {
+		b->changed = g->brakes_changed = true;
 	} else if (!fdio_is_gone(r)) {
 		b->refused = true;
 		guard_lacks(g, LACK_BRAKE,
@@ -144,10 +166,12 @@ static bool lift_all(struct cgg_guard *g)
 	for (uint32_t i = 0; i < g->nbrakes; i++) {
 		struct guard_brake *b = &g->brake[i];
 
-		if (!b->used || !b->changed || b->wanted != 0)
+		if (!b->used || !b->changed || b->wanted != 0 || b->again)
 			continue;
-		lift(g, b);
-		b->changed = b->saving = false;
+		b->saving = false;
+		if (!lift(g, b))
+			continue;
+		b->changed = false;
 		lifted = true;
 	}
 	return lifted;
@@ -160,8 +184,9 @@ static void set_all(struct cgg_guard *g)
 
 		if (!b->used || !b->changed)
 			continue;
-		b->changed = false;
-		if (b->wanted != b->bytes)
+		b->changed = b->again;
+		g->brakes_changed |= b->again;
+		if (!b->again && b->wanted != b->bytes)
 			set(g, b);
 	}
 }
@@ -184,7 +209,7 @@ static void while_saving(struct cgg_guard *g)
 
 		if (!b->used || !(b->changed || b->saving) || !b->bytes || b->wanted <= b->bytes)
 			continue;
-		lift(g, b);
+		(void)lift(g, b);
 		b->changed = g->brakes_changed = true;
 	}
 }
@@ -194,8 +219,9 @@ static void set_later(struct cgg_guard *g)
 	for (uint32_t i = 0; i < g->nbrakes; i++) {
 		struct guard_brake *b = &g->brake[i];
 
-		b->saving = b->used && b->changed;
-		b->changed = false;
+		b->saving = b->used && b->changed && !b->again;
+		b->changed = b->used && b->again;
+		g->brakes_changed |= b->changed;
 	}
 	g->brakes_late_us = snap_now_us() + BRAKE_STALL_US;
 }
@@ -226,7 +252,7 @@ void brake_saved(struct cgg_guard *g)
 		    b->wanted == b->bytes) /* it is wanted elsewhere by now, or was left */
 			continue;
 		memcpy(before, b->before, sizeof(before));
-		if (may_set(g, b) && strcmp(before, b->before) == 0)
+		if (may_set(g, b) == MAY && strcmp(before, b->before) == 0)
 			set(g, b);
 		else
 			b->changed = g->brakes_changed = true;
@@ -237,6 +263,7 @@ void brake_flush(struct cgg_guard *g)
 {
 	enum undo_done done = UNDO_YES;
 	bool lifted, keep = false;
+	enum may may;
 
 	if (g->undo.list_busy) {
 		while_saving(g);
@@ -251,8 +278,10 @@ void brake_flush(struct cgg_guard *g)
 
 		if (!b->used || !b->changed)
 			continue;
-		b->left = b->wanted && b->wanted != b->bytes && !may_set(g, b);
-		if (b->left)
+		may = b->wanted && b->wanted != b->bytes ? may_set(g, b) : MAY;
+		b->left = may == MAY_NOT;
+		b->again = may == MAY_LATER;
+		if (may != MAY)
 			b->wanted = b->bytes;
 		keep |= b->wanted != 0 && b->wanted != b->bytes && !is_kept(b);
 	}
@@ -261,7 +290,7 @@ void brake_flush(struct cgg_guard *g)
 	lifted = lift_all(g);
 	if (done == UNDO_LATER) {
 		set_later(g);
-		g->brakes_changed = lifted; /* to be written anew */
+		g->brakes_changed |= lifted; /* to be written anew */
 		return;
 	}
 	set_all(g);

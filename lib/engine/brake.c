@@ -31,14 +31,16 @@
 
 #define PAGE 4096
 
-bool brake_read(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
+int brake_read(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
 {
 	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(g->tree, b->index, &opened);
+	long len = dirfd < 0 ? dirfd : fdio_read_at(dirfd, HIGH, ret, UNDO_VALUE_MAX);
 
-	if (fdio_read_at(tree_dir(g->tree, b->index, &opened), HIGH, ret, UNDO_VALUE_MAX) <= 0)
-		return false;
+	if (len <= 0)
+		return len < 0 ? (int)len : -EIO;
 	ret[strcspn(ret, "\n")] = '\0';
-	return true;
+	return 0;
 }
 
 void brake_print(uint64_t bytes, char *ret)
@@ -174,7 +176,7 @@ static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 		b->changed = true;
 		g->brakes_changed = true;
 	}
-	if (!b->bytes || !brake_read(g, b, now))
+	if (!b->bytes || brake_read(g, b, now) < 0)
 		return;
 	brake_print(b->bytes, ours);
 	if (strcmp(now, ours) == 0)
@@ -194,7 +196,7 @@ void brake_look(struct cgg_guard *g)
 
 		/* one that was left to somebody: if it is another now */
 		if (b->used && b->high_wd < 0 &&
-		    (!b->left || (brake_read(g, b, now) && strcmp(now, b->before) != 0)))
+		    (!b->left || (brake_read(g, b, now) == 0 && strcmp(now, b->before) != 0)))
 			check_drift(g, b);
 	}
 }

@@ -84,6 +84,7 @@ struct guard_brake {
 	uint64_t kept[2]; /* values that are remembered outside as ours */
 	char before[UNDO_VALUE_MAX];
 	bool left; /* a lower one is somebody else's: the file tells when it is no more */
+	bool again; /* no memory or fd for it in this flush: tried again in the next */
 	bool refused; /* it can't be written: not tried again */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guard (dry run) on a machine made of files, some of which can't be opened for a while: whom it chooses.
+ * A guard on a machine made of files, some of which can't be opened for a while: whom it chooses, and where it
+ * holds a brake.
  * Opening is wrapped (see meson.build), so that it fails where and when a test wants it to.
  */
 #include "kit/policy.h"
@@ -9,6 +10,7 @@
 
 #include "engine/guard.h"
 #include "snap/take.h"
+#include "util/fdio.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,7 @@
 static struct {
 	const char *file;
 	ino_t dir;
+	bool written; /* only to be written */
 	int error;
 	uint64_t for_us, first_us;
 	unsigned int refused;
@@ -38,7 +41,7 @@ int __wrap_openat64(int dirfd, const char *name, int flags, ...)
 	va_list ap;
 
 	if (broken.file && strcmp(name, broken.file) == 0 && fstat(dirfd, &st) == 0 &&
-	    st.st_ino == broken.dir &&
+	    st.st_ino == broken.dir && (!broken.written || flags & O_WRONLY) &&
 	    (broken.refused == 0 || snap_now_us() < broken.first_us + broken.for_us)) {
 		if (broken.refused++ == 0)
 			broken.first_us = snap_now_us();
@@ -96,43 +99,69 @@ static const char rule[] =
 	"\"0ms\", "
 	"\"when\": {\"available_below\": \"10%\"}, \"then\": [{\"action\": \"kill\"}]}]}";
 
+/* From the next attempt on. */
+static void break_file(const char *top, const char *cgroup, const char *file, int error,
+		       uint64_t for_us)
+{
+	int fd = kit_tree_fd(top, cgroup);
+	struct stat st;
+
+	T_MUST(fd >= 0 && fstat(fd, &st) == 0);
+	close(fd);
+	broken.dir = st.st_ino;
+	broken.error = error;
+	broken.for_us = for_us;
+	broken.refused = 0;
+	broken.written = false;
+	broken.file = file;
+}
+
+static struct cgg_guard *guard_it(const char *top, const char *policy, struct cgg_guard_options *o)
+{
+	struct cgg_policy *loaded;
+	struct cgg_error err = {0};
+	struct cgg_tree *tree = NULL;
+	struct cgg_guard *g = NULL;
+
+	T_MUST(tree_open(top, &tree, &err) == 0);
+	tree->root.live = true; /* for all that the guard can see */
+	loaded = kit_load(policy, &err);
+	T_MUST(loaded && guard_open(tree, loaded, o, &g, &err) == 0);
+	return g;
+}
+
+static void end_it(struct cgg_guard *g)
+{
+	const struct cgg_policy *policy = g->policy;
+	struct cgg_tree *tree = g->tree;
+
+	broken.file = NULL;
+	guard_close(g);
+	cgg_policy_free((struct cgg_policy *)policy);
+	tree_close(tree);
+}
+
+static void turn(struct cgg_guard *g)
+{
+	poll(&(struct pollfd){.fd = g->epoll_fd, .events = POLLIN}, 1, 5);
+	T_MUST(guard_dispatch(g, NULL) == 0);
+}
+
 /* Guard the machine until the first incident; how long that took from the first look on. */
 static uint64_t first_incident(const char *cgroup, const char *file, int error, uint64_t for_us,
 			       struct told *told)
 {
 	const char *top = kit_tree(machine);
 	struct cgg_guard_options o = {.dry_run = true, .report = tell, .user = told};
-	struct cgg_policy *policy;
-	struct cgg_error err = {0};
-	struct cgg_tree *tree = NULL;
-	struct cgg_guard *g = NULL;
-	struct stat st;
-	uint64_t start;
-	int fd;
+	struct cgg_guard *g = guard_it(top, rule, &o);
+	uint64_t start = snap_now_us();
 
 	*told = (struct told){0};
-	T_MUST(tree_open(top, &tree, &err) == 0);
-	tree->root.live = true; /* for all that the guard can see */
-	policy = kit_load(rule, &err);
-	T_MUST(policy && guard_open(tree, policy, &o, &g, &err) == 0);
-	fd = kit_tree_fd(top, cgroup);
-	T_MUST(fd >= 0 && fstat(fd, &st) == 0);
-	close(fd);
-	start = snap_now_us();
-	broken.file = file;
-	broken.dir = st.st_ino;
-	broken.error = error;
-	broken.for_us = for_us;
-	broken.refused = 0;
-	while (!told->incident && snap_now_us() < start + 10000 * MS) {
-		poll(&(struct pollfd){.fd = g->epoll_fd, .events = POLLIN}, 1, 5);
-		T_MUST(guard_dispatch(g, &err) == 0);
-	}
-	broken.file = NULL;
+	break_file(top, cgroup, file, error, for_us);
+	while (!told->incident && snap_now_us() < start + 10000 * MS)
+		turn(g);
 	T_MUST(told->incident);
-	guard_close(g);
-	cgg_policy_free(policy);
-	tree_close(tree);
+	end_it(g);
 	return told->when_us - start;
 }
 
@@ -181,5 +210,81 @@ TEST(one_that_is_too_small_or_only_forbidden_delays_nobody)
 		T_EQ_STR(string(&told, "victim", "cgroup"), rows[i].victim);
 		T_ASSERT(broken.refused <= 2); /* not again and again */
 		json_object_put(told.incident);
+	}
+}
+
+/* ---- brakes ------------------------------------------------------------------------------ */
+
+#define BRAKED                                                                                     \
+	"{\"version\": 1, \"rules\": [{\"name\": \"box\", \"each\": \"/large\", \"brake\": %s, "   \
+	"\"when\": {\"unreclaimable_above\": \"80%%\"}, \"then\": [{\"action\": \"kill\"}]}]}"
+
+static bool has_brake(const char *top)
+{
+	char text[32] = "";
+	int dirfd = kit_tree_fd(top, "/large");
+	int fd = __real_openat64(dirfd, "memory.high", O_RDONLY | O_CLOEXEC);
+
+	T_MUST(fdio_read(fd, text, sizeof(text)) > 0);
+	close(fd);
+	close(dirfd);
+	return text[0] != 'm';
+}
+
+/* Until memory.high is, or is no longer, what it was; false: it has not come to that in this time. */
+static bool comes_to(struct cgg_guard *g, const char *top, bool brake, uint64_t within_us)
+{
+	uint64_t until = snap_now_us() + within_us;
+
+	while (has_brake(top) != brake && snap_now_us() < until)
+		turn(g);
+	return has_brake(top) == brake;
+}
+
+TEST(a_brake_that_can_not_be_set_or_lifted_for_a_moment_is_tried_again)
+{
+	static const struct {
+		const char *name;
+		int error;
+		bool written, passing;
+	} rows[] = {
+		{"no memory to read", ENOMEM, false, true},
+		{"no memory to write", ENOMEM, true, true},
+		{"no fds of ours", EMFILE, false, true},
+		{"no fds of the system's", ENFILE, true, true},
+		{"not permitted", EACCES, true, false},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = kit_tree(machine);
+		struct cgg_guard_options o = {0};
+		struct cgg_policy *with, *without;
+		struct cgg_error err = {0};
+		struct cgg_guard *g;
+		char text[512];
+
+		T_ROW(rows[i].name);
+		kit_tree_add(top, "root sys/fs/cgroup\n/large memory.max=900000000 memory.high=max "
+				  "memory.events.local='high 0\n'");
+		snprintf(text, sizeof(text), BRAKED, "true");
+		g = guard_it(top, text, &o);
+		break_file(top, "/large", "memory.high", rows[i].error, 50 * MS);
+		broken.written = rows[i].written;
+		T_EQ_INT(comes_to(g, top, true, rows[i].passing ? 10000 * MS : 1000 * MS),
+			 rows[i].passing);
+		T_ASSERT(broken.refused >= 1);
+		if (rows[i].passing) {
+			snprintf(text, sizeof(text), BRAKED, "false");
+			without = kit_load(text, &err);
+			with = (struct cgg_policy *)g->policy;
+			T_MUST(without);
+			break_file(top, "/large", "memory.high", rows[i].error, 50 * MS);
+			broken.written = rows[i].written;
+			T_EQ_INT(guard_set_policy(g, without), 0);
+			T_ASSERT(has_brake(top));
+			T_ASSERT(comes_to(g, top, false, 10000 * MS));
+			cgg_policy_free(with);
+		}
+		end_it(g);
 	}
 }
