@@ -330,6 +330,64 @@ fork_bomb_dies_by_pidfd()
 	says victim.kill.frozen false
 }
 
+# With few fds it can't be read who has to be spared: nobody dies in the dark, and nothing spins.
+exempt_member_lives_with_few_fds()
+{
+	local n other exempt rc
+	cg_create /box
+	for n in 64 20 16 14 13 12 11 10 9 8 7 6; do
+		exempt=$(cg_run /box hog --adj -1000 sleep)
+		other=$(cg_run /box hog sleep)
+		wait_until 5 "[ \"\$(cat /proc/$exempt/oom_score_adj)\" = -1000 ]"
+		rc=0
+		(ulimit -n $n && exec cgguard kill --deadline 2s /box) >"$T/record" 2>"$T/said" || rc=$?
+		echo "# $n fds: $rc $(head -n 1 "$T/said")" >&3
+		usleep 50000
+		alive "$exempt" || fail "the exempt one has died, with $n fds"
+		[ $rc -ne 0 ] || ! alive "$other" || fail "exit code 0 with $n fds, and the other one lives"
+		[ $n -lt 16 ] || assert_eq 0 $rc "exit code with $n fds"
+		[ ! -s "$T/record" ] || says_between victim.kill.passes 0 250
+		cgguard kill --exempt kill /box >/dev/null 2>&1 || [ "$(cg_procs /box)" = 0 ] || fail 'somebody is left'
+	done
+}
+
+# Its owner has paused the group: it stays so when all but the exempt member are dead.
+paused_group_stays_paused()
+{
+	cg_create /box
+	exempt=$(cg_run /box hog --adj -1000 spin 1)
+	wait_until 5 "[ \"\$(cat /proc/$exempt/oom_score_adj)\" = -1000 ]"
+	cg_run /box hog swarm 20 0 >/dev/null
+	wait_until 10 '[ "$(cg_procs /box)" -ge 22 ]'
+	cg_write /box cgroup.freeze 1
+	wait_until 5 '[ "$(cg_event /box cgroup.events frozen)" = 1 ]'
+	kill_is 0 /box
+	assert_eq "$exempt" "$(cg_pids /box)" 'who lives'
+	assert_eq 1 "$(cg_read /box cgroup.freeze)" cgroup.freeze
+	cg_write /box cgroup.freeze 0
+}
+
+# 256 are held at once: those beyond are asked as well, each of them once.
+terminate_reaches_402()
+{
+	cg_create /box memory.max=300M memory.swap.max=0
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "limit", "domain": "/box", "cooldown": "300s", "brake": false,
+		 "candidates": {"include": ["/box"], "unit": "match"},
+		 "when": {"unreclaimable_above": "30%"}, "then": [{"action": "terminate", "grace": "10s"}]}]}
+	END
+	cg_run /box hog swarm 401 0 >/dev/null
+	wait_until 60 '[ "$(cg_procs /box)" -ge 402 ]'
+	large=$(cg_run /box hog termproof hold 120)
+	wait_until 30 '[ "$(cg_event /box memory.stat anon)" -ge $((120 << 20)) ]'
+	guard_start --policy "$T/p.json" --state "$T/state"
+	incidents_are 1 60
+	pick 1
+	says steps.0.action terminate
+	says steps.0.outcome short
+	assert_eq "$large" "$(cg_pids /box)" 'the members that are left'
+}
+
 fork_bomb_beside_an_exempt_member_dies()
 {
 	cg_create /box pids.max=300
@@ -772,6 +830,9 @@ t 'out of sight and read-only is refused' hidden_in_a_read_only_tree_is_refused
 t 'a fork bomb dies by cgroup.kill' fork_bomb_dies_by_file
 t 'a fork bomb dies pidfd by pidfd' fork_bomb_dies_by_pidfd
 t 'a fork bomb dies beside an exempt member, who goes on' fork_bomb_beside_an_exempt_member_dies
+t 'with few fds an exempt member lives, and nothing spins' exempt_member_lives_with_few_fds
+t 'a group that its owner has paused stays so for those who live' paused_group_stays_paused
+t 'terminate reaches each of 402 members' terminate_reaches_402
 t 'a threaded cgroup is refused, its domain dies' threaded_cgroup
 t 'a frozen group dies' frozen_group_dies
 t 'a stopped group dies' stopped_group_dies
