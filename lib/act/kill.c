@@ -219,8 +219,8 @@ static enum kill_outcome kill_by_pidfd(struct members *run, struct hurry *h)
 		if (pass == freeze_at)
 			run->res->frozen = freeze_set(&freeze);
 		members_hold(run);
-		if (run->nheld >
-		    0) /* what was refused before still is why, when there was no time for more */
+		/* what was refused before still is why, when there was no time for more */
+		if (run->nheld > 0)
 			error = members_signal(run);
 		see_off(run, h, pass);
 		run->res->passes++;
@@ -298,7 +298,7 @@ static enum kill_outcome kill_process(struct members *run, struct hurry *h)
 		if (snap_now_us() >= run->req->deadline_us ||
 		    (run->error < 0 && !members_may_come(run, run->req->deadline_us)))
 			return nobody_reached(run);
-		members_pause(WAIT_FIRST_MS * 1000);
+		members_pause(WAIT_FIRST_MS * 1000ULL);
 	}
 	r = members_signal(run);
 	if (r < 0)
@@ -369,7 +369,7 @@ static int census(struct members *run)
 		if (fdio_is_gone(r) || r == -EOPNOTSUPP || !members_may_come(run, until_us) ||
 		    (r >= 0 && (!run->spare || run->unknown == 0)))
 			return r;
-		members_pause(WAIT_FIRST_MS * 1000);
+		members_pause(WAIT_FIRST_MS * 1000ULL);
 		res->members = res->hidden = res->exempt = res->nproc = run->runtimes = 0;
 		run->runtimes_bytes = 0;
 		members_let_go(run);

@@ -181,7 +181,7 @@ static bool none_left(const struct soft *s, struct members *m)
 		return false;
 	if (!members_may_come(m, s->req->deadline_us))
 		return true;
-	members_pause(STEP_MS * 1000);
+	members_pause(STEP_MS * 1000ULL);
 	return false;
 }
 
@@ -215,7 +215,7 @@ static int ask_all(struct soft *s, struct members *m)
 		if (after == last && !members_may_come(m, s->req->deadline_us))
 			break;
 		if (pass > 0 && (after == last || !m->overflow))
-			members_pause(STEP_MS * 1000);
+			members_pause(STEP_MS * 1000ULL);
 	}
 	return error < 0 ? error : m->error;
 }
@@ -230,7 +230,7 @@ static int ask_worst(struct soft *s, struct members *m)
 			members_remember(m->res, &m->best);
 			return members_signal(m);
 		}
-		members_pause(SETTLE_MS * 1000); /* it has ended: another one is the worst now */
+		members_pause(SETTLE_MS * 1000ULL); /* it has ended: another one is the worst now */
 	} while (!is_over(s));
 	return m->error;
 }
