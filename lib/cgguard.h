@@ -162,7 +162,7 @@ struct cgg_cgroup {
 	int64_t badness_pages;
 	bool limit_unknown; /* a memory.max on the way up could not be read for want of memory or fds */
 	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
-	uint32_t marks, owner_uid; /* of xattrs, where a rule honours them: the guard's own */
+	uint32_t marks, owner_uid; /* xattrs that a rule honours; of the directory (recording: 0) */
 	uint32_t unread; /* enum cgg_have bits: there was no memory or fd to read them */
 };
 

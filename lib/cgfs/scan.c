@@ -148,7 +148,7 @@ static int complete(struct cgg_tree *tree, struct cgg_error *err)
 {
 	struct tree_scan *s = &tree->scan;
 
-	if (s->nmoved == s->n && s->n == tree->n) {
+	if (s->nmoved == s->n && s->n == tree->n && s->nchowned == 0) {
 		clear_moved(tree->entry, tree->n);
 		tree->nunheld = s->nunheld;
 		tree->sparse = s->sparse;

@@ -19,7 +19,8 @@
 /* fds that are left for who opens one for a moment: half of a small limit, so many of a large one */
 #define FDS_SPARE 1024
 #define READS_MAX 16 /* buffers of events: who writes without end does not keep us */
-#define WATCH_DIR (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR)
+/* IN_ATTRIB: a manager makes a cgroup, and gives it to a user then */
+#define WATCH_DIR (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | IN_ONLYDIR)
 
 int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err)
 {
@@ -282,7 +283,7 @@ static bool verify_one(struct cgg_tree *tree, uint32_t index)
 		tree_stale_id(tree, tree->entry[e->parent].id);
 		return true;
 	}
-	if (st.st_nlink == 2 && e->end == index + 1 && !watch_again(tree, e, index))
+	if (st.st_nlink == 2 && e->end == index + 1 && st.st_uid == e->owner_uid && !watch_again(tree, e, index))
 		return false;
 	tree_stale_id(tree, e->id);
 	return true;

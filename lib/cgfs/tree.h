@@ -18,6 +18,7 @@ struct tree_entry {
 	int killfd; /* cgroup.kill, once held; -1: not tried, -2: it can't be had */
 	int wd; /* inotify watch of the directory, -1: none */
 	uint32_t parent, end, depth;
+	uint32_t owner_uid; /* of the directory; 0 in a recording, which does not keep it */
 	bool moved; /* during a scan: in the other table too */
 	bool cut; /* what is below it is not in the table, and counts as part of it */
 };
@@ -59,6 +60,7 @@ struct tree_scan {
 	uint32_t nunheld;
 	uint32_t dropped; /* entries of those left behind that are done with */
 	uint64_t dev;
+	uint32_t nchowned; /* entries whose directory has another owner now */
 	uint32_t ncopied; /* entries that were taken over as they are */
 	bool sparse; /* what has no memory of its own is left out */
 	bool again; /* after DROP, a sparse one */

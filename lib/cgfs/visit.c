@@ -155,6 +155,7 @@ static int hold(struct cgg_tree *tree, int parent_fd, const char *name, const st
 		e->wd = old->wd;
 		e->moved = old->moved = true;
 		s->nmoved++;
+		s->nchowned += e->owner_uid != old->owner_uid;
 	}
 	return fd;
 }
@@ -280,6 +281,7 @@ int scan_visit(struct cgg_tree *tree, struct tree_pending what, struct cgg_error
 	*e = (struct tree_entry){.id = st.st_ino, .parent = what.parent};
 	e->dirfd = e->killfd = e->wd = -1;
 	e->depth = is_root ? 0 : s->entry[what.parent].depth + 1;
+	e->owner_uid = tree->root.live ? st.st_uid : 0;
 	dirfd = hold(tree, parent_fd, is_root ? "." : what.name, &st, e, &opened);
 	if (dirfd == -ENOENT)
 		return is_root ? CGG_GONE : 0;

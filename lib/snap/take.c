@@ -47,6 +47,7 @@ int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 			.depth = e->depth,
 			.limit_bytes = CGG_MAX,
 			.cut = e->cut,
+			.owner_uid = e->owner_uid,
 		};
 	}
 	*ret = (struct cgg_snapshot){.cgroups = cg, .n = n, .time_us = snap_now_us()};
@@ -129,19 +130,13 @@ void snap_read_limit(const struct cgg_tree *tree, struct cgg_snapshot *snap, uin
 	}
 }
 
-int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err)
+int snap_shape(const struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err)
 {
 	size_t size = sizeof(struct cgg_cgroup);
-	struct owned *o;
-	int r = tree_scan(tree, err);
+	struct owned *o = calloc(1, sizeof(*o));
 
-	if (r == CGG_GONE)
-		return err_fail(err, -ENOENT, "the tree '%s' was removed", tree->root.shown);
-	if (r < 0)
-		return r;
 	for (uint32_t i = 0; i < tree->n; i++)
 		size += sizeof(struct cgg_cgroup) + strlen(tree->entry[i].path) + 32;
-	o = calloc(1, sizeof(*o));
 	if (!o || arena_init(&o->arena, size, 0) < 0 ||
 	    snap_layout(tree->entry, tree->n, &o->arena, &o->snap) < 0) {
 		if (o)
@@ -149,11 +144,24 @@ int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error
 		return err_fail(err, -ENOMEM, "out of memory for a snapshot of %u cgroups",
 				tree->n);
 	}
-	for (uint32_t i = 0; i < tree->n; i++)
-		snap_read(tree, &o->snap, i, CGG_HAVE_ALL);
-	cgfs_host_read(tree->root.procfd, ~0U, &o->snap.host);
-	snap_derive_limits(&o->snap);
 	*ret = &o->snap;
+	return 0;
+}
+
+int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err)
+{
+	int r = tree_scan(tree, err);
+
+	if (r == CGG_GONE)
+		return err_fail(err, -ENOENT, "the tree '%s' was removed", tree->root.shown);
+	if (r == 0)
+		r = snap_shape(tree, ret, err);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < tree->n; i++)
+		snap_read(tree, *ret, i, CGG_HAVE_ALL);
+	cgfs_host_read(tree->root.procfd, ~0U, &(*ret)->host);
+	snap_derive_limits(*ret);
 	return 0;
 }
 

@@ -36,7 +36,10 @@ void snap_read_limit(const struct cgg_tree *tree, struct cgg_snapshot *snap, uin
 /* Derive every effective limit of what was read. */
 void snap_derive_limits(struct cgg_snapshot *snap);
 
-/* A whole one that owns its memory. */
+/* One of the tree as it was scanned last, without values, that owns its memory. */
+int snap_shape(const struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err);
+
+/* A whole one, of the tree as it is now. */
 int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err);
 struct cgg_snapshot *snap_free(struct cgg_snapshot *snap);
 

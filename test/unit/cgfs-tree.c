@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct cgg_tree *open_tree(const char *top)
 {
@@ -762,6 +763,31 @@ TEST(where_nothing_has_happened_nothing_is_listed)
 	check_table(tree);
 	tree_close(tree);
 	setrlimit(RLIMIT_NOFILE, &old);
+}
+
+TEST(a_directory_that_is_given_to_another_user_is_noticed)
+{
+	const char *top = kit_tree("/a/b\n/c");
+	struct cgg_tree *tree = open_tree(top);
+	CGG_AUTO_FD fd = kit_tree_fd(top, "/a");
+
+	if (geteuid() != 0) {
+		T_SKIP("only root gives files away");
+		tree_close(tree);
+		return;
+	}
+	tree->root.live = true;
+	T_EQ_INT(tree_watch(tree), 0);
+	step_to_end(tree, 1000);
+	T_EQ_INT(fchownat(fd, "b", 1000, 1000, 0), 0);
+	T_ASSERT(stale(tree));
+	step_to_end(tree, 1000);
+	T_EQ_INT(tree->scan.state, TREE_SCAN_READY);
+	tree_scan_adopt(tree);
+	T_EQ_STR(tree->entry[2].path, "/a/b");
+	T_EQ_INT(tree->entry[2].owner_uid, 1000);
+	T_EQ_INT(tree->entry[1].owner_uid, 0);
+	tree_close(tree);
 }
 
 TEST(what_is_not_watched_is_verified)
