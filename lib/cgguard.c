@@ -279,7 +279,7 @@ CGG_PUBLIC struct cgg_guard *cgg_guard_close(struct cgg_guard *guard)
 /* ---- one kill by hand ---------------------------------------------------------------- */
 
 /* What forbids it: the tree, the root, ourselves, the policy. NULL: nothing. */
-static const char *forbidden(const struct cgg_tree *tree, uint32_t index,
+static const char *forbidden(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index,
 			     const struct cgg_kill_options *o)
 {
 	const struct tree_entry *e = &tree->entry[index];
@@ -302,10 +302,16 @@ static const char *forbidden(const struct cgg_tree *tree, uint32_t index,
 				return "the policy protects it";
 		}
 		for (uint32_t in = index; in < e->end; in++) {
-			if (glob_match(glob, tree->entry[in].path))
+			if (rank_is_hosts(snap, in) && glob_match(glob, tree->entry[in].path))
 				return "it holds a cgroup that the policy protects";
 		}
 	}
+	for (uint32_t i = e->parent; i < tree->entry[e->parent].end; i++)
+		snap_read(tree, snap, i, CGG_HAVE_POPULATED);
+	snap_read(tree, snap, index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
+	if (!o->process && rank_is_helper(snap, index))
+		return "it is a container runtime's helper (a monitor, a pod's sandbox): it dies "
+		       "with what it serves";
 	return NULL;
 }
 
@@ -364,6 +370,7 @@ static int kill_answer(const struct kill_result *res, const char *path, struct c
 CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_options *o,
 			char *buf, size_t size, struct cgg_error *err)
 {
+	struct cgg_snapshot *snap = NULL;
 	struct kill_result res = {0};
 	struct cgg_host host = {0};
 	struct kill_request req;
@@ -379,7 +386,11 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 		return err_fail(err, -ENOENT,
 				"no cgroup '%s' in '%s' (paths start with / = that root)", path,
 				tree->root.shown);
-	why = forbidden(tree, index, o);
+	r = snap_shape(tree, &snap, err);
+	if (r < 0)
+		return r;
+	why = forbidden(tree, snap, index, o);
+	snap_free(snap);
 	cgfs_host_read(tree->root.procfd, ~0U, &host);
 	req = (struct kill_request){
 		.dirfd = tree_dir(tree, index, &opened),

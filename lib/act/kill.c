@@ -332,10 +332,6 @@ static enum kill_outcome kill_group(struct members *run, struct hurry *h)
 		return refuse(run, "the guard itself is inside");
 	if (run->init_inside)
 		return refuse(run, "PID 1 is inside");
-	if (members_are_runtimes(run))
-		return refuse(run,
-			      "only a container runtime's own processes (pause, shim, monitor) "
-			      "are inside: they die with their pod or unit");
 	if (run->req->dry_run)
 		return KILL_WOULD;
 	if (is_late(run))
@@ -370,8 +366,7 @@ static int census(struct members *run)
 		    (r >= 0 && (!run->spare || run->unknown == 0)))
 			return r;
 		members_pause(WAIT_FIRST_MS * 1000ULL);
-		res->members = res->hidden = res->exempt = res->nproc = run->runtimes = 0;
-		run->runtimes_bytes = 0;
+		res->members = res->hidden = res->exempt = res->nproc = 0;
 		members_let_go(run);
 	}
 }

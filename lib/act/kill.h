@@ -40,7 +40,7 @@ enum kill_outcome {
 	KILL_WOULD, /* dry run */
 	KILL_GONE, /* the cgroup was removed, or empty, before anything was signalled */
 	KILL_LATE, /* the kernel has killed in there since it was chosen: nothing was signalled */
-	KILL_REFUSED, /* we, PID 1 or only a runtime's own are inside; nothing was signalled */
+	KILL_REFUSED, /* we or PID 1 are inside; nothing was signalled */
 	KILL_UNFINISHED, /* deadline: some are still dying; remaining names them */
 	KILL_FAILED, /* could not signal; error says why */
 	KILL_MISMATCH, /* dirfd is another cgroup than the one chosen; nothing was signalled */

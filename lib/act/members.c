@@ -19,8 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LEARN_AGAIN_US	  10000
-#define RUNTIME_MAX_BYTES (64ULL << 20) /* shims and pause processes are smaller */
+#define LEARN_AGAIN_US 10000
 
 /* ---- the first look ------------------------------------------------------------------ */
 
@@ -43,23 +42,6 @@ void members_remember(struct kill_result *res, const struct cgfs_proc *p)
 	memcpy(res->proc[at].comm, p->comm, sizeof(p->comm));
 }
 
-static bool is_named_as_runtime(const struct cgfs_proc *p)
-{
-	static const char *const names[] = {"conmon", "containerd-shim", "pause", "catatonit"};
-
-	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
-		if (strncmp(p->comm, names[i], strlen(names[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* A runtime's own processes die with their container or not at all; a hog can't pose as one. */
-static bool is_runtime_own(const struct cgfs_proc *p)
-{
-	return p->rss_bytes + p->swap_bytes < RUNTIME_MAX_BYTES && is_named_as_runtime(p);
-}
-
 /* What the record and the rules above want to know; all of it only where that may matter. */
 static bool read_member(const struct members *run, pid_t pid, struct cgfs_proc *ret)
 {
@@ -67,7 +49,7 @@ static bool read_member(const struct members *run, pid_t pid, struct cgfs_proc *
 
 	if (cgfs_proc_read_rough(run->req->procfd, pid, ret) < 0)
 		return false;
-	if (ret->rough_rss_pages == 0 || is_named_as_runtime(ret)) /* 0: has its leader ended? */
+	if (ret->rough_rss_pages == 0) /* 0: has its leader ended? */
 		cgfs_proc_read_rest(run->req->procfd, ret);
 	else
 		ret->rss_bytes = ret->rough_rss_pages * page;
@@ -96,10 +78,6 @@ int members_census(void *user, pid_t pid)
 	known = res->members <= KILL_PROCS_MAX && read_member(run, pid, &p);
 	if (known)
 		members_remember(res, &p);
-	if (known && is_runtime_own(&p)) {
-		run->runtimes++;
-		run->runtimes_bytes += p.rss_bytes + p.swap_bytes;
-	}
 	if (known && p.adj_known)
 		exemption = p.oom_score_adj == CGG_ADJ_MIN ? EXEMPT_YES : EXEMPT_NO;
 	else
@@ -110,12 +88,6 @@ int members_census(void *user, pid_t pid)
 	    (exemption == EXEMPT_NO || !run->spare))
 		(void)members_take(run, pid);
 	return 0;
-}
-
-bool members_are_runtimes(const struct members *run)
-{
-	return run->runtimes > 0 && run->runtimes == run->res->members &&
-	       run->runtimes_bytes < RUNTIME_MAX_BYTES;
 }
 
 static int count_zero(void *user, pid_t pid)
@@ -175,8 +147,7 @@ int members_choose(void *user, pid_t pid)
 	if (r < 0 || (run->spare && !p.adj_known) || !p.memory_known)
 		return 0;
 	exemption = badness_exemption(&p);
-	if (is_runtime_own(&p) ||
-	    (exemption != CGG_EXEMPT_NO && (exemption != CGG_EXEMPT_ADJ || run->spare)))
+	if (exemption != CGG_EXEMPT_NO && (exemption != CGG_EXEMPT_ADJ || run->spare))
 		return 0;
 	points = badness_of(&p, run->req->total_bytes / page, page);
 	if (run->best.pid != 0 && points < run->best_points)

@@ -21,9 +21,6 @@ struct members {
 	struct kill_result *res;
 	pid_t self;
 	bool self_inside, init_inside;
-	uint32_t
-		runtimes; /* members that are a container runtime's own, of those that were looked at */
-	uint64_t runtimes_bytes; /* that they use */
 	bool spare; /* members at -1000 must live */
 	bool hold_early; /* hold members while they are counted: one look at the list less */
 	int signal; /* SIGKILL, or SIGTERM for who is asked first */
@@ -44,9 +41,6 @@ int members_census(void *user, pid_t pid); /* may we act at all, who has to be s
 int members_choose(void *user, pid_t pid); /* into best: the highest badness */
 int members_mark_listed(void *user, pid_t pid); /* held ones that are in the group still */
 int members_remain(void *user, pid_t pid); /* into result->remaining */
-
-/* A pod's pause process, a shim or a monitor, and nobody else: they die with their pod or unit only. */
-bool members_are_runtimes(const struct members *run);
 
 /* A process that is just being released is listed as 0 too, but not again: it is not hidden. */
 void members_recount_hidden(struct members *run);

@@ -264,7 +264,7 @@ static enum soft_outcome run(struct soft *s, struct members *m)
 	if (r < 0)
 		return failed(s, r);
 	/* what would slow, stop or end us, too */
-	if (!one && (m->self_inside || m->init_inside || members_are_runtimes(m)))
+	if (!one && (m->self_inside || m->init_inside))
 		return SOFT_REFUSED;
 	if (s->req->dry_run)
 		return SOFT_WOULD;

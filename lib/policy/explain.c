@@ -140,15 +140,6 @@ static bool is_own(uint64_t id, const uint64_t *own_ids, size_t nown_ids)
 	return false;
 }
 
-static bool holds_procs(const struct cgg_snapshot *snap, uint32_t index)
-{
-	for (uint32_t i = index; i < snap->cgroups[index].end; i++) {
-		if (!(snap->cgroups[i].have & CGG_HAVE_PROCS) || snap->cgroups[i].nprocs > 0)
-			return true;
-	}
-	return false;
-}
-
 struct policy_shield policy_shield(const struct cgg_policy *policy, const struct cgg_snapshot *snap,
 				   const struct cgg_group *group, const uint64_t *own_ids,
 				   size_t nown_ids)
@@ -167,7 +158,7 @@ struct policy_shield policy_shield(const struct cgg_policy *policy, const struct
 	for (uint32_t i = group->cgroup + 1; i < cg->end; i++) {
 		const char *glob = matching(&policy->protect, snap->cgroups[i].path);
 
-		if (glob && holds_procs(snap, i))
+		if (glob && rank_is_hosts(snap, i) && rank_may_hold(snap, i))
 			return (struct policy_shield){.glob = glob, .cgroup = i};
 	}
 	if (group->protect && group->mark != 0 && !group->avoid)
@@ -235,10 +226,10 @@ enum policy_absence policy_absence(const struct cgg_policy *policy, const struct
 	*ret_glob = NULL;
 	if (cgroup == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT))
 		return POLICY_ABSENT_ROOT;
-	if (!holds_procs(snap, cgroup))
+	if (!rank_may_hold(snap, cgroup))
 		return POLICY_ABSENT_EMPTY;
-	if (rank_is_monitor(snap, cgroup))
-		return POLICY_ABSENT_MONITOR;
+	if (cgroup != domain && rank_is_helper(snap, cgroup))
+		return POLICY_ABSENT_HELPER;
 	if (rule->unit == CGG_UNIT_MATCH)
 		return by_globs(rule, snap->cgroups[cgroup].path, ret_glob);
 	/* with no glob in the way, is it part of a group? Then a glob was. */
@@ -255,7 +246,8 @@ const char *policy_absence_name(enum policy_absence absence)
 	static const char *const names[] = {
 		[POLICY_ABSENT_ROOT] = "the root of the tree is never killed",
 		[POLICY_ABSENT_EMPTY] = "there is no process in it",
-		[POLICY_ABSENT_MONITOR] = "it is a container runtime's monitor",
+		[POLICY_ABSENT_HELPER] =
+			"it is a container runtime's helper, and goes with what it serves",
 		[POLICY_ABSENT_EXCLUDED] = "the rule excludes it",
 		[POLICY_ABSENT_NOT_INCLUDED] = "no glob of the rule includes it",
 		[POLICY_ABSENT_HOLDS] = "it only holds the groups below it",

@@ -50,7 +50,7 @@ uint32_t policy_group_of(const struct cgg_snapshot *snap, const struct cgg_group
 enum policy_absence {
 	POLICY_ABSENT_ROOT, /* the root is never killed */
 	POLICY_ABSENT_EMPTY, /* no process in it */
-	POLICY_ABSENT_MONITOR, /* a container runtime's monitor */
+	POLICY_ABSENT_HELPER, /* a container runtime's monitor or sandbox */
 	POLICY_ABSENT_EXCLUDED,
 	POLICY_ABSENT_NOT_INCLUDED,
 	POLICY_ABSENT_HOLDS, /* only holds the groups below it */

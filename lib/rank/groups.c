@@ -118,39 +118,28 @@ static struct reach look(const struct cgg_snapshot *snap, const struct rank_spec
 	if (!holds)
 		return none;
 	/* A slice or a session holds the things of many: not all of system.slice for a process that
-	 * somebody has put into it, or because it is where its services' memory is counted. */
-	if (rank_holds_units(snap, index) && has_procs_in(snap, index + 1, cg->end))
+	 * somebody has put into it, or because it is where its services' memory is counted. But what
+	 * is counted in a user's own, and only there, is that user's. */
+	if (rank_holds_units(snap, index) && has_procs_in(snap, index + 1, cg->end) &&
+	    (!counts || rank_is_hosts(snap, index)))
 		return none;
 	if (spec->unit == CGG_UNIT_LEAF) /* what it has below dies with it */
 		return (struct reach){.group = true, .whole = true, .end = cg->end};
 	return (struct reach){.group = true, .end = counts ? cg->end : index + 1};
 }
 
-/* What can't be read may hold processes. */
-static bool may_hold(const struct cgg_snapshot *snap, uint32_t index)
-{
-	const struct cgg_cgroup *cg = &snap->cgroups[index];
-
-	if (cg->have & CGG_HAVE_POPULATED)
-		return cg->populated;
-	for (uint32_t i = index; i < cg->end; i++) {
-		if (!(snap->cgroups[i].have & CGG_HAVE_PROCS) || has_procs(&snap->cgroups[i]))
-			return true;
-	}
-	return false;
-}
-
+/* A name that a user, or a container, has given to a cgroup of its own protects nothing above it. */
 static bool is_protected_inside(const struct cgg_snapshot *snap, const struct rank_globs *protect,
 				uint32_t index, uint32_t end)
 {
 	uint32_t i = index + 1;
 
 	while (protect->n > 0 && i < end) {
-		if (!any_glob(protect, snap->cgroups[i].path)) {
+		if (!rank_is_hosts(snap, i) || !any_glob(protect, snap->cgroups[i].path)) {
 			i++;
 			continue;
 		}
-		if (may_hold(snap, i))
+		if (rank_may_hold(snap, i))
 			return true;
 		i = snap->cgroups[i].end;
 	}
@@ -250,7 +239,8 @@ size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec
 		reach = look(snap, spec, i);
 		if (i >= protected_end && any_glob(&spec->protect, cg->path))
 			protected_end = cg->end;
-		if (!reach.group || rank_is_monitor(snap, i))
+		/* at its own limit it is no other's helper */
+		if (!reach.group || (i != spec->domain && rank_is_helper(snap, i)))
 			continue;
 		if (spec->unit != CGG_UNIT_MATCH && !is_wanted(spec, cg->path))
 			continue;

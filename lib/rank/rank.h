@@ -44,8 +44,14 @@ bool rank_is_owner(const struct cgg_snapshot *snap, uint32_t index);
 /* A slice or a user's session: holds the containers, services and scopes of many. */
 bool rank_holds_units(const struct cgg_snapshot *snap, uint32_t index);
 
-/* A container runtime's monitor (conmon, lxc-start): never a candidate, for as long as it is as small as one. */
-bool rank_is_monitor(const struct cgg_snapshot *snap, uint32_t index);
+/* The host's root has made and named the cgroup: no user, and nobody in a container. */
+bool rank_is_hosts(const struct cgg_snapshot *snap, uint32_t index);
+
+/* There are processes in it or below it, for all that is known. */
+bool rank_may_hold(const struct cgg_snapshot *snap, uint32_t index);
+
+/* helper.c: a container runtime's monitor or a pod's sandbox: never taken on its own. */
+bool rank_is_helper(const struct cgg_snapshot *snap, uint32_t index);
 
 /* groups.c */
 

@@ -142,19 +142,31 @@ uint32_t rank_owner(const struct cgg_snapshot *snap, uint32_t index, uint32_t do
 	return owner;
 }
 
-/* A monitor process is a few MiB; what holds more than this only has a monitor's name. */
-#define MONITOR_MAX_BYTES (64ULL << 20)
+bool rank_is_hosts(const struct cgg_snapshot *snap, uint32_t index)
+{
+	if (snap->cgroups[index].owner_uid != 0)
+		return false;
+	for (uint32_t i = snap->cgroups[index].parent; i != CGG_NONE; i = snap->cgroups[i].parent) {
+		const char *name = snap->cgroups[i].name;
 
-bool rank_is_monitor(const struct cgg_snapshot *snap, uint32_t index)
+		/* root in a container is uid 0 too, without a user namespace; a service's is the host's */
+		if (rank_is_owner(snap, i) &&
+		    (!has_suffix(name, ".service") || has_prefix(name, "systemd-nspawn@")))
+			return false;
+	}
+	return true;
+}
+
+/* What can't be read may hold processes. */
+bool rank_may_hold(const struct cgg_snapshot *snap, uint32_t index)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[index];
 
-	const char *parent = cg->parent == CGG_NONE ? "" : snap->cgroups[cg->parent].name;
-
-	if (!has_prefix(cg->name, "crio-conmon-") && !has_prefix(cg->name, "libpod-conmon-") &&
-	    !has_prefix(cg->name, "lxc.monitor.") &&
-	    !(strcmp(cg->name, "conmon") == 0 && strcmp(parent, "libpod_parent") == 0) &&
-	    !(strstr(cg->name, "conmon") && has_suffix(cg->name, ".scope")))
-		return false;
-	return !(cg->have & CGG_HAVE_STAT) || cg->unreclaimable_bytes <= MONITOR_MAX_BYTES;
+	if (cg->have & CGG_HAVE_POPULATED)
+		return cg->populated;
+	for (uint32_t i = index; i < cg->end; i++) {
+		if (!(snap->cgroups[i].have & CGG_HAVE_PROCS) || snap->cgroups[i].nprocs > 0)
+			return true;
+	}
+	return false;
 }

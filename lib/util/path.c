@@ -67,16 +67,3 @@ size_t path_printable(const char *path, char *buf, size_t size)
 		buf[size - 1] = '\0';
 	return want;
 }
-
-int path_order(const char *a, const char *b)
-{
-	for (;; a++, b++) {
-		int ca = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
-		int cb = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
-
-		if (ca != cb)
-			return ca < cb ? -1 : 1;
-		if (ca == 0)
-			return 0;
-	}
-}

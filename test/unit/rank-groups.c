@@ -16,6 +16,10 @@ struct group_row {
 #define OOM   CGG_UNIT_OOM_GROUP
 #define MATCH CGG_UNIT_MATCH
 
+#define USER  "/user.slice/user-1000.slice/user@1000.service"
+#define POD   "/kubepods/pod11111111-2222-3333-4444-555555555555"
+#define HEX   "012345678901234567890123456789012345678901234567890123456789abc"
+
 static const struct group_row group_rows[] = {
 	{"only what holds processes", "/a current=1\n/a/b procs=1 current=1\n/c current=1", "/",
 	 LEAF, NULL, NULL, "/a/b"},
@@ -48,6 +52,14 @@ static const struct group_row group_rows[] = {
 	 "/s.slice current=9\n/s.slice/x bare procs=3", "/", LEAF, NULL, NULL, "/s.slice/x"},
 	{"nor a session", "/u/user@1.service current=9\n/u/user@1.service/x bare procs=3", "/",
 	 LEAF, NULL, NULL, "/u/user@1.service/x"},
+	{"but a user's own is a group, where its memory is counted and nowhere else",
+	 USER " uid=1000 current=9\n" USER "/x.slice uid=1000 current=9 procs=1\n" USER
+	      "/x.slice/y uid=1000 bare procs=1",
+	 "/", LEAF, NULL, NULL, USER "/x.slice"},
+	{"a user who takes the controller away from all is one",
+	 USER " uid=1000 current=9\n" USER "/x.scope uid=1000 bare procs=1\n" USER
+	      "/y.slice/z.scope uid=1000 bare procs=1",
+	 "/", LEAF, NULL, NULL, USER},
 	{"nor for a process in the slice itself",
 	 "/s.slice current=9 procs=1\n/s.slice/a.service current=5 procs=1", "/", LEAF, NULL, NULL,
 	 "/s.slice/a.service"},
@@ -100,15 +112,68 @@ static const struct group_row group_rows[] = {
 	 "/ procs=9\n/k/a procs=1 current=1\n/l procs=1 current=1\n/m current=1", "/", MATCH, NULL,
 	 NULL, "/k /l"},
 
-	{"a monitor is no candidate",
-	 "/s.slice/crio-conmon-1.scope procs=1 current=1\n/libpod_parent/libpod-conmon-2 procs=1\n"
-	 "/s.slice/x-conmon-3.scope procs=1\n/conmon procs=1 current=1\n"
-	 "/libpod_parent/conmon procs=2 current=1\n/lxc.monitor.web procs=1 current=1",
-	 "/", LEAF, NULL, NULL, "/conmon"},
-	{"a hog can't hide behind a monitor's name",
-	 "/s.slice/libpod-conmon-1.scope procs=1 current=1Gi anon=1Gi\n"
+	{"a monitor beside its container is no candidate",
+	 "/s.slice/crio-1.scope procs=1 anon=9Mi\n/s.slice/crio-conmon-1.scope procs=1 anon=1Mi\n"
+	 "/libpod_parent/conmon procs=2 anon=7Mi\n/libpod_parent/libpod-2 procs=1 anon=9Mi\n"
+	 "/libpod_parent/libpod-3 procs=1 anon=9Mi\n"
+	 "/libpod_parent/libpod-conmon-2 procs=1 anon=1Mi\n"
+	 "/lxc.monitor.web procs=1 anon=1Mi\n/lxc.payload.web uid=100000 procs=1 anon=9Mi",
+	 "/", LEAF, NULL, NULL,
+	 "/libpod_parent/libpod-2 /libpod_parent/libpod-3 /lxc.payload.web /s.slice/crio-1.scope"},
+	{"one beside no container, or one that is empty, is like anybody",
+	 "/s.slice/crio-conmon-1.scope procs=1 anon=1Mi\n/s.slice/crio-2.scope\n"
+	 "/s.slice/crio-conmon-2.scope procs=1 anon=1Mi\n/lxc.monitor.web procs=1 anon=1Mi\n"
+	 "/conmon procs=1 anon=1Mi",
+	 "/", LEAF, NULL, NULL,
+	 "/conmon /lxc.monitor.web /s.slice/crio-conmon-1.scope /s.slice/crio-conmon-2.scope"},
+	{"scopes that are called monitors are like anybody, however small and many",
+	 "/q/a-conmon-1.scope procs=1 anon=3Mi\n/q/a-conmon-2.scope procs=1 anon=3Mi\n"
+	 "/q/good.service procs=1 anon=2Mi\n/q/pause procs=1 anon=1Mi",
+	 "/", LEAF, NULL, NULL, "/q/a-conmon-1.scope /q/a-conmon-2.scope /q/good.service /q/pause"},
+	{"a hog can't hide behind a monitor's name, page cache is no hog",
+	 "/s.slice/libpod-1.scope procs=1 anon=9Mi\n/s.slice/libpod-2.scope procs=1 anon=9Mi\n"
+	 "/s.slice/libpod-conmon-1.scope procs=1 current=9Mi anon=5Mi\n"
 	 "/s.slice/libpod-conmon-2.scope procs=1 current=1Gi anon=2Mi file=1022Mi",
-	 "/", LEAF, NULL, NULL, "/s.slice/libpod-conmon-1.scope"},
+	 "/", LEAF, NULL, NULL,
+	 "/s.slice/libpod-1.scope /s.slice/libpod-2.scope /s.slice/libpod-conmon-1.scope"},
+	{"nor one in page tables",
+	 "/s.slice/libpod-1.scope procs=1 anon=9Mi\n"
+	 "/s.slice/libpod-conmon-1.scope procs=1 current=9Mi kernel=8Mi",
+	 "/", LEAF, NULL, NULL, "/s.slice/libpod-1.scope /s.slice/libpod-conmon-1.scope"},
+	{"nor many behind one container",
+	 "/libpod_parent/conmon procs=9 anon=5Mi\n/libpod_parent/libpod-2 procs=1 anon=9Mi", "/",
+	 LEAF, NULL, NULL, "/libpod_parent/conmon /libpod_parent/libpod-2"},
+	{"what a user has made is no monitor",
+	 USER "/libpod-1.scope procs=1 anon=9Mi\n" USER
+	      "/libpod-conmon-1.scope procs=1 anon=1Mi uid=1000",
+	 "/", LEAF, NULL, NULL, USER "/libpod-1.scope " USER "/libpod-conmon-1.scope"},
+	{"nor is what a container has made",
+	 "/docker/x/libpod-1 group=1 procs=1 anon=9Mi\n/docker/x/libpod-conmon-1 procs=1 anon=1Mi",
+	 "/", OOM, NULL, NULL, "/docker/x/libpod-1 /docker/x/libpod-conmon-1:1"},
+	{"nor one that can't be read",
+	 "/s.slice/libpod-1.scope procs=1 anon=9Mi\n/s.slice/libpod-conmon-1.scope procs=1", "/",
+	 LEAF, NULL, NULL, "/s.slice/libpod-1.scope /s.slice/libpod-conmon-1.scope"},
+	{"at its own limit it is nobody's helper",
+	 "/s.slice/libpod-1.scope procs=1 anon=9Mi\n"
+	 "/s.slice/libpod-conmon-1.scope procs=1 anon=1Mi",
+	 "/s.slice/libpod-conmon-1.scope", LEAF, NULL, NULL, "/s.slice/libpod-conmon-1.scope"},
+	{"of the small containers of a pod the first is its sandbox",
+	 POD "/" HEX "1 procs=1 anon=1Mi id=3\n" POD "/" HEX "2 procs=1 anon=1Mi id=4\n" POD "/" HEX
+	     "3 procs=1 anon=9Mi id=5",
+	 "/", LEAF, NULL, NULL, POD "/" HEX "2 " POD "/" HEX "3"},
+	{"one that holds more is none",
+	 POD "/" HEX "1 procs=1 anon=5Mi id=3\n" POD "/" HEX "2 procs=1 anon=9Mi id=4", "/", LEAF,
+	 NULL, NULL, POD "/" HEX "1 " POD "/" HEX "2"},
+	{"and what was there before need not be",
+	 POD "/" HEX "1 procs=1 anon=5Mi id=3\n" POD "/" HEX "2 procs=1 anon=1Mi id=4\n" POD "/" HEX
+	     "3 procs=1 anon=0 id=5",
+	 "/", LEAF, NULL, NULL, POD "/" HEX "1 " POD "/" HEX "3"},
+	{"nor one that is alone",
+	 POD "/" HEX "1 procs=1 anon=1Mi id=3\n" POD "/" HEX "2 anon=1Mi id=4", "/", LEAF, NULL,
+	 NULL, POD "/" HEX "1"},
+	{"nor one outside a pod",
+	 "/docker/a procs=1 anon=1Mi id=3\n/docker/b procs=1 anon=9Mi id=4", "/", LEAF, NULL, NULL,
+	 "/docker/a /docker/b"},
 	{"the unit the kernel would kill: one for all members",
 	 "/m/l.scope current=9\n/m/l.scope/container group=1 procs=2 current=9\n/m/l.scope/empty",
 	 "/", LEAF, NULL, NULL, "/m/l.scope:u=/m/l.scope/container"},
@@ -210,6 +275,15 @@ static const struct protect_row protect_rows[] = {
 	 "/a.service", true},
 	{"what is inside one process's cgroup is not touched",
 	 "/a procs=1 current=2\n/a/b procs=1 current=1", "/", OOM, "/a/b", 0, "/a", false},
+	{"something inside that a user has made and named",
+	 "/a.scope procs=1\n/a.scope/db procs=1 uid=1000", "/", LEAF, "/a.scope/db", 0, "/a.scope",
+	 false},
+	{"something inside a container that is uid 0 in there too",
+	 "/docker/a/podman.service procs=1", "/", LEAF, "/**/podman.service", 0, "/docker/a",
+	 false},
+	{"something inside that the host's root made in what a user did",
+	 "/a procs=1 uid=1000\n/a/x uid=1000\n/a/x/db procs=1", "/", LEAF, "/a/**/db", 0, "/a",
+	 true},
 	{"the guard's own cgroup", "/a procs=1 id=5", "/", LEAF, NULL, 5, "/a", true},
 	{"an ancestor of the guard's own", "/a id=5\n/a/g.scope procs=1 id=6", "/", MATCH, NULL, 5,
 	 "/a", true},
