@@ -5,8 +5,10 @@
 #include "kit/t.h"
 
 #include "policy/decide.h"
+#include "util/glob.h"
 
 #include <fcntl.h>
+#include <string.h>
 
 /* Not by its path: who may write a checkout is not the question here. */
 static struct cgg_policy *shipped_policy(const char *file)
@@ -286,5 +288,161 @@ TEST(they_do_in_typical_machines_what_their_readme_says)
 		T_EQ_STR(got, machines[i].decisions);
 		kit_snap_free(snap);
 		policy_free(policy);
+	}
+}
+
+/* ---- names that users give ---------------------------------------------------------------- */
+
+/* Cgroups that belong to a user, or to a container: who runs there makes what it likes below. */
+static const char *const users[] = {
+	USER,
+	USER "/app.slice",
+	USER "/session.slice",
+	USER "/app.slice/run-r1.scope",
+	USER "/user.slice/libpod-1.scope",
+	"/user.slice/user-1000.slice/session-2.scope",
+	"/system.slice/a.service",
+	"/system.slice/docker-1.scope",
+	"/machine.slice/libpod-1.scope",
+	"/machine.slice/systemd-nspawn@a.service",
+	"/docker/a",
+	"/lxc.payload.a",
+	"/libpod_parent/libpod-1",
+	PODS "/cri-containerd-1.scope",
+};
+
+/* A name that the end of a glob without braces matches, its last n segments. False: there are less. */
+static bool example(const char *glob, size_t n, char *ret)
+{
+	const char *at = glob + strlen(glob);
+
+	for (; n > 0; n--) {
+		if (at == glob)
+			return false;
+		while (*--at != '/')
+			continue;
+	}
+	for (; *at; at++) {
+		if (*at == '[') {
+			*ret++ = at[1] == '!' ? '~' : at[1];
+			at = strchr(at, ']');
+		} else if (*at == '\\') {
+			*ret++ = *++at;
+		} else {
+			*ret++ = *at == '*' || *at == '?' ? 'x' : *at;
+		}
+	}
+	*ret = '\0';
+	return true;
+}
+
+static bool covers(const char *glob, const char *path)
+{
+	char top[512];
+
+	for (size_t len = strlen(path); len > 0; len--) {
+		if (path[len] != '/' && path[len] != '\0')
+			continue;
+		snprintf(top, sizeof(top), "%.*s", (int)len, path);
+		if (glob_match(glob, top))
+			return true;
+	}
+	return false;
+}
+
+/* Whether something below a user's cgroup is matched, and not all of the cgroup: so that the name matters. */
+static bool user_can_use(const char *glob, const char *user)
+{
+	char path[1024], name[512];
+
+	for (size_t n = 1; !covers(glob, user) && example(glob, n, name); n++) {
+		snprintf(path, sizeof(path), "%s%s", user, name);
+		if (glob_match(glob, path))
+			return true;
+	}
+	return false;
+}
+
+/* The end of an alternative, or of all of them, that begins at s. */
+static const char *alternative_end(const char *s)
+{
+	for (int depth = 0; *s && (depth > 0 || (*s != ',' && *s != '}')); s++) {
+		depth += (*s == '{') - (*s == '}');
+		s += *s == '\\' && s[1];
+	}
+	return s;
+}
+
+/* One who can: of each way to choose among the alternatives in braces. NULL: nobody. */
+static const char *who_can_use(const char *glob)
+{
+	const char *open = glob, *end, *at, *who = NULL;
+	char one[1024];
+
+	while (*open && *open != '{')
+		open += *open == '\\' && open[1] ? 2 : 1;
+	if (!*open) {
+		for (size_t i = 0; i < CGG_ARRAY_LEN(users) && !who; i++)
+			who = user_can_use(glob, users[i]) ? users[i] : NULL;
+		return who;
+	}
+	for (end = open + 1; *(end = alternative_end(end)) == ',';)
+		end++;
+	for (at = open + 1; !who && at <= end; at = alternative_end(at) + 1) {
+		snprintf(one, sizeof(one), "%.*s%.*s%s", (int)(open - glob), glob,
+			 (int)(alternative_end(at) - at), at, end + 1);
+		who = who_can_use(one);
+	}
+	return who;
+}
+
+static void check_glob(const char *glob)
+{
+	const char *who = who_can_use(glob);
+
+	if (who)
+		printf("# '%s' protects what is made below %s\n", glob, who);
+	T_ASSERT(!who);
+}
+
+TEST(they_protect_nobody_by_a_name_that_its_user_gives)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(shipped); i++) {
+		struct cgg_policy *policy = shipped_policy(shipped[i].file);
+
+		T_ROW(shipped[i].file);
+		for (size_t g = 0; g < policy->protect.n; g++)
+			check_glob(policy->protect.glob[g]);
+		for (size_t g = 0; g < policy->npriority; g++) {
+			if (policy->priority[g].priority > 0)
+				check_glob(policy->priority[g].glob);
+		}
+		policy_free(policy);
+	}
+}
+
+TEST(a_glob_that_users_can_use_is_found)
+{
+	static const struct {
+		const char *glob;
+		bool found;
+	} rows[] = {
+		{"/**/podman.service", true},
+		{"/user.slice/user-*.slice/user@*.service/**/{docker,podman}.service", true},
+		{"/user.slice/user-*.slice/user@*.service/session.slice/**", true},
+		{"/user.slice/**/app.slice/{dbus,xdg-*}.service", true},
+		{"/{system.slice,user.slice/user-1000.slice/user@*.service}/[a-c]?.service", true},
+		{"/user.slice/**", false},
+		{"/user.slice/user-*.slice/user@*.service", false},
+		{"/system.slice/{ssh,dbus}.service", false},
+		{"/{openrc.,openrc/}{sshd,dbus}", false},
+		{"/docker/*", false},
+		{"/docker/*/db", true},
+		{"/docker/a\\*b", false},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		T_ROW(rows[i].glob);
+		T_EQ_INT(who_can_use(rows[i].glob) != NULL, rows[i].found);
 	}
 }
