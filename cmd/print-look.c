@@ -256,6 +256,8 @@ static void print_not_honoured(const struct json_object *mark)
 	printf("  (%s does not count: ", look_str(mark, "xattr"));
 	if (json_object_get_boolean(look_get(mark, "others_can_write")))
 		printf("others can write its directory)");
+	else if (look_int(mark, "owner_uid") == 0)
+		printf("it is in a container, the domain is not)");
 	else
 		printf("it belongs to uid %" PRId64 ", the domain does not)",
 		       look_int(mark, "owner_uid"));

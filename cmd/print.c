@@ -138,6 +138,7 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 	if (cgg_owners_find(owners, cg->path, &owner))
 		json_object_object_add(o, "owner", print_owner_json(&owner));
 	add_u64(o, "id", true, cg->id);
+	add_u64(o, "uid", cg->owner_uid != 0, cg->owner_uid);
 	add_u64(o, "current_bytes", cg->have & CGG_HAVE_CURRENT, cg->current_bytes);
 	add_u64(o, "peak_bytes", cg->have & CGG_HAVE_PEAK, cg->peak_bytes);
 	add_u64(o, "max_bytes", cg->have & CGG_HAVE_MAX, cg->max_bytes);

@@ -126,7 +126,7 @@ static void derive_lists(struct cgg_cgroup *cg)
 static int read_parts(const struct doc_node *node, struct cgg_cgroup *cg)
 {
 	struct doc_node value;
-	int64_t procs = 0;
+	int64_t procs = 0, uid = 0;
 	int r = read_fields(node, cgroup_fields, CGG_ARRAY_LEN(cgroup_fields), cg, &cg->have);
 
 	if (r == 0 && doc_get(node, "stat", &value)) {
@@ -144,6 +144,9 @@ static int read_parts(const struct doc_node *node, struct cgg_cgroup *cg)
 		cg->nprocs = (uint32_t)procs;
 		cg->have |= CGG_HAVE_PROCS;
 	}
+	if (r == 0 && doc_get(node, "uid", &value))
+		r = doc_int(&value, 0, UINT32_MAX - 1, &uid);
+	cg->owner_uid = (uint32_t)uid;
 	if (r == 0 && doc_get(node, "oom_group", &value)) {
 		r = doc_bool(&value, &cg->oom_group);
 		cg->have |= CGG_HAVE_OOM_GROUP;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Marks that ask for mercy. trusted.* is root's word. user.* may be the word of whoever owns the cgroup, so it
- * counts by systemd-oomd's rule: the cgroup belongs to root, or to the same user as the domain, who harms
- * nobody else by it.
+ * counts by systemd-oomd's rule: the cgroup belongs to root (not to root in a container of the domain), or to
+ * the same user as the domain, who harms nobody else by it.
  */
 #include "rank/rank.h"
 
@@ -16,8 +16,11 @@ bool rank_user_marks_count(const struct cgg_snapshot *snap, uint32_t domain, uin
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[index];
 
-	return !(cg->marks & CGG_MARK_SHARED) &&
-	       (cg->owner_uid == 0 || cg->owner_uid == snap->cgroups[domain].owner_uid);
+	if (cg->marks & CGG_MARK_SHARED)
+		return false;
+	if (cg->owner_uid == 0)
+		return !rank_is_in_container(snap, index, domain);
+	return cg->owner_uid == snap->cgroups[domain].owner_uid;
 }
 
 /* The strongest mark of one cgroup that counts; the lowest bit is the strongest. */

@@ -44,6 +44,9 @@ bool rank_is_owner(const struct cgg_snapshot *snap, uint32_t index);
 /* A slice or a user's session: holds the containers, services and scopes of many. */
 bool rank_holds_units(const struct cgg_snapshot *snap, uint32_t index);
 
+/* Below a container that is below domain (CGG_NONE: any). Whoever is uid 0 in there need not be the host's root. */
+bool rank_is_in_container(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain);
+
 /* The host's root has made and named the cgroup: no user, and nobody in a container. */
 bool rank_is_hosts(const struct cgg_snapshot *snap, uint32_t index);
 

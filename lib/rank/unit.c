@@ -142,19 +142,22 @@ uint32_t rank_owner(const struct cgg_snapshot *snap, uint32_t index, uint32_t do
 	return owner;
 }
 
+bool rank_is_in_container(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain)
+{
+	for (uint32_t i = index; i != domain && i != 0;) {
+		i = snap->cgroups[i].parent;
+		/* a service is no container, but for one of systemd's */
+		if (i != domain && rank_is_owner(snap, i) &&
+		    (!has_suffix(snap->cgroups[i].name, ".service") ||
+		     has_prefix(snap->cgroups[i].name, "systemd-nspawn@")))
+			return true;
+	}
+	return false;
+}
+
 bool rank_is_hosts(const struct cgg_snapshot *snap, uint32_t index)
 {
-	if (snap->cgroups[index].owner_uid != 0)
-		return false;
-	for (uint32_t i = snap->cgroups[index].parent; i != CGG_NONE; i = snap->cgroups[i].parent) {
-		const char *name = snap->cgroups[i].name;
-
-		/* root in a container is uid 0 too, without a user namespace; a service's is the host's */
-		if (rank_is_owner(snap, i) &&
-		    (!has_suffix(name, ".service") || has_prefix(name, "systemd-nspawn@")))
-			return false;
-	}
-	return true;
+	return snap->cgroups[index].owner_uid == 0 && !rank_is_in_container(snap, index, CGG_NONE);
 }
 
 /* What can't be read may hold processes. */

@@ -279,4 +279,24 @@ run test "$dir/printed.json"
 is 2
 err_has 'tree.json:1:' '/cgroups/0/current_bytes' 'expected a number'
 verdict "or with what tree --json printed"
+
+# hog UID: whether a group is spared for a cgroup inside that is this user's
+hog()
+{
+	cat >"$dir/tree.json" <<END
+{"host": {"total_bytes": 1048576000, "available_bytes": 104857600}, "cgroups": [{"cgroup": "/", "processes": 0},
+ {"cgroup": "/hog", "current_bytes": 524288000, "stat": {"anon": 524288000}, "processes": 2},
+ {"cgroup": "/hog/db", "uid": $1, "current_bytes": 4096, "stat": {"anon": 4096}, "processes": 1}]}
+END
+	cat >"$dir/hog.json" <<END
+{"version": 1, "policy": "inside.json", "tests": [{"name": "printed", "root": "tree.json",
+ "steps": [{"at": "0s", "expect": {"rule": "low", "victim": $2}}]}]}
+END
+	run test "$dir/hog.json"
+	is 0
+}
+sed 's|"/db"|"/hog/db"|; s|"10%"|"20%"|' "$dir/policy.json" >"$dir/inside.json"
+hog 1000 '"/hog"'
+hog 0 null
+verdict "whose a printed cgroup is decides whether its name protects"
 end
