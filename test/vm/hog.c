@@ -15,7 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -25,6 +28,7 @@
 #define MIB	((size_t)1024 * 1024)
 #define PAGE	((size_t)4096)
 #define CHUNK	((size_t)64 * 1024) /* the step in which a rate is kept */
+#define REACH	(2 * MIB) /* of addresses by one page table (x86-64) */
 #define NO_RATE 0
 
 static const char usage[] =
@@ -33,6 +37,9 @@ static const char usage[] =
 	"  hold SIZE                    allocate SIZE at once\n"
 	"  grow FIRST SIZE RATE         allocate FIRST at once, then grow by up to SIZE at RATE\n"
 	"  mlock SIZE                   the same, locked\n"
+	"  tables SIZE                  page tables of SIZE, and next to no pages\n"
+	"  pipes SIZE                   pipes that hold SIZE which nobody reads\n"
+	"  sockets SIZE                 the same in pairs of Unix sockets\n"
 	"  shm SIZE FILE [RATE|max]     write FILE, on a tmpfs\n"
 	"  cache FILE SIZE              read random pages of FILE for ever (made if short)\n"
 	"  dstate FILE                  append to FILE for ever; blocks while it is frozen\n"
@@ -52,6 +59,7 @@ static const char usage[] =
 	"  --adj N        write its oom_score_adj\n"
 	"  --cgroup PATH  move into that cgroup below $CG or /sys/fs/cgroup\n"
 	"  --delay MS     wait that long before starting\n"
+	"  --name NAME    call itself so (its comm)\n"
 	"  --uid N        become that user\n"
 	"  --wait FILE    wait until FILE exists\n";
 
@@ -171,6 +179,53 @@ static void hold(size_t size, bool locked)
 		die("mlock");
 	if (!locked && madvise(memory, size, MADV_POPULATE_WRITE) < 0)
 		die("madvise");
+}
+
+/* Reading a page that was never written maps the kernel's zero page: only its table takes memory. */
+static void hold_tables(size_t size)
+{
+	for (size_t i = 0; i < size / PAGE;) {
+		size_t n = size / PAGE - i < 16384 ? size / PAGE - i : 16384;
+		volatile unsigned char *memory =
+			mmap(NULL, n * REACH, PROT_READ,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (memory == MAP_FAILED)
+			die("mmap");
+		madvise((void *)memory, n * REACH, MADV_NOHUGEPAGE);
+		for (size_t at = 0; at < n; at++)
+			(void)memory[at * REACH];
+		i += n;
+	}
+}
+
+/* As much as goes into it. */
+static size_t fill(int fd)
+{
+	static unsigned char chunk[CHUNK / 4];
+	size_t sum = 0;
+	ssize_t n;
+
+	memset(chunk, 'x', sizeof(chunk));
+	while ((n = write(fd, chunk, sizeof(chunk))) > 0)
+		sum += (size_t)n;
+	return sum;
+}
+
+static void hold_unread(size_t size, bool sockets)
+{
+	struct rlimit files = {65536, 65536};
+	int fd[2];
+
+	setrlimit(RLIMIT_NOFILE, &files);
+	for (size_t done = 0; done < size; done += fill(fd[1])) {
+		if (sockets) {
+			if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) < 0)
+				die("socketpair");
+		} else if (pipe2(fd, O_NONBLOCK) < 0 || fcntl(fd[1], F_SETPIPE_SZ, MIB) < 0) {
+			die("pipe");
+		}
+	}
 }
 
 static void hold_and_grow(size_t first, size_t size, unsigned long rate)
@@ -368,6 +423,8 @@ static bool option(const char *name, const char *value)
 		join_cgroup(value);
 	else if (strcmp(name, "--delay") == 0)
 		sleep_ms(to_number(value));
+	else if (strcmp(name, "--name") == 0)
+		prctl(PR_SET_NAME, value);
 	else if (strcmp(name, "--uid") == 0)
 		become((uid_t)to_number(value));
 	else if (strcmp(name, "--wait") == 0)
@@ -398,6 +455,10 @@ static void run(int count, char **args)
 		hold_and_grow(to_number(args[1]) * MIB, to_number(args[2]) * MIB, to_rate(args[3]));
 	else if (strcmp(mode, "mlock") == 0 && count == 2)
 		hold(to_number(args[1]) * MIB, true);
+	else if (strcmp(mode, "tables") == 0 && count == 2)
+		hold_tables(to_number(args[1]) * MIB);
+	else if ((strcmp(mode, "pipes") == 0 || strcmp(mode, "sockets") == 0) && count == 2)
+		hold_unread(to_number(args[1]) * MIB, *mode == 's');
 	else if (strcmp(mode, "shm") == 0 && (count == 3 || count == 4))
 		write_file(args[2], to_number(args[1]) * MIB, to_rate(args[3]));
 	else if (strcmp(mode, "cache") == 0 && count == 3 && to_number(args[2]) > 0)
