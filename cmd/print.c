@@ -115,6 +115,7 @@ static struct json_object *stat_json(const struct cgg_stat *s)
 	add_u64(o, "slab_reclaimable", true, s->slab_reclaimable);
 	add_u64(o, "slab_unreclaimable", true, s->slab_unreclaimable);
 	add_u64(o, "unevictable", true, s->unevictable);
+	add_u64(o, "hugetlb", s->hugetlb != 0, s->hugetlb);
 	return o;
 }
 

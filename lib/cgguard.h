@@ -120,8 +120,8 @@ struct cgg_events {
 /* The parts of memory.stat that decisions stand on; bytes. A missing key is 0. */
 struct cgg_stat {
 	uint64_t anon, file, shmem, kernel, kernel_stack, pagetables, percpu, sock;
-	uint64_t slab_reclaimable, slab_unreclaimable, unevictable;
-	uint64_t inactive_anon, active_anon, inactive_file, active_file;
+	uint64_t slab_reclaimable, slab_unreclaimable, unevictable, vmalloc, sec_pagetables, zswap;
+	uint64_t inactive_anon, active_anon, inactive_file, active_file, hugetlb;
 };
 
 /*

@@ -79,6 +79,10 @@ int cgfs_parse_stat(const char *text, struct cgg_stat *ret)
 		STAT(slab_reclaimable),
 		STAT(slab_unreclaimable),
 		STAT(unevictable),
+		STAT(vmalloc),
+		STAT(sec_pagetables),
+		STAT(zswap),
+		STAT(hugetlb),
 		STAT(inactive_anon),
 		STAT(active_anon),
 		STAT(inactive_file),
@@ -153,11 +157,14 @@ void cgfs_derive(struct cgg_cgroup *cg)
 	const struct cgg_stat *s = &cg->stat;
 	uint64_t lru = s->inactive_anon + s->active_anon + s->unevictable;
 	uint64_t plain = s->anon + s->shmem;
-	uint64_t kernel = s->slab_unreclaimable + s->kernel_stack + s->pagetables + s->percpu;
+	uint64_t kernel = s->slab_unreclaimable + s->kernel_stack + s->pagetables +
+			  s->sec_pagetables + s->percpu + s->vmalloc + s->zswap;
 
+	/* 5.18+: counts all the kernel's, also what has no key of its own, as pipes and Unix sockets */
 	if (s->kernel > s->slab_reclaimable && s->kernel - s->slab_reclaimable > kernel)
-		kernel = s->kernel - s->slab_reclaimable; /* 5.18+: counts all the kernel's */
-	cg->unreclaimable_bytes = (lru > plain ? lru : plain) + kernel + s->sock;
+		kernel = s->kernel - s->slab_reclaimable;
+	/* the key hugetlb is there only where huge pages are charged to memory.current */
+	cg->unreclaimable_bytes = (lru > plain ? lru : plain) + kernel + s->sock + s->hugetlb;
 	/* memory.stat may be 2 s old, memory.current never is: the part can't exceed the whole */
 	if (cg->have & CGG_HAVE_CURRENT && cg->unreclaimable_bytes > cg->current_bytes)
 		cg->unreclaimable_bytes = cg->current_bytes;

@@ -64,6 +64,15 @@ static uint64_t over_protection(const struct cgg_cgroup *cg)
 	return cg->current_bytes > protection ? cg->current_bytes - protection : 0;
 }
 
+/* Huge pages go back to their pool, of which the host has no more to give; a limit has. */
+static uint64_t gain(const struct cgg_snapshot *snap, uint32_t domain, const struct cgg_cgroup *cg)
+{
+	bool host = domain == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT);
+	uint64_t pool = host ? cg->stat.hugetlb : 0;
+
+	return cg->gain_bytes > pool ? cg->gain_bytes - pool : 0;
+}
+
 static int32_t priority(const struct rank_spec *spec, const char *path)
 {
 	for (size_t i = 0; i < spec->npriority; i++) {
@@ -97,7 +106,7 @@ void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, u
 		set_bytes(group, CGG_RANK_USAGE, usage(cg));
 	if (cg->have & CGG_HAVE_STAT) {
 		set_bytes(group, CGG_RANK_UNRECLAIMABLE, cg->unreclaimable_bytes);
-		set_bytes(group, CGG_RANK_GAIN, cg->gain_bytes);
+		set_bytes(group, CGG_RANK_GAIN, gain(snap, spec->domain, cg));
 	}
 	if (cg->have & CGG_HAVE_SWAP_CURRENT)
 		set_bytes(group, CGG_RANK_SWAP, cg->swap_current_bytes);

@@ -48,6 +48,7 @@ static const struct field cgroup_fields[] = {
 	CG("kernel", AS_SIZE, stat.kernel, CGG_HAVE_STAT),
 	CG("slab_reclaimable", AS_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
 	CG("unevictable", AS_SIZE, stat.unevictable, CGG_HAVE_STAT),
+	CG("hugetlb", AS_SIZE, stat.hugetlb, CGG_HAVE_STAT),
 	CG("some", AS_TIME, pressure.some_total_us, CGG_HAVE_PRESSURE),
 	CG("full", AS_TIME, pressure.full_total_us, CGG_HAVE_PRESSURE),
 	CG("ev_high", AS_COUNT, events.high, CGG_HAVE_EVENTS),

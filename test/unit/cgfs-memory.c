@@ -464,6 +464,38 @@ TEST(mlocked_memory_is_counted_once)
 	T_EQ_INT(cg.gain_bytes, 60);
 }
 
+/* Whatever the kernel names it by: the group's own counters have it, though no process shows it as RSS. */
+TEST(memory_of_the_kernel_s_and_huge_pages_are_unreclaimable_and_gain)
+{
+	static const struct {
+		const char *name, *stat;
+		uint64_t bytes;
+	} rows[] = {
+		{"page tables", "anon 1\nkernel 90\npagetables 80\n", 91},
+		{"page tables, before 5.18", "anon 1\npagetables 80\n", 81},
+		{"those of virtual machines", "anon 1\nsec_pagetables 70\n", 71},
+		{"pipes and Unix sockets, which have no key",
+		 "anon 1\nkernel 95\nslab_reclaimable 5\n", 91},
+		{"buffers of TCP", "anon 1\nkernel 9\nsock 60\n", 70},
+		{"what is compressed", "anon 1\nkernel 50\nzswap 40\nzswapped 160\n", 51},
+		{"vmalloc and percpu", "anon 1\nvmalloc 30\npercpu 20\n", 51},
+		{"huge pages, where they are charged", "anon 1\nkernel 9\nhugetlb 2097152\n",
+		 2097162},
+		{"all of it once",
+		 "anon 1\nkernel 90\npagetables 40\nvmalloc 20\npercpu 5\nzswap 9\n", 91},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_cgroup cg = {0};
+
+		T_ROW(rows[i].name);
+		T_EQ_INT(cgfs_parse_stat(rows[i].stat, &cg.stat), 0);
+		cgfs_derive(&cg);
+		T_EQ_INT(cg.unreclaimable_bytes, rows[i].bytes);
+		T_EQ_INT(cg.gain_bytes, rows[i].bytes);
+	}
+}
+
 TEST(what_can_be_given_back_is_not_unreclaimable)
 {
 	struct cgg_cgroup cg = {.stat = {.file = 1000, .inactive_file = 500, .active_file = 500}};
