@@ -228,7 +228,7 @@ enum policy_absence policy_absence(const struct cgg_policy *policy, const struct
 		return POLICY_ABSENT_ROOT;
 	if (!rank_may_hold(snap, cgroup))
 		return POLICY_ABSENT_EMPTY;
-	if (cgroup != domain && rank_is_helper(snap, cgroup))
+	if (rank_is_helper(snap, cgroup))
 		return POLICY_ABSENT_HELPER;
 	if (rule->unit == CGG_UNIT_MATCH)
 		return by_globs(rule, snap->cgroups[cgroup].path, ret_glob);

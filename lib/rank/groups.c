@@ -239,8 +239,7 @@ size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec
 		reach = look(snap, spec, i);
 		if (i >= protected_end && any_glob(&spec->protect, cg->path))
 			protected_end = cg->end;
-		/* at its own limit it is no other's helper */
-		if (!reach.group || (i != spec->domain && rank_is_helper(snap, i)))
+		if (!reach.group || rank_is_helper(snap, i))
 			continue;
 		if (spec->unit != CGG_UNIT_MATCH && !is_wanted(spec, cg->path))
 			continue;

@@ -153,10 +153,10 @@ static const struct group_row group_rows[] = {
 	{"nor one that can't be read",
 	 "/s.slice/libpod-1.scope procs=1 anon=9Mi\n/s.slice/libpod-conmon-1.scope procs=1", "/",
 	 LEAF, NULL, NULL, "/s.slice/libpod-1.scope /s.slice/libpod-conmon-1.scope"},
-	{"at its own limit it is nobody's helper",
+	{"a domain of its own makes no candidate of a monitor",
 	 "/s.slice/libpod-1.scope procs=1 anon=9Mi\n"
 	 "/s.slice/libpod-conmon-1.scope procs=1 anon=1Mi",
-	 "/s.slice/libpod-conmon-1.scope", LEAF, NULL, NULL, "/s.slice/libpod-conmon-1.scope"},
+	 "/s.slice/libpod-conmon-1.scope", LEAF, NULL, NULL, ""},
 	{"of the small containers of a pod the first is its sandbox",
 	 POD "/" HEX "1 procs=1 anon=1Mi id=3\n" POD "/" HEX "2 procs=1 anon=1Mi id=4\n" POD "/" HEX
 	     "3 procs=1 anon=9Mi id=5",

@@ -149,7 +149,8 @@ t '--fail-closed keeps it from starting; a state that never ends does not' fail_
 # engine ARGUMENT...: the image's podman, with the shipped hooks unless others are named
 engine()
 {
-	podman --storage-driver vfs --cgroup-manager "${MANAGER-systemd}" "$@"
+	# in a unit it would leave its monitor there
+	env -u INVOCATION_ID podman --storage-driver vfs --cgroup-manager "${MANAGER-systemd}" "$@"
 }
 
 # Without an image: a directory is the root.
@@ -186,6 +187,15 @@ registered()
 	done
 }
 
+# helps CGROUP: a process of the engine's is in there, and it is a helper: no candidate, and not killed by hand
+helps()
+{
+	[ -n "$(cg_pids "$1")" ] || fail "nobody in $1"
+	assert_has "$(cgguard explain "$1" --policy /policies/host.json)" "a container runtime's helper"
+	assert_fails 1 cgguard kill "$1" >"$T/out" 2>"$T/said"
+	said "a container runtime's helper"
+}
+
 podman_tells()
 {
 	local dir id
@@ -197,6 +207,7 @@ podman_tells()
 	dir=$(sed 's/.*"cgroup":"\([^"]*\)".*/\1/' $REG/"$id".json)
 	assert_eq 1 "$(cg_read "$dir" memory.oom.group)" memory.oom.group
 	assert_has "$(cgguard rank --top 0)" "(podman container $(echo "$id" | cut -c1-12) (web))"
+	helps "/machine.slice/libpod-conmon-$id.scope"
 	# a guard that starts later knows it, and names it when it dies
 	cat >"$T/p.json" <<-END
 		{"version": 1, "rules": [{"name": "any", "each": "/machine.slice/libpod-*.scope",
@@ -232,6 +243,7 @@ podman_pods()
 	assert_has "$(cat "$T/tree")" "podman container $(echo "$ID" | cut -c1-12) (web) of pod $pod"
 	ID=$(engine inspect -f '{{.Id}}' "$(echo "$pod" | cut -c1-12)-infra")
 	registered '"sandbox":true'
+	helps "/machine.slice/machine-libpod_pod_$pod.slice/libpod-$ID.scope"
 	engine pod rm -f -t 0 shop >/dev/null || fail 'pod rm'
 	assert_eq '' "$(ls $REG)" registered
 	# The cgroup of one without an infra says nothing of the pod.
