@@ -16,9 +16,9 @@ const char help_rank[] =
 	"the whole group (memory.oom.group), a larger one it is part of, or one process of it.\n\n"
 	"  --by KEY[,KEY...]  usage (default), unreclaimable, gain, swap, growth, "
 	"over_protection,\n"
-	"                     share_of_limit, pressure, badness, age (youngest first), priority "
-	"(lowest\n"
-	"                     first)\n"
+	"                     share_of_limit, pressure, badness, oom_score_adj, age (youngest "
+	"first),\n"
+	"                     priority (lowest first)\n"
 	"  --unit UNIT        what a group is: leaf (default; the cgroup that holds the processes, "
 	"raised\n"
 	"                     to its container, service or scope), oom-group, match (with "
@@ -214,7 +214,7 @@ static int rank(struct ranking *k, struct cgg_error *err)
 		ro.domain = cgg_snapshot_find(k->snap, k->o.domain);
 	if (ro.domain == CGG_NONE)
 		return complain(EXIT_INPUT, "--domain: no cgroup '%s'", k->o.domain);
-	if (wants(&k->o, CGG_RANK_BADNESS))
+	if (wants(&k->o, CGG_RANK_BADNESS) || wants(&k->o, CGG_RANK_OOM_SCORE_ADJ))
 		(void)cgg_snapshot_badness(k->snap, k->tree, ro.domain, err);
 	return cgg_rank(k->snap, &ro, &k->groups, &k->n, err);
 }

@@ -187,7 +187,7 @@ int cmd_tree(int argc, char **argv)
 	if (top == CGG_NONE)
 		r = complain(EXIT_NO, "no cgroup '%s' (paths start with / = the root of the tree)",
 			     o.args[0]);
-	else if (o.json)
+	else if (o.json && cgg_snapshot_badness(snap, tree, 0, &err) == 0)
 		print_all_json(snap, top, &o, owners);
 	else
 		print_table(snap, top, &o, owners);

@@ -211,6 +211,13 @@ const char *look_verdict(const struct json_object *group, char *buf, size_t size
 		snprintf(buf, size, "would free next to nothing");
 	else if (strcmp(verdict, "gain unknown") == 0)
 		snprintf(buf, size, "what it would free can't be read");
+	else if (strcmp(verdict, "oom_score_adj too low") == 0)
+		snprintf(buf, size, "its oom_score_adj %lld is below %lld",
+			 (long long)look_int(group, "oom_score_adj"),
+			 (long long)look_int(group, "least_oom_score_adj"));
+	else if (strcmp(verdict, "oom_score_adj unknown") == 0)
+		snprintf(buf, size, "whether its oom_score_adj is below %lld can't be read",
+			 (long long)look_int(group, "least_oom_score_adj"));
 	else if (strcmp(verdict, "fit") != 0)
 		snprintf(buf, size, "%s", verdict);
 	return buf;
@@ -218,7 +225,7 @@ const char *look_verdict(const struct json_object *group, char *buf, size_t size
 
 const char *look_term(const struct json_object *candidate, const char *key, char *buf, size_t size)
 {
-	static const char *const plain[] = {"priority", "age", "badness"};
+	static const char *const plain[] = {"priority", "age", "badness", "oom_score_adj"};
 	struct json_object *value = look_get(look_get(candidate, "order"), key);
 	const char *unit = "bytes";
 

@@ -156,6 +156,8 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 		json_object_object_add(o, "populated", json_object_new_boolean(cg->populated));
 	if (cg->have & CGG_HAVE_OOM_GROUP)
 		json_object_object_add(o, "oom_group", json_object_new_boolean(cg->oom_group));
+	if (cg->have & CGG_HAVE_ADJ)
+		json_object_object_add(o, "oom_score_adj", json_object_new_int(cg->oom_score_adj));
 	if (unit != CGG_NONE)
 		add_path(o, "oom_unit", cgg_snapshot_get(snap, unit)->path);
 	if (cg->threaded)

@@ -98,6 +98,7 @@ CGG_PUBLIC int cgg_snapshot_badness(struct cgg_snapshot *snap, const struct cgg_
 	if (domain >= snap->n)
 		return err_fail(err, -EINVAL, "no such domain");
 	choice_read_badness(tree, snap, domain);
+	choice_read_adj(tree, snap, domain, CGG_ADJ_MAX);
 	return 0;
 }
 

@@ -100,7 +100,8 @@ enum cgg_have {
 	CGG_HAVE_PEAK = 1 << 12,
 	CGG_HAVE_POPULATED = 1 << 13,
 	CGG_HAVE_PROCS = 1 << 14,
-	CGG_HAVE_ALL = (1 << 15) - 1,
+	CGG_HAVE_ALL = (1 << 15) - 1, /* of the cgroup's files */
+	CGG_HAVE_ADJ = 1 << 15, /* by cgg_snapshot_badness() */
 };
 
 /* "max": no limit of its own. */
@@ -150,20 +151,20 @@ struct cgg_cgroup {
 
 	/* Derived, with have & CGG_HAVE_STAT: what reclaim can't give back, and what a kill of
 	 * the whole subtree would really free (unreclaimable less shmem, which outlives it). */
-	uint64_t unreclaimable_bytes;
-	uint64_t gain_bytes;
+	uint64_t unreclaimable_bytes, gain_bytes;
 	/* Derived: the smallest memory.max from here to the root, and the host's RAM. CGG_MAX when
 	 * neither is known. */
 	uint64_t limit_bytes;
 	/* Derived by cgg_snapshot_rates(): bytes per second of memory.current; else 0. */
 	int64_t growth_bytes_per_s;
-	bool has_growth;
-	bool has_badness; /* by cgg_snapshot_badness(): of a process directly in it */
+	bool has_growth, has_badness; /* the latter by cgg_snapshot_badness(): of a process in it */
 	int64_t badness_pages;
 	bool limit_unknown; /* a memory.max on the way up could not be read for want of memory or fds */
 	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
 	uint32_t marks, owner_uid; /* xattrs that a rule honours; of the directory (recording: 0) */
 	uint32_t unread; /* enum cgg_have bits: there was no memory or fd to read them */
+	bool adj_unread; /* there are processes whose oom_score_adj was not read; of those that were the highest: */
+	int32_t oom_score_adj;
 };
 
 /* Which values of a struct cgg_host were read. */
@@ -210,15 +211,12 @@ const struct cgg_host *cgg_snapshot_host(const struct cgg_snapshot *snap);
 /* When it was taken, CLOCK_MONOTONIC microseconds. Since 0.1. */
 uint64_t cgg_snapshot_time_us(const struct cgg_snapshot *snap);
 
-/*
- * Fill in growth of every cgroup of snap that prev holds too (same id, not just same path).
- * A counter that went backwards across a re-creation never shows as growth. Since 0.1.
- */
+/* Fill in growth of every cgroup of snap that prev holds too (same id, not just same path). Since 0.1. */
 void cgg_snapshot_rates(struct cgg_snapshot *snap, const struct cgg_snapshot *prev);
 
 /*
- * Fill in the badness of what is at or below domain: of the processes in each cgroup the highest that the
- * kernel would compare. tree: that snap was taken of. Errors: -EINVAL no such domain. Since 0.1.
+ * Fill in badness and oom_score_adj of what is at or below domain: of the processes in each cgroup the highest
+ * that the kernel would compare. tree: that snap was taken of. Errors: -EINVAL no such domain. Since 0.1.
  */
 int cgg_snapshot_badness(struct cgg_snapshot *snap, const struct cgg_tree *tree, uint32_t domain,
 			 struct cgg_error *err);
@@ -246,6 +244,7 @@ enum cgg_rank_key {
 	CGG_RANK_PRIORITY, /* the policy's number; the LOWEST comes first */
 	CGG_RANK_PRESSURE, /* "full" avg10 of its own memory.pressure, in permyriad */
 	CGG_RANK_BADNESS, /* in pages; needs cgg_snapshot_badness() */
+	CGG_RANK_OOM_SCORE_ADJ, /* the highest of its processes; needs cgg_snapshot_badness() */
 	CGG_RANK_KEY_MAX
 };
 
@@ -273,6 +272,7 @@ struct cgg_group {
 	uint32_t oom_unit; /* what the kernel would kill with it: an index or CGG_NONE */
 	bool whole; /* false: only one process of it (CGG_UNIT_OOM_GROUP without a unit) */
 	bool protect; /* the policy, or the guard itself, forbids to touch it */
+	bool spared; /* its oom_score_adj is below what the rule takes, or not known */
 	uint32_t known; /* bit 1 << key: the term could be read */
 	int64_t term[CGG_RANK_KEY_MAX];
 	bool avoid; /* a mark: after all that have none */

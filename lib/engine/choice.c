@@ -106,6 +106,80 @@ void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 	}
 }
 
+/* ---- oom_score_adj -------------------------------------------------------------------- */
+
+/* The processes of one cgroup as they are asked. */
+struct adj_census {
+	int procfd;
+	uint32_t left; /* so many may still be asked */
+	int32_t enough; /* nobody more is asked when one has as much */
+	bool any, unread;
+	int32_t highest;
+};
+
+static int ask_adj(void *user, pid_t pid)
+{
+	struct adj_census *census = user;
+	int32_t adj = 0;
+	int r;
+
+	if (pid == 0 || census->left == 0) {
+		census->unread = true;
+		return census->left == 0;
+	}
+	census->left--;
+	r = cgfs_proc_adj(census->procfd, pid, &adj);
+	census->unread |= r < 0 && !fdio_is_gone(r);
+	if (r < 0)
+		return 0;
+	if (!census->any || adj > census->highest)
+		census->highest = adj;
+	census->any = true;
+	return adj >= census->enough;
+}
+
+/*
+ * Whoever has many processes must hide neither himself nor others: each cgroup gets its first ones read,
+ * and the rest of the tree's only while there are some left.
+ */
+static uint32_t read_adj(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index,
+			 int32_t enough, uint32_t left)
+{
+	struct cgg_cgroup *cg = &snap->cgroups[index];
+	uint32_t most = left < CGG_ADJ_PER_CGROUP ? left : CGG_ADJ_PER_CGROUP;
+	struct adj_census census = {.procfd = tree->root.procfd, .enough = enough};
+	int r;
+
+	if (most < CGG_ADJ_AT_LEAST)
+		most = CGG_ADJ_AT_LEAST;
+	census.left = most;
+	r = snap_procs(tree, snap, index, ask_adj, &census);
+	cg->adj_unread = census.unread || (r < 0 && !fdio_is_gone(r));
+	cg->oom_score_adj = census.highest;
+	cg->have |= census.any ? CGG_HAVE_ADJ : 0;
+	most -= census.left;
+	return most < left ? left - most : 0;
+}
+
+void choice_read_adj(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain,
+		     int32_t enough)
+{
+	uint32_t left = CGG_ADJ_PER_TREE, end = snap->cgroups[domain].end;
+
+	for (uint32_t i = domain; i < end; i++) {
+		snap->cgroups[i].have &= ~(uint32_t)CGG_HAVE_ADJ;
+		snap->cgroups[i].adj_unread = false;
+	}
+	for (uint32_t i = domain; i < end; i++) {
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		if (i > 0 && cg->have & CGG_HAVE_POPULATED && !cg->populated)
+			i = cg->end - 1;
+		else if (i > 0 || cg->have & CGG_HAVE_CURRENT) /* the kernel's own root is nobody */
+			left = read_adj(tree, snap, i, enough, left);
+	}
+}
+
 /* ---- marks ---------------------------------------------------------------------------- */
 
 static void read_marks(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain)
@@ -132,6 +206,10 @@ void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 {
 	if (choice_has_key(rule, CGG_RANK_BADNESS))
 		choice_read_badness(tree, snap, domain);
+	if (choice_has_key(rule, CGG_RANK_OOM_SCORE_ADJ))
+		choice_read_adj(tree, snap, domain, CGG_ADJ_MAX);
+	else if (rule->spares_adj)
+		choice_read_adj(tree, snap, domain, rule->least_adj);
 	if (rule->honour_xattrs)
 		read_marks(tree, snap, domain);
 }

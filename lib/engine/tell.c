@@ -187,6 +187,10 @@ void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pa
 	if (group->known & 1U << CGG_RANK_GAIN)
 		json_i64(j, "gain_bytes", group->term[CGG_RANK_GAIN]);
 	put_order(j, pairs, rule, cg->path, group);
+	if (rule->spares_adj && group->known & 1U << CGG_RANK_OOM_SCORE_ADJ)
+		json_i64(j, "oom_score_adj", group->term[CGG_RANK_OOM_SCORE_ADJ]);
+	if (rule->spares_adj)
+		json_i64(j, "least_oom_score_adj", rule->least_adj);
 	if (group->oom_unit != CGG_NONE)
 		json_str(j, "oom_unit", snap->cgroups[group->oom_unit].path);
 	json_str(j, "verdict", policy_unfit_name(policy_unfit(snap, pair->index, group, NULL, 0)));

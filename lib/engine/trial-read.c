@@ -3,6 +3,7 @@
 
 #include "cgfs/marks.h"
 #include "cgfs/tree.h"
+#include "engine/choice.h"
 #include "snap/take.h"
 #include "util/attr.h"
 #include "util/err.h"
@@ -122,16 +123,16 @@ static int read_pressure(const struct doc_node *node, uint32_t *some, uint32_t *
 /* ---- one cgroup ----------------------------------------------------------------------- */
 
 static const char *const cgroup_keys[] = {
-	"current",     "anon",	 "file",       "shmem",	  "kernel",    "slab_reclaimable",
-	"unevictable", "swap",	 "swap_max",   "max",	  "high",      "low",
-	"min",	       "events", "pressure",   "procs",	  "oom_group", "badness",
-	"xattrs",      "uid",	 "unreadable", "sigterm",
+	"current",     "anon",	 "file",       "shmem",	  "kernel",	   "slab_reclaimable",
+	"unevictable", "swap",	 "swap_max",   "max",	  "high",	   "low",
+	"min",	       "events", "pressure",   "procs",	  "oom_group",	   "badness",
+	"xattrs",      "uid",	 "unreadable", "sigterm", "oom_score_adj",
 };
 
 static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
 {
-	static const char *const names[] = {"current", "stat",	    "procs", "pressure",
-					    "events",  "oom_group", "swap",  "max"};
+	static const char *const names[] = {"current",	 "stat", "procs", "pressure",	  "events",
+					    "oom_group", "swap", "max",	  "oom_score_adj"};
 	static const uint32_t bits[] = {
 		CGG_HAVE_CURRENT,
 		CGG_HAVE_STAT,
@@ -141,6 +142,7 @@ static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
 		CGG_HAVE_OOM_GROUP,
 		CGG_HAVE_SWAP_CURRENT | CGG_HAVE_SWAP_MAX,
 		CGG_HAVE_MAX,
+		CGG_HAVE_ADJ,
 	};
 	size_t n = 0, which;
 	int r = doc_array(node, 0, CGG_ARRAY_LEN(names), &n);
@@ -227,7 +229,7 @@ static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
 static int read_others(const struct doc_node *node, struct model_cgroup *m)
 {
 	struct doc_node value;
-	int64_t procs = 0, uid = 0;
+	int64_t procs = 0, uid = 0, adj = 0;
 	int r = 0;
 
 	if (doc_get(node, "procs", &value)) {
@@ -252,6 +254,11 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 	if (r == 0 && doc_get(node, "badness", &value)) {
 		r = doc_int(&value, -BADNESS_MAX, BADNESS_MAX, &m->cg.badness_pages);
 		m->cg.has_badness = true;
+	}
+	if (r == 0 && doc_get(node, "oom_score_adj", &value)) {
+		r = doc_int(&value, CGG_ADJ_MIN, CGG_ADJ_MAX, &adj);
+		m->cg.oom_score_adj = (int32_t)adj;
+		m->cg.have |= CGG_HAVE_ADJ;
 	}
 	if (r == 0 && doc_get(node, "uid", &value)) {
 		r = doc_int(&value, 0, UINT32_MAX - 1, &uid);
@@ -376,6 +383,8 @@ static int read_root(const struct doc_node *node, const char *dir, struct model 
 		r = err_fail(&why, -EINVAL, "'%s' is not recorded: it changes", path);
 	if (r == 0)
 		r = snap_take(tree, &snap, &why);
+	if (r == 0)
+		choice_read_adj(tree, snap, 0, CGG_ADJ_MAX);
 	if (r < 0)
 		r = doc_fail(node, "%s", why.msg);
 	else

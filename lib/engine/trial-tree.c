@@ -126,7 +126,7 @@ static void derive_lists(struct cgg_cgroup *cg)
 static int read_parts(const struct doc_node *node, struct cgg_cgroup *cg)
 {
 	struct doc_node value;
-	int64_t procs = 0, uid = 0;
+	int64_t procs = 0, uid = 0, adj = 0;
 	int r = read_fields(node, cgroup_fields, CGG_ARRAY_LEN(cgroup_fields), cg, &cg->have);
 
 	if (r == 0 && doc_get(node, "stat", &value)) {
@@ -150,6 +150,11 @@ static int read_parts(const struct doc_node *node, struct cgg_cgroup *cg)
 	if (r == 0 && doc_get(node, "oom_group", &value)) {
 		r = doc_bool(&value, &cg->oom_group);
 		cg->have |= CGG_HAVE_OOM_GROUP;
+	}
+	if (r == 0 && doc_get(node, "oom_score_adj", &value)) {
+		r = doc_int(&value, CGG_ADJ_MIN, CGG_ADJ_MAX, &adj);
+		cg->oom_score_adj = (int32_t)adj;
+		cg->have |= CGG_HAVE_ADJ;
 	}
 	if (r == 0 && doc_get(node, "threaded", &value))
 		r = doc_bool(&value, &cg->threaded);

@@ -51,6 +51,9 @@ static enum policy_unfit unfit(const struct cgg_snapshot *snap, int64_t floor,
 {
 	if (group->protect)
 		return POLICY_UNFIT_PROTECTED;
+	if (group->spared)
+		return group->known & 1U << CGG_RANK_OOM_SCORE_ADJ ? POLICY_UNFIT_ADJ
+								   : POLICY_UNFIT_UNKNOWN_ADJ;
 	if (is_stuck(&snap->cgroups[group->cgroup], stuck_ids, nstuck_ids))
 		return POLICY_UNFIT_STUCK;
 	if (!(group->known & (1U << CGG_RANK_GAIN)))
@@ -100,6 +103,7 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 		.priority = policy->priority,
 		.npriority = policy->npriority,
 		.honour_marks = rule->honour_xattrs,
+		.least_adj = rule->spares_adj ? &rule->least_adj : NULL,
 		.own_ids = own_ids,
 		.nown_ids = policy_acts_on_groups(rule) ? nown_ids : 0,
 	};

@@ -94,6 +94,8 @@ enum policy_unfit {
 	POLICY_UNFIT_NO_GAIN, /* would free (next to) nothing */
 	POLICY_UNFIT_UNKNOWN_GAIN, /* memory.stat could not be read */
 	POLICY_UNFIT_STUCK, /* was killed before and has not died */
+	POLICY_UNFIT_ADJ, /* a lower oom_score_adj than the rule takes */
+	POLICY_UNFIT_UNKNOWN_ADJ, /* which of them it has could not be read */
 };
 
 /*

@@ -130,6 +130,8 @@ static void put_candidates(struct line *line, const struct policy_rule *rule)
 	put(line, "; candidates: unit %s", policy_unit_name(rule->unit));
 	put_globs(line, " of ", &rule->include);
 	put_globs(line, " except ", &rule->exclude);
+	if (rule->spares_adj)
+		put(line, ", none of oom_score_adj below %d", rule->least_adj);
 	for (size_t i = 0; i < rule->nkeys; i++)
 		put(line, "%s%s", i > 0 ? ", " : " by ", cgg_rank_key_name(rule->key[i]));
 }

@@ -88,6 +88,8 @@ struct policy_rule {
 	uint8_t nconds;
 	enum cgg_unit unit;
 	struct rank_globs include, exclude;
+	bool spares_adj; /* who has a lower oom_score_adj than: */
+	int32_t least_adj;
 	enum cgg_rank_key key[CGG_RANK_KEYS_MAX];
 	size_t nkeys;
 	struct policy_action action[POLICY_ACTIONS_MAX];

@@ -91,10 +91,20 @@ static int read_unit(const struct doc_node *node, enum cgg_unit *ret)
 	return r;
 }
 
+/* Members at -1000 are spared in any case, see "exempt". */
+static void read_least_adj(const struct doc_node *node, struct policy_rule *rule)
+{
+	int64_t adj = 0;
+
+	rule->spares_adj = doc_int(node, CGG_ADJ_MIN + 1, CGG_ADJ_MAX, &adj) == 0;
+	rule->least_adj = (int32_t)adj;
+}
+
 static void read_candidates(const struct doc_node *node, struct cgg_policy *policy,
 			    struct policy_rule *rule)
 {
-	static const char *const keys[] = {"include", "exclude", "unit"};
+	static const char *const keys[] = {"include", "exclude", "exclude_oom_score_adj_below",
+					   "unit"};
 	struct doc_node value;
 	bool has_include;
 
@@ -106,6 +116,8 @@ static void read_candidates(const struct doc_node *node, struct cgg_policy *poli
 		read_globs(&value, policy, 1, &rule->include);
 	if (doc_get(node, "exclude", &value))
 		read_globs(&value, policy, 1, &rule->exclude);
+	if (doc_get(node, keys[2], &value))
+		read_least_adj(&value, rule);
 	if (doc_get(node, "unit", &value))
 		read_unit(&value, &rule->unit);
 	if (rule->unit == CGG_UNIT_MATCH && !has_include && !doc_told(node))

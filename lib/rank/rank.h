@@ -29,6 +29,7 @@ struct rank_spec {
 	const struct rank_priority *priority;
 	size_t npriority;
 	bool honour_marks;
+	const int32_t *least_adj; /* NULL: any oom_score_adj will do; below it a group is spared */
 	const uint64_t *own_ids; /* ids of the guard's cgroup and all its ancestors */
 	size_t nown_ids;
 };

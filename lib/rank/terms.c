@@ -20,6 +20,7 @@ static const char *const key_names[CGG_RANK_KEY_MAX] = {
 	[CGG_RANK_PRIORITY] = "priority",
 	[CGG_RANK_PRESSURE] = "pressure",
 	[CGG_RANK_BADNESS] = "badness",
+	[CGG_RANK_OOM_SCORE_ADJ] = "oom_score_adj",
 };
 
 CGG_PUBLIC const char *cgg_rank_key_name(enum cgg_rank_key key)
@@ -94,6 +95,32 @@ static void set_badness(const struct cgg_snapshot *snap, struct cgg_group *group
 	}
 }
 
+/*
+ * The highest of a group: nobody can go below what root gave it, but anybody may raise a process, and the
+ * pause container of a pod is at -998. So processes that were not read can only make it higher: what is
+ * at the least or above is so for certain, what is below only where all were read.
+ */
+static void set_adj(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		    struct cgg_group *group, uint32_t end)
+{
+	const uint32_t bit = 1U << CGG_RANK_OOM_SCORE_ADJ;
+	bool unread = false;
+
+	for (uint32_t i = group->cgroup; i < end; i++) {
+		const struct cgg_cgroup *cg = &snap->cgroups[i];
+
+		unread |= cg->adj_unread;
+		if (cg->have & CGG_HAVE_ADJ &&
+		    (!(group->known & bit) ||
+		     cg->oom_score_adj > group->term[CGG_RANK_OOM_SCORE_ADJ]))
+			set(group, CGG_RANK_OOM_SCORE_ADJ, cg->oom_score_adj);
+	}
+	group->spared = spec->least_adj && (!(group->known & bit) ||
+					    group->term[CGG_RANK_OOM_SCORE_ADJ] < *spec->least_adj);
+	if (group->spared && unread)
+		group->known &= ~bit;
+}
+
 void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
 		struct cgg_group *group)
 {
@@ -122,6 +149,7 @@ void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, u
 	if (cg->have & CGG_HAVE_PRESSURE)
 		set(group, CGG_RANK_PRESSURE, cg->pressure.full_avg10_permyriad);
 	set_badness(snap, group, end);
+	set_adj(snap, spec, group, end);
 }
 
 /* < 0: a first. Larger first; of priority the lowest. */

@@ -305,7 +305,7 @@ static uint32_t has(const struct model_cgroup *m, uint32_t index)
 
 	if (index == 0 && !(m->given & 1U << MODEL_CURRENT))
 		return CGG_HAVE_PROCS;
-	return all;
+	return m->cg.nprocs > 0 ? all | CGG_HAVE_ADJ : all;
 }
 
 static void connect(struct cgg_snapshot *snap, uint32_t i)

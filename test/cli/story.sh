@@ -173,6 +173,33 @@ out_has 'protected by "user.oomd_omit"' 'after all others, by trusted.oomd_avoid
 	'(user.oomd_omit does not count: it belongs to uid 1000, the domain does not)'
 verdict "badness, pressure and marks can be told, and a failure says which mark counts"
 
+# /shop/db has processes at 0, -900 and -1000, /vip has -1000 alone, and one of /loose can't be seen
+tree oom
+cat >"$dir/adj-policy.json" <<'END'
+{"version": 1, "rules": [{"name": "low", "domain": "/", "when": {"available_below": "50%"},
+ "candidates": {"unit": "leaf", "exclude_oom_score_adj_below": 250}, "rank": ["oom_score_adj", "usage"],
+ "then": [{"action": "kill", "scope": "group"}]}]}
+END
+run explain --root "$root" --policy "$dir/adj-policy.json"
+is 0
+out_has 'its oom_score_adj 0 is below 250' 'its oom_score_adj -1000 is below 250' \
+	"whether its oom_score_adj is below 250 can't be read"
+run rank --root "$root" --by oom_score_adj --json
+is 0
+out_has '"oom_score_adj": 300' '"oom_score_adj": 200' '"oom_score_adj": -1000'
+run tree --root "$root" --all --json
+cp "$dir/out" "$dir/adj-tree.json"
+for root in "$root" "$dir/adj-tree.json"; do
+	cat >"$dir/adj.json" <<END
+{"version": 1, "policy": "adj-policy.json", "tests": [{"name": "of a recording", "root": "$root",
+ "tree": {"/box": {"anon": "50Mi"}, "/vip": {"anon": "60Mi"}, "/loose": {"anon": "70Mi"}},
+ "steps": [{"at": "0s", "expect": {"rule": "low", "victim": "/box", "candidates": ["/box"]}}]}]}
+END
+	run test "$dir/adj.json"
+	is 0
+done
+verdict "oom_score_adj is read of processes, recorded, and who is below or unknown is passed over"
+
 # ladder RUNGS MEMORY STEPS: the stories of one ladder, in a container of 100 MiB
 ladder()
 {

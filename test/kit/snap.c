@@ -122,6 +122,15 @@ static void set_other(struct cgg_cgroup *cg, const char *key, const char *value)
 		cg->owner_uid = (uint32_t)number(value, AS_COUNT);
 	} else if (strcmp(key, "marks") == 0) {
 		cg->marks = (uint32_t)number(value, AS_COUNT);
+	} else if (strcmp(key, "adj") == 0 && strcmp(value, "?") == 0) {
+		cg->adj_unread = true;
+	} else if (strcmp(key, "adj") == 0) {
+		int64_t adj;
+
+		if (parse_i64(value, &adj) < 0)
+			wrong("not a number", value);
+		cg->oom_score_adj = (int32_t)adj;
+		cg->have |= CGG_HAVE_ADJ;
 	} else if (strcmp(key, "badness") == 0) {
 		cg->has_badness = true;
 		if (parse_i64(value, &cg->badness_pages) < 0)

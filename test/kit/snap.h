@@ -11,6 +11,7 @@
  * for "bare" ones and made ones, also memory.max (max) and memory.oom.group (0); the other values are
  * had only where they are given: current max high low min swap swap_max peak anon file shmem kernel
  * slab_reclaimable unevictable some full (pressure totals) ev_high ev_max ev_oom ev_oom_kill populated.
+ * adj= is the highest oom_score_adj, and "?" that there are more which could not be read.
  * avg10= (permyriad), badness=, uid= and marks= (enum cgg_mark) are what they say; unread= (enum cgg_have) takes
  * away too, and stands after what it takes.
  * "noprocs", "nogroup" take one away; "threaded" is one; id= and growth= are what they say. The rest is

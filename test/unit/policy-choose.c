@@ -15,6 +15,8 @@ struct choice {
 
 #define HONOUR "\"honour_xattrs\": true"
 
+#define ADJ    "\"candidates\": {\"exclude_oom_score_adj_below\": -900}"
+
 static const struct choice choices[] = {
 	{"the largest gain", NULL, NULL, NULL, "/",
 	 GIB "/a procs=1 anon=20Mi\n/b procs=1 anon=30Mi\n/c procs=1 anon=11Mi", 0, 0, "/b /a /c",
@@ -126,6 +128,30 @@ static const struct choice choices[] = {
 	 "\"candidates\": {\"unit\": \"leaf\"}", NULL, "/k/c",
 	 GIB "/k/c max=100Mi anon=99Mi\n/k/c/1 procs=1 anon=50Mi\n/k/c/2 procs=1 anon=49Mi", 0, 0,
 	 "/k/c/1 /k/c/2", "/k/c/1"},
+	{"of a lower oom_score_adj than the rule takes", NULL, ADJ, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi adj=-997\n/b procs=1 anon=30Mi adj=-901\n"
+	     "/c procs=1 anon=11Mi adj=-900",
+	 0, 0, "/b(oom_score_adj too low) /a(oom_score_adj too low) /c", "/c"},
+	{"all of them are", NULL, ADJ, NULL, "/", GIB "/a procs=1 anon=20Mi adj=-997", 0, 0,
+	 "/a(oom_score_adj too low)", NULL},
+	{"unknown is not 0", NULL, ADJ, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi adj=0\n/b procs=1 anon=30Mi", 0, 0,
+	 "/b(oom_score_adj unknown) /a", "/a"},
+	{"low, and not all were read: unknown", NULL, ADJ, NULL, "/",
+	 GIB "/a procs=9 anon=20Mi adj=-997 adj=?", 0, 0, "/a(oom_score_adj unknown)", NULL},
+	{"high enough, whoever was not read", NULL, ADJ, NULL, "/",
+	 GIB "/a procs=9 anon=20Mi adj=3 adj=?", 0, 0, "/a", "/a"},
+	{"the highest of a group: of a pod's pause and its container", NULL, ADJ, NULL, "/",
+	 GIB "/p group=1 anon=20Mi\n/p/pause procs=1 anon=1Mi adj=-998\n"
+	     "/p/main procs=1 anon=19Mi adj=500",
+	 0, 0, "/p", "/p"},
+	{"without the key anybody will do", NULL, NULL, NULL, "/",
+	 GIB "/a procs=1 anon=20Mi adj=-999\n/b procs=1 anon=11Mi", 0, 0, "/a /b", "/a"},
+	{"by the key: the highest first, unknown last", NULL,
+	 "\"rank\": [\"oom_score_adj\", \"gain\"]", NULL, "/",
+	 GIB "/a procs=1 anon=90Mi adj=-997\n/b procs=1 anon=91Mi adj=-997\n"
+	     "/c procs=1 anon=11Mi adj=3\n/d procs=1 anon=12Mi adj=1000\n/e procs=1 anon=99Mi",
+	 0, 0, "/d /c /b /a /e", "/d"},
 	{"nobody there", NULL, NULL, NULL, "/", GIB "/a anon=20Mi", 0, 0, "", NULL},
 };
 

@@ -224,7 +224,7 @@ TEST(a_description_says_everything_and_is_cut_like_snprintf)
 		"r: each /k/* when not(any(some pressure above 20.00%, oom events above 2 in 10s, "
 		"growth "
 		"above 1536KiB/s for 1500us) for 1s); candidates: unit oom-group of /x, /y except "
-		"/z by "
+		"/z, none of oom_score_adj below -900 by "
 		"gain; then kill one process with its exempt within 250ms; cooldown 0s; dry run";
 	struct cgg_error err = {0};
 	struct cgg_policy *policy;
@@ -238,7 +238,8 @@ TEST(a_description_says_everything_and_is_cut_like_snprintf)
 		 "[{\"action\": \"kill\", \"scope\": \"process\", \"exempt\": \"kill\", "
 		 "\"deadline\": \"250ms\"}]",
 		 "\"candidates\": {\"include\": [\"/x\", \"/y\"], \"exclude\": [\"/z\"], \"unit\": "
-		 "\"oom-group\"}, \"rank\": [\"gain\"], \"cooldown\": \"0s\", \"dry_run\": true");
+		 "\"oom-group\", \"exclude_oom_score_adj_below\": -900}, \"rank\": [\"gain\"], "
+		 "\"cooldown\": \"0s\", \"dry_run\": true");
 	policy = kit_load(text, &err);
 	T_EQ_STR(err.msg, "");
 	T_MUST(policy);

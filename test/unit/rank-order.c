@@ -143,6 +143,12 @@ static const struct order_row order_rows[] = {
 	 "/b /a",
 	 {CGG_RANK_BADNESS},
 	 1},
+	{"oom_score_adj: the highest of a group, highest first, unknown last",
+	 "/a procs=1 adj=-997\n/b.service/1 procs=1 adj=-998\n/b.service/2 procs=1 adj=3\n"
+	 "/c procs=1\n/d procs=1 adj=1000",
+	 "/d /b.service /a /c",
+	 {CGG_RANK_OOM_SCORE_ADJ},
+	 1},
 	{"priority: lowest first",
 	 "/hi procs=1\n/lo procs=1\n/a procs=1",
 	 "/lo /a /hi",
@@ -236,7 +242,7 @@ TEST(terms_are_kept_with_what_is_known)
 	struct cgg_snapshot *snap =
 		kit_snap("/a max=200Mi\n"
 			 "/a/b procs=1 current=50Mi swap=10Mi low=20Mi min=30Mi "
-			 "anon=30Mi shmem=8Mi file=5Mi id=77 growth=-4 avg10=5 badness=-6");
+			 "anon=30Mi shmem=8Mi file=5Mi id=77 growth=-4 avg10=5 badness=-6 adj=-7");
 	struct rank_spec spec = {.domain = 0};
 	struct cgg_group group[4];
 
@@ -249,6 +255,7 @@ TEST(terms_are_kept_with_what_is_known)
 	T_EQ_INT(group->term[CGG_RANK_GROWTH], -4);
 	T_EQ_INT(group->term[CGG_RANK_PRESSURE], 5);
 	T_EQ_INT(group->term[CGG_RANK_BADNESS], -6);
+	T_EQ_INT(group->term[CGG_RANK_OOM_SCORE_ADJ], -7);
 	T_EQ_INT(group->term[CGG_RANK_OVER_PROTECTION], 20 << 20);
 	T_EQ_INT(group->term[CGG_RANK_SHARE_OF_LIMIT], 2500);
 	T_EQ_INT(group->term[CGG_RANK_AGE], 77);
