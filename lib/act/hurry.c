@@ -45,8 +45,8 @@ static enum hurried {
 	return HURRY_ENDED;
 }
 
-/* Each thread of a process whose directory of them is open. */
-static uint32_t each_thread(int taskfd, uint32_t most, bool undo, bool *ret_all)
+/* Each thread of a process whose directory of them is open. Returns how many got a processor. */
+static uint32_t each_thread(int taskfd, uint32_t most, bool undo, bool *ret_refused)
 {
 	_Alignas(struct dirent64) char buf[2048];
 	enum hurried r;
@@ -67,11 +67,43 @@ static uint32_t each_thread(int taskfd, uint32_t most, bool undo, bool *ret_all)
 			}
 			r = hurry_thread(taskfd, d->d_name);
 			n += r == HURRY_YES;
-			*ret_all &= r != HURRY_REFUSED;
+			*ret_refused |= r == HURRY_REFUSED;
 		}
 	}
-	*ret_all &= n < most;
 	return n;
+}
+
+/* A directory of threads has a link for each of them. */
+static uint32_t count_threads(int taskfd)
+{
+	struct stat st;
+
+	return fstat(taskfd, &st) == 0 && st.st_nlink > 2 ? (uint32_t)st.st_nlink - 2 : 0;
+}
+
+/*
+ * The kernel ends a listing early when the thread that it is at ends, and those that are given a processor do. So
+ * again, until none has ended meanwhile: a single one that is left without may have the lock that all others, and
+ * process_mrelease(), wait for.
+ */
+static uint32_t hurry_process(int taskfd, uint32_t most, bool *ret_refused, bool *ret_complete)
+{
+	uint32_t best = 0;
+
+	*ret_complete = false;
+	for (int round = 0; round < HURRY_ROUNDS && best < most; round++) {
+		uint32_t before = count_threads(taskfd), n;
+
+		if (round > 0 && lseek(taskfd, 0, SEEK_SET) < 0)
+			break;
+		n = each_thread(taskfd, most, false, ret_refused);
+		if (n > best)
+			best = n;
+		*ret_complete = count_threads(taskfd) == before && n == before;
+		if (*ret_complete || before == 0 || *ret_refused)
+			break;
+	}
+	return best;
 }
 
 static bool is_alive(const struct member *h)
@@ -95,6 +127,7 @@ static int open_threads(const struct members *run, const struct member *h)
 
 uint32_t hurry_members(struct members *run, bool *ret_all)
 {
+	bool refused = false, complete;
 	uint32_t n = 0;
 
 	*ret_all = run->nheld > 0 && !run->overflow;
@@ -107,18 +140,20 @@ uint32_t hurry_members(struct members *run, bool *ret_all)
 		if (n < HURRY_THREADS_MAX)
 			taskfd = open_threads(run, h);
 		if (taskfd >= 0) {
-			n += each_thread(taskfd, HURRY_THREADS_MAX - n, false, ret_all);
+			n += hurry_process(taskfd, HURRY_THREADS_MAX - n, &refused, &complete);
 			h->hurried = true;
 		} else {
-			*ret_all &= !is_alive(h);
+			complete = false;
 		}
+		h->waits = !refused && !complete && is_alive(h);
+		*ret_all &= !h->waits && !refused;
 	}
 	return n;
 }
 
 void hurry_undo(struct members *run)
 {
-	bool any = false, all = true;
+	bool any = false, refused = false;
 
 	for (uint32_t i = 0; i < run->nheld; i++) {
 		struct member *h = &run->held[i];
@@ -138,7 +173,7 @@ void hurry_undo(struct members *run)
 			continue;
 		taskfd = open_threads(run, h);
 		if (taskfd >= 0)
-			(void)each_thread(taskfd, UINT32_MAX, true, &all);
+			(void)each_thread(taskfd, UINT32_MAX, true, &refused);
 	}
 }
 

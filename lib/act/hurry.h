@@ -15,6 +15,7 @@
 #include "act/undo.h"
 
 #define HURRY_THREADS_MAX 1024 /* of all members, in one pass */
+#define HURRY_ROUNDS	  16
 #define HURRY_LIFTS_MAX	  16
 
 struct hurry {

@@ -303,9 +303,9 @@ static enum kill_outcome kill_process(struct members *run, struct hurry *h)
 	r = members_signal(run);
 	if (r < 0)
 		return fail(run, r, "the process could not be signalled (CAP_KILL is needed)");
-	run->res->passes = 1;
 	for (uint32_t pass = 0;; pass++) {
 		see_off(run, h, pass);
+		run->res->passes = 1;
 		if (members_wait(run, backoff_ms(run, pass)))
 			return KILL_DONE;
 		if (snap_now_us() >= run->req->deadline_us)

@@ -14,6 +14,7 @@ struct member {
 	bool listed; /* in the group still, after the pidfd was opened */
 	bool signalled; /* by that pidfd: it dies wherever it is */
 	bool hurried;
+	bool waits; /* some of its threads may have no processor yet */
 };
 
 struct members {
