@@ -45,7 +45,7 @@ static const struct shipped_row shipped[] = {
 	 "full pressure above 20.00% for 2s)); candidates: unit leaf by priority, gain; then "
 	 "notify, "
 	 "kill the group within 10s; cooldown 1s"},
-	{"kubernetes.json", 4, "node-low: / when "},
+	{"kubernetes.json", 6, "node-low: / when "},
 	{"systemd.json", 3, "machine-low: / when "},
 	{"container-limit.json", 3,
 	 "scope-limit: each /**/{docker,libpod,nerdctl,cri-containerd,crio}-*.scope when all("
@@ -137,13 +137,19 @@ static const struct machine machines[] = {
 	 "unit-limit /docker/c /docker/c; group-limit /docker/c /docker/c"},
 
 	{"a node that is short: best effort first, however small", "kubernetes.json",
-	 SHORT PODS "/cri-containerd-1.scope procs=1 anon=2Gi\n" BEST
-		    "/cri-containerd-2.scope procs=1 anon=100Mi\n"
+	 SHORT PODS "/cri-containerd-1.scope procs=1 anon=2Gi adj=900\n" BEST
+		    "/cri-containerd-2.scope procs=1 anon=100Mi adj=1000\n"
 		    "/system.slice/a.service procs=1 anon=4Gi",
 	 "node-low / " BEST "/cri-containerd-2.scope"},
 	{"guaranteed last, cgroupfs", "kubernetes.json",
-	 SHORT "/kubepods/pod3/c procs=1 anon=2Gi\n/kubepods/burstable/pod1/c procs=1 anon=100Mi",
+	 SHORT "/kubepods/pod3/c procs=1 anon=2Gi adj=-997\n"
+	       "/kubepods/burstable/pod1/c procs=1 anon=100Mi adj=900",
 	 "node-low / /kubepods/burstable/pod1/c"},
+	{"who is at -997 is passed over, and so is who can't be asked", "kubernetes.json",
+	 SHORT "/kubepods/burstable/pod1/c procs=1 anon=2Gi adj=-997\n"
+	       "/kubepods/burstable/pod2/c procs=1 anon=1Gi\n"
+	       "/kubepods/burstable/pod3/c procs=1 anon=100Mi adj=3",
+	 "node-low / /kubepods/burstable/pod3/c"},
 	{"nothing but pods", "kubernetes.json", SHORT "/system.slice/a.service procs=1 anon=4Gi",
 	 "node-low / -"},
 	{"a container at its limit, by its memory.oom.group", "kubernetes.json",
