@@ -5,6 +5,7 @@
 #include "act/adjust.h"
 #include "act/kill.h"
 #include "cgfs/host.h"
+#include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/choice.h"
 #include "engine/explain.h"
@@ -285,12 +286,14 @@ static const char *forbidden(const struct cgg_tree *tree, struct cgg_snapshot *s
 {
 	const struct tree_entry *e = &tree->entry[index];
 	uint64_t own[CGG_DEPTH_MAX + 1];
-	size_t nown = cgfs_own_ids(&tree->root, own, CGG_ARRAY_LEN(own));
+	size_t nown = 0;
 
 	if (!tree->root.live)
 		return "it is in a recording, not in a cgroup2 filesystem";
 	if (index == 0)
 		return "the root of the tree is never killed";
+	if (cgfs_own_ids(&tree->root, own, CGG_ARRAY_LEN(own), &nown) < 0 && !o->process)
+		return "where the guard itself is can't be told now";
 	for (size_t i = 0; i < nown && !o->process; i++) {
 		if (own[i] == e->id)
 			return "the guard itself is inside";

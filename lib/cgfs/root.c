@@ -19,7 +19,6 @@
 #include <sys/statfs.h>
 
 #define CHARGE_BATCH 64 /* pages: the kernel's MEMCG_CHARGE_BATCH */
-#define TEXT_MAX     8192 /* of /proc/self/cgroup */
 
 static bool is_cgroup2(int fd)
 {
@@ -254,57 +253,4 @@ int cgfs_climb_to_top(int dirfd)
 		dirfd = up;
 	}
 	return dirfd;
-}
-
-size_t cgfs_own_ids(const struct cgfs_root *root, uint64_t *ids, size_t max)
-{
-	char buf[TEXT_MAX], *path, *end;
-	CGG_AUTO_FD top = cgfs_climb_to_top(dup(root->dirfd));
-	CGG_AUTO_FD at = -1;
-	struct stat st, top_st;
-	size_t n = 0;
-
-	if (!root->live || top < 0 ||
-	    fdio_read_at(AT_FDCWD, "/proc/self/cgroup", buf, sizeof(buf)) < 0)
-		return 0;
-	path = strncmp(buf, "0::/", 4) == 0 ? buf : strstr(buf, "\n0::/");
-	if (!path)
-		return 0;
-	path = strchr(path, '/') + 1;
-	end = strchr(path, '\n');
-	if (end)
-		*end = '\0';
-	if (strncmp(path, "..", 2) == 0) /* outside of what our namespace shows */
-		return 0;
-	at = *path ? open_dir(top, path) : dup(top);
-	if (at < 0 || fstat(top, &top_st) < 0)
-		return 0;
-	while (n < max && fstat(at, &st) == 0 && st.st_dev == top_st.st_dev) {
-		int up;
-
-		ids[n++] = st.st_ino;
-		if (st.st_ino == top_st.st_ino)
-			break;
-		up = open_dir(at, "..");
-		if (up < 0)
-			break;
-		close(at);
-		at = up;
-	}
-	return n;
-}
-
-void cgfs_own_known(const struct cgfs_root *root, struct cgfs_own *own)
-{
-	char now[sizeof(own->text)];
-	long len = fdio_read_at(AT_FDCWD, "/proc/self/cgroup", now, sizeof(now));
-
-	if (len > 0 && len < (long)sizeof(now) - 1 && own->n > 0 && strcmp(now, own->text) == 0)
-		return;
-	own->n = cgfs_own_ids(root, own->id, CGG_ARRAY_LEN(own->id));
-	/* moved in between: read it again next time */
-	if (len <= 0 ||
-	    fdio_read_at(AT_FDCWD, "/proc/self/cgroup", own->text, sizeof(own->text)) != len ||
-	    strcmp(now, own->text) != 0)
-		own->text[0] = '\0';
 }

@@ -21,18 +21,3 @@ int cgfs_lists(int dirfd, const char *file, const char *word);
 
 /* Climb from dirfd to the top of its mount. Takes dirfd, returns the top's. */
 int cgfs_climb_to_top(int dirfd);
-
-/*
- * Ids of our own cgroup and all its ancestors, nearest first, as far as this mount shows them.
- * Returns how many (up to max); 0 when it can't be told.
- */
-size_t cgfs_own_ids(const struct cgfs_root *root, uint64_t *ids, size_t max);
-
-/* The same, kept: while /proc/self/cgroup says what it said, they are right. Starts zeroed. */
-struct cgfs_own {
-	char text[512];
-	uint64_t id[CGG_DEPTH_MAX + 1];
-	size_t n;
-};
-
-void cgfs_own_known(const struct cgfs_root *root, struct cgfs_own *own);

@@ -5,6 +5,7 @@
  */
 #include "engine/explain.h"
 
+#include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/choice.h"
 #include "engine/pairs.h"
@@ -284,7 +285,7 @@ int explain(struct cgg_tree *tree, const struct cgg_policy *policy,
 	int r;
 
 	if (tree->root.live)
-		e.pairs.nown_ids = cgfs_own_ids(&tree->root, e.pairs.own_ids, PAIRS_OWN_MAX);
+		(void)cgfs_own_ids(&tree->root, e.pairs.own_ids, PAIRS_OWN_MAX, &e.pairs.nown_ids);
 	r = watch(&e, options->for_us, err);
 	if (r == 0)
 		r = write_text(&e, ret_json, err);

@@ -294,6 +294,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		return err_fail(err, -ENODEV, "the tree was removed");
 	if (r < 0)
 		return r;
+	cgfs_own_known(&g->tree->root, &g->own); /* it may have to be searched for: not in danger */
 	if (g->ndomains == 0)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
 	kernel_begin(g);

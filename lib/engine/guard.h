@@ -10,6 +10,7 @@
 #pragma once
 
 #include "act/worker.h"
+#include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/kernel.h"
 #include "engine/metrics.h"

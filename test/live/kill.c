@@ -7,6 +7,7 @@
 
 #include "act/hurry.h"
 #include "act/worker.h"
+#include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "snap/take.h"
 #include "util/fdio.h"
@@ -380,11 +381,53 @@ TEST(cgroup_v2_is_found_through_libcgroup_and_our_own_ids_are_known)
 
 	T_MUST(tree_open(NULL, &tree, NULL) == 0);
 	T_EQ_STR(tree->root.shown, "/sys/fs/cgroup");
-	n = cgfs_own_ids(&tree->root, ids, CGG_ARRAY_LEN(ids));
+	T_EQ_INT(cgfs_own_ids(&tree->root, ids, CGG_ARRAY_LEN(ids), &n), 0);
 	T_ASSERT(n >= 2);
 	if (n >= 1)
 		T_ASSERT(tree_find_id(tree, ids[n - 1]) == 0);
 	if (n >= 2)
 		T_EQ_STR(tree->entry[tree_find_id(tree, ids[n - 2])].path, "/init.scope");
 	tree_close(tree);
+}
+
+/* In a child: 0 if the ids are those of live/own, live and the top, and no others. */
+static int own_ids_in_a_namespace(uint64_t own_id, bool threaded)
+{
+	struct cgg_tree *tree = NULL;
+	struct cgfs_own own = {0};
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (fdio_write_at(AT_FDCWD, BASE "/own/cgroup.procs", pid) < 0)
+		return 1;
+	if (threaded && (mkdir(BASE "/own/t", 0755) < 0 ||
+			 fdio_write_at(AT_FDCWD, BASE "/own/t/cgroup.type", "threaded") < 0 ||
+			 fdio_write_at(AT_FDCWD, BASE "/own/t/cgroup.threads", pid) < 0))
+		return 2;
+	if (unshare(CLONE_NEWCGROUP) < 0 || tree_open(NULL, &tree, NULL) < 0)
+		return 3;
+	for (int i = 0; i < 2; i++) /* the second time it is known */
+		cgfs_own_known(&tree->root, &own);
+	if (own.n != 3 || own.id[0] != own_id || tree_find_id(tree, own.id[1]) == CGG_NONE ||
+	    tree_find_id(tree, own.id[2]) != 0)
+		return 4;
+	return 0;
+}
+
+TEST(our_own_cgroup_is_found_from_a_cgroup_namespace_of_our_own)
+{
+	for (int threaded = 0; threaded < 2; threaded++) {
+		int fd = make("own"), status = -1;
+		struct stat st;
+		pid_t pid;
+
+		T_MUST(fstat(fd, &st) == 0);
+		pid = fork();
+		if (pid == 0)
+			_exit(own_ids_in_a_namespace(st.st_ino, threaded != 0));
+		T_EQ_INT(waitpid(pid, &status, 0), pid);
+		T_EQ_INT(WEXITSTATUS(status), 0);
+		(void)rmdir(BASE "/own/t");
+		drop("own", fd);
+	}
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -54,9 +55,11 @@ static const char usage[] =
 	"  exitstop PATH SIZE           a child in that cgroup holds SIZE; when it dies, it stops\n"
 	"                               on the way (PTRACE_O_TRACEEXIT) until this process ends\n"
 	"  sleep                        just sleep\n"
+	"  exec PROGRAM [ARGUMENT...]   become another program, after the options\n"
 	"  mark DIR NAME VALUE          set an extended attribute, and end\n"
 	"termproof before the mode ignores SIGTERM. Options, done in the order given:\n"
 	"  --adj N        write its oom_score_adj\n"
+	"  --cgroupns new be in a cgroup namespace of its own\n"
 	"  --cgroup PATH  move into that cgroup below $CG or /sys/fs/cgroup\n"
 	"  --delay MS     wait that long before starting\n"
 	"  --name NAME    call itself so (its comm)\n"
@@ -410,6 +413,13 @@ static void remap(unsigned long count, size_t size, size_t held)
 	}
 }
 
+/* The cgroup that it is in now is the root of what it is told from now on; mounts stay as they are. */
+static void leave_cgroup_namespace(void)
+{
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		die("cgroup namespace");
+}
+
 /* Do one option, or answer that it is none. */
 static bool option(const char *name, const char *value)
 {
@@ -421,6 +431,8 @@ static bool option(const char *name, const char *value)
 		write_text("/proc/self/oom_score_adj", value);
 	else if (strcmp(name, "--cgroup") == 0)
 		join_cgroup(value);
+	else if (strcmp(name, "--cgroupns") == 0 && strcmp(value, "new") == 0)
+		leave_cgroup_namespace();
 	else if (strcmp(name, "--delay") == 0)
 		sleep_ms(to_number(value));
 	else if (strcmp(name, "--name") == 0)
@@ -494,6 +506,10 @@ int main(int argc, char **argv)
 	if (i < argc && strcmp(argv[i], "termproof") == 0) {
 		signal(SIGTERM, SIG_IGN);
 		i++;
+	}
+	if (i + 1 < argc && strcmp(argv[i], "exec") == 0) {
+		execvp(argv[i + 1], argv + i + 1);
+		die("%s", argv[i + 1]);
 	}
 	if (i >= argc)
 		die_usage();

@@ -100,9 +100,37 @@ a_limit_on_cruns_leaf_alone_is_looked_at()
 	says domain $c
 }
 
+# A DaemonSet's container has a cgroup namespace of its own, the host's tree and the host's pids.
+the_guard_knows_its_own_cgroup_from_a_namespace()
+{
+	local own=$BURSTABLE/pod94eb36cd-29e1-478b-b365-4cb5dfc7d6fb/cgguard
+	cg_create /kubepods memory.max=200M memory.swap.max=0
+	GUARD_CGROUP=$own
+	cg_create $own
+	pod $BURSTABLE/podl/c 900 40
+	: >"$T/guard.err"
+	(
+		guard_enter || exit
+		exec hog --cgroupns new exec cgguard run --policy $NODE --incidents "$T/incidents.jsonl" --dry-run
+	) </dev/null >"$T/guard.out" 2>"$T/guard.err" 3>&- &
+	GUARD_PID=$!
+	wait_until 10 'grep -q guarding "$T/guard.err"'
+	assert_has "$(cat /proc/$GUARD_PID/cgroup)" "0::$own"
+	cg_run $own hog --adj 1000 hold 150 >/dev/null # the group that would give back most
+	wait_until 30 "incident_has victim.cgroup $BURSTABLE/podl/c"
+	! incident_has victim.cgroup $own || fail 'the guard would have killed its own group'
+	incident_has candidates.0.verdict protected || fail 'its own group is not protected'
+	(guard_enter && exec hog --cgroupns new exec cgguard explain --policy $NODE $own) >"$T/explained" 2>&1
+	assert_has "$(cat "$T/explained")" 'protected: the guard itself is inside'
+	(guard_enter && exec hog --cgroupns new exec cgguard kill $own) >"$T/refused" 2>&1 && fail 'not refused'
+	assert_has "$(cat "$T/refused")" 'the guard itself is inside'
+	guard_stop
+}
+
 t 'a static pod outlives a leak that is smaller' a_static_pod_outlives_a_leak_that_is_smaller
 t 'a critical pod is taken when nobody else is left' a_critical_pod_is_taken_when_nobody_else_is_left
 t 'a hundred processes hide no leak' processes_hide_no_leak
 t 'best effort goes first at node allocatable' best_effort_goes_first_at_node_allocatable
 t "a limit on crun's leaf alone is looked at" a_limit_on_cruns_leaf_alone_is_looked_at
+t 'the guard knows its own cgroup from a cgroup namespace' the_guard_knows_its_own_cgroup_from_a_namespace
 t_plan_end
