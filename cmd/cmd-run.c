@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,8 +67,7 @@ const char help_run[] =
 	"lives\n"
 	"(WatchdogSec=).\n";
 
-#define DRAIN_MS    1000
-#define HANG_END_US 30000000
+#define DRAIN_MS 1000
 
 struct daemon {
 	struct opt o;
@@ -150,8 +148,8 @@ static int open_status(struct daemon *d)
 	if (r == 0)
 		r = serve_open(path ? path : buf, &d->serve);
 	if (r < 0 && path)
-		return complain(EXIT_INPUT, "cannot answer 'cgguard status' at '%s': %s", path,
-				serve_why(r));
+		return complain(exit_daemon(r, EXIT_INPUT),
+				"cannot answer 'cgguard status' at '%s': %s", path, serve_why(r));
 	if (r < 0)
 		complain(EXIT_DONE,
 			 "'cgguard status' will have no answer (%s): --status gives another place",
@@ -165,8 +163,8 @@ static int open_metrics(struct daemon *d)
 	int r = file || where ? metrics_open(file, where, &d->metrics) : 0;
 
 	if (r < 0)
-		return complain(EXIT_INPUT, "cannot tell metrics at '%s': %s", where ? where : file,
-				metrics_why(r));
+		return complain(exit_daemon(r, EXIT_INPUT), "cannot tell metrics at '%s': %s",
+				where ? where : file, metrics_why(r));
 	return 0;
 }
 
@@ -175,6 +173,7 @@ static void open_owners(struct daemon *d)
 {
 	struct cgg_error err = {0};
 	char text[sizeof(err.msg) + 64];
+
 
 	if (cgg_owners_open(state_dir(d), d->o.root, true, &d->owners, &err) == 0)
 		return;
@@ -204,50 +203,29 @@ static void confine(struct daemon *d)
 		sandbox_begin(&paths, on_sandbox_notice, d);
 }
 
-/*
- * The loop does not come back. From another thread: neither the sinks nor anything else of the loop's may
- * be used. What ends the program ends the hang too, unless it is the kernel's, and who started it starts
- * it again.
- */
-static void on_hang(void *user, uint64_t for_us)
-{
-	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-	bool end = for_us >= HANG_END_US;
-	char text[256];
-	int len = snprintf(text, sizeof(text), "cgguard: the loop has not come back for %llu s%s\n",
-			   (unsigned long long)(for_us / 1000000),
-			   end ? ": aborting, so that it can be started anew"
-			       : "; a ladder under way is finished without it");
-
-	(void)user;
-	if (poll(&p, 1, 0) == 1 && p.revents == POLLOUT && len > 0)
-		(void)!write(STDERR_FILENO, text, (size_t)len);
-	if (end)
-		abort();
-}
-
 /* Both sinks, before anything can go wrong that they should tell of. */
 static int open_sinks(struct daemon *d)
 {
 	int notes = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), out;
-	int code = records_open(d->o.incidents, &out);
+	int code = records_open(d->o.incidents, &out), r;
 	struct cgg_error err = {0};
 
 	if (code != 0)
 		return code;
 	if (notes < 0) /* started without a stderr */
 		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (opt_load_policy(&d->o, &d->policy, &err) <
-	    0) /* it says how much of root's powers is needed */
-		return complain(EXIT_INPUT, "%s", err.msg);
+	r = opt_load_policy(&d->o, &d->policy,
+			    &err); /* it says how much of root's powers is needed */
+	if (r < 0)
+		return complain(exit_daemon(r, EXIT_INPUT), "%s", err.msg);
 	kmsg_open(&d->kmsg);
 	open_owners(d);
 	confine(d);
 	d->out = records_sink(out);
 	d->notes = sink_new(notes);
 	if (!d->out || !d->notes)
-		return complain(EXIT_MACHINE, "cannot start the writing threads: %s",
-				strerror(errno));
+		return complain(exit_daemon(-errno, EXIT_MACHINE),
+				"cannot start the writing threads: %s", strerror(errno));
 	return 0;
 }
 
@@ -333,7 +311,8 @@ static int watch_all(struct daemon *d)
 	    (d->metrics && watch(d, metrics_get_fd(d->metrics)) < 0) ||
 	    (d->owners && watch(d, cgg_owners_get_fd(d->owners)) < 0) ||
 	    (d->policy_watch.fd >= 0 && watch(d, d->policy_watch.fd) < 0))
-		return complain(EXIT_MACHINE, "cannot wait for events: %s", strerror(errno));
+		return complain(exit_daemon(-errno, EXIT_MACHINE), "cannot wait for events: %s",
+				strerror(errno));
 	return 0;
 }
 
@@ -373,8 +352,7 @@ static int loop(struct daemon *d)
 			reload(d);
 		n = epoll_wait(d->epoll_fd, e, 6, d->o.once ? 50 : ms);
 		if (n < 0 && errno != EINTR)
-			return complain(EXIT_MACHINE, "cannot wait for events: %s",
-					strerror(errno));
+			return complain(EXIT_AGAIN, "cannot wait for events: %s", strerror(errno));
 		for (int i = 0; i < n; i++) {
 			if (e[i].data.fd == d->signal_fd) {
 				if (on_signal(d))
@@ -390,7 +368,7 @@ static int loop(struct daemon *d)
 					cgg_owners_dispatch(d->owners);
 			} else if (cgg_guard_dispatch(d->guard, &err) < 0) {
 				note(d, "%s", err.msg);
-				return EXIT_MACHINE;
+				return EXIT_AGAIN;
 			}
 		}
 		tell_drops(d);
@@ -408,7 +386,7 @@ static int start(struct daemon *d)
 	const char *name = opt_policy_name(&d->o, shown, sizeof(shown));
 	struct cgg_guard_options go = {.dry_run = d->o.dry_run,
 				       .report = on_report,
-				       .hang = on_hang,
+				       .hang = self_hang,
 				       .user = d,
 				       .state_dir = state_dir(d),
 				       .owners = d->owners};
@@ -427,8 +405,10 @@ static int start(struct daemon *d)
 		self_prepare(on_self_notice, d);
 		r = cgg_guard_open(d->tree, d->policy, &go, &d->guard, &err);
 	}
+	if (r == -ENOENT && d->o.root && exit_may_come(d->o.root))
+		return complain(EXIT_AGAIN, "%s", err.msg);
 	if (r < 0)
-		return complain(exit_tree(r, d->o.root), "%s", err.msg);
+		return complain(exit_daemon(r, exit_tree(r, d->o.root)), "%s", err.msg);
 	if (kmsg_follow(&d->kmsg, d->guard, &err) < 0)
 		note(d, "%s; OOM kills of the kernel are told without what its log says", err.msg);
 	d->about.guard = d->guard;
@@ -438,17 +418,17 @@ static int start(struct daemon *d)
 		     getenv("NOTIFY_SOCKET"), strerror(-r));
 	r = d->serve ? serve_start(d->serve, about_piece, &d->about) : 0;
 	if (r < 0)
-		return complain(EXIT_MACHINE, "cannot start the status thread: %s", strerror(-r));
+		return complain(EXIT_AGAIN, "cannot start the status thread: %s", strerror(-r));
 	r = d->metrics ? metrics_start(d->metrics, about_metrics, &d->about) : 0;
 	if (r < 0)
-		return complain(EXIT_MACHINE, "cannot tell metrics: %s", strerror(-r));
+		return complain(EXIT_AGAIN, "cannot tell metrics: %s", strerror(-r));
 	r = watch_all(d);
 	if (r != 0)
 		return r;
 	if (!d->o.no_sandbox)
 		sandbox_seal(on_sandbox_notice, d);
 	if (about_begin(&d->about, name) < 0)
-		return complain(EXIT_MACHINE, "out of memory");
+		return complain(EXIT_AGAIN, "out of memory");
 	note(d, "guarding %s by %zu rules of %s%s", d->o.root ? d->o.root : "this machine",
 	     cgg_policy_rules(d->policy),
 	     name ? name : "the built-in default (policies/host.json; --policy gives another)",

@@ -11,6 +11,7 @@ enum {
 	EXIT_INPUT = 2, /* wrong usage or a policy that can't be loaded; nothing was started */
 	EXIT_MACHINE = 3, /* this machine or our permissions don't allow it */
 	EXIT_TIMEOUT = 4, /* the deadline passed */
+	EXIT_AGAIN = 5, /* run: for want of something that may pass by itself; start it again */
 };
 
 struct command {
@@ -41,6 +42,15 @@ int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 
 /* Exit code of a failure of the library. */
 int exit_code(int negative_errno);
+
+/*
+ * Exit code of the daemon that can't start or go on: code where that can't pass by itself (a wrong path, a
+ * refused permission, what this kernel has not), else EXIT_AGAIN, so that its manager starts it again.
+ */
+int exit_daemon(int negative_errno, int code);
+
+/* Nothing is at path yet, but what is above it is a cgroup: a slice comes with what runs in it, and goes. */
+bool exit_may_come(const char *path);
 
 /* The same of a tree that can't be opened or read: without --root it is the machine that has none. */
 int exit_tree(int negative_errno, const char *root);

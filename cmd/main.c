@@ -3,10 +3,14 @@
 #include "cmd.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statfs.h>
 
 /* Keep alphabetized. */
 static const struct command commands[] = {
@@ -56,6 +60,37 @@ int exit_code(int negative_errno)
 	}
 }
 
+int exit_daemon(int negative_errno, int code)
+{
+	static const int lasting[] = {
+		EINVAL,	 EACCES,       EPERM, EOPNOTSUPP,   ENOSYS,	   ENOENT,
+		ENOTDIR, EISDIR,       ELOOP, EEXIST,	    ENAMETOOLONG,  EROFS,
+		EBADF,	 EDESTADDRREQ, ENXIO, EAFNOSUPPORT, EADDRNOTAVAIL,
+	};
+
+	for (size_t i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++) {
+		if (-negative_errno == lasting[i])
+			return code;
+	}
+	return EXIT_AGAIN;
+}
+
+bool exit_may_come(const char *path)
+{
+	char copy[PATH_MAX];
+	struct statfs fs;
+	char *up = copy;
+
+	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
+		return false;
+	while (statfs(up, &fs) < 0) {
+		if (errno != ENOENT || strlen(up) <= 1)
+			return false;
+		up = dirname(up);
+	}
+	return fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 int exit_tree(int negative_errno, const char *root)
 {
 	return root ? exit_code(negative_errno) : EXIT_MACHINE;
@@ -75,7 +110,9 @@ static int usage(FILE *out, int code)
 	      "Exit codes: 0 done; 1 the answer is no (refused, gone, nothing found); 2 wrong "
 	      "usage or\n"
 	      "bad policy, nothing was started; 3 this machine or our permissions don't allow it;\n"
-	      "4 a deadline passed.\n",
+	      "4 a deadline passed; 5 run: memory, files or the like were wanting: it can be "
+	      "started "
+	      "again.\n",
 	      out);
 	return code;
 }

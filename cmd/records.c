@@ -15,7 +15,7 @@ static int open_journal(void)
 
 	if (r == 0)
 		return 0;
-	return complain(EXIT_INPUT,
+	return complain(EXIT_AGAIN,
 			"--incidents journal: nobody reads at " JOURNAL_SOCKET
 			": %s; is systemd-journald running? (a file of that name is ./journal)",
 			strerror(-r));
@@ -29,7 +29,7 @@ int records_open(const char *where, int *ret_fd)
 	*ret_fd = where ? open(where, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)
 			: fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (*ret_fd < 0)
-		return complain(where ? EXIT_INPUT : EXIT_MACHINE,
+		return complain(exit_daemon(-errno, where ? EXIT_INPUT : EXIT_MACHINE),
 				"cannot write incidents to '%s': %s", where ? where : "stdout",
 				strerror(errno));
 	return 0;

@@ -38,7 +38,15 @@
 struct rules {
 	uint64_t handled;
 	int fd;
+	int error; /* what should have a rule could not be opened for want of something */
 };
+
+/* Rules that lack a part would lock us out of what is guarded. */
+static void note_want(struct rules *rules)
+{
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		rules->error = -errno;
+}
 
 /* All that this kernel can deny. 0: it has no Landlock, errno says why. */
 static uint64_t probe(void)
@@ -58,21 +66,23 @@ static uint64_t probe(void)
 }
 
 /* What isn't there gets no rule: whoever needs it says so himself. Returns the fd that holds it. */
-static int allow(const struct rules *rules, const char *path, uint64_t access)
+static int allow(struct rules *rules, const char *path, uint64_t access)
 {
 	struct landlock_path_beneath_attr rule = {.allowed_access = access & rules->handled};
 	struct stat st;
 
 	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
-	if (rule.parent_fd < 0)
+	if (rule.parent_fd < 0) {
+		note_want(rules);
 		return -1;
+	}
 	if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		rule.allowed_access &= OF_A_FILE;
 	(void)syscall(SYS_landlock_add_rule, rules->fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 	return rule.parent_fd;
 }
 
-static void allow_and_close(const struct rules *rules, const char *path, uint64_t access)
+static void allow_and_close(struct rules *rules, const char *path, uint64_t access)
 {
 	int fd = allow(rules, path, access);
 
@@ -81,7 +91,7 @@ static void allow_and_close(const struct rules *rules, const char *path, uint64_
 }
 
 /* A file is replaced by rename, a link by another: it is the directory that stays. */
-static void allow_holder(const struct rules *rules, const char *path, uint64_t access)
+static void allow_holder(struct rules *rules, const char *path, uint64_t access)
 {
 	char copy[PATH_MAX];
 	struct stat st;
@@ -91,22 +101,26 @@ static void allow_holder(const struct rules *rules, const char *path, uint64_t a
 		allow_and_close(rules, is_dir ? copy : dirname(copy), access);
 }
 
-static void allow_real(const struct rules *rules, const char *path)
+static void allow_real(struct rules *rules, const char *path)
 {
 	char *real = realpath(path, NULL);
 
+	if (!real)
+		note_want(rules);
 	if (real)
 		allow_holder(rules, real, READ);
 	free(real);
 }
 
 /* With what the links in a directory lead to now. */
-static void allow_policy(const struct rules *rules, const char *path)
+static void allow_policy(struct rules *rules, const char *path)
 {
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
 	char link[PATH_MAX];
 
+	if (!dir)
+		note_want(rules);
 	allow_holder(rules, path, READ);
 	allow_real(rules, path);
 	while (dir && (entry = readdir(dir))) {
@@ -118,12 +132,14 @@ static void allow_policy(const struct rules *rules, const char *path)
 		closedir(dir);
 }
 
-static void allow_cgroups(const struct rules *rules)
+static void allow_cgroups(struct rules *rules)
 {
 	FILE *f = setmntent("/proc/self/mounts", "re");
 	char buf[PATH_MAX + 1024];
 	struct mntent m;
 
+	if (!f)
+		note_want(rules);
 	while (f && getmntent_r(f, &m, buf, sizeof(buf))) {
 		if (strcmp(m.mnt_type, "cgroup2") == 0)
 			allow_and_close(rules, m.mnt_dir, WRITE);
@@ -162,7 +178,9 @@ int sandbox_files(const struct sandbox_paths *paths)
 		allow_holder(&rules, paths->metrics_socket, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	if (paths->status)
 		allow_holder(&rules, paths->status, LANDLOCK_ACCESS_FS_REMOVE_FILE);
-	r = syscall(SYS_landlock_restrict_self, rules.fd, 0) < 0 ? -errno : 0;
+	r = rules.error;
+	if (r == 0)
+		r = syscall(SYS_landlock_restrict_self, rules.fd, 0) < 0 ? -errno : 0;
 	close(rules.fd);
 	return r;
 }

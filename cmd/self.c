@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -98,4 +101,28 @@ void self_prepare(self_notice_fn notice, void *user)
 	if (r < 0)
 		tell(notice, user, -r, "cannot raise our priority (CAP_SYS_NICE)",
 		     "a busy machine may delay the guard");
+}
+
+#define HANG_END_US 30000000
+
+/*
+ * The loop does not come back. From another thread: neither the sinks nor anything else of the loop's may
+ * be used. What ends the program ends the hang too, unless it is the kernel's, and who started it starts
+ * it again.
+ */
+void self_hang(void *user, uint64_t for_us)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+	bool end = for_us >= HANG_END_US;
+	char text[256];
+	int len = snprintf(text, sizeof(text), "cgguard: the loop has not come back for %llu s%s\n",
+			   (unsigned long long)(for_us / 1000000),
+			   end ? ": aborting, so that it can be started anew"
+			       : "; a ladder under way is finished without it");
+
+	(void)user;
+	if (poll(&p, 1, 0) == 1 && p.revents == POLLOUT && len > 0)
+		(void)!write(STDERR_FILENO, text, (size_t)len);
+	if (end)
+		abort();
 }

@@ -2,6 +2,8 @@
 /* Make this process able to act when nothing else can. */
 #pragma once
 
+#include <stdint.h>
+
 /* Called for each thing that was refused, with what it goes on without. */
 typedef void (*self_notice_fn)(void *user, const char *text);
 
@@ -16,3 +18,6 @@ void self_prepare(self_notice_fn notice, void *user);
  * else one at nice -20. 0 or a negative errno.
  */
 int self_hurry(void);
+
+/* For cgg_guard_options.hang: say so, and after 30 s end the program, for its manager to start it again. */
+void self_hang(void *user, uint64_t for_us);

@@ -49,13 +49,21 @@ int cgfs_lists(int dirfd, const char *file, const char *word)
 	return 0;
 }
 
-/* The mount point of the first cgroup2 in this process's mounts. */
-static bool find_cgroup2_mount(char *ret, size_t size)
+/* What says nothing of the machine, and may be otherwise the next moment. */
+static bool is_want(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* The mount point of the first cgroup2 in this process's mounts. 1, 0: there is none, or a negative errno. */
+static int find_cgroup2_mount(char *ret, size_t size)
 {
 	FILE *f = fopen("/proc/self/mounts", "re");
 	char line[4096], at[2048], type[64];
 	bool found = false;
 
+	if (!f && is_want(errno))
+		return -errno;
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%*s %2047s %63s", at, type) == 2 && strcmp(type, "cgroup2") == 0)
 			found = snprintf(ret, size, "%s", at) < (int)size;
@@ -69,8 +77,11 @@ static bool find_cgroup2_mount(char *ret, size_t size)
 static int explain_absence(const char *v1_memory, struct cgg_error *err)
 {
 	char v2[256];
+	int r = find_cgroup2_mount(v2, sizeof(v2));
 
-	if (find_cgroup2_mount(v2, sizeof(v2))) {
+	if (r < 0)
+		return err_errno(err, r, "cannot read /proc/self/mounts");
+	if (r > 0) {
 		CGG_AUTO_FD fd = open_dir(AT_FDCWD, v2);
 
 		if (v1_memory)
@@ -113,14 +124,20 @@ static int find_by_libcgroup(struct cgfs_root *ret, struct cgg_error *err)
 	int r;
 
 	r = cgroup_init();
+	if (r == ECGOTHER && is_want(cgroup_get_last_errno()))
+		return err_errno(err, -cgroup_get_last_errno(), "cannot find the cgroups");
 	if (r == 0)
 		r = cgroup_get_subsys_mount_point("memory", &mount);
 	if (r != 0 || !mount) {
-		/* A namespace root may show no controller to libcgroup while it has the files. */
-		if (!find_cgroup2_mount(v2, sizeof(v2)))
+		/* A namespace root may show no controller to libcgroup while it has the files; and
+		 * where libcgroup could not open one more file, it does not say so. */
+		if (find_cgroup2_mount(v2, sizeof(v2)) <= 0)
 			return explain_absence(NULL, err);
 		fd = open_dir(AT_FDCWD, v2);
-		if (fd < 0 || faccessat(fd, "memory.current", F_OK, 0) < 0)
+		r = fd < 0 ? fd : cgfs_lists(fd, "cgroup.controllers", "memory");
+		if (is_want(-r))
+			return err_errno(err, r, "cannot open '%s'", v2);
+		if (r <= 0 && (fd < 0 || faccessat(fd, "memory.current", F_OK, 0) < 0))
 			return explain_absence(NULL, err);
 		snprintf(ret->shown, sizeof(ret->shown), "%s", v2);
 	} else {
@@ -138,8 +155,13 @@ static int find_by_libcgroup(struct cgfs_root *ret, struct cgg_error *err)
 /* A live tree must show memory files to somebody: to the root itself or to its children. */
 static int check_enabled(const struct cgfs_root *root, struct cgg_error *err)
 {
-	if (cgfs_lists(root->dirfd, "cgroup.controllers", "memory") <= 0 &&
-	    faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
+	int available = cgfs_lists(root->dirfd, "cgroup.controllers", "memory");
+	int enabled = cgfs_lists(root->dirfd, "cgroup.subtree_control", "memory");
+
+	if (is_want(-available) || is_want(-enabled))
+		return err_errno(err, is_want(-available) ? available : enabled,
+				 "cannot read the controllers of '%s'", root->shown);
+	if (available <= 0 && faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
 		return err_fail(err, -ENOTSUP,
 				"the memory controller is not available in '%s' (its "
 				"cgroup.controllers does "
@@ -147,8 +169,7 @@ static int check_enabled(const struct cgfs_root *root, struct cgg_error *err)
 				"../cgroup.subtree_control, or "
 				"remove cgroup_disable=memory from the kernel command line",
 				root->shown);
-	if (cgfs_lists(root->dirfd, "cgroup.subtree_control", "memory") <= 0 &&
-	    faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
+	if (enabled <= 0 && faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
 		return err_fail(
 			err, -ENOTSUP,
 			"the memory controller is not enabled for the cgroups in '%s'; enable it: "

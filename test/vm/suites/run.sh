@@ -95,6 +95,34 @@ policy_of_a_swapped_link_takes_effect()
 	assert_eq 1 "$(grep -c 'reloaded' "$T/guard.err")" 'loads of the good one'
 }
 
+# fewer files than a start takes, for some while: who starts it is not told to leave it
+a_start_that_lacks_files_can_be_tried_again()
+{
+	local n code codes=
+	limit_policy p 50%
+	cg_create /guard
+	for n in $(seq 6 30); do
+		code=0
+		(guard_enter; ulimit -n "$n"; exec cgguard run --once --policy "$T/p.json" --status "$T/s.sock") \
+			>"$T/out" 2>"$T/said" </dev/null || code=$?
+		case $code in 0 | 5 | 127) ;; *) fail "with $n files: exit code $code, $(cat "$T/said")" ;; esac
+		codes="$codes $code"
+	done
+	assert_has "$codes" ' 5 5 5*'
+	assert_fails 5 cgguard run --root "$CG/none" 2>"$T/said"
+	cg_create /sub memory.max=64M
+	cat >"$T/p.json" <<-END
+		{"version": 1, "rules": [{"name": "all", "domain": "/",
+		 "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill", "scope": "process"}]}]}
+	END
+	(cgguard run --root "$CG/sub" --policy "$T/p.json" 2>"$T/said"; echo $? >"$T/rc") &
+	wait_until 10 'grep -q guarding "$T/said"'
+	rmdir "$CG/sub"
+	wait_until 30 '[ -s "$T/rc" ]'
+	assert_has "$(cat "$T/said")" 'the tree was removed'
+	assert_eq 5 "$(cat "$T/rc")" 'exit code when the tree was removed'
+}
+
 bad_policy_keeps_the_old()
 {
 	cg_create /box memory.max=64M memory.swap.max=0
@@ -234,6 +262,7 @@ full_pipe_stops_no_kill()
 t 'a dry run says who would be killed, and touches nothing' dry_run_touches_nothing
 t 'SIGHUP puts a good policy in force' good_policy_takes_effect_on_hup
 t 'a policy whose link is swapped takes effect by itself' policy_of_a_swapped_link_takes_effect
+t 'a start that lacks files can be tried again' a_start_that_lacks_files_can_be_tried_again
 t 'SIGHUP with a bad policy keeps the old one' bad_policy_keeps_the_old
 t 'SIGTERM and SIGINT end an idle guard with 0' term_and_int_end_an_idle_guard
 t 'SIGTERM lets a kill under way finish' term_lets_a_kill_finish
