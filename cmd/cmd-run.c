@@ -174,10 +174,13 @@ static void open_owners(struct daemon *d)
 	struct cgg_error err = {0};
 	char text[sizeof(err.msg) + 64];
 
+	int r = cgg_owners_open(state_dir(d), d->o.root, true, &d->owners, &err);
 
-	if (cgg_owners_open(state_dir(d), d->o.root, true, &d->owners, &err) == 0)
+	if (r == 0)
 		return;
-	snprintf(text, sizeof(text), "%s; going on without the names of containers", err.msg);
+	snprintf(text, sizeof(text), "%s; %s", err.msg,
+		 r == CGG_UNSUPPORTED ? "looking for new containers' names every second"
+				      : "going on without the names of containers");
 	on_sandbox_notice(d, text);
 }
 
@@ -382,7 +385,7 @@ static int loop(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	char shown[512];
+	char shown[512], text[256];
 	const char *name = opt_policy_name(&d->o, shown, sizeof(shown));
 	struct cgg_guard_options go = {.dry_run = d->o.dry_run,
 				       .report = on_report,
@@ -399,6 +402,11 @@ static int start(struct daemon *d)
 		if (r < 0)
 			return complain(EXIT_INPUT, "--follow-policy: cannot watch %s: %s",
 					name ? name : "the built-in policy", strerror(-r));
+		if (d->policy_watch.error < 0) {
+			snprintf(text, sizeof(text), POLICY_WATCH_POLLS,
+				 strerror(-d->policy_watch.error));
+			on_self_notice(d, text);
+		}
 	}
 	r = cgg_tree_open(d->o.root, &d->tree, &err);
 	if (r == 0) {

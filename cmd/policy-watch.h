@@ -11,11 +11,24 @@
 #include <stdint.h>
 
 struct policy_watch {
-	int fd; /* inotify; -1: nobody asked */
+	int fd; /* inotify; -1: nobody asked, or there is none: */
+	int error; /* the negative errno of that; the files are looked at once a second */
 	uint64_t due_us; /* of CLOCK_MONOTONIC; 0: nothing has changed */
+	uint64_t poll_us; /* the next time; 0: inotify tells */
+	uint64_t state; /* the files as they were then */
+	const char *const *path;
+	size_t n;
 };
 
-/* Files are watched by their directories. A negative errno, and nothing is watched. */
+/* For people, with the reason. */
+#define POLICY_WATCH_POLLS                                                                         \
+	"--follow-policy: the policy's files can't be watched by inotify (%s): looking at them "   \
+	"every second"
+
+/*
+ * Files are watched by their directories; path is borrowed. Where inotify has no room they are looked at
+ * instead. A negative errno: there is nothing to be watched.
+ */
 int policy_watch_open(struct policy_watch *w, const char *const *path, size_t n);
 void policy_watch_close(struct policy_watch *w);
 

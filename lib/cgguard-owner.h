@@ -49,8 +49,8 @@ struct cgg_owners;
  * Read who is registered. state_dir: of cgg_guard_options, NULL: /run/cgguard; where it is not there nobody
  * is. root: of cgg_tree_open(), at which the paths begin that will be asked for. watch: make it where it is
  * missing, hear of who comes later, and take off those whose cgroup is gone (after a crash of their runtime).
- * Errors: -ENOMEM, -EPERM others can write the directory, -EMFILE.
- * Since 0.1.
+ * CGG_UNSUPPORTED: inotify has no room, and it is looked for changes every second; err says why. Errors:
+ * -ENOMEM, -EPERM others can write the directory, -EMFILE. Since 0.1.
  */
 int cgg_owners_open(const char *state_dir, const char *root, bool watch,
 		    struct cgg_owners **ret_owners, struct cgg_error *err);

@@ -18,6 +18,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
 #define PATH_KEPT      512 /* of a longer one the id counts alone */
 #define MOUNT	       "/sys/fs/cgroup" /* the hook's, where a root is below it */
@@ -33,6 +36,8 @@ struct entry {
 
 struct cgg_owners {
 	int dirfd, inotify_fd, told_fd; /* -1: none */
+	int timer_fd; /* without inotify: -1: there is */
+	struct timespec seen; /* the directory's mtime when it was read last */
 	char above[PATH_KEPT + 1]; /* of the root, printable; "" it is the top */
 	struct entry *entry; /* CGG_OWNERS_MAX, reserved, touched as used */
 	uint32_t n; /* slots in use or once used */
@@ -151,15 +156,20 @@ static void learn_all(struct cgg_owners *o, bool sweep)
 		closedir(dir);
 }
 
+static void learn_anew(struct cgg_owners *o)
+{
+	for (uint32_t i = 0; i < o->n; i++)
+		o->entry[i].gone = true;
+	learn_all(o, false);
+}
+
 static void take_in(struct cgg_owners *o, const struct inotify_event *event)
 {
 	struct record record;
 	char id[STATE_ID_MAX];
 
 	if (event->mask & IN_Q_OVERFLOW) {
-		for (uint32_t i = 0; i < o->n; i++)
-			o->entry[i].gone = true;
-		learn_all(o, false);
+		learn_anew(o);
 	} else if (event->len > 0 && read_id(event->name, id, sizeof(id))) {
 		if (event->mask & IN_DELETE)
 			forget(o, id);
@@ -168,11 +178,41 @@ static void take_in(struct cgg_owners *o, const struct inotify_event *event)
 	}
 }
 
+/* Times of files go by the kernel's tick: what is as new as that may still change without a trace. */
+#define TICK_NS 10000000LL
+
+static bool has_changed(struct cgg_owners *o)
+{
+	struct timespec now;
+	struct stat st;
+	bool changed, settled;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (fstat(o->dirfd, &st) < 0)
+		return false;
+	changed = st.st_mtim.tv_sec != o->seen.tv_sec || st.st_mtim.tv_nsec != o->seen.tv_nsec;
+	settled =
+		(now.tv_sec - st.st_mtim.tv_sec) * 1000000000LL + now.tv_nsec - st.st_mtim.tv_nsec >
+		TICK_NS;
+	o->seen = settled ? st.st_mtim : (struct timespec){0};
+	return changed;
+}
+
+static void look_for_changes(struct cgg_owners *o)
+{
+	uint64_t times;
+
+	if (read(o->timer_fd, &times, sizeof(times)) == (ssize_t)sizeof(times) && has_changed(o))
+		learn_anew(o);
+}
+
 CGG_PUBLIC void cgg_owners_dispatch(struct cgg_owners *o)
 {
 	_Alignas(struct inotify_event) char buf[EVENTS_AT_ONCE];
 	ssize_t len = o->inotify_fd < 0 ? 0 : read(o->inotify_fd, buf, sizeof(buf));
 
+	if (o->timer_fd >= 0)
+		look_for_changes(o);
 	for (ssize_t at = 0; at < len;) {
 		const struct inotify_event *event =
 			(const struct inotify_event *)(const void *)(buf + at);
@@ -184,7 +224,7 @@ CGG_PUBLIC void cgg_owners_dispatch(struct cgg_owners *o)
 
 CGG_PUBLIC int cgg_owners_get_fd(const struct cgg_owners *o)
 {
-	return o->inotify_fd;
+	return o->timer_fd >= 0 ? o->timer_fd : o->inotify_fd;
 }
 
 static int begin_watch(struct cgg_owners *o, const char *state_dir)
@@ -200,6 +240,17 @@ static int begin_watch(struct cgg_owners *o, const char *state_dir)
 	    inotify_add_watch(o->inotify_fd, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
 		return -errno;
 	return 0;
+}
+
+/* Others may have taken all of our user's inotify instances: every container's root is one user. */
+static int begin_polling(struct cgg_owners *o)
+{
+	const struct itimerspec every = {.it_interval.tv_sec = 1, .it_value.tv_sec = 1};
+
+	cgg_close_fd(&o->inotify_fd);
+	o->inotify_fd = -1;
+	o->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return o->timer_fd < 0 || timerfd_settime(o->timer_fd, 0, &every, NULL) < 0 ? -errno : 0;
 }
 
 static void place_root(struct cgg_owners *o, const char *root)
@@ -219,7 +270,7 @@ CGG_PUBLIC int cgg_owners_open(const char *state_dir, const char *root, bool wat
 			       struct cgg_owners **ret, struct cgg_error *err)
 {
 	struct cgg_owners *o = calloc(1, sizeof(*o));
-	int r = 0;
+	int r = 0, unwatched = 0;
 
 	if (!state_dir)
 		state_dir = RECORD_STATE_DIR;
@@ -230,12 +281,16 @@ CGG_PUBLIC int cgg_owners_open(const char *state_dir, const char *root, bool wat
 		return err_fail(err, -ENOMEM, "out of memory");
 	}
 	place_root(o, root);
-	o->inotify_fd = o->told_fd = -1;
+	o->inotify_fd = o->told_fd = o->timer_fd = -1;
 	o->dirfd = record_dir(state_dir, watch);
 	if (o->dirfd < 0 && (watch || o->dirfd != -ENOENT))
 		r = o->dirfd;
 	if (r == 0 && watch)
 		r = begin_watch(o, state_dir);
+	if (r < 0 && o->told_fd >= 0) {
+		unwatched = r;
+		r = begin_polling(o);
+	}
 	if (r < 0) {
 		cgg_owners_close(o);
 		return r == -EPERM
@@ -248,7 +303,11 @@ CGG_PUBLIC int cgg_owners_open(const char *state_dir, const char *root, bool wat
 	if (o->dirfd >= 0)
 		learn_all(o, watch);
 	*ret = o;
-	return 0;
+	if (unwatched == 0)
+		return 0;
+	(void)err_errno(err, unwatched, "'%s/" RECORD_DIR "' can't be watched by inotify",
+			state_dir);
+	return CGG_UNSUPPORTED;
 }
 
 CGG_PUBLIC struct cgg_owners *cgg_owners_close(struct cgg_owners *o)
@@ -259,6 +318,7 @@ CGG_PUBLIC struct cgg_owners *cgg_owners_close(struct cgg_owners *o)
 		close(o->dirfd);
 	if (o->inotify_fd >= 0)
 		close(o->inotify_fd);
+	cgg_close_fd(&o->timer_fd);
 	cgg_close_fd(&o->told_fd);
 	free(o->entry);
 	free(o);

@@ -95,6 +95,42 @@ policy_of_a_swapped_link_takes_effect()
 	assert_eq 1 "$(grep -c 'reloaded' "$T/guard.err")" 'loads of the good one'
 }
 
+# All of uid 0's inotify instances are taken, as any container's root can, which is the same user.
+without_inotify_policies_and_names_are_looked_for()
+{
+	local max=/proc/sys/fs/inotify/max_user_instances before
+	before=$(cat $max)
+	t_defer "echo $before >$max"
+	cg_create /box/c memory.max=64M memory.swap.max=0
+	cat >"$T/p.json" <<-END
+		{"version": 1, "rules": [{"name": "limit", "each": "/box/*",
+		 "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	mkdir "$T/policy"
+	swap "$T/policy" 1
+	ln -s ..data/p.json "$T/policy/p.json"
+	echo 0 >$max
+	guard_start --follow-policy --policy "$T/policy" --state "$T/state"
+	assert_has "$(cat "$T/guard.err")" "--follow-policy: the policy's files can't be watched by inotify"
+	assert_has "$(cat "$T/guard.err")" "containers' can't be watched by inotify*every second"
+	assert_has "$(cgguard status)" "the policy's files can't be watched by inotify"
+	echo '{"version":1,"container":"c1","cgroup":"/box/c","cgroup_id":1,"sandbox":false,"name":"web"}' \
+		>"$T/state/containers/.new"
+	mv "$T/state/containers/.new" "$T/state/containers/c1.json"
+	cg_run /box/c hog hold 40 >/dev/null
+	sed -i 's/90%/50%/' "$T/p.json"
+	swap "$T/policy" 2
+	wait_until 10 'grep -q "reloaded: 1 rules" "$T/guard.err"'
+	assert_dead /box/c 15
+	pick 1
+	says victim.owner.name web
+	echo '{' >"$T/policy/..2/p.json" # in its place, and no longer
+	wait_until 10 'grep -q "the old policy stays in force" "$T/guard.err"'
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+	assert_eq 1 "$(grep -c 'reloaded' "$T/guard.err")" 'loads of the good one'
+}
+
 # fewer files than a start takes, for some while: who starts it is not told to leave it
 a_start_that_lacks_files_can_be_tried_again()
 {
@@ -262,6 +298,7 @@ full_pipe_stops_no_kill()
 t 'a dry run says who would be killed, and touches nothing' dry_run_touches_nothing
 t 'SIGHUP puts a good policy in force' good_policy_takes_effect_on_hup
 t 'a policy whose link is swapped takes effect by itself' policy_of_a_swapped_link_takes_effect
+t 'without inotify policies and names are looked for' without_inotify_policies_and_names_are_looked_for
 t 'a start that lacks files can be tried again' a_start_that_lacks_files_can_be_tried_again
 t 'SIGHUP with a bad policy keeps the old one' bad_policy_keeps_the_old
 t 'SIGTERM and SIGINT end an idle guard with 0' term_and_int_end_an_idle_guard
