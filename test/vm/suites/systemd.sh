@@ -76,7 +76,10 @@ packages_install_and_the_guard_runs()
 	pid=$(main_pid)
 	assert_eq "$(id -u cgguard)" "$(stat -c %u /proc/"$pid")" 'its user'
 	assert_eq 0000000001804022 "$(sed -n 's/^CapEff:\t//p' /proc/"$pid"/status)" 'capabilities'
-	assert_eq 0000000001804022 "$(sed -n 's/^CapBnd:\t//p' /proc/"$pid"/status)" 'bounding set'
+	assert_eq 0000000001804022 "$(sed -n 's/^CapPrm:\t//p' /proc/"$pid"/status)" 'permitted capabilities'
+	assert_eq 0000000000000000 "$(sed -n 's/^CapAmb:\t//p' /proc/"$pid"/status)" 'ambient capabilities'
+	# and CAP_SYSLOG, which opened the kernel's log: no program is executed that could have it
+	assert_eq 0000000401804022 "$(sed -n 's/^CapBnd:\t//p' /proc/"$pid"/status)" 'bounding set'
 	assert_eq 1 "$(sed -n 's/^NoNewPrivs:\t//p' /proc/"$pid"/status)" no_new_privs
 	assert_eq -1000 "$(cat /proc/"$pid"/oom_score_adj)" oom_score_adj
 	assert_eq $((16 << 20)) "$(cg_read $SERVICE memory.min)" 'memory.min of the service'
@@ -91,6 +94,20 @@ packages_install_and_the_guard_runs()
 	journalctl -q -u cgguard.service -o cat | grep -iE 'cannot|can.t|not permitted|denied' |
 		grep -v 'Landlock' && fail 'it goes on without something'
 	assert_ok cgguard status
+}
+
+# As in a container of LXC's.
+without_the_kernels_log_it_starts()
+{
+	cgguard status --json | grep -q '"kernel-log"' && fail "the kernel's log is not read"
+	t_defer 'systemctl restart cgguard.service'
+	t_defer 'mknod /dev/kmsg c 1 11'
+	rm /dev/kmsg
+	assert_ok systemctl restart cgguard.service
+	sleep 3
+	assert_eq active "$(systemctl is-active cgguard.service)" 'state'
+	assert_eq 0 "$(systemctl show -P NRestarts cgguard.service)" 'restarts'
+	assert_has "$(cgguard status --json)" 'there is no /dev/kmsg here'
 }
 
 it_is_hardly_exposed()
@@ -452,6 +469,7 @@ purge_leaves_nothing()
 }
 
 t 'the packages install in a clean Debian, and the guard runs' packages_install_and_the_guard_runs
+t 'without the log of the kernel it starts' without_the_kernels_log_it_starts
 t 'systemd finds it exposed by 2.0 at the most' it_is_hardly_exposed
 t 'a ladder completes under the unit, and the journal has it with fields and a catalog' \
 	ladder_completes_under_the_unit
