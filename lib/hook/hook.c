@@ -5,9 +5,9 @@
  */
 #include "hook/hook.h"
 
+#include "hook/engine.h"
 #include "hook/record.h"
 #include "util/err.h"
-#include "util/owner.h"
 #include "util/path.h"
 
 #include <errno.h>
@@ -53,16 +53,6 @@ static int not_registered(const struct cgg_hook_options *o, const struct state *
 	return 1;
 }
 
-/* What Podman calls the pod's is the id of its infra, if it has one; then it has a cgroup, with its own. */
-static void correct_pod(struct state *state, const struct place *place)
-{
-	struct cgg_owner owner;
-
-	if (strcmp(state->owner.runtime, "podman") == 0 && owner_of(place->path, &owner) &&
-	    owner.pod[0])
-		memcpy(state->owner.pod, owner.pod, sizeof(owner.pod));
-}
-
 CGG_PUBLIC const char *cgg_hook_value_name(unsigned int n)
 {
 	return n < STATE_ASKS ? state_files[n] : NULL;
@@ -86,7 +76,7 @@ CGG_PUBLIC int cgg_hook_begin(const struct cgg_hook_options *o, const char *text
 		r = place_find(o, &state, &place, err);
 	if (r < 0)
 		return fail(&state, r, err);
-	correct_pod(&state, &place);
+	engine_correct(&state, place.path);
 	failed = place_apply(o, &state, &place);
 	dir = record_dir(o->state_dir, true);
 	r = dir < 0 ? dir : record_write(dir, &state, &place);

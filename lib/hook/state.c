@@ -5,7 +5,7 @@
  */
 #include "hook/state.h"
 
-#include "hook/text.h"
+#include "hook/engine.h"
 #include "util/attr.h"
 #include "util/err.h"
 
@@ -19,20 +19,17 @@
 
 const char *const state_files[STATE_ASKS] = {"memory.oom.group", "memory.high", "memory.swap.max"};
 
-char *state_file(const char *path, size_t *ret_len)
+/* ---- files ---------------------------------------------------------------------------- */
+
+static char *read_whole(int fd, size_t *ret_len)
 {
-	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	CGG_AUTO_FREE char *text = NULL;
 	struct stat st;
 	size_t len = 0;
 	char *whole;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CGG_HOOK_TEXT_MAX)
 		return NULL;
-	if (!S_ISREG(st.st_mode) || st.st_size > CGG_HOOK_TEXT_MAX) {
-		errno = EFBIG;
-		return NULL;
-	}
 	text = malloc((size_t)st.st_size + 1);
 	while (text && len < (size_t)st.st_size) {
 		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
@@ -50,54 +47,25 @@ char *state_file(const char *path, size_t *ret_len)
 	return whole;
 }
 
-/* ---- annotations ---------------------------------------------------------------------- */
-
-/* As engines name them: the first that is there counts. */
-static const struct {
-	const char *name;
-	size_t offset;
-} names[] = {
-	{"io.kubernetes.cri.container-name", offsetof(struct cgg_owner, name)},
-	{"io.kubernetes.container.name", offsetof(struct cgg_owner, name)},
-	{"nerdctl/name", offsetof(struct cgg_owner, name)},
-	{"io.kubernetes.cri.image-name", offsetof(struct cgg_owner, image)},
-	{"io.kubernetes.cri-o.ImageName", offsetof(struct cgg_owner, image)},
-	{"io.kubernetes.cri.sandbox-name", offsetof(struct cgg_owner, pod_name)},
-	{"io.kubernetes.pod.name", offsetof(struct cgg_owner, pod_name)},
-	{"io.kubernetes.cri.sandbox-namespace", offsetof(struct cgg_owner, pod_namespace)},
-	{"io.kubernetes.pod.namespace", offsetof(struct cgg_owner, pod_namespace)},
-	{"io.kubernetes.cri.sandbox-uid", offsetof(struct cgg_owner, pod)},
-	{"io.kubernetes.pod.uid", offsetof(struct cgg_owner, pod)},
-};
-
-static void read_names(const struct scan *s, uint32_t annotations, struct state *st)
+bool state_scan_fd(int fd, struct scan *s, char **ret_text)
 {
-	static const char *const kinds[] = {"io.kubernetes.cri.container-type",
-					    "io.kubernetes.cri-o.ContainerType"};
-	static const char *const engines[] = {"containerd", "cri-o"};
-	char text[64];
+	size_t len = 0;
 
-	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
-		char *to = (char *)&st->owner + names[i].offset;
-
-		if (!*to)
-			text_member(s, annotations, names[i].name, to, CGG_OWNER_SIZE);
-	}
-	for (size_t i = 0; i < CGG_ARRAY_LEN(kinds); i++) {
-		if (!text_member(s, annotations, kinds[i], text, sizeof(text)))
-			continue;
-		st->sandbox = strcmp(text, "sandbox") == 0;
-		memcpy(st->owner.runtime, engines[i], strlen(engines[i]) + 1);
-	}
-	if (text_member(s, annotations, "io.container.manager", text, sizeof(text)) &&
-	    strcmp(text, "libpod") == 0) {
-		memcpy(st->owner.runtime, "podman", 7);
-		/* of CRI-O a container's; a pod of Podman's has no cgroup if it has no infra */
-		if (!st->owner.pod[0])
-			text_member(s, annotations, "io.kubernetes.cri-o.SandboxID", st->owner.pod,
-				    CGG_OWNER_SIZE);
-	}
+	*ret_text = fd < 0 ? NULL : read_whole(fd, &len);
+	if (*ret_text && text_init(s, "the file", *ret_text, len, NULL) == 0)
+		return true;
+	free(*ret_text);
+	return false;
 }
+
+bool state_scan_file(const char *path, struct scan *s, char **ret_text)
+{
+	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return state_scan_fd(fd, s, ret_text);
+}
+
+/* ---- annotations ---------------------------------------------------------------------- */
 
 /* "io.cgguard.memory.high" for all containers of a pod, "io.cgguard.memory.high/NAME" for one. */
 static void read_ask(const struct scan *s, uint32_t value, const char *name, struct state *st)
@@ -119,7 +87,7 @@ static void read_ask(const struct scan *s, uint32_t value, const char *name, str
 	snprintf(st->unknown, sizeof(st->unknown), PREFIX "%.100s", name);
 }
 
-static void read_asks(const struct scan *s, uint32_t annotations, struct state *st)
+void state_read_asks(const struct scan *s, uint32_t annotations, struct state *st)
 {
 	char name[256];
 
@@ -135,135 +103,6 @@ static void read_asks(const struct scan *s, uint32_t annotations, struct state *
 	}
 }
 
-static void read_annotations(const struct scan *s, uint32_t annotations, struct state *st)
-{
-	read_names(s, annotations, st);
-	read_asks(s, annotations, st);
-}
-
-/* ---- what no annotation tells ---------------------------------------------------------- */
-
-/* The files that engines keep of their containers; a name is not worth more than a look. */
-static bool scan_file(const char *path, struct scan *s, char **ret_text)
-{
-	size_t len = 0;
-
-	*ret_text = state_file(path, &len);
-	if (*ret_text && text_init(s, path, *ret_text, len, NULL) == 0)
-		return true;
-	free(*ret_text);
-	return false;
-}
-
-/* Podman says nowhere which container holds a pod's namespaces, but names it after the pod. */
-static bool is_infra(const char *name)
-{
-	return strspn(name, "0123456789abcdef") == 12 && strcmp(name + 12, "-infra") == 0;
-}
-
-/* Podman's: BUNDLE is .../overlay-containers/ID/userdata, the list stands beside ID. */
-static void ask_podman(struct state *st)
-{
-	static const char *const lists[] = {"containers.json", "volatile-containers.json"};
-	char path[STATE_PATH_MAX + 32], id[STATE_ID_MAX];
-	const char *end = strstr(st->bundle, "-containers/");
-
-	for (size_t i = 0; end && !st->owner.name[0] && i < CGG_ARRAY_LEN(lists); i++) {
-		struct scan s;
-		char *text;
-
-		snprintf(path, sizeof(path), "%.*s-containers/%s", (int)(end - st->bundle),
-			 st->bundle, lists[i]);
-		if (!scan_file(path, &s, &text))
-			continue;
-		for (uint32_t c = scan_first(&s, 0); c != SCAN_NONE; c = scan_next(&s, 0, c)) {
-			uint32_t all = text_get(&s, c, "names");
-
-			if (!text_member(&s, c, "id", id, sizeof(id)) || strcmp(id, st->id) != 0)
-				continue;
-			if (all != SCAN_NONE && scan_first(&s, all) != SCAN_NONE)
-				text_string(&s, scan_first(&s, all), st->owner.name,
-					    CGG_OWNER_SIZE);
-			st->sandbox |= is_infra(st->owner.name);
-			break;
-		}
-		scan_finish(&s);
-		free(text);
-	}
-}
-
-/* DATA-ROOT/containers/ID/hostname, or the like: the length of DATA-ROOT/containers; 0: it is none. */
-static size_t docker_dir(const char *source)
-{
-	static const char dir[] = "/containers/";
-
-	for (const char *at = source; (at = strstr(at, dir)); at++) {
-		const char *id = at + strlen(dir);
-
-		if (strspn(id, "0123456789abcdef") == 64 && id[64] == '/')
-			return (size_t)(id - 1 - source);
-	}
-	return 0;
-}
-
-/*
- * Where Docker keeps its containers: its data-root may be anywhere, but it mounts files from there. They may
- * be another container's, whose network is shared.
- */
-static void find_docker(const struct scan *config, char *ret, size_t size)
-{
-	uint32_t mounts = config ? text_get(config, 0, "mounts") : SCAN_NONE;
-	char source[STATE_PATH_MAX];
-
-	snprintf(ret, size, "/var/lib/docker/containers");
-	if (mounts == SCAN_NONE)
-		return;
-	for (uint32_t m = scan_first(config, mounts); m != SCAN_NONE;
-	     m = scan_next(config, mounts, m)) {
-		size_t n = text_member(config, m, "source", source, sizeof(source))
-				   ? docker_dir(source)
-				   : 0;
-
-		if (n == 0 || n >= size)
-			continue;
-		memcpy(ret, source, n);
-		ret[n] = '\0';
-		return;
-	}
-}
-
-/*
- * Docker's: the bundle is of containerd's namespace moby; the name has a slash in front. Labels are what its
- * users have in place of annotations, which it knows from version 24 on.
- */
-static void ask_docker(struct state *st, const struct scan *config)
-{
-	char dir[STATE_PATH_MAX], path[STATE_PATH_MAX + STATE_ID_MAX + 32];
-	uint32_t of, labels;
-	struct scan s;
-	char *text;
-
-	memcpy(st->owner.runtime, "docker", 7);
-	find_docker(config, dir, sizeof(dir));
-	snprintf(path, sizeof(path), "%s/%s/config.v2.json", dir, st->id);
-	if (!scan_file(path, &s, &text))
-		return;
-	of = text_get(&s, 0, "Config");
-	labels = text_get(&s, of, "Labels");
-	if (labels != SCAN_NONE)
-		read_names(&s, labels, st);
-	if (!st->owner.name[0])
-		text_member(&s, 0, "Name", st->owner.name, CGG_OWNER_SIZE);
-	if (st->owner.name[0] == '/')
-		memmove(st->owner.name, st->owner.name + 1, strlen(st->owner.name));
-	if (!st->owner.image[0])
-		text_member(&s, of, "Image", st->owner.image, CGG_OWNER_SIZE);
-	if (labels != SCAN_NONE)
-		read_asks(&s, labels, st);
-	scan_finish(&s);
-	free(text);
-}
-
 /* ---- the state ------------------------------------------------------------------------- */
 
 static bool is_id(const char *id)
@@ -273,25 +112,19 @@ static bool is_id(const char *id)
 		       strlen(id);
 }
 
-static bool is_docker(const struct state *st)
-{
-	return strstr(st->bundle, "/moby/") != NULL;
-}
-
-/* Annotations come after labels: what they ask for counts. */
+/* Annotations come after Docker's labels: what they ask for counts. */
 static void ask_engines(struct state *st, const struct scan *state, const struct scan *config)
 {
+	const struct scan *s = state;
 	uint32_t annotations = text_get(state, 0, "annotations");
 
-	if (is_docker(st))
-		ask_docker(st, config);
+	if (annotations == SCAN_NONE && config) {
+		s = config;
+		annotations = text_get(config, 0, "annotations");
+	}
+	engine_read(st, s, annotations, config);
 	if (annotations != SCAN_NONE)
-		read_annotations(state, annotations, st);
-	else if (config && (annotations = text_get(config, 0, "annotations")) != SCAN_NONE)
-		read_annotations(config, annotations, st);
-	if (!st->owner.runtime[0] && strstr(st->bundle, "/io.containerd.runtime.v"))
-		memcpy(st->owner.runtime, "containerd", 11);
-	ask_podman(st);
+		state_read_asks(s, annotations, st);
 }
 
 /* The bundle's config.json, for what the state doesn't tell. */
@@ -302,8 +135,8 @@ static void read_names_and_asks(const struct scan *state, struct state *st)
 	char *text;
 
 	snprintf(path, sizeof(path), "%s/config.json", st->bundle[0] ? st->bundle : ".");
-	if ((text_get(state, 0, "annotations") != SCAN_NONE && !is_docker(st)) ||
-	    !scan_file(path, &config, &text)) {
+	if ((text_get(state, 0, "annotations") != SCAN_NONE && !engine_is_docker(st)) ||
+	    !state_scan_file(path, &config, &text)) {
 		ask_engines(st, state, NULL);
 		return;
 	}

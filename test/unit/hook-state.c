@@ -10,18 +10,25 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define ID  "46b3e0a4df44b752b841aecca454e6e78995d567912a84950390bae6f6777a63"
-#define UID "94eb36cd-29e1-478b-b365-4cb5dfc7d6fb"
-#define BOX "/libpod-" ID ".scope/container"
+#define ID   "46b3e0a4df44b752b841aecca454e6e78995d567912a84950390bae6f6777a63"
+#define UID  "94eb36cd-29e1-478b-b365-4cb5dfc7d6fb"
+#define BOX  "/libpod-" ID ".scope/container"
+#define CRIO "/kubepods/crio-" ID
+
+/* Bundles, as engines name them; their last part is the id. */
+#define CRI_TASK     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/"
+#define NERDCTL_TASK "/run/containerd/io.containerd.runtime.v2.task/default/"
+#define STORAGE(id)  "/run/containers/storage/overlay-containers/" id "/userdata"
 
 /* A machine with the process 50 in a container, and the hook elsewhere. */
 #define MACHINE                                                                                    \
 	"root cgroup\n"                                                                            \
 	"/hook cgroup.procs=9\n" BOX " memory.events=x memory.oom.group=1 memory.high=max "        \
-	"memory.max=268435456 memory.swap.max=1048576\n"                                           \
+	"memory.max=268435456 memory.swap.max=1048576\n" CRIO " cgroup.procs=52\n"                 \
 	"/bare cgroup.procs=60\n"                                                                  \
 	"proc/self cgroup='0::/hook\\n'\n"                                                         \
 	"proc/50 cgroup='1:name=systemd:/x\\n0::" BOX "\\n'\n"                                     \
+	"proc/52 cgroup='0::" CRIO "\\n'\n"                                                        \
 	"proc/60 cgroup='0::/bare\\n'\n"                                                           \
 	"proc/70 cgroup='0::/hook\\n'\n"                                                           \
 	"proc/71 cgroup='0::/\\n'\n"                                                               \
@@ -211,8 +218,9 @@ TEST(annotations_are_set_within_the_bounds)
 		char state[512];
 
 		snprintf(state, sizeof(state),
-			 "{\"id\":\"x\",\"pid\":50,\"annotations\":{\"io.cgguard.%s\":\"%s\","
-			 "\"io.kubernetes.cri.container-name\":\"web\"}}",
+			 "{\"id\":\"x\",\"pid\":50,\"bundle\":\"" CRI_TASK "x\",\"annotations\":{"
+			 "\"io.cgguard.%s\":\"%s\",\"io.kubernetes.cri.container-type\":"
+			 "\"container\",\"io.kubernetes.cri.container-name\":\"web\"}}",
 			 rows[i].name, rows[i].value);
 		T_ROW(state);
 		T_EQ_INT(run(&top, true, rows[i].allow, state, NULL), *rows[i].why ? 1 : 0);
@@ -264,8 +272,9 @@ TEST(what_is_said_of_one_container_counts_before_what_is_said_of_the_pod)
 	const char *top = NULL;
 
 	T_EQ_INT(run(&top, true, CGG_HOOK_ALL,
-		     "{\"id\":\"x\",\"pid\":50,\"annotations\":{"
+		     "{\"id\":\"x\",\"pid\":50,\"bundle\":\"" CRI_TASK "x\",\"annotations\":{"
 		     "\"io.cgguard.memory.high/web\":\"64Mi\",\"io.cgguard.memory.high\":\"128Mi\","
+		     "\"io.kubernetes.cri.container-type\":\"container\","
 		     "\"io.kubernetes.cri.container-name\":\"web\"}}",
 		     NULL),
 		 0);
@@ -277,12 +286,12 @@ TEST(a_sandbox_is_left_as_it_is)
 	struct record record;
 	const char *top = NULL;
 
-	T_EQ_INT(
-		run(&top, true, CGG_HOOK_ALL,
-		    "{\"id\":\"x\",\"pid\":50,\"annotations\":{\"io.cgguard.memory.high\":\"64Mi\","
-		    "\"io.kubernetes.cri.container-type\":\"sandbox\"}}",
-		    NULL),
-		0);
+	T_EQ_INT(run(&top, true, CGG_HOOK_ALL,
+		     "{\"id\":\"x\",\"pid\":50,\"bundle\":\"" CRI_TASK
+		     "x\",\"annotations\":{\"io.cgguard.memory.high\":\"64Mi\","
+		     "\"io.kubernetes.cri.container-type\":\"sandbox\"}}",
+		     NULL),
+		 0);
 	T_EQ_STR(read_value(top, BOX, "memory.high"), "max");
 	T_EQ_INT(record_of(top, "x", &record), 0);
 	T_ASSERT(record.sandbox);
@@ -305,49 +314,97 @@ TEST(a_cgroup_without_memory_is_told_of_and_registered)
 
 /* ---- who is registered ----------------------------------------------------------------- */
 
-TEST(each_engines_names_are_registered)
+/* What others write into annotations and labels: names, and the words of every engine. */
+#define CLAIMS                                                                                     \
+	"\"io.kubernetes.cri.container-name\":\"etcd\","                                           \
+	"\"io.kubernetes.cri.container-type\":\"sandbox\","                                        \
+	"\"io.kubernetes.cri.image-name\":\"registry.k8s.io/etcd\","                               \
+	"\"io.kubernetes.cri.sandbox-name\":\"etcd-0\","                                           \
+	"\"io.kubernetes.cri.sandbox-namespace\":\"kube-system\","                                 \
+	"\"io.kubernetes.cri.sandbox-uid\":\"11111111-29e1-478b-b365-4cb5dfc7d6fb\","              \
+	"\"nerdctl/name\":\"etcd\""
+#define CRIO_CLAIMS                                                                                \
+	"\"io.kubernetes.container.name\":\"etcd\",\"io.kubernetes.pod.name\":\"etcd-0\","         \
+	"\"io.kubernetes.pod.namespace\":\"kube-system\","                                         \
+	"\"io.kubernetes.pod.uid\":\"11111111-29e1-478b-b365-4cb5dfc7d6fb\","                      \
+	"\"io.kubernetes.cri-o.ImageName\":\"registry.k8s.io/etcd\","                              \
+	"\"io.kubernetes.cri-o.ContainerType\":\"sandbox\""
+#define CRIO_SAYS                                                                                  \
+	"\"io.container.manager\":\"cri-o\",\"io.kubernetes.cri-o.ContainerType\":\"container\","  \
+	"\"io.kubernetes.container.name\":\"web\","                                                \
+	"\"io.kubernetes.cri-o.ImageName\":\"quay.io\\/nginx\","                                   \
+	"\"io.kubernetes.pod.name\":\"shop-0\",\"io.kubernetes.pod.namespace\":\"prod\","          \
+	"\"io.kubernetes.pod.uid\":\"" UID "\""
+#define CRI_SAYS                                                                                   \
+	"\"io.kubernetes.cri.container-type\":\"container\","                                      \
+	"\"io.kubernetes.cri.container-name\":\"web\","                                            \
+	"\"io.kubernetes.cri.image-name\":\"docker.io/library/nginx:1\","                          \
+	"\"io.kubernetes.cri.sandbox-name\":\"shop-0\","                                           \
+	"\"io.kubernetes.cri.sandbox-namespace\":\"prod\","                                        \
+	"\"io.kubernetes.cri.sandbox-uid\":\"" UID "\""
+#define LIBPOD "\"io.container.manager\":\"libpod\""
+
+TEST(each_engines_names_are_registered_and_no_others)
 {
 	static const struct {
-		const char *annotations, *runtime, *name, *image, *pod, *pod_name, *space;
+		unsigned int pid;
+		const char *bundle, *annotations, *runtime, *name, *image, *pod, *pod_name, *space;
 	} rows[] = {
-		{"", "", "", "", "", "", ""},
-		{"\"io.kubernetes.cri.container-type\":\"container\","
-		 "\"io.kubernetes.cri.container-name\":\"web\","
-		 "\"io.kubernetes.cri.image-name\":\"docker.io/library/nginx:1\","
-		 "\"io.kubernetes.cri.sandbox-name\":\"shop-0\","
-		 "\"io.kubernetes.cri.sandbox-namespace\":\"prod\","
-		 "\"io.kubernetes.cri.sandbox-uid\":\"" UID "\"",
+		{50, "", "", "", "", "", "", "", ""},
+		{50, CRI_TASK ID, CRI_SAYS, "containerd", "web", "docker.io/library/nginx:1", UID,
+		 "shop-0", "prod"},
+		{50, CRI_TASK ID, CRI_SAYS "," CRIO_CLAIMS ",\"nerdctl/name\":\"etcd\"," LIBPOD,
 		 "containerd", "web", "docker.io/library/nginx:1", UID, "shop-0", "prod"},
-		{"\"io.kubernetes.cri-o.ContainerType\":\"container\","
-		 "\"io.kubernetes.container.name\":\"web\","
-		 "\"io.kubernetes.cri-o.ImageName\":\"quay.io\\/nginx\","
-		 "\"io.kubernetes.pod.name\":\"shop-0\",\"io.kubernetes.pod.namespace\":\"prod\","
-		 "\"io.kubernetes.pod.uid\":\"" UID "\"",
-		 "cri-o", "web", "quay.io/nginx", UID, "shop-0", "prod"},
-		{"\"io.container.manager\":\"libpod\"", "podman", "", "", "", "", ""},
-		{"\"io.container.manager\":\"libpod\",\"io.kubernetes.cri-o.ContainerType\":"
-		 "\"container\",\"io.kubernetes.cri-o.SandboxID\":\"" ID "\"",
-		 "podman", "", "", ID, "", ""},
-		{"\"io.kubernetes.cri-o.ContainerType\":\"container\","
-		 "\"io.kubernetes.cri-o.SandboxID\":\"" ID "\"",
-		 "cri-o", "", "", "", "", ""},
-		{"\"io.kubernetes.container.name\":\"a\\u00e9\\\"b\"", "", "a\xc3\xa9\"b", "", "",
-		 "", ""},
+		{52, STORAGE(ID), CRIO_SAYS, "cri-o", "web", "quay.io/nginx", UID, "shop-0",
+		 "prod"},
+		{52, STORAGE(ID), CLAIMS "," CRIO_SAYS, "cri-o", "web", "quay.io/nginx", UID,
+		 "shop-0", "prod"},
+		/* what nobody could say so is not believed: no engine is known */
+		{50, "", CRI_SAYS "," LIBPOD, "", "", "", "", "", ""},
+		{50, "/run/x", CRIO_SAYS, "", "", "", "", "", ""},
+		{50, CRI_TASK "other", CRI_SAYS, "", "", "", "", "", ""},
+		{50, "/home/moby/x", CRI_SAYS, "", "", "", "", "", ""},
+		{50, "/-containers/" ID "/userdata", CRI_SAYS "," LIBPOD, "", "", "", "", "", ""},
+		{50, "/x-containers/" ID "/userdata", CRI_SAYS, "podman", "", "", "", "", ""},
+		{50, "/run/k8s.io/" ID, CRI_SAYS, "", "", "", "", "", ""},
+		{50, "/k8s.io/" ID, CRI_SAYS, "", "", "", "", "", ""},
+		{50, ID, CRI_SAYS, "", "", "", "", "", ""},
+		/* in containerd, of another client */
+		{50, NERDCTL_TASK ID, CRI_SAYS "," CRIO_CLAIMS, "containerd", "", "", "", "", ""},
+		{50, NERDCTL_TASK ID, CRIO_CLAIMS ",\"nerdctl/name\":\"web\"", "containerd", "web",
+		 "", "", "", ""},
+		{50, CRI_TASK ID, "\"nerdctl/name\":\"web\"", "containerd", "web", "", "", "", ""},
+		/* a sandbox of the kubelet's has no name to be claimed */
+		{50, CRI_TASK ID,
+		 "\"io.kubernetes.cri.container-type\":\"sandbox\",\"nerdctl/name\":\"etcd\"",
+		 "containerd", "", "", "", "", ""},
+		{50, STORAGE(ID), LIBPOD "," CLAIMS "," CRIO_CLAIMS, "podman", "", "", "", "", ""},
+		{50, STORAGE(ID), LIBPOD ",\"io.kubernetes.cri-o.SandboxID\":\"" ID "\"", "podman",
+		 "", "", ID, "", ""},
+		/* by the cgroup that the engine has made, whatever a pod or a user says */
+		{52, STORAGE(ID), LIBPOD "," CRIO_CLAIMS, "cri-o", "", "", "", "", ""},
+		{50, STORAGE(ID), "\"io.container.manager\":\"cri-o\"," CRIO_CLAIMS, "podman", "",
+		 "", "", "", ""},
+		{50, STORAGE(ID), CLAIMS "," CRIO_CLAIMS, "podman", "", "", "", "", ""},
+		{52, STORAGE(ID),
+		 "\"io.container.manager\":\"cri-o\",\"io.kubernetes.container.name\":"
+		 "\"a\\u00e9\\\"b\"",
+		 "cri-o", "a\xc3\xa9\"b", "", "", "", ""},
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
 		const char *top = NULL;
 		struct record record;
-		char state[2048];
+		char state[4096];
 
 		snprintf(state, sizeof(state),
-			 "{\"id\":\"" ID "\",\"pid\":50,\"annotations\":{%s}}",
-			 rows[i].annotations);
-		T_ROW(rows[i].annotations);
+			 "{\"id\":\"" ID "\",\"pid\":%u,\"bundle\":\"%s\",\"annotations\":{%s}}",
+			 rows[i].pid, rows[i].bundle, rows[i].annotations);
+		T_ROW(state);
 		T_EQ_INT(run(&top, true, 0, state, NULL), 0);
 		T_EQ_INT(record_of(top, ID, &record), 0);
 		T_EQ_STR(record.id, ID);
-		T_EQ_STR(record.path, BOX);
+		T_EQ_STR(record.path, rows[i].pid == 50 ? BOX : CRIO);
 		T_ASSERT(record.cgroup_id != 0);
 		T_EQ_STR(record.owner.runtime, rows[i].runtime);
 		T_EQ_STR(record.owner.name, rows[i].name);
@@ -358,6 +415,51 @@ TEST(each_engines_names_are_registered)
 		T_EQ_INT(run(&top, false, 0, "{\"id\":\"" ID "\",\"pid\":0}", NULL), 0);
 		T_EQ_INT(record_of(top, ID, &record), -ENOENT);
 		T_EQ_INT(run(&top, false, 0, "{\"id\":\"" ID "\"}", NULL), 0);
+	}
+}
+
+/* An ask is not dropped because somebody says that nobody could have asked. */
+TEST(only_the_engine_makes_a_sandbox)
+{
+	static const struct {
+		unsigned int pid;
+		const char *bundle, *annotations;
+		bool sandbox;
+	} rows[] = {
+		{50, "", CLAIMS "," CRIO_CLAIMS, false},
+		{50, NERDCTL_TASK ID, CLAIMS "," CRIO_CLAIMS, false},
+		{50, CRI_TASK ID, CRI_SAYS "," CRIO_CLAIMS, false},
+		{50, CRI_TASK ID, CLAIMS, true},
+		{50, STORAGE(ID), LIBPOD "," CLAIMS "," CRIO_CLAIMS, false},
+		{50, STORAGE(ID), "\"io.container.manager\":\"cri-o\"," CRIO_CLAIMS, false},
+		{52, STORAGE(ID), CLAIMS "," CRIO_SAYS, false},
+		{52, STORAGE(ID), "\"io.container.manager\":\"cri-o\"," CRIO_CLAIMS, true},
+		/* a pod's annotations come after those of CRI-O in its sandbox, but labels after them */
+		{52, STORAGE(ID),
+		 "\"io.container.manager\":\"cri-o\",\"io.kubernetes.container.name\":\"POD\","
+		 "\"io.kubernetes.cri-o.ContainerType\":\"container\","
+		 "\"io.kubernetes.cri-o.ImageName\":\"etcd\"",
+		 true},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = NULL;
+		struct record record;
+		char state[4096];
+
+		snprintf(state, sizeof(state),
+			 "{\"id\":\"" ID "\",\"pid\":%u,\"bundle\":\"%s\",\"annotations\":{"
+			 "\"io.cgguard.memory.high\":\"64Mi\",%s}}",
+			 rows[i].pid, rows[i].bundle, rows[i].annotations);
+		T_ROW(state);
+		(void)run(&top, true, CGG_HOOK_ALL, state, NULL);
+		T_EQ_INT(record_of(top, ID, &record), 0);
+		T_EQ_INT(record.sandbox, rows[i].sandbox);
+		if (rows[i].pid == 50)
+			T_EQ_STR(read_value(top, BOX, "memory.high"),
+				 rows[i].sandbox ? "max" : "67108864");
+		if (rows[i].sandbox && rows[i].pid == 52)
+			T_EQ_STR(record.owner.image, "");
 	}
 }
 
@@ -442,36 +544,66 @@ TEST(the_pod_of_a_cgroup_counts_before_what_podman_says)
 
 #define BOXED "/lib/elsewhere/containers/" ID "/"
 
+#define K8S   "k8s_web_shop-0_prod_" UID "_0"
+#define REALLY                                                                                     \
+	"\"io.kubernetes.container.name\":\"web\",\"io.kubernetes.docker.type\":\"container\""
+
 /* Docker before 24 has labels alone, and its data-root may be anywhere; annotations count before labels. */
 TEST(dockers_labels_are_looked_up_where_its_mounts_are_from)
 {
 	static const struct {
-		const char *annotations, *labels, *high, *name, *note;
+		const char *annotations, *labels, *high, *called, *name, *pod_name, *note;
 		int failed;
+		bool sandbox;
 	} rows[] = {
-		{"", "null", "max", "web", "", 0},
-		{"", "{\"io.cgguard.memory.high\":\"64Mi\"}", "67108864", "web", "", 0},
-		{"", "{\"io.cgguard.memory.high/web\":\"64Mi\"}", "67108864", "web", "", 0},
-		{"", "{\"io.cgguard.memory.high/db\":\"64Mi\"}", "max", "web", "", 0},
-		{"", "{\"io.cgguard.memory.high\":\"1Mi\"}", "max", "web", "below the least", 1},
-		{"", "{\"io.kubernetes.container.name\":\"pod-s\"}", "max", "pod-s", "", 0},
+		{"", "null", "max", "web", "web", "", "", 0, false},
+		{"", "{\"io.cgguard.memory.high\":\"64Mi\"}", "67108864", "web", "web", "", "", 0,
+		 false},
+		{"", "{\"io.cgguard.memory.high/web\":\"64Mi\"}", "67108864", "web", "web", "", "",
+		 0, false},
+		{"", "{\"io.cgguard.memory.high/db\":\"64Mi\"}", "max", "web", "web", "", "", 0,
+		 false},
+		{"", "{\"io.cgguard.memory.high\":\"1Mi\"}", "max", "web", "web", "",
+		 "below the least", 1, false},
 		{"\"io.cgguard.memory.high\":\"128Mi\"", "{\"io.cgguard.memory.high\":\"64Mi\"}",
-		 "134217728", "web", "", 0},
+		 "134217728", "web", "web", "", "", 0, false},
+		/* of the image, or of who may only name annotations: nobody's names but its own */
+		{"", "{" CLAIMS "," CRIO_CLAIMS "," LIBPOD "}", "max", "web", "web", "", "", 0,
+		 false},
+		{"",
+		 "{\"io.cgguard.memory.high\":\"64Mi\"," CLAIMS ",\"io.kubernetes.docker.type\":"
+		 "\"podsandbox\"}",
+		 "67108864", "web", "web", "", "", 0, false},
+		{CLAIMS "," CRIO_CLAIMS "," LIBPOD, "null", "max", "web", "web", "", "", 0, false},
+		/* cri-dockerd's name holds the pod's */
+		{"", "{\"io.cgguard.memory.high/web\":\"64Mi\"," REALLY "}", "67108864", K8S, "web",
+		 "shop-0", "", 0, false},
+		{"", "{\"io.cgguard.memory.high\":\"64Mi\"," CLAIMS "}", "67108864",
+		 K8S "_0a1b2c3d", "web", "shop-0", "", 0, false},
+		{"", "{\"io.cgguard.memory.high\":\"64Mi\"}", "max",
+		 "k8s_POD_shop-0_prod_" UID "_1", "POD", "shop-0", "", 0, true},
+		{"", "{" REALLY "}", "max", "k8s_web_shop-0_prod_" UID, "k8s_web_shop-0_prod_" UID,
+		 "", "", 0, false},
+		{"", "{" REALLY "}", "max", "k8s_web_shop-0_prod_none_0",
+		 "k8s_web_shop-0_prod_none_0", "", "", 0, false},
+		{"", "{" REALLY "}", "max", K8S "_x", K8S "_x", "", "", 0, false},
+		{"", "{" REALLY "}", "max", "k8s____0", "k8s____0", "", "", 0, false},
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
 		const char *top = kit_tree(MACHINE);
 		struct record record;
-		char text[4096];
+		char text[8192];
 
 		T_ROW(rows[i].labels);
 		snprintf(text, sizeof(text),
 			 "task/moby/" ID " config.json='{\"mounts\":[{\"source\":\"proc\"},{},"
-			 "{\"source\":\"/containers/x/hosts\"},"
-			 "{\"source\":\"%s" BOXED "hosts\"}],\"annotations\":{%s}}'\n"
-			 "lib/elsewhere/containers/" ID " config.v2.json='{\"Name\":\"/web\","
+			 "{\"destination\":\"/etc/hosts\",\"source\":\"/containers/x/hosts\"},"
+			 "{\"destination\":\"/etc/hosts\",\"source\":\"%s" BOXED "hosts\"}],"
+			 "\"annotations\":{%s}}'\n"
+			 "lib/elsewhere/containers/" ID " config.v2.json='{\"Name\":\"/%s\","
 			 "\"Config\":{\"Image\":\"nginx:1\",\"Labels\":%s}}'\n",
-			 top, rows[i].annotations, rows[i].labels);
+			 top, rows[i].annotations, rows[i].called, rows[i].labels);
 		kit_tree_add(top, text);
 		snprintf(text, sizeof(text),
 			 "{\"id\":\"" ID "\",\"pid\":50,\"bundle\":\"%s/task/moby/" ID "\"}", top);
@@ -482,6 +614,87 @@ TEST(dockers_labels_are_looked_up_where_its_mounts_are_from)
 		T_EQ_STR(record.owner.runtime, "docker");
 		T_EQ_STR(record.owner.name, rows[i].name);
 		T_EQ_STR(record.owner.image, "nginx:1");
+		T_EQ_STR(record.owner.pod_name, rows[i].pod_name);
+		T_EQ_STR(record.owner.pod_namespace, *rows[i].pod_name ? "prod" : "");
+		T_EQ_STR(record.owner.pod, *rows[i].pod_name ? UID : "");
+		T_EQ_INT(record.sandbox, rows[i].sandbox);
+	}
+}
+
+/* A text in which each @ becomes a machine's directory. */
+static void put_top(char *to, size_t size, const char *text, const char *top)
+{
+	size_t len = 0;
+
+	for (; *text; text++) {
+		len += (size_t)(*text == '@' ? snprintf(to + len, size - len, "%s", top)
+					     : snprintf(to + len, size - len, "%c", *text));
+		T_MUST(len < size);
+	}
+}
+
+/* A bind mount of any source is the user's; root reads nothing that he could have put there. */
+TEST(dockers_directory_is_not_chosen_by_a_users_mount)
+{
+#define MINE			"@/lib/elsewhere/containers/" ID
+#define EVIL			"@/evil/containers/" ID
+#define AT(destination, source) "{\"destination\":\"" destination "\",\"source\":\"" source "\"}"
+	static const struct {
+		const char *mounts, *name;
+	} rows[] = {
+		{AT("/etc/hosts", MINE "/hosts"), "web"},
+		{AT("/etc/hostname", MINE "/hostname"), "web"},
+		{AT("/etc/resolv.conf", MINE "/resolv.conf"), "web"},
+		{AT("/data", EVIL "/hosts") "," AT("/etc/hosts", MINE "/hosts"), "web"},
+		{AT("/data/etc/hosts", EVIL "/hosts") "," AT("/etc/hosts", MINE "/hosts"), "web"},
+		{AT("/data", EVIL "/x"), ""},
+		{AT("/etc/hosts", EVIL "/hostname"), ""},
+		{AT("/etc/hosts", EVIL "/x/hosts"), ""},
+		{AT("/etc/hosts", EVIL "/hosts") "," AT("/etc/hostname", MINE "/hostname"), ""},
+		/* through a link, a file that others can write, no file */
+		{AT("/etc/hosts", "@/link/containers/" ID "/hosts"), ""},
+		{AT("/etc/hosts", "@/lib/../lib/elsewhere/containers/" ID "/hosts"), ""},
+		{AT("/etc/hosts", "@/linked/containers/" ID "/hosts"), ""},
+		{AT("/etc/hosts", "@/open/containers/" ID "/hosts"), ""},
+		{AT("/etc/hosts", "@/pipe/containers/" ID "/hosts"), ""},
+		{AT("/etc/hosts", "@/dir/containers/" ID "/hosts"), ""},
+	};
+	static const char *const places[] = {"lib/elsewhere", "evil", "open", "pipe", "linked"};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const char *top = kit_tree(MACHINE);
+		char text[4096], mounts[2048], path[1024];
+		struct record record;
+
+		T_ROW(rows[i].mounts);
+		for (size_t n = 0; n < CGG_ARRAY_LEN(places); n++) {
+			snprintf(text, sizeof(text),
+				 "%s/containers/" ID " config.v2.json='{\"Name\":\"/%s\"}'\n",
+				 places[n], n ? "evil" : "web");
+			kit_tree_add(top, text);
+		}
+		snprintf(text, sizeof(text), "dir/containers/" ID "/config.v2.json x=1\n");
+		kit_tree_add(top, text);
+		snprintf(path, sizeof(path), "%s/link", top);
+		snprintf(text, sizeof(text), "%s/evil", top);
+		T_MUST(symlink(text, path) == 0);
+		snprintf(path, sizeof(path), "%s/linked/containers/" ID "/config.v2.json", top);
+		snprintf(text, sizeof(text), "%s/evil/containers/" ID "/config.v2.json", top);
+		T_MUST(unlink(path) == 0 && symlink(text, path) == 0);
+		snprintf(path, sizeof(path), "%s/open/containers/" ID "/config.v2.json", top);
+		T_MUST(chmod(path, 0666) == 0);
+		snprintf(path, sizeof(path), "%s/pipe/containers/" ID "/config.v2.json", top);
+		T_MUST(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+		put_top(mounts, sizeof(mounts), rows[i].mounts, top);
+		snprintf(text, sizeof(text), "task/moby/" ID " config.json='{\"mounts\":[%s]}'\n",
+			 mounts);
+		kit_tree_add(top, text);
+		snprintf(text, sizeof(text),
+			 "{\"id\":\"" ID "\",\"pid\":50,\"bundle\":\"%s/task/moby/" ID "\"}", top);
+		T_EQ_INT(run(&top, true, CGG_HOOK_ALL, text, NULL), 0);
+		T_EQ_INT(record_of(top, ID, &record), 0);
+		T_EQ_STR(record.owner.runtime, "docker");
+		T_EQ_STR(record.owner.name, rows[i].name);
 	}
 }
 
@@ -490,7 +703,7 @@ TEST(containerds_own_are_its)
 {
 	static const char *const rows[][3] = {
 		{"/run/containerd/io.containerd.runtime.v2.task/default/x", "containerd", "web"},
-		{"/run/user/1000/bundle", "", "web"},
+		{"/run/user/1000/bundle", "", ""},
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {

@@ -8,15 +8,17 @@ T_TIMEOUT=150
 HOOK=/usr/local/bin/cgguard-hook
 REG=/run/cgguard/containers
 
-# bundle ANNOTATIONS CGROUPSPATH [CREATE-HOOKS]: a bundle in $T/b that sleeps
+# bundle ANNOTATIONS CGROUPSPATH [CREATE-HOOKS] [ID]: a bundle that sleeps, in $B, which is where containerd
+# has those of the kubelet's containers; theirs is the engine whose annotations are believed then
 bundle()
 {
-	local root=$T/b/rootfs create=${3-}
+	local root create=${3-}
+	B=$T/io.containerd.runtime.v2.task/k8s.io/${4-c1} root=$B/rootfs
 	[ -n "$create" ] || create="{\"path\":\"$HOOK\",\"args\":[\"h\",\"createRuntime\"],\"timeout\":9}"
 	mkdir -p "$root/bin" "$root/proc" "$root/dev" "$root/sys"
 	[ -e "$root/bin/sleep" ] || cp /test/bin/busybox "$root/bin/sleep"
 	[ -e "$root/bin/hog" ] || cp /test/bin/hog "$root/bin/hog"
-	cat >"$T/b/config.json" <<-END
+	cat >"$B/config.json" <<-END
 		{"ociVersion": "1.0.2",
 		 "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "env": ["PATH=/bin"],
 		  "args": ["sleep", "300"]},
@@ -35,7 +37,7 @@ bundle()
 box()
 {
 	t_defer "$* delete -f c1"
-	"$@" run -d -b "$T/b" c1 </dev/null >"$T/run.out" 2>&1 ||
+	"$@" run -d -b "$B" c1 </dev/null >"$T/run.out" 2>&1 ||
 		fail "expected $* to start a container, got $(cat "$T/run.out")"
 }
 
@@ -56,7 +58,7 @@ as_asked()
 	rm -f "$T/defer"
 }
 
-asks='"io.cgguard.memory.oom.group": "1", "io.cgguard.memory.high": "50%", "io.kubernetes.cri.container-name": "web"'
+asks='"io.cgguard.memory.oom.group": "1", "io.cgguard.memory.high": "50%", "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": "web"'
 
 cgroupfs_driver()
 {
@@ -74,16 +76,39 @@ systemd_driver()
 }
 t 'crun and runc, systemd driver: as asked, registered, taken off' systemd_driver
 
+# elsewhere: $B is where no engine has its bundles
+elsewhere()
+{
+	mv "$B" "$T/b"
+	B=$T/b
+}
+
+# Whoever writes annotations can write those of every engine; the administrator's asks hold all the same.
+claims()
+{
+	bundle "$asks, \"io.kubernetes.cri.sandbox-name\": \"etcd-0\", \"io.kubernetes.pod.name\": \"etcd-0\",
+		\"io.container.manager\": \"libpod\", \"io.kubernetes.cri-o.ContainerType\": \"sandbox\"" /box/c1
+	sed -i 's/"container-type": "container"/"container-type": "sandbox"/' "$B/config.json"
+	elsewhere
+	box crun
+	assert_eq '{"version":1,"container":"c1","cgroup":"/box/c1"' "$(cut -d, -f 1-3 $REG/c1.json)" registered
+	assert_has "$(cat $REG/c1.json)" '"sandbox":false'
+	assert_eq '' "$(grep -e etcd-0 -e web -e runtime $REG/c1.json)" 'names that were claimed'
+	assert_eq 1 "$(cg_read /box/c1 memory.oom.group)" memory.oom.group
+	assert_eq 134217728 "$(cg_read /box/c1 memory.high)" memory.high
+}
+t 'annotations of an engine that did not make it: no name, no sandbox; what was asked for is set' claims
+
 # as Docker does, with a runtime that is told of nothing
 runtimes_place()
 {
 	local runtime
 	for runtime in crun runc; do
 		bundle "$asks" /box/c1
-		sed -i '/"hooks"/,/poststop/d' "$T/b/config.json"
-		! grep -q hooks "$T/b/config.json" || fail 'there are hooks'
+		sed -i '/"hooks"/,/poststop/d' "$B/config.json"
+		! grep -q hooks "$B/config.json" || fail 'there are hooks'
 		as_asked $HOOK --runtime=$runtime --log /dev/null
-		assert_has "$(cat "$T/b/config.json")" '"hooks":{"createRuntime":[{"path":"'$HOOK'"'
+		assert_has "$(cat "$B/config.json")" '"hooks":{"createRuntime":[{"path":"'$HOOK'"'
 	done
 }
 t 'in the place of a runtime it adds itself, and becomes that' runtimes_place
@@ -131,7 +156,7 @@ fail_closed()
 		"{\"path\":\"$HOOK\",\"args\":[\"h\",\"--fail-closed\",\"createRuntime\"],\"timeout\":9}"
 	for runtime in crun runc; do
 		t_defer "$runtime delete -f c1"
-		! $runtime run -d -b "$T/b" c1 </dev/null >"$T/out" 2>&1 ||
+		! $runtime run -d -b "$B" c1 </dev/null >"$T/out" 2>&1 ||
 			fail "expected $runtime not to start it"
 	done
 	seen "io.cgguard.memory.high is not set to '1Gi': it is above memory.max"
@@ -159,7 +184,7 @@ podman_box()
 	local name=$1
 	shift
 	t_defer "podman --storage-driver vfs rm -f -t 0 $name"
-	engine "$@" --cgroupns private --name "$name" --rootfs "$T/b/rootfs" hog hold 40 >"$T/podman.out" 2>"$T/podman.err" ||
+	engine "$@" --cgroupns private --name "$name" --rootfs "$B/rootfs" hog hold 40 >"$T/podman.out" 2>"$T/podman.err" ||
 		fail "expected podman to run $name, got $(cat "$T/podman.err")"
 	ID=$(cat "$T/podman.out")
 }
@@ -232,7 +257,7 @@ podman_pods()
 	bundle '' /x
 	hooks /usr/share/containers/oci/hooks.d
 	hooks "$T/closed" --fail-closed
-	tar -C "$T/b/rootfs" -cf "$T/box.tar" .
+	tar -C "$B/rootfs" -cf "$T/box.tar" .
 	engine import -c 'ENV PATH=/bin' -c 'CMD ["hog", "sleep"]' "$T/box.tar" box:1 >/dev/null || fail 'no image'
 	t_defer 'podman --storage-driver vfs pod rm -f -t 0 -a'
 	pod=$(engine pod create --name shop --network none --infra-image box:1) || fail 'no pod'
@@ -256,7 +281,7 @@ podman_pods()
 	engine pod rm -f -t 0 bare >/dev/null || fail 'pod rm'
 	assert_eq '' "$(ls $REG)" registered
 	! engine --hooks-dir "$T/closed" run --network none -m 64m --annotation io.cgguard.memory.high=1Gi \
-		--name bad --rootfs "$T/b/rootfs" hog sleep >"$T/out" 2>&1 || fail 'expected it not to start'
+		--name bad --rootfs "$B/rootfs" hog sleep >"$T/out" 2>&1 || fail 'expected it not to start'
 	assert_has "$(cat "$T/out")" 'error executing hook'
 	seen "io.cgguard.memory.high is not set to '1Gi': it is above memory.max"
 	engine rm -f bad
@@ -272,12 +297,12 @@ podman_rootless()
 	hooks "$T/shipped"
 	hooks "$T/own" --state "$own"
 	mkdir -p /run/cgguard/containers "$T/run" "$T/home"
-	chown -R 1000 "$T/run" "$T/home" "$T/b"
+	chown -R 1000 "$T/run" "$T/home" "$B"
 	grep -q ^joe: /etc/passwd || echo "joe:x:1000:1000::$T/home:/bin/sh" >>/etc/passwd
 	cat >"$T/joe.sh" <<-END
 		engine="podman --storage-driver vfs --cgroup-manager cgroupfs --hooks-dir $T/shipped --hooks-dir $T/own"
 		\$engine run -d --cgroups split --network none --name mine --annotation io.cgguard.memory.high=64Mi \\
-			--rootfs $T/b/rootfs hog hold 40 >$T/home/id
+			--rootfs $B/rootfs hog hold 40 >$T/home/id
 		while [ ! -e $T/home/go ]; do sleep 1; done
 		\$engine rm -f -t 0 mine
 	END
@@ -362,11 +387,11 @@ guards_the_node()
 	[ -d /run/cgguard ] || mkdir -m 700 /run/cgguard
 	pod_begin daemonset
 	assert_eq 0000000001804022 "$(sed -n 's/^CapBnd:.//p' "/proc/$(cg_pids /daemonset | head -n 1)/status")" capabilities
-	bundle "\"io.cgguard.memory.oom.group\": \"1\", \"io.kubernetes.cri.container-name\": \"web\"" \
-		"/kubepods/burstable/pod$pod/$id"
-	sed -i -e 's/"sleep", "300"/"hog", "anon", "300", "10"/' "$T/b/config.json"
+	bundle "\"io.cgguard.memory.oom.group\": \"1\", \"io.kubernetes.cri.container-type\": \"container\",
+		\"io.kubernetes.cri.container-name\": \"web\"" "/kubepods/burstable/pod$pod/$id" '' "$id"
+	sed -i -e 's/"sleep", "300"/"hog", "anon", "300", "10"/' "$B/config.json"
 	t_defer "crun delete -f $id"
-	crun run -d -b "$T/b" "$id" </dev/null >"$T/run.out" 2>&1 ||
+	crun run -d -b "$B" "$id" </dev/null >"$T/run.out" 2>&1 ||
 		fail "expected crun to start it, got $(cat "$T/run.out")"
 	wait_until 90 'pod_records; incident_has outcome killed'
 	incident_has victim.owner.pod $pod || fail "expected its pod, got $(incidents)"
