@@ -123,12 +123,12 @@ static void print_term(const struct ranking *k, const struct cgg_group *g)
 }
 
 /* A path says it too, at length: only of containers and pods, who is sought by their ids. */
-static void print_whose(const struct ranking *k, const char *path)
+static void print_whose(const struct ranking *k, uint32_t index)
 {
 	char shown[PRINT_OWNER_SIZE];
 	struct cgg_owner o;
 
-	if (cgg_owners_find(k->owners, path, &o) && *print_owner(&o, false, shown))
+	if (cgg_owners_find(k->owners, k->snap, index, &o) && *print_owner(&o, false, shown))
 		printf("  (%s)", shown);
 }
 
@@ -147,7 +147,7 @@ static void print_group(const struct ranking *k, size_t at, int width)
 	       print_share(cg, share, sizeof(share)), procs_below(k->snap, g->cgroup),
 	       dies(k->snap, g, unit, sizeof(unit)), g->protect ? "  (protected)" : "");
 	print_term(k, g);
-	print_whose(k, cg->path);
+	print_whose(k, g->cgroup);
 	putchar('\n');
 	free(path);
 }

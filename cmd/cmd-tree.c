@@ -84,9 +84,9 @@ static void print_whose(const struct cgg_snapshot *snap, uint32_t index,
 	char shown[PRINT_OWNER_SIZE];
 	struct cgg_owner o, above;
 
-	if (cg->parent == CGG_NONE || !cgg_owners_find(owners, cg->path, &o))
+	if (cg->parent == CGG_NONE || !cgg_owners_find(owners, snap, index, &o))
 		return;
-	cgg_owners_find(owners, cgg_snapshot_get(snap, cg->parent)->path, &above);
+	cgg_owners_find(owners, snap, cg->parent, &above);
 	if (strcmp(o.container, above.container) == 0 && strcmp(o.pod, above.pod) == 0)
 		return;
 	if (*print_owner(&o, false, shown))

@@ -136,7 +136,7 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 	struct cgg_owner owner;
 
 	add_path(o, "cgroup", cg->path);
-	if (cgg_owners_find(owners, cg->path, &owner))
+	if (cgg_owners_find(owners, snap, index, &owner))
 		json_object_object_add(o, "owner", print_owner_json(&owner));
 	add_u64(o, "id", true, cg->id);
 	add_u64(o, "uid", cg->owner_uid != 0, cg->owner_uid);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,6 +40,7 @@ struct cgg_owner {
 bool cgg_owner_of(const char *path, struct cgg_owner *ret);
 
 struct cgg_error;
+struct cgg_snapshot;
 
 /* The containers that cgguard-hook has registered in a state directory. */
 struct cgg_owners;
@@ -62,10 +64,13 @@ int cgg_owners_get_fd(const struct cgg_owners *owners);
 void cgg_owners_dispatch(struct cgg_owners *owners);
 
 /*
- * cgg_owner_of(), and the names that were registered, also of a cgroup whose path says nothing. owners may
- * be NULL. Allocates nothing. To be called by the thread that dispatches. Since 0.1.
+ * cgg_owner_of() of a cgroup of a snapshot, and the names that were registered for that very cgroup, by the
+ * kernel's id of it, or for the next one above it; also where the path says nothing. A cgroup that has only
+ * the name, or the path, of one that was registered gets none. owners may be NULL. Allocates nothing. To be
+ * called by the thread that dispatches. Since 0.1.
  */
-bool cgg_owners_find(const struct cgg_owners *owners, const char *path, struct cgg_owner *ret);
+bool cgg_owners_find(const struct cgg_owners *owners, const struct cgg_snapshot *snap,
+		     uint32_t index, struct cgg_owner *ret);
 
 /* NULL is fine; returns NULL. Since 0.1. */
 struct cgg_owners *cgg_owners_close(struct cgg_owners *owners);

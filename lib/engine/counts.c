@@ -10,6 +10,7 @@
 
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
+#include "hook/owners.h"
 #include "snap/take.h"
 
 #include <string.h>
@@ -107,8 +108,10 @@ static void give(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t group
 		kernel_counted(g, cg->path, cg->id, false, (uint32_t)n, (uint32_t)groups, now_us);
 }
 
-static void note_gone(struct cgg_guard *g, const struct cgg_cgroup *cg, uint64_t now_us)
+static void note_gone(struct cgg_guard *g, const struct cgg_snapshot *snap, uint32_t index,
+		      uint64_t now_us)
 {
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
 	struct kernel_gone *to;
 
 	for (size_t i = 0; i < KERNEL_GONE_MAX; i++) {
@@ -118,6 +121,7 @@ static void note_gone(struct cgg_guard *g, const struct cgg_cgroup *cg, uint64_t
 	to = &g->kernel.gone[g->kernel.ngone++ % KERNEL_GONE_MAX];
 	to->when_us = now_us;
 	to->id = cg->id;
+	to->bound = owners_bound(g->options.owners, snap, index);
 	kernel_copy(to->path, cg->path);
 }
 
@@ -134,7 +138,7 @@ static void read_some(struct cgg_guard *g, uint64_t now_us)
 		seen->now_kills = c.known ? c.kills : 0;
 		seen->now_group_kills = c.group_kills;
 		if (!c.known && i > 0 && counts_is_gone(g, i))
-			note_gone(g, &g->snap.cgroups[i], now_us); /* sooner than the next scan */
+			note_gone(g, &g->snap, i, now_us); /* sooner than the next scan */
 		if (seen->now_kills > seen->kills)
 			k->count_end = i + 1;
 		/* who can't be read may have children that can */
@@ -185,7 +189,7 @@ void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t
 {
 	for (uint32_t i = 1; i < old->n; i++) {
 		if (tree_find_id(g->tree, old->cgroups[i].id) == CGG_NONE)
-			note_gone(g, &old->cgroups[i], now_us);
+			note_gone(g, old, i, now_us);
 	}
 }
 

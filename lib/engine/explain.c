@@ -108,7 +108,8 @@ static void put_cgroup(struct json *j, const struct explain *e)
 	uint32_t unit = rank_oom_unit(e->snap, e->index, 0);
 
 	json_str(j, "cgroup", cg->path);
-	owners_put(j, "owner", e->pairs.owners, cg->path);
+	owners_put(j, "owner", e->pairs.owners, cg->path,
+		   owners_bound(e->pairs.owners, e->snap, e->index));
 	json_bool(j, "recorded", e->recorded);
 	json_u64(j, "watched_us", e->watched_us);
 	tell_host(j, &e->snap->host);

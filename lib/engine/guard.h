@@ -105,6 +105,7 @@ struct incident_candidate {
 	struct cgg_group group;
 	uint64_t usage_bytes, gain_bytes;
 	bool usage_known, gain_known;
+	uint64_t bound; /* see owners_bound(): the owner when it was chosen */
 };
 
 /* One rung that was tried before the kill. */
@@ -120,7 +121,7 @@ struct incident {
 	struct policy_rule rule; /* a copy: a reload does not change what runs */
 	bool dry_run;
 	char domain[INCIDENT_PATH_MAX];
-	uint64_t domain_id;
+	uint64_t domain_id, domain_bound;
 	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
 	uint64_t victim_id;
 	bool victim_oom_known; /* memory.events oom_kill of the victim when it was chosen */
@@ -206,6 +207,7 @@ struct guard_past {
 	uint64_t number, look_us;
 	char rule[POLICY_NAME_MAX + 1];
 	char domain[INCIDENT_PATH_MAX], victim[INCIDENT_PATH_MAX]; /* victim "": nobody */
+	uint64_t victim_bound; /* see owners_bound() */
 	const char *outcome; /* static storage */
 	bool dry_run, freed_known;
 	uint64_t freed_bytes;

@@ -122,7 +122,7 @@ static void put_candidate(struct json *j, const struct cgg_guard *g, const struc
 {
 	json_open(j, NULL, '{');
 	json_str(j, "cgroup", c->path);
-	owners_put(j, "owner", g->options.owners, c->path);
+	owners_put(j, "owner", g->options.owners, c->path, c->bound);
 	if (c->usage_known)
 		json_u64(j, "usage_bytes", c->usage_bytes);
 	if (c->gain_known)
@@ -199,11 +199,12 @@ static void put_known(struct json *j, const char *key, const char *value)
 		json_str(j, key, value);
 }
 
-void record_resource(struct json *j, const struct cgg_owners *owners, const char *path)
+void record_resource(struct json *j, const struct cgg_owners *owners, const char *path,
+		     uint64_t bound)
 {
 	struct cgg_owner o;
 
-	if (!owners_find(owners, path, &o))
+	if (!owners_find(owners, path, bound, &o))
 		return;
 	json_open(j, "resource", '{');
 	put_known(j, "container.runtime", o.runtime);
@@ -312,7 +313,7 @@ static void put_victim(struct json *j, const struct cgg_guard *g, const struct i
 	json_open(j, "victim", '{');
 	json_str(j, "cgroup", c->path);
 	json_u64(j, "id", in->victim_id);
-	owners_put(j, "owner", g->options.owners, c->path);
+	owners_put(j, "owner", g->options.owners, c->path, c->bound);
 	json_str(j, "scope", process ? "process" : "group");
 	json_bool(j, "oom_group", in->victim_is_unit);
 	if (in->kill.outcome != KILL_NONE)
@@ -339,8 +340,12 @@ static void remember(struct cgg_guard *g, const struct incident *in)
 	memcpy(p->domain, in->domain, sizeof(p->domain));
 	if (in->kernel && in->victim_index == CGG_NONE)
 		incident_path(p->victim, in->kernel->cgroup);
-	if (in->victim_index != CGG_NONE)
-		memcpy(p->victim, in->candidate[in->victim_index].path, sizeof(p->victim));
+	if (in->kernel)
+		p->victim_bound = in->kernel->bound;
+	if (in->victim_index == CGG_NONE)
+		return;
+	memcpy(p->victim, in->candidate[in->victim_index].path, sizeof(p->victim));
+	p->victim_bound = in->candidate[in->victim_index].bound;
 }
 
 static void count(struct cgg_guard *g, const struct incident *in)
@@ -348,8 +353,8 @@ static void count(struct cgg_guard *g, const struct incident *in)
 	const struct guard_past *p = &g->past[in->number % GUARD_PAST_MAX];
 	const char *path = in->victim_index == CGG_NONE ? "" : in->candidate[in->victim_index].path;
 
-	metrics_incident(g, p->outcome, path, in->kill.signal_us != 0 && !in->dry_run,
-			 p->freed_bytes);
+	metrics_incident(g, p->outcome, path, p->victim_bound,
+			 in->kill.signal_us != 0 && !in->dry_run, p->freed_bytes);
 }
 
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event)
@@ -371,7 +376,7 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 		json_u64(&j, "number", in->number);
 	json_str(&j, "rule", in->rule.name);
 	json_str(&j, "domain", in->domain);
-	owners_put(&j, "domain_owner", g->options.owners, in->domain);
+	owners_put(&j, "domain_owner", g->options.owners, in->domain, in->domain_bound);
 	json_str(&j, "outcome", outcome(in, notice));
 	json_bool(&j, "dry_run", in->dry_run);
 	if (in->alone)
@@ -390,7 +395,8 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	json_close(&j, ']');
 	if (in->victim_index != CGG_NONE) {
 		put_victim(&j, g, in);
-		record_resource(&j, g->options.owners, in->candidate[in->victim_index].path);
+		record_resource(&j, g->options.owners, in->candidate[in->victim_index].path,
+				in->candidate[in->victim_index].bound);
 	} else if (in->kernel) {
 		kernel_put_victim(&j, g, in->kernel);
 	}

@@ -105,7 +105,7 @@ static void put_victim(struct json *j, const struct cgg_guard *g, const struct k
 	json_open(j, "victim", '{');
 	put_path(j, "cgroup", kill->cgroup);
 	if (kill->cgroup[0])
-		owners_put(j, "owner", g->options.owners, kill->cgroup);
+		owners_put(j, "owner", g->options.owners, kill->cgroup, kill->bound);
 	if (kill->id)
 		json_u64(j, "id", kill->id);
 	if (kill->cgroup[0])
@@ -121,7 +121,7 @@ void kernel_put_victim(struct json *j, const struct cgg_guard *g, const struct k
 {
 	put_victim(j, g, kill);
 	if (kill->cgroup[0])
-		record_resource(j, g->options.owners, kill->cgroup);
+		record_resource(j, g->options.owners, kill->cgroup, kill->bound);
 }
 
 /* Without the header of its report it is not known whose limit it was. */
@@ -143,6 +143,7 @@ static void note_past(struct cgg_guard *g, const struct kernel_kill *kill, uint6
 	if (knows_domain(kill))
 		incident_path(p->domain, kernel_domain(g, kill));
 	incident_path(p->victim, kill->cgroup);
+	p->victim_bound = kill->bound;
 }
 
 static void tell_alone(struct cgg_guard *g, const struct kernel_kill *kill)
@@ -152,7 +153,7 @@ static void tell_alone(struct cgg_guard *g, const struct kernel_kill *kill)
 	long len;
 
 	note_past(g, kill, number);
-	metrics_incident(g, "kernel-killed", "", false, 0);
+	metrics_incident(g, "kernel-killed", "", 0, false, 0);
 	json_begin(&j, g->record, sizeof(g->record));
 	json_open(&j, NULL, '{');
 	json_str(&j, "event", "incident");
@@ -160,7 +161,8 @@ static void tell_alone(struct cgg_guard *g, const struct kernel_kill *kill)
 	json_u64(&j, "number", number);
 	if (knows_domain(kill)) {
 		put_path(&j, "domain", kernel_domain(g, kill));
-		owners_put(&j, "domain_owner", g->options.owners, kernel_domain(g, kill));
+		owners_put(&j, "domain_owner", g->options.owners, kernel_domain(g, kill),
+			   kernel_bound(g, kernel_domain(g, kill), 0));
 	}
 	json_str(&j, "outcome", "kernel-killed");
 	json_bool(&j, "dry_run", false);
@@ -181,7 +183,7 @@ void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill)
 	g->count.kernel_ooms++;
 	g->count.kernel_kills += deaths(kill);
 	if (kill->by_log || kill->counted > 0)
-		metrics_kernel(g, kill->cgroup, deaths(kill));
+		metrics_kernel(g, kill->cgroup, kill->bound, deaths(kill));
 	if (!in) {
 		tell_alone(g, kill);
 		return;

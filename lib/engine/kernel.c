@@ -7,6 +7,7 @@
 #include "engine/guard.h"
 
 #include "cgfs/root.h"
+#include "hook/owners.h"
 #include "snap/take.h"
 #include "util/err.h"
 
@@ -208,6 +209,7 @@ void kernel_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gon
 		kill = begin(g, now_us, wait);
 	kernel_copy(kill->cgroup, path);
 	kill->id = id;
+	kill->bound = kernel_bound(g, path, id);
 	kill->gone = gone;
 	kill->counted += n;
 	kill->group_kills += group_kills;
@@ -263,6 +265,39 @@ static void find_id(struct cgg_guard *g, struct kernel_kill *kill)
 		if (strcmp(g->kernel.gone[i].path, kill->cgroup) == 0)
 			kill->id = g->kernel.gone[i].id;
 	}
+	kill->bound = kernel_bound(g, kill->cgroup, kill->id);
+}
+
+/* ---- owner --------------------------------------------------------------------------- */
+
+static const struct kernel_gone *find_gone(const struct cgg_guard *g, uint64_t id)
+{
+	for (size_t i = 0; i < KERNEL_GONE_MAX; i++) {
+		if (g->kernel.gone[i].when_us != 0 && g->kernel.gone[i].id == id)
+			return &g->kernel.gone[i];
+	}
+	return NULL;
+}
+
+static bool is_known(const void *user, uint64_t id)
+{
+	const struct cgg_guard *g = user;
+
+	return tree_find_id(g->tree, id) != CGG_NONE || find_gone(g, id);
+}
+
+uint64_t kernel_bound(const struct cgg_guard *g, const char *path, uint64_t id)
+{
+	uint32_t index = id ? tree_find_id(g->tree, id) : tree_find(g->tree, path);
+	const struct kernel_gone *gone = NULL;
+
+	if (index != CGG_NONE)
+		return owners_bound(g->options.owners, &g->snap, index);
+	if (id)
+		gone = find_gone(g, id);
+	else
+		return owners_bound_lately(g->options.owners, path, snap_now_us(), is_known, g);
+	return gone ? gone->bound : 0;
 }
 
 static void on_report(struct cgg_guard *g, const struct kernel_report *r, uint64_t now_us)

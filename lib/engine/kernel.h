@@ -50,6 +50,7 @@ struct kernel_kill {
 	uint64_t due_us; /* told then, whatever is missing */
 	char cgroup[CGG_PATH_MAX]; /* the victim's, below our root; "": not known */
 	uint64_t id; /* of it; 0: not known */
+	uint64_t bound; /* see owners_bound() */
 	bool gone; /* it was removed */
 	bool by_log;
 	bool one_of; /* it is not known which of the dead it was */
@@ -69,6 +70,7 @@ struct kernel_told {
 
 struct kernel_gone {
 	uint64_t when_us, id;
+	uint64_t bound; /* see owners_bound() */
 	char path[CGG_PATH_MAX];
 };
 
@@ -138,6 +140,8 @@ void kernel_work(struct cgg_guard *g, uint64_t now_us); /* what is due */
 uint64_t kernel_due_us(const struct cgg_guard *g); /* UINT64_MAX: nothing is */
 /* Whose limit it was, as far as it is ours: the host's, or one above our root, is our root. By the log. */
 const char *kernel_domain(const struct cgg_guard *g, const struct kernel_kill *kill);
+/* See owners_bound(): of a path and id (0: not known) which may be gone. */
+uint64_t kernel_bound(const struct cgg_guard *g, const char *path, uint64_t id);
 bool kernel_is_busy(const struct cgg_guard *g);
 
 /* memory.events counts n deaths more in a cgroup. */

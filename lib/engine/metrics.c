@@ -29,12 +29,13 @@ static void copy(char *to, size_t size, const char *from)
 }
 
 /* cAdvisor's labels: name is the runtime's, container and pod are Kubernetes'. */
-static void set_labels(const struct cgg_owners *owners, const char *path, struct metrics_row *row)
+static void set_labels(const struct cgg_owners *owners, const char *path, uint64_t bound,
+		       struct metrics_row *row)
 {
 	struct cgg_owner o;
 
 	incident_path(row->id, path);
-	if (!owners_find(owners, path, &o))
+	if (!owners_find(owners, path, bound, &o))
 		return;
 	copy(row->name, sizeof(row->name), o.name[0] && !o.pod[0] ? o.name : o.container);
 	copy(row->image, sizeof(row->image), o.image);
@@ -43,13 +44,20 @@ static void set_labels(const struct cgg_owners *owners, const char *path, struct
 	copy(row->pod_namespace, sizeof(row->pod_namespace), o.pod_namespace);
 }
 
-static struct metrics_row *row_of(struct cgg_guard *g, const char *path)
+/* Another one that has got the path of the first has other labels, or none: it is not counted as that. */
+static bool is_same(const struct metrics_row *a, const struct metrics_row *b)
+{
+	return strcmp(a->id, b->id) == 0 && strcmp(a->name, b->name) == 0 &&
+	       strcmp(a->image, b->image) == 0 && strcmp(a->container, b->container) == 0 &&
+	       strcmp(a->pod, b->pod) == 0 && strcmp(a->pod_namespace, b->pod_namespace) == 0;
+}
+
+static struct metrics_row *row_of(struct cgg_guard *g, const char *path, uint64_t bound)
 {
 	struct guard_metrics *m = &g->metrics;
-	struct metrics_row *oldest = &m->row[0];
-	char id[METRICS_ID_MAX];
+	struct metrics_row *oldest = &m->row[0], sought = {0};
 
-	incident_path(id, path);
+	set_labels(g->options.owners, path, bound, &sought);
 	for (size_t i = 0; i < CGG_METRICS_CONTAINERS_MAX; i++) {
 		struct metrics_row *row = &m->row[i];
 
@@ -57,7 +65,7 @@ static struct metrics_row *row_of(struct cgg_guard *g, const char *path)
 			oldest = row;
 			break;
 		}
-		if (strcmp(row->id, id) == 0) {
+		if (is_same(row, &sought)) {
 			row->serial = ++m->serial;
 			return row;
 		}
@@ -67,14 +75,13 @@ static struct metrics_row *row_of(struct cgg_guard *g, const char *path)
 	m->others.kernel_ooms += oldest->kernel_ooms;
 	m->others.kernel_deaths += oldest->kernel_deaths;
 	m->others.kills += oldest->kills;
-	memset(oldest, 0, sizeof(*oldest));
-	set_labels(g->options.owners, path, oldest);
+	*oldest = sought;
 	oldest->serial = ++m->serial;
 	return oldest;
 }
 
-void metrics_incident(struct cgg_guard *g, const char *outcome, const char *path, bool ours,
-		      uint64_t freed_bytes)
+void metrics_incident(struct cgg_guard *g, const char *outcome, const char *path, uint64_t bound,
+		      bool ours, uint64_t freed_bytes)
 {
 	struct guard_metrics *m = &g->metrics;
 	uint32_t i = 0;
@@ -88,12 +95,12 @@ void metrics_incident(struct cgg_guard *g, const char *outcome, const char *path
 	}
 	m->freed_bytes += freed_bytes;
 	if (ours && *path)
-		row_of(g, path)->kills++;
+		row_of(g, path, bound)->kills++;
 }
 
-void metrics_kernel(struct cgg_guard *g, const char *path, uint64_t deaths)
+void metrics_kernel(struct cgg_guard *g, const char *path, uint64_t bound, uint64_t deaths)
 {
-	struct metrics_row *row = *path ? row_of(g, path) : &g->metrics.others;
+	struct metrics_row *row = *path ? row_of(g, path, bound) : &g->metrics.others;
 
 	row->kernel_ooms++;
 	row->kernel_deaths += deaths;
@@ -309,7 +316,8 @@ static void put_domain(const struct cgg_guard *g, struct text *t, const char *na
 {
 	struct metrics_row row = {0};
 
-	set_labels(g->options.owners, v->cg->path, &row);
+	set_labels(g->options.owners, v->cg->path,
+		   owners_bound(g->options.owners, &g->snap, v->d->index), &row);
 	add(t, "%s", name);
 	add_labels(t, g->policy->rule[v->d->rule].name, &row);
 }

@@ -30,12 +30,12 @@ struct guard_metrics {
 
 struct cgg_guard;
 
-/* An incident is over. path: whose it was, "" nobody's; ours: we killed there. */
-void metrics_incident(struct cgg_guard *g, const char *outcome, const char *path, bool ours,
-		      uint64_t freed_bytes);
+/* An incident is over. path: whose it was, "" nobody's; bound: see owners_bound(); ours: we killed there. */
+void metrics_incident(struct cgg_guard *g, const char *outcome, const char *path, uint64_t bound,
+		      bool ours, uint64_t freed_bytes);
 
 /* An OOM of the kernel's; path "" where it is not known. */
-void metrics_kernel(struct cgg_guard *g, const char *path, uint64_t deaths);
+void metrics_kernel(struct cgg_guard *g, const char *path, uint64_t bound, uint64_t deaths);
 
 /* See cgg_guard_metrics(). */
 long metrics_piece(const struct cgg_guard *g, uint64_t *position, char *buf, size_t size);

@@ -86,7 +86,7 @@ static bool put_past(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_str(j, "outcome", p->outcome);
 	if (p->victim[0]) {
 		json_str(j, "victim", p->victim);
-		owners_put(j, "victim_owner", g->options.owners, p->victim);
+		owners_put(j, "victim_owner", g->options.owners, p->victim, p->victim_bound);
 	}
 	if (p->freed_known)
 		json_u64(j, "freed_bytes", p->freed_bytes);
@@ -239,7 +239,8 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_open(j, NULL, '{');
 	json_str(j, "rule", rule->name);
 	json_str(j, "domain", path);
-	owners_put(j, "owner", g->options.owners, path);
+	owners_put(j, "owner", g->options.owners, path,
+		   owners_bound(g->options.owners, &g->snap, d->index));
 	json_u64(j, "id", d->id);
 	if (d->looked_us != 0) {
 		put_memory(j, d, limit, policy_gate(rule, host, limit));

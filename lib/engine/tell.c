@@ -180,7 +180,8 @@ void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pa
 	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
 
 	json_str(j, "cgroup", cg->path);
-	owners_put(j, "owner", pairs->owners, cg->path);
+	owners_put(j, "owner", pairs->owners, cg->path,
+		   owners_bound(pairs->owners, snap, group->cgroup));
 	json_str(j, "scope", pairs_scope(rule, group));
 	if (group->known & 1U << CGG_RANK_USAGE)
 		json_i64(j, "usage_bytes", group->term[CGG_RANK_USAGE]);

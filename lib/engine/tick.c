@@ -10,6 +10,7 @@
 #include "engine/guard.h"
 
 #include "engine/choice.h"
+#include "hook/owners.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -82,6 +83,7 @@ static void copy_candidate(struct cgg_guard *g, uint32_t domain, const struct cg
 	const struct cgg_cgroup *cg = &g->snap.cgroups[group->cgroup];
 
 	incident_path(ret->path, cg->path);
+	ret->bound = owners_bound(g->options.owners, &g->snap, group->cgroup);
 	ret->group = *group;
 	ret->unfit = policy_unfit(&g->snap, domain, group, stuck, nstuck);
 	ret->usage_known = cg->have & CGG_HAVE_CURRENT;
@@ -115,6 +117,7 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 	in->dry_run = g->options.dry_run || rule->dry_run;
 	incident_path(in->domain, g->snap.cgroups[d->index].path);
 	in->domain_id = d->id;
+	in->domain_bound = owners_bound(g->options.owners, &g->snap, d->index);
 	in->look_us = now_us;
 	memcpy(in->reading, g->reading, sizeof(in->reading));
 	policy_measure(&g->snap, d->index, &in->before);

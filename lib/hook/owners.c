@@ -3,12 +3,11 @@
  * Who is registered, kept in memory: when it is asked for there is none to be had. A file that appears is
  * whole, since it was renamed; one that goes leaves its names here, for the records of its end.
  */
-#include "hook/owners.h"
+#include "hook/owners-table.h"
 
 #include "hook/record.h"
 #include "util/attr.h"
 #include "util/err.h"
-#include "util/owner.h"
 #include "util/path.h"
 
 #include <dirent.h>
@@ -22,31 +21,12 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#define PATH_KEPT      512 /* of a longer one the id counts alone */
 #define MOUNT	       "/sys/fs/cgroup" /* the hook's, where a root is below it */
 #define EVENTS_AT_ONCE 1024 /* bytes of them: a file is read for each, and the loop waits */
 
-struct entry {
-	char path[PATH_KEPT]; /* printable; "" too long */
-	struct cgg_owner owner;
-	struct place_applied applied; /* id 0: nothing */
-	uint64_t serial; /* larger is newer; 0: free */
-	bool gone;
-};
-
-struct cgg_owners {
-	int dirfd, inotify_fd, told_fd; /* -1: none */
-	int timer_fd; /* without inotify: -1: there is */
-	struct timespec seen; /* the directory's mtime when it was read last */
-	char above[PATH_KEPT + 1]; /* of the root, printable; "" it is the top */
-	struct entry *entry; /* CGG_OWNERS_MAX, reserved, touched as used */
-	uint32_t n; /* slots in use or once used */
-	uint64_t serial;
-};
-
 /* ---- the table ------------------------------------------------------------------------ */
 
-static struct entry *find_id(const struct cgg_owners *o, const char *id)
+static struct owners_entry *find_id(const struct cgg_owners *o, const char *id)
 {
 	for (uint32_t i = 0; i < o->n; i++) {
 		if (o->entry[i].serial && strcmp(o->entry[i].owner.container, id) == 0)
@@ -56,9 +36,9 @@ static struct entry *find_id(const struct cgg_owners *o, const char *id)
 }
 
 /* A free one, or that of who has ended longest ago. NULL: all live. */
-static struct entry *make_room(struct cgg_owners *o)
+static struct owners_entry *make_room(struct cgg_owners *o)
 {
-	struct entry *oldest = NULL;
+	struct owners_entry *oldest = NULL;
 
 	if (o->n < CGG_OWNERS_MAX)
 		return &o->entry[o->n++];
@@ -82,7 +62,7 @@ static bool read_id(const char *name, char *ret, size_t size)
 	return true;
 }
 
-static void tell(const struct cgg_owners *o, const struct entry *e)
+static void tell(const struct cgg_owners *o, const struct owners_entry *e)
 {
 	uint64_t one = 1;
 
@@ -92,7 +72,7 @@ static void tell(const struct cgg_owners *o, const struct entry *e)
 
 static void forget(struct cgg_owners *o, const char *id)
 {
-	struct entry *e = find_id(o, id);
+	struct owners_entry *e = find_id(o, id);
 
 	if (!e)
 		return;
@@ -101,9 +81,27 @@ static void forget(struct cgg_owners *o, const char *id)
 	e->serial = ++o->serial;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void bind_ids(struct cgg_owners *o, const struct owners_entry *e,
+		     const struct record *record)
+{
+	uint32_t slot = (uint32_t)(e - o->entry) * BOUND_KINDS;
+
+	bound_add(o->bound, slot + BOUND_OWN, record->cgroup_id);
+	bound_add(o->bound, slot + BOUND_TOP, record->top_id);
+	bound_add(o->bound, slot + BOUND_POD, record->pod_id);
+}
+
 static void learn(struct cgg_owners *o, const char *name, const char *id, struct record *record)
 {
-	struct entry *e;
+	struct owners_entry *e;
 
 	if (record_read(o->dirfd, name, record) < 0 || strcmp(record->id, id) != 0)
 		return;
@@ -112,8 +110,11 @@ static void learn(struct cgg_owners *o, const char *name, const char *id, struct
 		e = make_room(o);
 	if (!e)
 		return;
-	*e = (struct entry){
-		.owner = record->owner, .applied = record->applied, .serial = ++o->serial};
+	*e = (struct owners_entry){.owner = record->owner,
+				   .applied = record->applied,
+				   .serial = ++o->serial,
+				   .since_us = now_us()};
+	bind_ids(o, e, record);
 	tell(o, e);
 	if (strlen(record->path) < sizeof(e->path))
 		memcpy(e->path, record->path, strlen(record->path) + 1);
@@ -121,17 +122,23 @@ static void learn(struct cgg_owners *o, const char *name, const char *id, struct
 
 /* ---- the directory -------------------------------------------------------------------- */
 
-/* Its cgroup is gone: its runtime has died before it could tell. Only where all cgroups can be seen. */
+/*
+ * Its cgroup is gone, or another one has that path: its runtime has died before it could tell. Only where all
+ * cgroups can be seen.
+ */
 static bool is_stale(const struct record *record)
 {
-	char path[PATH_KEPT + 32];
+	char path[OWNERS_PATH_MAX + 32];
+	struct stat st;
 
-	if (strlen(record->path) >= PATH_KEPT || strchr(record->path, '\\') ||
+	if (strlen(record->path) >= OWNERS_PATH_MAX || strchr(record->path, '\\') ||
 	    access(MOUNT "/cgroup.controllers", F_OK) < 0 ||
 	    access(MOUNT "/cgroup.events", F_OK) == 0)
 		return false;
 	snprintf(path, sizeof(path), MOUNT "%s", record->path);
-	return access(path, F_OK) < 0 && errno == ENOENT;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT;
+	return st.st_ino != record->cgroup_id;
 }
 
 static void learn_all(struct cgg_owners *o, bool sweep)
@@ -255,7 +262,7 @@ static int begin_polling(struct cgg_owners *o)
 
 static void place_root(struct cgg_owners *o, const char *root)
 {
-	char path[PATH_KEPT];
+	char path[OWNERS_PATH_MAX];
 	size_t n = strlen(MOUNT);
 
 	if (!root || strncmp(root, MOUNT "/", n + 1) != 0 || strlen(root + n) >= sizeof(path))
@@ -266,6 +273,28 @@ static void place_root(struct cgg_owners *o, const char *root)
 	path_printable(path, o->above, sizeof(o->above));
 }
 
+/* A container may be above a root, which is a part of it then. */
+static void find_above(struct cgg_owners *o, const char *root)
+{
+	int fd = o->above[0] ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct stat st, up_st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		cgg_close_fd(&fd);
+		return;
+	}
+	while (fd >= 0 && o->nabove < OWNERS_ABOVE_MAX) {
+		int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		close(fd);
+		fd = up;
+		if (fd < 0 || fstat(fd, &up_st) < 0 || up_st.st_dev != st.st_dev)
+			break;
+		o->above_id[o->nabove++] = up_st.st_ino;
+	}
+	cgg_close_fd(&fd);
+}
+
 CGG_PUBLIC int cgg_owners_open(const char *state_dir, const char *root, bool watch,
 			       struct cgg_owners **ret, struct cgg_error *err)
 {
@@ -274,14 +303,18 @@ CGG_PUBLIC int cgg_owners_open(const char *state_dir, const char *root, bool wat
 
 	if (!state_dir)
 		state_dir = RECORD_STATE_DIR;
-	if (o)
-		o->entry = calloc(CGG_OWNERS_MAX, sizeof(*o->entry));
-	if (!o || !o->entry) {
-		free(o);
+	if (!o)
+		return err_fail(err, -ENOMEM, "out of memory");
+	o->inotify_fd = o->told_fd = o->dirfd = -1;
+	o->entry = calloc(CGG_OWNERS_MAX, sizeof(*o->entry));
+	o->bound = calloc(1, sizeof(*o->bound));
+	if (!o->entry || !o->bound) {
+		cgg_owners_close(o);
 		return err_fail(err, -ENOMEM, "out of memory");
 	}
 	place_root(o, root);
 	o->inotify_fd = o->told_fd = o->timer_fd = -1;
+	find_above(o, root);
 	o->dirfd = record_dir(state_dir, watch);
 	if (o->dirfd < 0 && (watch || o->dirfd != -ENOENT))
 		r = o->dirfd;
@@ -321,6 +354,7 @@ CGG_PUBLIC struct cgg_owners *cgg_owners_close(struct cgg_owners *o)
 	cgg_close_fd(&o->timer_fd);
 	cgg_close_fd(&o->told_fd);
 	free(o->entry);
+	free(o->bound);
 	free(o);
 	return NULL;
 }
@@ -334,110 +368,10 @@ int owners_told_fd(const struct cgg_owners *o)
 
 bool owners_applied(const struct cgg_owners *o, uint32_t position, const struct place_applied **ret)
 {
-	const struct entry *e = &o->entry[position];
+	const struct owners_entry *e = &o->entry[position];
 
 	if (position >= o->n)
 		return false;
 	*ret = e->serial && !e->gone && e->applied.id ? &e->applied : NULL;
 	return true;
-}
-
-/* ---- who is it ------------------------------------------------------------------------ */
-
-/* Names that the path does not say; what it says stands. */
-static void add_names(struct cgg_owner *to, const struct cgg_owner *from)
-{
-	if (!to->runtime[0])
-		memcpy(to->runtime, from->runtime, sizeof(to->runtime));
-	if (!to->pod[0])
-		memcpy(to->pod, from->pod, sizeof(to->pod));
-	memcpy(to->name, from->name, sizeof(to->name));
-	memcpy(to->image, from->image, sizeof(to->image));
-	memcpy(to->pod_name, from->pod_name, sizeof(to->pod_name));
-	memcpy(to->pod_namespace, from->pod_namespace, sizeof(to->pod_namespace));
-}
-
-/* Of a pod, without a container of it. */
-static void add_pod(const struct cgg_owners *o, struct cgg_owner *to)
-{
-	for (uint32_t i = 0; i < o->n; i++) {
-		const struct cgg_owner *of = &o->entry[i].owner;
-
-		if (!o->entry[i].serial || strcmp(of->pod, to->pod) != 0)
-			continue;
-		memcpy(to->pod_name, of->pod_name, sizeof(to->pod_name));
-		memcpy(to->pod_namespace, of->pod_namespace, sizeof(to->pod_namespace));
-		return;
-	}
-}
-
-/* Better: it lives, it is nearer, it is newer. */
-static bool is_better(const struct entry *a, const struct entry *b)
-{
-	if (!b || a->gone != b->gone)
-		return !b || b->gone;
-	if (strlen(a->path) != strlen(b->path))
-		return strlen(a->path) > strlen(b->path);
-	return a->serial > b->serial;
-}
-
-/* A container whose cgroup has no name that would say so: at or below the cgroup that it was given. */
-static bool find_path(const struct cgg_owners *o, const char *path, struct cgg_owner *ret)
-{
-	const struct entry *best = NULL;
-	char shown[2 * PATH_KEPT + 1];
-	size_t n = strlen(o->above);
-
-	memcpy(shown, o->above, n);
-	path_printable(path + (strcmp(path, "/") == 0), shown + n, PATH_KEPT + 1);
-	for (uint32_t i = 0; i < o->n; i++) {
-		const struct entry *e = &o->entry[i];
-
-		n = strlen(e->path);
-		if (e->serial && n > 1 && strncmp(shown, e->path, n) == 0 &&
-		    (shown[n] == '\0' || shown[n] == '/') && is_better(e, best))
-			best = e;
-	}
-	if (!best)
-		return false;
-	memcpy(ret->container, best->owner.container, sizeof(ret->container));
-	add_names(ret, &best->owner);
-	n = 0;
-	for (size_t i = strlen(o->above); i < strlen(best->path); i++) /* as many segments */
-		n += best->path[i] == '/';
-	for (ret->inside = path; n > 0; n--)
-		ret->inside += 1 + strcspn(ret->inside + 1, "/");
-	ret->inside += strcmp(ret->inside, "/") == 0;
-	return true;
-}
-
-bool owners_find(const struct cgg_owners *o, const char *path, struct cgg_owner *ret)
-{
-	bool known = owner_of(path, ret);
-	const struct entry *e;
-
-	if (!o)
-		return known;
-	if (!ret->container[0] && find_path(o, path, ret))
-		return true;
-	e = ret->container[0] ? find_id(o, ret->container) : NULL;
-	if (e)
-		add_names(ret, &e->owner);
-	else if (ret->pod[0])
-		add_pod(o, ret);
-	return known;
-}
-
-CGG_PUBLIC bool cgg_owners_find(const struct cgg_owners *owners, const char *path,
-				struct cgg_owner *ret)
-{
-	return owners_find(owners, path, ret);
-}
-
-void owners_put(struct json *j, const char *key, const struct cgg_owners *owners, const char *path)
-{
-	struct cgg_owner owner;
-
-	if (owners_find(owners, path, &owner))
-		owner_put(j, key, &owner);
 }

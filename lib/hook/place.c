@@ -68,6 +68,42 @@ static bool has_ended(int pidfd)
 	return pidfd >= 0 && poll(&p, 1, 0) == 1;
 }
 
+/*
+ * Of the cgroups above it, the ids of that which is named after the container, and of its pod's: what is
+ * registered is known by ids, not by names that others can give to cgroups of theirs.
+ */
+static void find_above(const struct state *state, struct place *p)
+{
+	struct cgg_owner whole, part;
+	char path[PLACE_PATH_MAX], *slash;
+	int fd = p->dirfd, up;
+	struct stat st;
+
+	memcpy(path, p->path, sizeof(path));
+	owner_of(path, &whole);
+	while ((slash = strrchr(path, '/'))) {
+		bool named;
+
+		*slash = '\0';
+		owner_of(path, &part);
+		named = part.container[0] && strcmp(part.container, state->id) == 0;
+		if (!named && (!part.pod[0] || strcmp(part.pod, whole.pod) != 0))
+			break;
+		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd != p->dirfd)
+			close(fd);
+		fd = up;
+		if (fd < 0 || fstat(fd, &st) < 0)
+			break;
+		if (named)
+			p->top_id = st.st_ino;
+		else if (!part.container[0])
+			p->pod_id = st.st_ino;
+	}
+	if (fd != p->dirfd)
+		cgg_close_fd(&fd);
+}
+
 static int open_place(const struct cgg_hook_options *o, struct place *ret, struct cgg_error *err)
 {
 	const char *root = o->cgroup_dir ? o->cgroup_dir : "/sys/fs/cgroup";
@@ -92,6 +128,7 @@ int place_find(const struct cgg_hook_options *o, const struct state *state, stru
 	int r;
 
 	ret->dirfd = -1;
+	ret->top_id = ret->pod_id = 0;
 	if (state->pid <= 1 || state->pid > INT32_MAX)
 		return err_fail(err, -EINVAL,
 				"the state's \"pid\" is %" PRIu64 ": no process of a container as "
@@ -118,6 +155,8 @@ int place_find(const struct cgg_hook_options *o, const struct state *state, stru
 				"it has no cgroup of its own: '%s' holds the hook as well",
 				ret->path);
 	r = open_place(o, ret, err);
+	if (r == 0)
+		find_above(state, ret);
 	if (r == 0 && has_ended(pidfd)) {
 		place_close(ret);
 		return err_fail(err, -ESRCH, "its process %s has ended", pid);

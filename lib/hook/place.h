@@ -20,6 +20,8 @@ struct place_applied {
 struct place {
 	int dirfd; /* O_PATH; -1: none */
 	uint64_t id; /* the cgroup's */
+	uint64_t top_id; /* of the cgroup above it that is named after the container, 0: none is */
+	uint64_t pod_id; /* of its pod's, 0: the path names none */
 	char path[PLACE_PATH_MAX]; /* of the process's cgroup */
 	struct place_applied applied;
 };

@@ -80,6 +80,10 @@ static long put(const struct state *state, const struct place *place, char *buf,
 	json_str(&j, "container", state->id);
 	json_str(&j, "cgroup", place->path);
 	json_u64(&j, "cgroup_id", place->id);
+	if (place->top_id)
+		json_u64(&j, "container_cgroup_id", place->top_id);
+	if (place->pod_id)
+		json_u64(&j, "pod_cgroup_id", place->pod_id);
 	json_bool(&j, "sandbox", state->sandbox);
 	for (size_t i = 0; i < CGG_ARRAY_LEN(fields); i++) {
 		const char *value = (const char *)&state->owner + fields[i].offset;
@@ -151,6 +155,9 @@ static int read_scanned(const struct scan *s, struct record *ret)
 		return -EINVAL;
 	if (!text_number(s, text_get(s, 0, "cgroup_id"), &ret->cgroup_id))
 		return -EINVAL;
+	/* one that an older hook has written has none of these */
+	(void)text_number(s, text_get(s, 0, "container_cgroup_id"), &ret->top_id);
+	(void)text_number(s, text_get(s, 0, "pod_cgroup_id"), &ret->pod_id);
 	ret->sandbox = sandbox != SCAN_NONE && s->text[s->value[sandbox].at] == 't';
 	snprintf(ret->owner.container, CGG_OWNER_SIZE, "%s", ret->id);
 	for (size_t i = 0; i < CGG_ARRAY_LEN(fields); i++)

@@ -12,7 +12,7 @@
 struct record {
 	char id[STATE_ID_MAX];
 	char path[PLACE_PATH_MAX];
-	uint64_t cgroup_id;
+	uint64_t cgroup_id, top_id, pod_id; /* 0: not known */
 	bool sandbox;
 	struct cgg_owner owner;
 	struct place_applied applied;

@@ -78,9 +78,9 @@ TEST(counters_and_gauges_have_their_values)
 	g->count.by_kmsg = 3;
 	g->brake_drift = 2;
 	g->resets.undone = 3;
-	metrics_incident(g, "killed", "/a", true, 4096);
-	metrics_incident(g, "killed", "/a", true, 4096);
-	metrics_incident(g, "averted", "/a", false, 0);
+	metrics_incident(g, "killed", "/a", 0, true, 4096);
+	metrics_incident(g, "killed", "/a", 0, true, 4096);
+	metrics_incident(g, "averted", "/a", 0, false, 0);
 	text = told(g, CGG_STATUS_MIN);
 	T_HAS(text, "\n# TYPE cgguard_loop_wakeups_total counter\ncgguard_loop_wakeups_total 7\n");
 	T_HAS(text, "cgguard_wakeups_total{cause=\"kmsg\"} 3\n");
@@ -111,8 +111,8 @@ TEST(a_container_is_counted_after_its_end)
 {
 	struct cgg_guard *g = guard_of("/a current=1Mi");
 
-	metrics_kernel(g, DOCKER, 3);
-	metrics_kernel(g, DOCKER, 1);
+	metrics_kernel(g, DOCKER, 0, 3);
+	metrics_kernel(g, DOCKER, 0, 1);
 	T_HAS(told(g, CGG_STATUS_MIN),
 	      "cgguard_container_oom_events_total{id=\"" DOCKER
 	      "\",name=\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"} 2\n");
@@ -127,9 +127,9 @@ TEST(of_too_many_containers_nothing_is_lost)
 
 	for (int i = 0; i < 1000; i++) {
 		snprintf(path, sizeof(path), "/c/%d", i);
-		metrics_kernel(g, path, 1);
+		metrics_kernel(g, path, 0, 1);
 	}
-	metrics_kernel(g, "", 1); /* nobody knows where */
+	metrics_kernel(g, "", 0, 1); /* nobody knows where */
 	for (const char *at = told(g, CGG_STATUS_MIN);
 	     (at = strstr(at, "\ncgguard_container_oom_events_total{"));) {
 		at = strchr(at, '}') + 2;
@@ -146,7 +146,7 @@ TEST(a_name_of_any_bytes_breaks_no_line)
 {
 	struct cgg_guard *g = guard_of("/a current=1Mi");
 
-	metrics_kernel(g, "/a\"b\\c\nd\x01\xff}", 1);
+	metrics_kernel(g, "/a\"b\\c\nd\x01\xff}", 0, 1);
 	T_HAS(told(g, CGG_STATUS_MIN), "{id=\"/a\\\"b\\\\x5cc\\\\x0ad\\\\x01\\\\xff}\"} 1\n");
 }
 
@@ -157,7 +157,7 @@ TEST(pieces_of_any_size_are_the_same_text)
 
 	for (int i = 0; i < 100; i++) {
 		snprintf(path, sizeof(path), "/%0400d", i);
-		metrics_kernel(g, path, 1);
+		metrics_kernel(g, path, 0, 1);
 	}
 	T_EQ_STR(told(g, CGG_STATUS_MIN), told(g, 1 << 20));
 	T_EQ_INT(cgg_guard_metrics(g, &(uint64_t){0}, path, sizeof(path)), -ENOSPC);
@@ -170,9 +170,9 @@ TEST(promtool_finds_nothing_wrong)
 	int status;
 	FILE *f;
 
-	metrics_kernel(g, DOCKER, 3);
-	metrics_kernel(g, "/a\"b\\c\nd\x01\xff}", 1);
-	metrics_incident(g, "killed", DOCKER, true, 4096);
+	metrics_kernel(g, DOCKER, 0, 3);
+	metrics_kernel(g, "/a\"b\\c\nd\x01\xff}", 0, 1);
+	metrics_incident(g, "killed", DOCKER, 0, true, 4096);
 	f = popen("command -v promtool >/dev/null || { cat >/dev/null; exit 127; }; "
 		  "promtool check metrics >&2",
 		  "w");

@@ -363,7 +363,7 @@ TEST(each_engines_names_are_registered_and_no_others)
 		{50, "", CRI_SAYS "," LIBPOD, "", "", "", "", "", ""},
 		{50, "/run/x", CRIO_SAYS, "", "", "", "", "", ""},
 		{50, CRI_TASK "other", CRI_SAYS, "", "", "", "", "", ""},
-		{50, "/home/moby/x", CRI_SAYS, "", "", "", "", "", ""},
+		{50, "/srv/moby/x", CRI_SAYS, "", "", "", "", "", ""},
 		{50, "/-containers/" ID "/userdata", CRI_SAYS "," LIBPOD, "", "", "", "", "", ""},
 		{50, "/x-containers/" ID "/userdata", CRI_SAYS, "podman", "", "", "", "", ""},
 		{50, "/run/k8s.io/" ID, CRI_SAYS, "", "", "", "", "", ""},

@@ -99,6 +99,26 @@ claims()
 }
 t 'annotations of an engine that did not make it: no name, no sandbox; what was asked for is set' claims
 
+# A guard of what is in a container looks at a part of it.
+below_it()
+{
+	local root pid
+	bundle "$asks" /box/c1
+	box crun
+	mkdir "$CG/box/c1/init"
+	for pid in $(cg_pids /box/c1); do
+		echo "$pid" >"$CG/box/c1/init/cgroup.procs"
+	done
+	cg_create /box/c1/in/deep
+	for root in /box /box/c1 /box/c1/in /box/c1/in/deep; do
+		cgguard tree --json --root "$CG$root" | tr -d '\n ' >"$T/json"
+		assert_has "$(cat "$T/json")" '"container":"c1","name":"web"'
+	done
+	cg_create /box/c2/in
+	assert_eq '' "$(cgguard tree --json --root "$CG/box/c2/in" | grep -w web)" 'the name of another'
+}
+t 'a root in a container is known as a part of it' below_it
+
 # as Docker does, with a runtime that is told of nothing
 runtimes_place()
 {

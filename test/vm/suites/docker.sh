@@ -147,6 +147,47 @@ fails_closed()
 }
 t '--fail-closed, --allow in Docker: what is not allowed does not start, and says why' fails_closed
 
+# Whoever builds an image writes its LABELs. They ask, but name nobody, and make no sandbox.
+images_labels()
+{
+	local users=/user.slice/user-1000.slice/user@1000.service/app.slice short claims
+	docker create --name bare box:1
+	claims='io.kubernetes.cri.container-type=sandbox io.kubernetes.cri.container-name=etcd
+		io.kubernetes.cri.image-name=registry.k8s.io/etcd io.kubernetes.cri.sandbox-name=etcd-0
+		io.kubernetes.cri.sandbox-namespace=kube-system io.kubernetes.cri.sandbox-uid=11111111-29e1-478b-b365-4cb5dfc7d6fb
+		io.kubernetes.container.name=etcd io.kubernetes.pod.name=etcd-0 io.kubernetes.pod.namespace=kube-system
+		io.kubernetes.docker.type=podsandbox io.container.manager=libpod nerdctl/name=etcd'
+	# shellcheck disable=SC2086
+	docker commit -c "$(echo LABEL $claims)" bare evil:1 || fail 'no image'
+	docker rm bare
+	box honest --label io.cgguard.memory.high=50% -v /:/data/containers:ro evil:1
+	has memory.high=33554432
+	assert_has "$(cat "$REG/$ID.json")" '"sandbox":false,"runtime":"docker","name":"honest","image":"evil:1"'
+	assert_eq '' "$(grep -e etcd -e kube-system -e podman "$REG/$ID.json")" 'what its image claims'
+	short=$(echo "$ID" | cut -c1-12)
+	assert_has "$(cgguard rank --top 0)" "(docker container $short (honest))"
+	# a user gives a cgroup of his the name of the container's
+	cg_create "$users/docker-$ID.scope"
+	t_defer "rmdir $CG$users/docker-$ID.scope $CG$users"
+	cg_run "$users/docker-$ID.scope" hog hold 30 >/dev/null
+	cgguard rank --top 0 >"$T/rank"
+	assert_eq 1 "$(grep -c "docker container $short" "$T/rank")" "rank's lines of it"
+	policy user <<-END
+		{"version": 1, "rules": [{"name": "user", "each": "$users/docker-*.scope",
+		 "when": {"usage_above": "2Mi"}, "then": [{"action": "kill"}]}]}
+	END
+	guard_start --policy "$T/user.json"
+	incidents_are 1 60
+	pick 1
+	says outcome killed
+	says victim.cgroup "$users/docker-$ID.scope"
+	says victim.owner.unit user@1000.service
+	assert_eq '' "$(grep -e honest -e evil -e '"container' "$T/record")" 'the record on its container'
+	guard_stop
+	docker rm -f honest
+}
+t 'LABELs of an image name nobody and make no sandbox; nor does the name of a cgroup' images_labels
+
 cgroupfs_driver()
 {
 	engine cgroupfs /srv/docker

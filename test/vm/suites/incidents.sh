@@ -63,6 +63,60 @@ a_container_that_is_gone_at_once()
 	json_lines "$T/incidents.jsonl"
 }
 
+# register PATH: as cgguard-hook does, for the cgroup that is there
+register()
+{
+	local dir=/run/cgguard/containers
+	mkdir -m 700 -p /run/cgguard $dir
+	t_defer "rm -f $dir/$HEX.json"
+	echo '{"version":1,"container":"'$HEX'","cgroup":"'"$1"'","cgroup_id":'"$(stat -c %i "$CG$1")"',
+		"sandbox":false,"runtime":"docker","name":"payments-db","image":"postgres:16"}' >$dir/.$HEX
+	mv $dir/.$HEX $dir/$HEX.json
+}
+
+# The registration is a cgroup's, not that of whoever has its path or its name.
+names_are_those_of_the_cgroup()
+{
+	local users=/user.slice/user-1000.slice/user@1000.service/docker-$HEX.scope pid
+	elsewhere
+	cg_create "$DOCKER" memory.max=32M memory.swap.max=0
+	register "$DOCKER"
+	guard_start --policy "$T/p.json"
+	pid=$(cg_run "$DOCKER" hog sleep)
+	assert_has "$(cgguard rank --top 0)" 'docker container 0123456789ab (payments-db)'
+	kill -9 "$pid"
+	die_at_once "$DOCKER"
+	incidents_are 1
+	pick 1
+	says victim.gone true
+	says victim.owner.name payments-db
+	says /resource/container.image.name postgres:16
+	# made again, by whom nobody knows; the registration is there still
+	die_at_once "$DOCKER"
+	incidents_are 2
+	pick 2
+	says victim.owner.container $HEX
+	assert_eq '' "$(got victim.owner.name)" 'the name of another'
+	assert_eq '' "$(grep payments "$T/record")" 'what it says of payments-db'
+	# a user's
+	die_at_once "$users"
+	incidents_are 3
+	pick 3
+	says victim.cgroup "$users"
+	says victim.owner.unit user@1000.service
+	assert_eq '' "$(got victim.owner.container)$(got victim.owner.runtime)" 'the container that it says it is'
+	assert_eq '' "$(grep payments "$T/record")" 'what it says of payments-db'
+	cg_create "$users"
+	cg_run "$users" hog sleep >/dev/null
+	assert_eq '' "$(cgguard tree --json "$users" | grep -e payments -e '"container"')" "tree's words on it"
+	assert_eq '' "$(cgguard explain --json "$users" | grep -e payments -e '"container"')" "explain's"
+	# whose registration has ended with its cgroup is told from it when a guard starts
+	guard_stop
+	cg_create "$DOCKER"
+	guard_start --policy "$T/p.json"
+	[ ! -e /run/cgguard/containers/$HEX.json ] || fail 'expected the guard to take it off'
+}
+
 group_at_once()
 {
 	cg_create "$DOCKER" memory.max=32M memory.swap.max=0 memory.oom.group=1
@@ -274,6 +328,7 @@ http_without_its_library_is_refused()
 }
 
 t 'a container that is gone at once has its incident, with its identity' a_container_that_is_gone_at_once
+t 'names are those of the cgroup that was registered, also when it is gone; no other has them' names_are_those_of_the_cgroup
 t 'a group that dies whole is one incident' a_group_is_one_incident
 t 'a process without its first thread is one incident' without_its_first_thread_it_is_one_incident
 t 'a storm of kills is told one by one' a_storm_is_told_one_by_one
