@@ -54,15 +54,25 @@ static char text[CGG_HOOK_TEXT_MAX + 2];
 
 /* ---- where it can be seen ---------------------------------------------------------------- */
 
-/* syslog(3) would open files of the C library's; without a log, the kernel's. */
+/* How much of a buffer snprintf(3) has filled; it tells how long the text would have been. */
+static size_t filled(int len, size_t size)
+{
+	if (len < 0)
+		return 0;
+	return (size_t)len < size ? (size_t)len : size - 1;
+}
+
+/* syslog(3) would open files of the C library's; without a log, the kernel's. A long line is cut. */
 static void log_line(const char *line)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	char record[1280];
-	int len = snprintf(record, sizeof(record), "<28>" NAME "[%d]: %s", getpid(), line);
-	bool sent = fd >= 0 && sendto(fd, record, (size_t)len, MSG_NOSIGNAL,
-				      (const struct sockaddr *)&at, sizeof(at)) == len;
+	size_t len = filled(snprintf(record, sizeof(record), "<28>" NAME "[%d]: %s", getpid(), line),
+			    sizeof(record));
+	bool sent = fd >= 0 &&
+		    sendto(fd, record, len, MSG_NOSIGNAL, (const struct sockaddr *)&at,
+			   sizeof(at)) == (ssize_t)len;
 
 	if (fd >= 0)
 		close(fd);
@@ -71,8 +81,9 @@ static void log_line(const char *line)
 	fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return;
-	len = snprintf(record, sizeof(record), "<4>" NAME ": %s\n", line);
-	(void)!write(fd, record, (size_t)len);
+	/* the kernel takes 1 KiB at a time */
+	len = filled(snprintf(record, 1000, "<4>" NAME ": %s", line), 1000);
+	(void)!write(fd, record, len);
 	close(fd);
 }
 
