@@ -4,6 +4,7 @@
  * its deadline, and unless it is told otherwise never keeps a container from starting.
  */
 #include "cgguard.h"
+#include "hook-sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,6 +57,20 @@ static char text[CGG_HOOK_TEXT_MAX + 2];
 
 /* ---- where it can be seen ---------------------------------------------------------------- */
 
+/* syslog(3) would open files of the C library's. -1: there is no log. */
+static int log_fd = -1;
+
+static void open_log(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+
+	log_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (log_fd < 0 || connect(log_fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+		return;
+	close(log_fd);
+	log_fd = -1;
+}
+
 /* How much of a buffer snprintf(3) has filled; it tells how long the text would have been. */
 static size_t filled(int len, size_t size)
 {
@@ -62,21 +79,16 @@ static size_t filled(int len, size_t size)
 	return (size_t)len < size ? (size_t)len : size - 1;
 }
 
-/* syslog(3) would open files of the C library's; without a log, the kernel's. A long line is cut. */
+/* A line that is too long is cut. Without a log, the kernel's. */
 static void log_line(const char *line)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	char record[1280];
-	size_t len = filled(snprintf(record, sizeof(record), "<28>" NAME "[%d]: %s", getpid(), line),
-			    sizeof(record));
-	bool sent = fd >= 0 &&
-		    sendto(fd, record, len, MSG_NOSIGNAL, (const struct sockaddr *)&at,
-			   sizeof(at)) == (ssize_t)len;
+	size_t len =
+		filled(snprintf(record, sizeof(record), "<28>" NAME "[%d]: %s", getpid(), line),
+		       sizeof(record));
+	int fd;
 
-	if (fd >= 0)
-		close(fd);
-	if (sent)
+	if (log_fd >= 0 && send(log_fd, record, len, MSG_NOSIGNAL) == (ssize_t)len)
 		return;
 	fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
@@ -245,22 +257,75 @@ static const char *bundle_of(char **argv)
 	return ".";
 }
 
+struct inserted {
+	bool done;
+	struct cgg_error err;
+};
+
+/* Write the text with the hooks to fd, in a process that can do nothing else: image authors write in it. */
+static void insert(int fd, size_t len, const char *const *argv, size_t argc, struct inserted *ret)
+{
+	char *edited = NULL;
+	size_t at = 0, n;
+
+	hook_sandbox_seal();
+	if (cgg_hook_insert(text, len, argv, argc, &edited, &ret->err) < 0)
+		_exit(EXIT_FAILURE);
+	for (n = strlen(edited); at < n;) {
+		ssize_t w = write(fd, edited + at, n - at);
+
+		if (w <= 0) {
+			snprintf(ret->err.msg, sizeof(ret->err.msg), "config.json: %s",
+				 strerror(errno));
+			_exit(EXIT_FAILURE);
+		}
+		at += (size_t)w;
+	}
+	ret->done = true;
+	_exit(EXIT_SUCCESS);
+}
+
+static int insert_apart(int fd, size_t len, const char *const *argv, size_t argc,
+			struct cgg_error *err)
+{
+	struct inserted *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = shared == MAP_FAILED ? -1 : fork();
+	bool done;
+
+	if (pid < 0) {
+		snprintf(err->msg, sizeof(err->msg), "no process to read it: %s", strerror(errno));
+		return -EAGAIN;
+	}
+	if (pid == 0)
+		insert(fd, len, argv, argc, shared);
+	/* where SIGCHLD is ignored this fails, when the process has ended */
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	done = shared->done;
+	shared->err.msg[sizeof(shared->err.msg) - 1] = '\0';
+	if (!done)
+		snprintf(err->msg, sizeof(err->msg), "%s",
+			 shared->err.msg[0] ? shared->err.msg : "config.json: its reader has died");
+	munmap(shared, sizeof(*shared));
+	return done ? 0 : -EINVAL;
+}
+
 /* By rename: the runtime reads the one or the other. 0 or a negative errno. */
-static int replace(int dirfd, const char *config, mode_t mode)
+static int replace(int dirfd, size_t len, mode_t mode, const char *const *argv, size_t argc,
+		   struct cgg_error *err)
 {
 	static const char temporary[] = ".config.json.cgguard";
 	int fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 			0600);
-	size_t len = strlen(config);
-	int r = 0;
+	int r = fd < 0 ? -errno : insert_apart(fd, len, argv, argc, err);
 
-	if (fd < 0)
-		return -errno;
-	if (write(fd, config, len) != (ssize_t)len || fchmod(fd, mode & 07777) < 0)
-		r = -EIO;
-	close(fd);
-	if (r == 0 && renameat(dirfd, temporary, dirfd, "config.json") < 0)
+	if (r == 0 &&
+	    (fchmod(fd, mode & 07777) < 0 || renameat(dirfd, temporary, dirfd, "config.json") < 0))
 		r = -errno;
+	if (fd < 0)
+		return r;
+	close(fd);
 	if (r < 0)
 		(void)unlinkat(dirfd, temporary, 0);
 	return r;
@@ -271,7 +336,6 @@ static int add_hooks(const char *bundle, const char *const *argv, size_t argc,
 {
 	int dirfd = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int fd = dirfd < 0 ? -1 : openat(dirfd, "config.json", O_RDONLY | O_CLOEXEC);
-	char *edited = NULL;
 	struct stat st = {0};
 	long len = 0;
 	int r;
@@ -280,16 +344,10 @@ static int add_hooks(const char *bundle, const char *const *argv, size_t argc,
 	if (r == 0)
 		len = read_all(fd);
 	r = len < 0 ? (int)len : r;
-	if (r < 0)
+	if (r == 0)
+		r = replace(dirfd, (size_t)len, st.st_mode, argv, argc, err);
+	if (r < 0 && !err->msg[0])
 		snprintf(err->msg, sizeof(err->msg), "config.json: %s", strerror(-r));
-	else
-		r = cgg_hook_insert(text, (size_t)len, argv, argc, &edited, err);
-	if (r == 0) {
-		r = replace(dirfd, edited, st.st_mode);
-		if (r < 0)
-			snprintf(err->msg, sizeof(err->msg), "config.json: %s", strerror(-r));
-	}
-	free(edited);
 	if (fd >= 0)
 		close(fd);
 	if (dirfd >= 0)
@@ -330,15 +388,18 @@ static int act(const struct cgg_hook_options *o, const char *stage)
 {
 	struct cgg_error err = {0};
 	char line[sizeof(err.msg) + 32];
-	long len = read_all(STDIN_FILENO);
+	bool begins = strcmp(stage, "poststop") != 0;
+	long len;
 	int r;
 
+	hook_sandbox_enter(o->state_dir ? o->state_dir : "/run/cgguard", begins);
+	len = read_all(STDIN_FILENO);
 	if (len < 0) {
 		snprintf(line, sizeof(line), "nothing was done: stdin: %s", strerror((int)-len));
 		note(NULL, line);
 		return EXIT_FAILURE;
 	}
-	if (strcmp(stage, "poststop") == 0)
+	if (!begins)
 		r = cgg_hook_end(o, text, (size_t)len, &err);
 	else
 		r = cgg_hook_begin(o, text, (size_t)len, &err);
@@ -367,11 +428,13 @@ int main(int argc, char **argv)
 		return printf(NAME " version " CGG_VERSION "\n") < 0;
 	for (int i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "--runtime=", 10) == 0) {
+			open_log();
 			wrong = read_options(i, argv, &o);
 			return wrong ? bad_usage(wrong) : become(argv, i);
 		}
 	}
 	reset();
+	open_log();
 	wrong = read_options(argc, argv, &o);
 	for (size_t i = 0; optind == argc - 1 && i < sizeof(stages) / sizeof(stages[0]); i++)
 		known |= strcmp(argv[optind], stages[i]) == 0;

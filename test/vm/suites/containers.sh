@@ -76,6 +76,17 @@ systemd_driver()
 }
 t 'crun and runc, systemd driver: as asked, registered, taken off' systemd_driver
 
+# Where /proc shows a process only to who may trace it.
+hidden_processes()
+{
+	mount -o remount,hidepid=2 /proc || fail 'no hidepid'
+	t_defer 'mount -o remount,hidepid=0 /proc'
+	bundle "$asks" /box/c1
+	as_asked crun
+	mount -o remount,hidepid=0 /proc
+}
+t 'where /proc hides processes the hook finds the cgroup all the same' hidden_processes
+
 # elsewhere: $B is where no engine has its bundles
 elsewhere()
 {
