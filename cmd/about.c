@@ -12,9 +12,12 @@
 
 void about_without(struct about *a, const char *text)
 {
+	char *shown = print_message(text);
+
 	if (!a->without)
 		a->without = json_object_new_array();
-	json_object_array_add(a->without, json_object_new_string(text));
+	json_object_array_add(a->without, json_object_new_string(shown));
+	free(shown);
 }
 
 void about_refused(struct about *a, const char *why)
@@ -29,7 +32,7 @@ void about_refused(struct about *a, const char *why)
 int about_begin(struct about *a, const char *policy)
 {
 	struct json_object *o = json_object_new_object();
-	char *shown = print_path(policy ? policy : "built-in host.json");
+	char *shown = print_message(policy ? policy : "built-in host.json");
 	const char *text;
 	size_t len;
 

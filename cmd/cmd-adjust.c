@@ -50,8 +50,8 @@ static void print_one(void *user, const struct cgg_adjusted *a)
 		}
 		if (a->why)
 			json_object_object_add(j, "why", json_object_new_string(a->why));
-		puts(json_object_to_json_string_ext(j, JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
+		print_json_text(json_object_to_json_string_ext(
+			j, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(j);
 	} else if (a->code == 0) {
 		printf("%" PRId32 " (%s): oom_score_adj %" PRId32 " -> %" PRId32, a->pid, comm,

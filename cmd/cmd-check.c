@@ -4,6 +4,7 @@
 #include "print.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 const char help_check[] =
 	"Usage: cgguard check [--json] [--policy PATH...] [FILE|DIR...]\n"
@@ -40,8 +41,9 @@ static int load(const char *const *paths, size_t n, struct cgg_policy **ret,
 	return r < 0 ? r : cgg_policy_load(paths, n, ret, err);
 }
 
-static int check_one(const char *const *paths, size_t n, const char *shown, struct json_object *all)
+static int check_one(const char *const *paths, size_t n, const char *name, struct json_object *all)
 {
+	char *shown = print_message(name);
 	struct json_object *o = all ? json_object_new_object() : NULL;
 	struct json_object *rules = all ? json_object_new_array() : NULL;
 	struct json_object *problems = all ? json_object_new_array() : NULL;
@@ -64,6 +66,7 @@ static int check_one(const char *const *paths, size_t n, const char *shown, stru
 	if (r == 0)
 		describe(policy, rules);
 	cgg_policy_free(policy);
+	free(shown);
 	return r < 0 ? EXIT_INPUT : EXIT_DONE;
 }
 

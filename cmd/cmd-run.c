@@ -90,18 +90,14 @@ static void note(struct daemon *d, const char *fmt, ...) __attribute__((format(p
 
 static void note(struct daemon *d, const char *fmt, ...)
 {
-	char text[1024] = "cgguard: ";
+	char text[1024], shown[1024] = "cgguard: ";
 	va_list ap;
-	int len;
 
 	va_start(ap, fmt);
-	len = vsnprintf(text + 9, sizeof(text) - 9, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (len < 0)
-		return;
-	if ((size_t)len >= sizeof(text) - 9)
-		len = sizeof(text) - 10;
-	sink_put(d->notes, text, (size_t)len + 9);
+	cgg_text_printable(text, shown + 9, sizeof(shown) - 9); /* one line */
+	sink_put(d->notes, shown, strlen(shown));
 }
 
 static const char *state_dir(const struct daemon *d)

@@ -109,21 +109,28 @@ static void print_file(const struct json_object *o)
 	}
 }
 
+static struct json_object *failure_json(const struct totals *t, const char *file, const char *error)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "file", json_object_new_string(file));
+	json_object_object_add(o, "error", json_object_new_string(error));
+	if (t->problems)
+		json_object_object_add(o, "problems", json_object_get(t->problems));
+	return o;
+}
+
 static void fail_file(struct totals *t, const char *path, const char *why)
 {
-	struct json_object *o;
+	char *file = print_message(path), *error = print_message(why);
 
 	t->bad = true;
 	if (t->all || t->nproblems == 0)
-		complain(0, "%s", why);
-	if (!t->all)
-		return;
-	o = json_object_new_object();
-	json_object_object_add(o, "file", json_object_new_string(path));
-	json_object_object_add(o, "error", json_object_new_string(why));
-	if (t->problems)
-		json_object_object_add(o, "problems", json_object_get(t->problems));
-	json_object_array_add(t->all, o);
+		complain(0, "%s", error);
+	if (t->all)
+		json_object_array_add(t->all, failure_json(t, file, error));
+	free(file);
+	free(error);
 }
 
 static void on_problem(void *user, const struct cgg_policy_problem *p)

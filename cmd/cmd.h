@@ -37,7 +37,7 @@ int cmd_tree(int argc, char **argv);
 extern const char help_adjust[], help_check[], help_explain[], help_import[], help_kill[],
 	help_log[], help_rank[], help_run[], help_score[], help_status[], help_test[], help_tree[];
 
-/* "cgguard: MESSAGE" on stderr; returns code. */
+/* "cgguard: MESSAGE" on stderr, one line whatever the names in it are; returns code. */
 int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Exit code of a failure of the library. */

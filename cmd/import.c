@@ -2,6 +2,7 @@
 #include "import.h"
 
 #include "cmd.h"
+#include "print.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -59,12 +60,15 @@ void import_default(struct import *im, const char *key)
 void import_lost(struct import *im, const char *what, const char *why, const char *nearest)
 {
 	struct json_object *o = json_object_new_object();
+	const char *const key[] = {"file", "what", "why", "nearest"};
+	const char *const text[] = {im->file, what, why, nearest};
 
-	import_put(o, "file", im->file);
-	import_put(o, "what", what);
-	import_put(o, "why", why);
-	if (nearest)
-		import_put(o, "nearest", nearest);
+	for (size_t i = 0; i < sizeof(key) / sizeof(key[0]) && text[i]; i++) {
+		char *shown = print_message(text[i]); /* the values of the file are in it */
+
+		import_put(o, key[i], shown);
+		free(shown);
+	}
 	json_object_array_add(im->lost, o);
 }
 

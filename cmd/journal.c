@@ -84,8 +84,12 @@ static void put(const char *name, const char *value, size_t len)
 
 static void put_text(const char *name, const char *value)
 {
-	if (value)
-		put(name, value, strlen(value));
+	char shown[4096];
+
+	if (!value)
+		return;
+	cgg_text_printable(value, shown, sizeof(shown));
+	put(name, shown, strlen(shown));
 }
 
 static void putf(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -217,7 +221,7 @@ bool journal_send(const char *record, size_t len)
 		make_entry(o, record, len);
 	} else {
 		journal.len = 0;
-		put("MESSAGE", record, len);
+		put_text("MESSAGE", record);
 		put_text("SYSLOG_IDENTIFIER", "cgguard");
 	}
 	sent = send_entry();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command table, and help made from it. */
 #include "cmd.h"
+#include "output.h"
+#include "print.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -9,6 +11,7 @@
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
 
@@ -36,13 +39,17 @@ static const struct command commands[] = {
 
 int complain(int code, const char *fmt, ...)
 {
+	char *text = NULL, *shown;
 	va_list ap;
 
-	fputs("cgguard: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
 	va_end(ap);
-	fputc('\n', stderr);
+	shown = print_message(text ? text : fmt);
+	fprintf(stderr, "cgguard: %s\n", shown);
+	free(shown);
+	free(text);
 	return code;
 }
 
@@ -161,6 +168,7 @@ int main(int argc, char **argv)
 	int code;
 
 	setlocale(LC_CTYPE, "");
+	output_begin();
 	code = dispatch(argc, argv);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
 		return complain(EXIT_MACHINE, "cannot write the output: %s",

@@ -265,9 +265,11 @@ const char *opt_policy_name(const struct opt *o, char *buf, size_t size)
 
 	if (o->npolicies == 0)
 		return NULL;
-	for (size_t i = 0; i < o->npolicies && len < size; i++)
-		len += (size_t)snprintf(buf + len, size - len, "%s%s", i > 0 ? ", " : "",
-					o->policy[i]);
+	for (size_t i = 0; i < o->npolicies && len < size; i++) {
+		len += (size_t)snprintf(buf + len, size - len, "%s", i > 0 ? ", " : "");
+		if (len < size)
+			len += cgg_text_printable(o->policy[i], buf + len, size - len);
+	}
 	return buf;
 }
 

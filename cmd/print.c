@@ -53,17 +53,27 @@ const char *print_share(const struct cgg_cgroup *cg, char *buf, size_t size)
 	return buf;
 }
 
-char *print_path(const char *path)
+static char *show(const char *text, size_t (*printable)(const char *, char *, size_t))
 {
-	size_t len = cgg_path_printable(path, NULL, 0) + 1;
+	size_t len = printable(text, NULL, 0) + 1;
 	char *p = malloc(len);
 
 	if (!p) {
 		fputs("cgguard: out of memory\n", stderr);
 		exit(3);
 	}
-	cgg_path_printable(path, p, len);
+	printable(text, p, len);
 	return p;
+}
+
+char *print_path(const char *path)
+{
+	return show(path, cgg_path_printable);
+}
+
+char *print_message(const char *text)
+{
+	return show(text, cgg_text_printable);
 }
 
 bool print_utf8(void)
@@ -187,10 +197,65 @@ struct json_object *print_host_json(const struct cgg_host *h)
 	return o;
 }
 
+/* The code point of one character, 0: it is none. */
+static uint32_t code_point(const char *s, size_t len)
+{
+	static const uint32_t mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint32_t c = (unsigned char)*s & mask[len];
+
+	for (size_t i = 1; i < len; i++) {
+		if (((unsigned char)s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | ((unsigned char)s[i] & 0x3fU);
+	}
+	return c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : c;
+}
+
+/* One character of a JSON text, plain or as \uNNNN. Its length. */
+static size_t put_character(const char *s)
+{
+	unsigned char lead = (unsigned char)*s;
+	size_t len = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 1;
+	uint32_t c = lead >= 0x80 && len == 1 ? 0 : code_point(s, len);
+	char one[5] = "", shown[sizeof(one) * 4];
+
+	if (c == 0) { /* a byte that no JSON can hold: as a text that names it */
+		printf("\\\\x%02x", lead);
+		return 1;
+	}
+	memcpy(one, s, len);
+	cgg_text_printable(one, shown, sizeof(shown));
+	if (c == '\n' || strcmp(one, shown) == 0)
+		fputs(one, stdout);
+	else if (c < 0x10000)
+		printf("\\u%04" PRIx32, c);
+	else
+		printf("\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + ((c - 0x10000) >> 10),
+		       0xdc00 + (c & 0x3ff));
+	return len;
+}
+
+void print_json_text(const char *json)
+{
+	while (*json) {
+		size_t plain = 0;
+
+		while (json[plain] >= ' ' && json[plain] < 0x7f)
+			plain++;
+		fwrite(json, 1, plain, stdout);
+		json += plain;
+		if (*json)
+			json += put_character(json);
+	}
+	putchar('\n');
+}
+
 void print_json(struct json_object *o)
 {
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-						       JSON_C_TO_STRING_NOSLASHESCAPE));
+	print_json_text(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+								  JSON_C_TO_STRING_SPACED |
+								  JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 }
 
@@ -211,24 +276,35 @@ void print_host(const struct cgg_host *h)
 		       print_bytes(true, h->swap_total_bytes, b));
 }
 
-void print_problem(void *user, const struct cgg_policy_problem *p)
+static struct json_object *problem_json(const struct cgg_policy_problem *p)
 {
-	struct json_object *problems = user, *o;
-	char file[4096];
+	struct json_object *o = json_object_new_object();
 
-	cgg_path_printable(p->file, file, sizeof(file));
-	if (!problems) {
-		fputs(file, stderr);
-		if (p->line > 0)
-			fprintf(stderr, ":%u:%u", p->line, p->column);
-		fprintf(stderr, ": %s%s%s\n", p->pointer, p->pointer[0] ? ": " : "", p->message);
-		return;
-	}
-	o = json_object_new_object();
-	json_object_object_add(o, "file", json_object_new_string(file));
+	json_object_object_add(o, "file", json_object_new_string(p->file));
 	json_object_object_add(o, "line", json_object_new_int64(p->line));
 	json_object_object_add(o, "column", json_object_new_int64(p->column));
 	json_object_object_add(o, "pointer", json_object_new_string(p->pointer));
 	json_object_object_add(o, "message", json_object_new_string(p->message));
-	json_object_array_add(problems, o);
+	return o;
+}
+
+void print_problem(void *user, const struct cgg_policy_problem *p)
+{
+	char *file = print_path(p->file), *pointer = print_message(p->pointer);
+	char *message = print_message(p->message), place[32] = "";
+	struct cgg_policy_problem shown = *p;
+
+	shown.file = file;
+	shown.pointer = pointer;
+	shown.message = message;
+	if (p->line > 0)
+		snprintf(place, sizeof(place), ":%u:%u", p->line, p->column);
+	if (user)
+		json_object_array_add(user, problem_json(&shown));
+	else
+		fprintf(stderr, "%s%s: %s%s%s\n", file, place, pointer, *pointer ? ": " : "",
+			message);
+	free(file);
+	free(pointer);
+	free(message);
 }

@@ -17,6 +17,9 @@ const char *print_share(const struct cgg_cgroup *cg, char *buf, size_t size);
 /* A cgroup's path, printable, as long as it is; to be freed. */
 char *print_path(const char *path);
 
+/* A sentence with such names in it, as cgg_text_printable() has it; to be freed. */
+char *print_message(const char *text);
+
 /* Whether the terminal takes UTF-8. */
 bool print_utf8(void);
 
@@ -25,8 +28,9 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 				      const struct cgg_owners *owners);
 struct json_object *print_host_json(const struct cgg_host *host);
 
-/* Print and free. */
+/* Print and free; print a text that is JSON. All that isn't plain in it is escaped, without loss. */
 void print_json(struct json_object *o);
+void print_json_text(const char *json);
 
 /* "host: 3.8G of 7.7G available, swap 1.0G of 2.0G free" */
 void print_host(const struct cgg_host *host);

@@ -11,10 +11,17 @@ extern "C" {
 #endif
 
 /*
- * A cgroup path made safe for terminals, logs and JSON: control characters, backslashes and bytes
- * that are not UTF-8 become \xNN. Always terminated; returns the length it wanted. Since 0.1.
+ * A cgroup path made safe for terminals, logs and JSON: control characters, backslashes, bytes that are
+ * not UTF-8, and characters that show nothing or turn the direction of what follows become \xNN.
+ * Always terminated; returns the length it wanted. Since 0.1.
  */
 size_t cgg_path_printable(const char *path, char *buf, size_t size);
+
+/*
+ * The same of a sentence that may hold such names already: its backslashes stay, so that doing it twice
+ * changes nothing. All messages of the library have been through it. Since 0.1.
+ */
+size_t cgg_text_printable(const char *text, char *buf, size_t size);
 
 /*
  * Whether a path matches a glob: * and ? within a segment, ** across segments, [a-z] [!a-z],

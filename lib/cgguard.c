@@ -464,6 +464,11 @@ CGG_PUBLIC size_t cgg_path_printable(const char *path, char *buf, size_t size)
 	return path_printable(path, buf, size);
 }
 
+CGG_PUBLIC size_t cgg_text_printable(const char *text, char *buf, size_t size)
+{
+	return text_printable(text, buf, size);
+}
+
 CGG_PUBLIC bool cgg_glob_match(const char *glob, const char *path)
 {
 	return glob_match(glob, path);

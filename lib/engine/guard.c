@@ -10,6 +10,7 @@
 #include "snap/take.h"
 #include "util/err.h"
 #include "util/fdio.h"
+#include "util/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@ void guard_notice(struct cgg_guard *g, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	text_make_printable(text, sizeof(text)); /* a cgroup's name is any bytes */
 	if (g->options.report)
 		g->options.report(g->options.user, CGG_REPORT_NOTICE, text, strlen(text));
 }
@@ -51,6 +53,7 @@ void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...
 	va_start(ap, fmt);
 	vsnprintf(text, GUARD_LACK_MAX, fmt, ap);
 	va_end(ap);
+	text_make_printable(text, GUARD_LACK_MAX);
 	guard_notice(g, "%s", text);
 }
 

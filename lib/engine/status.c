@@ -101,7 +101,7 @@ static void put_lack(struct json *j, const char *name, const char *text)
 {
 	json_open(j, NULL, '{');
 	json_str(j, "what", name);
-	json_str(j, "text", text);
+	json_text(j, "text", text);
 	json_close(j, '}');
 }
 

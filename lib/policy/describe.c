@@ -3,6 +3,7 @@
 #include "policy/load.h"
 
 #include "util/attr.h"
+#include "util/path.h"
 
 #include <stdarg.h>
 
@@ -25,6 +26,15 @@ static void put(struct line *line, const char *fmt, ...)
 	va_end(ap);
 	if (n > 0)
 		line->len += (size_t)n;
+}
+
+/* Globs and names are the file's own. */
+static void put_text(struct line *line, const char *text)
+{
+	bool room = line->len < line->size;
+
+	line->len += text_printable(text, room ? line->buf + line->len : NULL,
+				    room ? line->size - line->len : 0);
 }
 
 static void put_share(struct line *line, uint32_t permyriad)
@@ -117,8 +127,10 @@ static void put_when(struct line *line, const struct policy_rule *rule)
 
 static void put_globs(struct line *line, const char *word, const struct rank_globs *globs)
 {
-	for (size_t i = 0; i < globs->n; i++)
-		put(line, "%s%s", i > 0 ? ", " : word, globs->glob[i]);
+	for (size_t i = 0; i < globs->n; i++) {
+		put(line, "%s", i > 0 ? ", " : word);
+		put_text(line, globs->glob[i]);
+	}
 }
 
 static void put_candidates(struct line *line, const struct policy_rule *rule)
@@ -164,7 +176,10 @@ size_t policy_describe(const struct policy_rule *rule, char *buf, size_t size)
 
 	if (size > 0)
 		buf[0] = '\0';
-	put(&line, "%s: %s%s when ", rule->name, rule->each ? "each " : "", rule->domain);
+	put_text(&line, rule->name);
+	put(&line, ": %s", rule->each ? "each " : "");
+	put_text(&line, rule->domain);
+	put(&line, " when ");
 	put_when(&line, rule);
 	put_candidates(&line, rule);
 	for (uint8_t i = 0; i < rule->nactions; i++) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/err.h"
 
+#include "util/path.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +17,7 @@ int err_fail(struct cgg_error *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
+	text_make_printable(err->msg, sizeof(err->msg));
 	return code;
 }
 
@@ -31,6 +34,7 @@ int err_errno(struct cgg_error *err, int code, const char *fmt, ...)
 	va_end(ap);
 	if (len >= 0 && (size_t)len < sizeof(err->msg))
 		snprintf(err->msg + len, sizeof(err->msg) - (size_t)len, ": %s", strerror(-code));
+	text_make_printable(err->msg, sizeof(err->msg));
 	return code;
 }
 
@@ -50,5 +54,6 @@ int err_wrap(struct cgg_error *err, int code, const char *fmt, ...)
 	va_end(ap);
 	len = strlen(err->msg);
 	snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", before);
+	text_make_printable(err->msg, sizeof(err->msg));
 	return code;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors: a code and one sentence, in the caller's frame. Filling one can't fail. */
+/*
+ * Errors: a code and one sentence, in the caller's frame. Filling one can't fail. The sentence is printable,
+ * whatever the names in it are: see cgg_text_printable().
+ */
 #pragma once
 
 #include "cgguard.h"

@@ -42,13 +42,16 @@ static size_t plain_len(const char *s)
 	return len;
 }
 
-/* Quoted. What is no UTF-8, or a control, shows as \xNN, like everywhere else (so \ is doubled twice). */
-static void put_quoted(struct json *j, const char *s)
+/*
+ * Quoted. What show() escapes is \xNN, like everywhere else (so the \ of a name, which is escaped itself, is
+ * doubled twice).
+ */
+static void put_quoted(struct json *j, const char *s, size_t (*show)(const char *, char *, size_t))
 {
 	put_char(j, '"');
 	while (*s) {
 		size_t len = plain_len(s);
-		char one[5], shown[4 * sizeof(one)]; /* a C1 control is two bytes, each escaped */
+		char one[5], shown[4 * sizeof(one)]; /* each byte of it escaped */
 
 		if (len > 0) {
 			put(j, s, len);
@@ -60,7 +63,7 @@ static void put_quoted(struct json *j, const char *s)
 			len = 1;
 		memcpy(one, s, len);
 		one[len] = '\0';
-		path_printable(one, shown, sizeof(shown));
+		show(one, shown, sizeof(shown));
 		for (const char *p = shown; *p; p++) {
 			if (*p == '"' || *p == '\\')
 				put_char(j, '\\');
@@ -77,7 +80,7 @@ static void put_key(struct json *j, const char *key)
 		put_char(j, ',');
 	j->comma = true;
 	if (key) {
-		put_quoted(j, key);
+		put_quoted(j, key, path_printable);
 		put_char(j, ':');
 	}
 }
@@ -111,7 +114,13 @@ void json_close(struct json *j, char bracket)
 void json_str(struct json *j, const char *key, const char *value)
 {
 	put_key(j, key);
-	put_quoted(j, value);
+	put_quoted(j, value, path_printable);
+}
+
+void json_text(struct json *j, const char *key, const char *value)
+{
+	put_key(j, key);
+	put_quoted(j, value, text_printable);
 }
 
 size_t json_digits(char *to, uint64_t value)

@@ -24,6 +24,8 @@ long json_end(struct json *j);
 void json_open(struct json *j, const char *key, char bracket);
 void json_close(struct json *j, char bracket);
 void json_str(struct json *j, const char *key, const char *value); /* bytes made printable */
+void json_text(struct json *j, const char *key,
+	       const char *value); /* of a sentence that is so already */
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);

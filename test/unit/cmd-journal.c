@@ -126,7 +126,12 @@ TEST(a_value_is_one_field_whatever_is_in_it)
 
 	T_ASSERT(strstr(send_one(fd, "{\"event\": \"incident\", \"outcome\": \"killed\", \"rule\": "
 				     "\"a\\nPRIORITY=0\", \"domain\": \"/\"}"),
-			"\nCGGUARD_RULE=a PRIORITY=0\n") != NULL);
+			"\nCGGUARD_RULE=a\\x0aPRIORITY=0\n") != NULL);
+	T_ASSERT(strstr(send_one(fd, "{\"event\": \"incident\", \"outcome\": \"no-victim\", "
+				     "\"rule\": \"r\", \"domain\": \"/\\u001b[31m\\u202e\"}"),
+			"MESSAGE=Memory is short in /\\x1b[31m\\xe2\\x80\\xae (rule r)") != NULL);
+	T_EQ_STR(send_one(fd, "no \x1b[31mrecord"),
+		 "MESSAGE=no \\x1b[31mrecord\nSYSLOG_IDENTIFIER=cgguard\n");
 	T_EQ_STR(send_one(fd, "no record"), "MESSAGE=no record\nSYSLOG_IDENTIFIER=cgguard\n");
 	leave(fd);
 }

@@ -94,3 +94,15 @@ TEST(formats_in_what_is_told_are_not_formats)
 	err_wrap(&err, -1, "a");
 	T_EQ_STR(err.msg, "a: 100%n %s");
 }
+
+TEST(a_name_in_what_is_told_drives_no_terminal)
+{
+	struct cgg_error err = {0};
+
+	err_fail(&err, -1, "'%s'", "/a\x1b]0;x\a\n\xe2\x80\xae\xff");
+	T_EQ_STR(err.msg, "'/a\\x1b]0;x\\x07\\x0a\\xe2\\x80\\xae\\xff'");
+	err_wrap(&err, -1, "%s", "b\x1b");
+	T_EQ_STR(err.msg, "b\\x1b: '/a\\x1b]0;x\\x07\\x0a\\xe2\\x80\\xae\\xff'");
+	err_errno(&err, -ENOENT, "%s", "\x7f");
+	T_EQ_STR(err.msg, "\\x7f: No such file or directory");
+}

@@ -209,3 +209,18 @@ TEST(nothing_in_no_room_is_no_text)
 	T_EQ_INT(json_end(&j), 0);
 	T_EQ_INT(buf[0], '\0');
 }
+
+TEST(a_sentence_with_escaped_names_is_not_escaped_again)
+{
+	char buf[128];
+	struct json j;
+
+	json_begin(&j, buf, sizeof(buf));
+	json_open(&j, NULL, '[');
+	json_str(&j, NULL, "'\\x1b' \xe2\x80\xae");
+	json_text(&j, NULL, "'\\x1b' \xe2\x80\xae");
+	json_close(&j, ']');
+	T_ASSERT(json_end(&j) > 0);
+	T_EQ_STR(buf,
+		 "[\"'\\\\x5cx1b' \\\\xe2\\\\x80\\\\xae\",\"'\\\\x1b' \\\\xe2\\\\x80\\\\xae\"]");
+}

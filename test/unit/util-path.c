@@ -19,6 +19,22 @@ static const struct {
 	 "\xe2\x82\xac\xe0\xa0\x80\xef\xbf\xbf"},
 	{"four bytes", "\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf", "\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf"},
 	{"C1 controls", "\xc2\x80\xc2\x9b\xc2\x9f", "\\xc2\\x80\\xc2\\x9b\\xc2\\x9f"},
+	{"soft hyphen, joiner of graphemes", "a\xc2\xad\xcd\x8f", "a\\xc2\\xad\\xcd\\x8f"},
+	{"directions",
+	 "\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xa9",
+	 "\\xd8\\x9c\\xe2\\x80\\x8e\\xe2\\x80\\x8f\\xe2\\x80\\xaa\\xe2\\x80\\xae\\xe2\\x81\\xa6\\xe"
+	 "2\\x81\\xa9"},
+	{"of no width", "\xe2\x80\x8b\xe2\x80\x8d\xe2\x81\xa0\xe2\x81\xa4\xef\xbb\xbf\xe1\xa0\x8e",
+	 "\\xe2\\x80\\x8b\\xe2\\x80\\x8d\\xe2\\x81\\xa0\\xe2\\x81\\xa4\\xef\\xbb\\xbf\\xe1\\xa0\\x8"
+	 "e"},
+	{"separators of lines and paragraphs", "\xe2\x80\xa8\xe2\x80\xa9",
+	 "\\xe2\\x80\\xa8\\xe2\\x80\\xa9"},
+	{"variations, fillers, annotations", "\xef\xb8\x8f\xe3\x85\xa4\xef\xbf\xb9\xef\xbf\xbb",
+	 "\\xef\\xb8\\x8f\\xe3\\x85\\xa4\\xef\\xbf\\xb9\\xef\\xbf\\xbb"},
+	{"tags", "\xf3\xa0\x80\x81\xf3\xa0\x81\xbf\xf3\xa0\x84\x80",
+	 "\\xf3\\xa0\\x80\\x81\\xf3\\xa0\\x81\\xbf\\xf3\\xa0\\x84\\x80"},
+	{"beside those of no width", "\xe2\x80\x8a\xe2\x80\x90\xe2\x80\xaf\xe2\x81\x9f\xef\xbf\xbc",
+	 "\xe2\x80\x8a\xe2\x80\x90\xe2\x80\xaf\xe2\x81\x9f\xef\xbf\xbc"},
 	{"a byte that follows alone", "\x80\xbf", "\\x80\\xbf"},
 	{"a first byte alone", "\xc3\xe2\xf0z", "\\xc3\\xe2\\xf0z"},
 	{"cut off at the end", "\xe2\x82", "\\xe2\\x82"},
@@ -77,6 +93,30 @@ TEST(a_buffer_of_any_size_holds_a_beginning_that_ends_between_characters)
 		}
 	}
 	T_EQ_INT(path_printable("a\n", NULL, 0), 5);
+}
+
+TEST(a_message_keeps_its_backslashes_so_that_twice_is_as_once)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		char once[256], twice[256], here[256];
+
+		T_ROW(rows[i].name);
+		text_printable(rows[i].path, once, sizeof(once));
+		if (!strchr(rows[i].path, '\\'))
+			T_EQ_STR(once, rows[i].shown);
+		text_printable(once, twice, sizeof(twice));
+		T_EQ_STR(twice, once);
+		snprintf(here, sizeof(here), "%s", rows[i].path);
+		text_make_printable(here, sizeof(here));
+		T_EQ_STR(here, once);
+		for (size_t size = 1; size <= strlen(once) + 1; size++) {
+			snprintf(here, size, "%s", rows[i].path);
+			text_make_printable(here, size);
+			T_ASSERT(strlen(here) < size);
+			text_printable(here, twice, sizeof(twice));
+			T_EQ_STR(twice, here);
+		}
+	}
 }
 
 TEST(two_names_are_never_shown_alike)

@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
+# shellcheck shell=dash disable=SC1003,SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # Who takes the memory dies, whatever it calls itself and wherever it keeps it; who is innocent lives.
 . /test/lib.sh
 T_TIMEOUT=120
@@ -73,6 +73,55 @@ one_process_by_badness()
 	alive "$good" || fail 'the innocent process died'
 }
 
+# clean FILE...: nothing in it drives a terminal or turns the direction of text
+clean()
+{
+	local file
+	for file; do
+		[ -e "$file" ] || fail "no $file"
+		[ -z "$(tr -d '\n\t -~' <"$file" | head -c 1)" ] ||
+			fail "$file: raw bytes: $(tr -d '\n\t' <"$file" | cat -v | grep -o '.\{20\}[\^M].\{20\}' | head -n 1)"
+	done
+}
+
+# A name that sets a terminal's title, its colour, the direction of text; the kernel refuses a newline.
+no_raw_name_is_told()
+{
+	local name
+	name=$(printf 'evil\033]0;pwned\007\033[31m\342\200\256\342\200\2137\233.scope')
+	mkdir "$CG/$name" "$CG/$name/in$name" || fail mkdir
+	echo 96M >"$CG/$name/memory.max"
+	echo 0 >"$CG/$name/memory.swap.max"
+	policy names <<-END
+		{"version": 1, "rules": [{"name": "full", "each": "/**", "brake": true,
+		 "when": {"unreclaimable_above": "90%"}, "candidates": {"unit": "leaf"}, "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/names.json" --metrics-file "$T/metrics"
+	wait_until 20 '[ "$(cat "$CG/$name/memory.high")" != max ]'
+	kill -9 "$GUARD_PID"
+	wait "$GUARD_PID" 2>/dev/null
+	guard_start --policy "$T/names.json" --metrics-file "$T/metrics"
+	grep -qF 'put back memory.high of '\''/evil\x1b]0;pwned\x07' "$T/guard.err" || fail "put back: $(cat -v "$T/guard.err")"
+	cg_run "/$name/in$name" hog anon 128 20 >"$T/pid"
+	wait_until 60 '[ "$(incident_count)" -ge 1 ]'
+	rm -f "$T/metrics"
+	cgguard status >"$T/status" 2>&1
+	cgguard status --json >"$T/status.json" 2>&1
+	for of in tree 'tree --json' rank 'rank --json' score 'score --all --json' explain 'explain --json' log; do
+		# shellcheck disable=SC2086
+		cgguard $of >"$T/$(echo "$of" | tr -d ' ')" 2>&1
+	done
+	cgguard explain "/$name" >"$T/explained" 2>&1
+	cgguard kill "/$name" >"$T/killed" 2>&1
+	cgguard adjust --cgroup "/$name" 5 >"$T/adjusted" 2>&1
+	wait_until 40 '[ -e "$T/metrics" ]'
+	grep -q evil "$T/metrics" || fail "the name is not in the metrics"
+	grep -q evil "$T/status" || fail "the name is not in the status"
+	clean "$T"/incidents.jsonl "$T"/guard.err "$T"/guard.out "$T"/metrics "$T"/status* "$T"/tree* "$T"/rank* "$T"/score* "$T"/expl* "$T"/log* \
+		"$T"/killed "$T"/adjusted
+	guard_stop
+	clean "$T/guard.err"
+}
 t 'a process named pause that holds page tables dies' tables_of_pause
 t 'so does one named conmon' tables_of_conmon
 t 'and one named containerd-shim' tables_of_a_shim
@@ -205,4 +254,5 @@ slice_by_name()
 
 t 'a group is not protected by what a user has put into it' protected_by_what_is_inside
 t 'what a user calls a slice is a group like another' slice_by_name
+t 'no raw name of a cgroup reaches a terminal or a log' no_raw_name_is_told
 t_plan_end
