@@ -75,11 +75,18 @@ static char *gather(void *user, size_t *ret_len)
 	}
 }
 
+/*
+ * The directory may be another user's, who can put anything in our way: a FIFO that nobody reads, a link, a
+ * file of somebody else's. So what is there is removed, and only a file that is new is written.
+ */
 static int write_all(const char *path, const char *text, size_t len)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-	int r = fd < 0 || fchmod(fd, FILE_MODE) < 0 ? -errno : 0;
+	int fd, r;
 
+	(void)unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+		  FILE_MODE);
+	r = fd < 0 || fchmod(fd, FILE_MODE) < 0 ? -errno : 0;
 	while (r == 0 && len > 0) {
 		ssize_t n = write(fd, text, len);
 

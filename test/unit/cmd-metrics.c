@@ -70,7 +70,7 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-static void begin(struct daemon *d, bool file, bool http)
+static void prepare(struct daemon *d, bool file, bool http)
 {
 	memset(d, 0, sizeof(*d));
 	snprintf(d->dir, sizeof(d->dir), "%s", kit_tree("a x=1"));
@@ -78,8 +78,18 @@ static void begin(struct daemon *d, bool file, bool http)
 	snprintf(d->path, sizeof(d->path), "%s/m.sock", d->dir);
 	snprintf(d->where, sizeof(d->where), "unix:%s", d->path);
 	T_MUST(metrics_open(file ? d->file : NULL, http ? d->where : NULL, &d->metrics) == 0);
+}
+
+static void start(struct daemon *d)
+{
 	T_MUST(metrics_start(d->metrics, tell, d) == 0);
 	T_MUST(pthread_create(&d->thread, NULL, loop, d) == 0);
+}
+
+static void begin(struct daemon *d, bool file, bool http)
+{
+	prepare(d, file, http);
+	start(d);
 }
 
 static void end(struct daemon *d)
@@ -264,6 +274,42 @@ TEST(the_file_is_whole_whenever_it_is_read)
 	T_HAS(buf, "piece_0 ");
 	close(fd);
 	end(&d);
+}
+
+TEST(what_stands_where_the_file_is_made_holds_up_nobody)
+{
+	static const char *const kinds[] = {"FIFO", "link", "file", "directory"};
+	char at[512], other[512], text[8] = "";
+	struct daemon d;
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(kinds); i++) {
+		int fd, r = 0;
+
+		T_ROW(kinds[i]);
+		prepare(&d, true, false);
+		snprintf(at, sizeof(at), "%s.new", d.file);
+		snprintf(other, sizeof(other), "%s.other", d.file);
+		fd = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		T_MUST(fd >= 0 && write(fd, "theirs", 6) == 6);
+		close(fd);
+		T_MUST((i == 0	 ? mkfifo(at, 0600)
+			: i == 1 ? symlink(other, at)
+			: i == 2 ? link(other, at)
+				 : mkdir(at, 0700)) == 0);
+		start(&d);
+		for (int n = 0; n < 500 && r == 0 && access(d.file, F_OK) < 0; n++) {
+			sleep_ms(10);
+			r = metrics_take_error(d.metrics);
+		}
+		T_EQ_INT(r, i == 3 ? -EEXIST : 0);
+		T_EQ_INT(access(d.file, F_OK), i == 3 ? -1 : 0);
+		fd = open(other, O_RDONLY | O_CLOEXEC);
+		T_ASSERT(read(fd, text, sizeof(text)) == 6 && memcmp(text, "theirs", 6) == 0);
+		close(fd);
+		(void)unlink(other);
+		(void)rmdir(at);
+		end(&d);
+	}
 }
 
 TEST(a_file_that_cannot_be_written_is_told_once)
