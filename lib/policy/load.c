@@ -168,17 +168,14 @@ static void read_entries(struct read *read, struct dirs *dirs)
 static int open_path(struct read *read, struct dirs *dirs, size_t which, bool alone, bool *any)
 {
 	const char *path = dirs->path[which];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
+	int fd;
 
-	if (fd < 0 && errno == ENOENT && !alone)
+	if (!alone && stat(path, &st) < 0 && errno == ENOENT)
 		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		int r = problem_errno(read->problems, -errno, path);
-
-		cgg_close_fd(&fd);
-		return r;
-	}
+	fd = trust_open_path(path, &st, read->problems);
+	if (fd < 0)
+		return fd;
 	*any = true;
 	if (S_ISDIR(st.st_mode)) {
 		dirs->fd[which] = fd;

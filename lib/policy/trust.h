@@ -25,3 +25,9 @@ int trust_dir(int fd, const char *path, bool *ret_shared, struct problems *probl
  */
 int trust_open(int dirfd, bool shared, const char *name, const char *path, struct stat *ret_st,
 	       struct problems *problems);
+
+/*
+ * The same of any path, from / or from where we are: a directory that others can write would let them replace
+ * what follows it. The end may be a directory, which is not looked at itself.
+ */
+int trust_open_path(const char *path, struct stat *ret_st, struct problems *problems);

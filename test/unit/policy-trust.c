@@ -264,3 +264,66 @@ TEST(links_end_somewhere_within_limits)
 	make_link("p/b", longest);
 	T_HAS(load(at("p"), NULL, NULL), "Too many levels of symbolic links");
 }
+
+TEST(a_file_that_is_named_itself_is_believed_as_its_directory_is)
+{
+	begin();
+	make_dir("open", 0777);
+	make_dir("open/own", 0755);
+	make_rule("open/a.json", "a");
+	make_rule("open/own/b.json", "b");
+	make_dir("p", 0755);
+	make_rule("p/c.json", "c");
+	make_link("open/c.json", "../p/c.json");
+	make_link("open/d", "../p");
+	make_link("p/a.json", "../open/a.json");
+	T_HAS(load(at("open/a.json"), NULL, NULL), "a.json: others can write it (mode 0777)");
+	T_HAS(load(at("open/a.json"), NULL, NULL), "/open', or mount it read-only");
+	T_HAS(load(at("open/own/b.json"), NULL, NULL), "b.json: others can write it (mode 0777)");
+	T_HAS(load(at("open/own/"), NULL, NULL), "own/: others can write it (mode 0777)");
+	T_HAS(load(at("open/c.json"), NULL, NULL), "c.json: others can write it (mode 0777)");
+	T_HAS(load(at("open/d"), NULL, NULL), "d: others can write it (mode 0777)");
+	T_HAS(load(at("p/a.json"), NULL, NULL), "a.json: others can write it (mode 0777)");
+	T_HAS(load(at("p"), at("open/a.json"), NULL), "others can write it (mode 0777)");
+	T_EQ_STR(load(at("p/c.json"), NULL, NULL), "c");
+	T_EQ_STR(load(at("p/../p/./c.json"), NULL, NULL), "c");
+	T_MUST(chmod(at("open"), 01777) == 0);
+	T_EQ_STR(load(at("open/a.json"), NULL, NULL), "a");
+	T_EQ_STR(load(at("open/c.json"), NULL, NULL), "c");
+	T_EQ_STR(load(at("open/d/c.json"), NULL, NULL), "c");
+	T_EQ_STR(load(at("open/d//"), at("open/own/b.json"), NULL), "b a c");
+	T_MUST(link(at("p/c.json"), at("open/e.json")) == 0);
+	T_HAS(load(at("open/e.json"), NULL, NULL), "e.json: it has 2 names");
+	if (geteuid() != 0)
+		return;
+	T_MUST(lchown(at("open/c.json"), 65534, 65534) == 0 &&
+	       lchown(at("open/d"), 65534, 65534) == 0);
+	T_HAS(load(at("open/c.json"), NULL, NULL),
+	      "c.json: a link on the way belongs to uid 65534");
+	T_HAS(load(at("open/d"), NULL, NULL), "d: a link on the way belongs to uid 65534");
+	T_HAS(load(at("open/d/c.json"), NULL, NULL), "a link on the way belongs to uid 65534");
+	T_MUST(chmod(at("open"), 0755) == 0 && chown(at("open"), 65534, 65534) == 0);
+	T_HAS(load(at("open/a.json"), NULL, NULL), "a.json: belongs to uid 65534");
+}
+
+TEST(a_file_is_read_from_where_we_are_and_by_a_descriptor)
+{
+	char before[256], name[64];
+	int fd;
+
+	begin();
+	T_MUST(getcwd(before, sizeof(before)) && chdir(top) == 0);
+	make_rule("a.json", "a");
+	T_EQ_STR(load("a.json", NULL, NULL), "a");
+	T_EQ_STR(load("./a.json", NULL, NULL), "a");
+	T_EQ_STR(load(".", NULL, NULL), "a");
+	fd = open("a.json", O_RDONLY | O_CLOEXEC);
+	T_MUST(fd >= 0 && unlink("a.json") == 0);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	T_EQ_STR(load(name, NULL, NULL), "a");
+	T_HAS(load("", NULL, NULL), "No such file");
+	T_ASSERT(!strstr(load("/", NULL, NULL), "a regular file")); /* whatever is in it */
+	T_ASSERT(!strstr(load("//", NULL, NULL), "a regular file"));
+	T_MUST(chdir(before) == 0);
+	close(fd);
+}
