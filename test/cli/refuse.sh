@@ -16,6 +16,45 @@ for name in host inside; do
 done
 verdict "run refuses a recording"
 
+# Where incidents are written is opened with all that we have: no detour over what is another user's.
+mkfifo "$dir/fifo"
+echo theirs >"$dir/theirs"
+ln "$dir/theirs" "$dir/second"
+ln -s theirs "$dir/link"
+run run --root "$root" --incidents "$dir/fifo"
+is 2
+complains
+err_has "$dir/fifo" 'nobody reads'
+run run --root "$root" --incidents "$dir/second"
+is 2
+complains
+err_has 'another name'
+rm "$dir/second"
+run run --root "$root" --incidents "$dir/link"
+err_has recording
+run run --root "$root" --incidents /dev/null
+err_has recording
+run run --root "$root" --incidents /dev/stdout
+err_has recording
+if [ "$(id -u)" = 0 ]; then
+	chown -h 65534 "$dir/link"
+	chmod 755 "$dir"
+	run run --root "$root" --incidents "$dir/link"
+	is 2
+	complains
+	err_has 'a link of another user'
+	ln -s /nowhere/at/all "$dir/dangling"
+	chown -h 65534 "$dir/dangling" "$dir/theirs"
+	run run --root "$root" --incidents "$dir/dangling"
+	err_has 'a link of another user'
+	run run --root "$root" --incidents "$dir/theirs"
+	is 2
+	complains
+	err_has "another user's"
+fi
+[ "$(cat "$dir/theirs")" = theirs ] || wrong "it was written"
+verdict "incidents go to no file of another user, and wait for no reader"
+
 tree host
 victim=/system.slice/db.service
 for args in '' --dry-run --process '--process --dry-run' '--exempt kill' '--deadline 100ms'; do
