@@ -57,7 +57,7 @@ struct group {
 
 static void lost(struct group *g, const char *plugin, const char *why, const char *nearest)
 {
-	char what[256];
+	char what[1280];
 
 	snprintf(what, sizeof(what), "ruleset '%s', %s", g->ruleset, plugin);
 	import_lost(g->im, what, why, nearest);
@@ -217,6 +217,7 @@ static const struct killer {
 struct chain {
 	const struct killer *killer;
 	struct json_object *args;
+	struct json_object *victims; /* globs */
 	double delay;
 };
 
@@ -279,27 +280,46 @@ static bool is_inside(const char *pattern, const char *domain)
 	       (strncmp(pattern, domain, len) == 0 && (pattern[len] == '/' || !pattern[len]));
 }
 
-static struct json_object *victims(const struct chain *chain, const char *domain)
+/* The patterns of the cgroups that a killer looks at, as globs. */
+static void read_victims(struct group *g, struct chain *chain)
 {
 	const char *list = text_of(chain->args, "cgroup");
-	struct json_object *include = json_object_new_array();
-	bool recursive = is_true(chain->args, "recursive");
 	char *copy = strdup(list ? list : ""), *save = NULL;
 
 	for (char *part = copy ? strtok_r(copy, ",", &save) : NULL; part;
 	     part = strtok_r(NULL, ",", &save)) {
-		char glob[1024], below[1040];
+		char glob[1024];
 
+		if (json_object_array_length(chain->victims) == IMPORT_ITEMS) {
+			lost(g, chain->killer->name, "it names more than 300 cgroups",
+			     "the first 300 of them");
+			break;
+		}
 		to_glob(part, glob, sizeof(glob));
-		if (!is_inside(glob, domain))
-			continue;
-		snprintf(below, sizeof(below), "%s/**", strcmp(glob, "/") == 0 ? "" : glob);
-		if (strcmp(glob, "/") != 0)
-			import_push(include, glob);
-		if (recursive || strcmp(glob, "/") == 0)
-			import_push(include, below);
+		import_push(chain->victims, glob);
 	}
 	free(copy);
+}
+
+static struct json_object *victims(const struct chain *chain, const char *domain)
+{
+	struct json_object *include = json_object_new_array();
+	bool recursive = is_true(chain->args, "recursive");
+
+	for (size_t i = 0; i < json_object_array_length(chain->victims); i++) {
+		struct json_object *one = json_object_array_get_idx(chain->victims, i);
+		const char *glob = json_object_get_string(one);
+		bool top = strcmp(glob, "/") == 0;
+		char below[1040];
+
+		if (!is_inside(glob, domain))
+			continue;
+		snprintf(below, sizeof(below), "%s/**", top ? "" : glob);
+		if (!top)
+			import_push(include, glob);
+		if (recursive || top)
+			import_push(include, below);
+	}
 	if (json_object_array_length(include) > 0)
 		return include;
 	json_object_put(include);
@@ -311,10 +331,13 @@ static struct json_object *victims(const struct chain *chain, const char *domain
 static void add_rule(struct group *g, const struct chain *chain, const char *title,
 		     const char *domain)
 {
-	struct json_object *include = victims(chain, domain), *conds = NULL;
 	struct import_rule rule = {.name = g->ruleset, .description = title, .where = domain};
+	struct json_object *include, *conds = NULL;
 	char buf[IMPORT_TEXT];
 
+	if (json_object_array_length(g->im->rules) >= IMPORT_ITEMS)
+		return; /* a policy of so many is refused when it is checked */
+	include = victims(chain, domain);
 	if (!include) {
 		lost(g, domain, "it looks at one cgroup and kills in another",
 		     "a rule with the domain / and conditions on the host");
@@ -376,7 +399,8 @@ static void read_ruleset(struct import *im, struct json_object *ruleset)
 					    "post_action_delay"};
 	const char *name = text_of(ruleset, "name");
 	struct json_object *groups = member(ruleset, "detectors");
-	struct chain chain = {.delay = number_of(ruleset, "post_action_delay", COOLDOWN_S)};
+	struct chain chain = {.delay = number_of(ruleset, "post_action_delay", COOLDOWN_S),
+			      .victims = json_object_new_array()};
 	struct group all = {.im = im, .ruleset = name ? name : "rule"};
 
 	json_object_object_foreach(ruleset, key, value)
@@ -391,7 +415,9 @@ static void read_ruleset(struct import *im, struct json_object *ruleset)
 			     strstr(key, "drop-in") ? "files of a directory add up" : NULL);
 	}
 	read_actions(&all, member(ruleset, "actions"), &chain);
-	if (!chain.killer)
+	if (chain.killer)
+		read_victims(&all, &chain);
+	else
 		lost(&all, "actions", "nothing is killed by it", "a rule of 'notify' alone");
 	for (size_t i = 0;
 	     json_object_is_type(groups, json_type_array) && i < json_object_array_length(groups);
@@ -401,6 +427,7 @@ static void read_ruleset(struct import *im, struct json_object *ruleset)
 		if (json_object_is_type(group, json_type_array))
 			read_group(im, all.ruleset, group, &chain);
 	}
+	json_object_put(chain.victims);
 }
 
 int import_oomd(struct import *im, int nargs, char **args)

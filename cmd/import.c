@@ -24,6 +24,7 @@ void import_begin(struct import *im)
 		.priorities = json_object_new_object(),
 		.rules = json_object_new_array(),
 		.lost = json_object_new_array(),
+		.names = json_object_new_object(),
 	};
 }
 
@@ -34,6 +35,7 @@ void import_end(struct import *im)
 	json_object_put(im->priorities);
 	json_object_put(im->rules);
 	json_object_put(im->lost);
+	json_object_put(im->names);
 }
 
 void import_put(struct json_object *object, const char *key, const char *text)
@@ -74,21 +76,10 @@ void import_lost(struct import *im, const char *what, const char *why, const cha
 
 /* ---- rules ---------------------------------------------------------------------------- */
 
-static bool has_name(const struct import *im, const char *name)
-{
-	for (size_t i = 0; i < json_object_array_length(im->rules); i++) {
-		struct json_object *value = NULL;
-
-		json_object_object_get_ex(json_object_array_get_idx(im->rules, i), "name", &value);
-		if (strcmp(json_object_get_string(value), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void put_name(const struct import *im, struct json_object *o, const char *text)
 {
 	char base[NAME_SIZE], name[NAME_SIZE + 16];
+	struct json_object *number = NULL;
 	size_t len = 0;
 
 	for (; *text && len < sizeof(base) - 1; text++) {
@@ -105,8 +96,15 @@ static void put_name(const struct import *im, struct json_object *o, const char 
 	if (len == 0)
 		snprintf(base, sizeof(base), "rule");
 	snprintf(name, sizeof(name), "%s", base);
-	for (int n = 2; has_name(im, name); n++)
-		snprintf(name, sizeof(name), "%s-%d", base, n);
+	if (json_object_object_get_ex(im->names, base, &number)) {
+		int n = json_object_get_int(number);
+
+		do
+			snprintf(name, sizeof(name), "%s-%d", base, n++);
+		while (json_object_object_get_ex(im->names, name, NULL));
+		json_object_set_int(number, n);
+	}
+	json_object_object_add(im->names, name, json_object_new_int(2));
 	import_put(o, "name", name);
 }
 

@@ -11,12 +11,15 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-#define IMPORT_TEXT 128
+#define IMPORT_TEXT  128
+#define IMPORT_ITEMS 300 /* rules, and patterns of one: more than any policy may have */
 
 struct import {
 	const char *file; /* what is being read now, for the list */
 	struct json_object *head; /* description, defaults */
 	struct json_object *protect, *priorities, *rules, *lost;
+	struct json_object
+		*names; /* of the rules: each with the number that its next namesake may get */
 };
 
 struct import_rule {
