@@ -60,7 +60,7 @@ static bool killed_tail(struct log_span *c, struct match_fact *f)
 {
 	struct cgg_log_dead *d = &f->dead;
 	struct log_span at = *c;
-	uint32_t uid;
+	uint32_t uid = 0;
 	bool has_uid = false, whole;
 
 	if (cur_word(&at, ", UID ") && cur_u32(&at, &uid))

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One idea: with no braces left, a glob is matched by the classic loop with one place to go back to
- * for * and one for ** (the last ones met): going back further can never help, so it is O(len(glob)
- * * len(path)), with no recursion. Braces multiply that by the alternatives, of which glob_check()
- * allows few.
+ * One idea: with no braces left, a glob is matched by the classic loop with one place to go back to for * and
+ * one for ** (the last ones met): going back further can never help. A * that has failed was tried at all
+ * places of its segment, so ** goes on where it leads to the next one. Thus each element of the glob meets each
+ * character of the path a few times at most: O(len(glob) * len(path)), with no recursion. Braces are written
+ * out: instead of the glob's length it is that of all its alternatives, which is limited.
  */
 #include "util/glob.h"
 
 #include <stddef.h>
 #include <string.h>
+
+#ifndef GLOB_STEP /* a test counts */
+#define GLOB_STEP() ((void)0)
+#endif
 
 /* [..] at g against c. Returns what follows the class, or NULL if it is not closed. */
 static const char *class_match(const char *g, char c, bool *ret)
@@ -20,6 +25,7 @@ static const char *class_match(const char *g, char c, bool *ret)
 	for (bool first = true; *p && (*p != ']' || first); first = false) {
 		char from, to;
 
+		GLOB_STEP();
 		if (*p == '\\' && p[1])
 			p++;
 		from = to = *p++;
@@ -64,10 +70,12 @@ static bool plain_match(const char *g, const char *p)
 {
 	const char *star_g = NULL, *star_p = NULL; /* last *: within a segment */
 	const char *deep_g = NULL, *deep_p = NULL; /* last **: across segments */
+	const char *first_p = NULL; /* where the first * behind it began */
 	bool deep_whole = false; /* it was a "**" + "/": any number of whole segments, also none */
 	const char *start = g;
 
 	while (*p || *g) {
+		GLOB_STEP();
 		if (g[0] == '*' && g[1] == '*') {
 			bool at_segment = g == start || g[-1] == '/';
 
@@ -82,6 +90,8 @@ static bool plain_match(const char *g, const char *p)
 			continue;
 		}
 		if (g[0] == '*') {
+			if (!star_g)
+				first_p = p;
 			star_g = ++g;
 			star_p = p;
 			continue;
@@ -101,6 +111,9 @@ static bool plain_match(const char *g, const char *p)
 			continue;
 		}
 		if (deep_g && *deep_p) {
+			/* what comes before the first * takes a character each */
+			if (star_g && !deep_whole)
+				deep_p += strcspn(first_p, "/");
 			if (deep_whole)
 				deep_p += strcspn(deep_p, "/");
 			if (!*deep_p)
@@ -147,14 +160,20 @@ static const char *find_brace(const char *g, const char **close)
 	return NULL;
 }
 
-static bool braces_match(const char *g, const char *path, int left)
+/*
+ * What is written out of g matches path, or one of its alternatives does. *room: characters that may still be
+ * written; without a path they are only counted.
+ */
+static bool braces_match(const char *g, const char *path, int left, int *room)
 {
 	char buf[GLOB_MAX + 1];
 	const char *close = NULL, *open = find_brace(g, &close);
 
-	if (!open || left == 0)
-		return plain_match(g, path);
-	for (const char *alt = open + 1, *end; alt <= close; alt = end + 1) {
+	if (!open || left == 0) {
+		*room -= (int)strlen(g);
+		return *room >= 0 && path && plain_match(g, path);
+	}
+	for (const char *alt = open + 1, *end; alt <= close && *room > 0; alt = end + 1) {
 		size_t head = (size_t)(open - g), mid, tail = strlen(close + 1);
 
 		end = alt;
@@ -166,7 +185,7 @@ static bool braces_match(const char *g, const char *path, int left)
 		memcpy(buf, g, head);
 		memcpy(buf + head, alt, mid);
 		memcpy(buf + head + mid, close + 1, tail + 1);
-		if (braces_match(buf, path, left - 1))
+		if (braces_match(buf, path, left - 1, room))
 			return true;
 	}
 	return false;
@@ -174,12 +193,14 @@ static bool braces_match(const char *g, const char *path, int left)
 
 bool glob_match(const char *glob, const char *path)
 {
-	return braces_match(glob, path, GLOB_BRACES_MAX);
+	int room = GLOB_WRITTEN_MAX;
+
+	return braces_match(glob, path, GLOB_BRACES_MAX, &room);
 }
 
 const char *glob_check(const char *glob)
 {
-	int braces = 0;
+	int braces = 0, room = GLOB_WRITTEN_MAX;
 	bool open = false;
 
 	if (*glob != '/')
@@ -208,5 +229,10 @@ const char *glob_check(const char *glob)
 			open = false;
 		}
 	}
-	return open ? "'{' without '}'" : NULL;
+	if (open)
+		return "'{' without '}'";
+	braces_match(glob, NULL, GLOB_BRACES_MAX, &room);
+	return room < 0
+		       ? "its '{...}' written out make more than 8192 characters: use several globs"
+		       : NULL;
 }

@@ -5,10 +5,12 @@
 
 #include <stdbool.h>
 
-#define GLOB_MAX	1023 /* characters of one glob */
-#define GLOB_BRACES_MAX 4 /* {a,b} groups in one glob */
+#define GLOB_MAX	 1023 /* characters of one glob */
+#define GLOB_BRACES_MAX	 4 /* {a,b} groups in one glob */
+#define GLOB_WRITTEN_MAX 8192 /* characters of all its alternatives, each written out whole */
 
 /* NULL if the glob is well formed, else what is wrong with it. Static storage. */
 const char *glob_check(const char *glob);
 
+/* O(characters written out * len(path)). What glob_check() refuses may match nothing. */
 bool glob_match(const char *glob, const char *path);

@@ -2,7 +2,9 @@
 /* Globs: what matches, what is refused, a naive matcher's opinion, and time. */
 #include "kit/t.h"
 
-#include "util/glob.h"
+static uint64_t steps;
+#define GLOB_STEP() (steps++)
+#include "util/glob.c"
 
 struct match_row {
 	const char *glob, *path;
@@ -135,6 +137,9 @@ static const struct check_row check_rows[] = {
 	{"/{a,{b}}", "'{' inside '{'"},
 	{"/{a}{b}{c}{d}{e}", "more than 4 '{...}'"},
 	{"/{[}]", "'{' without '}'"},
+	{"/{a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a}{a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a}"
+	 "{a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a}x",
+	 "its '{...}' written out make more than 8192 characters: use several globs"},
 };
 
 TEST(malformed_globs_are_refused)
@@ -240,4 +245,68 @@ TEST(the_worst_globs_are_matched_in_time)
 		memcpy(path + i, "/a", 3);
 	path[sizeof(path) - 2] = 'b';
 	T_ASSERT(!glob_match(glob, path));
+}
+
+static void add(char *to, const char *text)
+{
+	memcpy(to + strlen(to), text, strlen(text) + 1);
+}
+
+/* Of 1 KiB each: where a step was made for each two and more places to go back to, there are 10^9 of them. */
+TEST(a_match_takes_a_few_steps_for_each_two_characters)
+{
+	static const struct {
+		const char *begin, *again, *end;
+	} rows[] = {
+		{"/**a*a*a*", "", "b"},	 {"/**a*", "a", "b"},	       {"/**", "a*", "b"},
+		{"/**", "a*a", "b"},	 {"/**/a*", "a", "b"},	       {"/**", "?*a", "[!a]"},
+		{"/**a", "a*", "**b"},	 {"/", "*a**", "b"},	       {"/**", "[a-b]*", "c"},
+		{"/**a*a/", "a*", "/b"}, {"/**a*a", "a/a*a", "b"},     {"/**", "**/a*", "b"},
+		{"/**aa*", "a/", "b"},	 {"/*", "[!b-zA-Z0-9]a", "b"},
+	};
+	static const char *const paths[] = {"a", "aa/", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/", "/a"};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows) * CGG_ARRAY_LEN(paths); i++) {
+		const char *again = paths[i % CGG_ARRAY_LEN(paths)];
+		size_t row = i / CGG_ARRAY_LEN(paths);
+		char glob[GLOB_MAX + 1], path[1024] = "/", name[64];
+
+		snprintf(name, sizeof(name), "%s(%s)%s against (%s)", rows[row].begin,
+			 rows[row].again, rows[row].end, again);
+		T_ROW(name);
+		snprintf(glob, sizeof(glob), "%s", rows[row].begin);
+		while (*rows[row].again &&
+		       strlen(glob) + strlen(rows[row].again) + 8 < sizeof(glob))
+			add(glob, rows[row].again);
+		add(glob, rows[row].end);
+		while (strlen(path) + strlen(again) < sizeof(path))
+			add(path, again);
+		steps = 0;
+		glob_match(glob, path);
+		if (steps > 4 * strlen(glob) * strlen(path))
+			T_FAIL("%llu steps for %zu and %zu characters", (unsigned long long)steps,
+			       strlen(glob), strlen(path));
+	}
+}
+
+TEST(alternatives_are_limited_by_what_they_write_out)
+{
+	char glob[GLOB_MAX + 1] = "/", path[1024];
+
+	for (int group = 0; group < 4; group++) {
+		add(glob, "{");
+		for (int i = 0; i < 126; i++)
+			add(glob, i ? ",a" : "a");
+		add(glob, "}");
+	}
+	memset(path, 'a', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	T_HAS(glob_check(glob), "more than 8192 characters");
+	steps = 0;
+	T_ASSERT(!glob_match(glob, path));
+	T_ASSERT(steps < 4 * GLOB_WRITTEN_MAX * sizeof(path));
+	/* what a policy needs is far below */
+	T_ASSERT(!glob_check(
+		"/{kubepods.slice,kubepods,kubelet.slice,kubelet}/{a,b,c}/{d,e,f}/pod*/{g,h}"));
 }
