@@ -35,6 +35,8 @@ struct cgg_log {
 	bool plain; /* the last line was one of others, or empty: nothing goes on */
 	enum match_kind kind; /* of the sentence that waits; MATCH_NONE: none does */
 	bool prefixed;
+	bool of_kernel; /* a line of the kernel's had a prefix */
+	bool parted; /* the last line was a prefix alone: its words are on the next one */
 	uint32_t lines, apart;
 	uint64_t last; /* line that said something of a report */
 	size_t n;
@@ -156,10 +158,28 @@ static bool goes_on(struct cgg_log *log, const struct log_line *l, bool indented
 	return true;
 }
 
+/*
+ * A name with a newline in it puts words of its owner's at the front of a line. Where the kernel's lines have a
+ * prefix such a line has none, and tells of nobody's death. What somebody has copied by hand has none anywhere.
+ */
+static bool is_forged(const struct cgg_log *log, const struct log_line *l, enum match_kind kind)
+{
+	static const bool tells[] = {
+		[MATCH_INVOKED] = true, [MATCH_SUMMARY] = true,	  [MATCH_KILL] = true,
+		[MATCH_SHARING] = true, [MATCH_KILLED] = true,	  [MATCH_GROUP] = true,
+		[MATCH_REAPED] = true,	[MATCH_NO_VICTIM] = true, [MATCH_EXITING] = true,
+		[MATCH_PANIC] = true,
+	};
+
+	return log->of_kernel && !log->parted && !l->prefixed &&
+	       (size_t)kind < CGG_ARRAY_LEN(tells) && tells[kind];
+}
+
 static void on_line(struct cgg_log *log, const struct log_line *l, bool indented)
 {
 	enum match_kind kind;
 	struct log_line found;
+	bool forged;
 	const char *at;
 
 	if (l->foreign) {
@@ -167,9 +187,15 @@ static void on_line(struct cgg_log *log, const struct log_line *l, bool indented
 		return;
 	}
 	kind = match_kind(l->text);
+	forged = is_forged(log, l, kind);
+	log->of_kernel |= l->prefixed;
+	log->parted = l->prefixed && l->text.n == 0;
+	if (forged)
+		kind = MATCH_NONE;
 	if (kind == MATCH_NONE && goes_on(log, l, indented))
 		return;
-	if (kind == MATCH_NONE && !l->prefixed && l->text.n > 0 && (at = match_find(l->text))) {
+	if (kind == MATCH_NONE && !l->prefixed && !log->of_kernel && l->text.n > 0 &&
+	    (at = match_find(l->text))) {
 		found = *l;
 		found.text = cur_from(l->text, at);
 		kind = match_kind(found.text);

@@ -386,3 +386,56 @@ TEST(reports_are_told_in_the_order_of_their_beginning)
 		T_EQ_INT(all->r[i].boot_us, 1000000 + 100000 * i);
 	T_EQ_INT(all->r[5].victim.pid, 10);
 }
+
+/* By a program that is named "x\nOut of memory: ...", and crashes. */
+#define DEATH                                                                                      \
+	"Killed process 1 (systemd) total-vm:1kB, anon-rss:1kB, file-rss:1kB, shmem-rss:0kB, "     \
+	"UID:0 pgtables:1kB oom_score_adj:0\n"
+
+TEST(a_newline_in_a_name_makes_no_kill)
+{
+	static const char *const heads[] = {
+		"[   12.345678] ",
+		"<4>[   12.345678] ",
+		"Jan  2 03:04:05 host kernel: ",
+		"2026-01-02T03:04:05.678901+00:00 host kernel: [   12.345678] ",
+		"kernel: ",
+		"kern  :warn  : [   12.345678] ",
+	};
+	static const char *const forged[] = {
+		"Out of memory: " DEATH,
+		"Memory cgroup out of memory: " DEATH,
+		"oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,"
+		"global_oom,task_memcg=/,task=systemd,pid=1,uid=0\nOut of memory: " DEATH,
+		"x invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, "
+		"oom_score_adj=0\n" DEATH,
+		"and then Out of memory: " DEATH,
+		"oom_reaper: reaped process 1 (systemd), now anon-rss:0kB, file-rss:0kB, "
+		"shmem-rss:0kB\n",
+		"Kernel panic - not syncing: Out of memory and no killable processes...\n",
+		"Tasks in / are going to be killed due to memory.oom.group set\n" DEATH,
+	};
+	char text[2048];
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(heads) * CGG_ARRAY_LEN(forged); i++) {
+		const char *head = heads[i % CGG_ARRAY_LEN(heads)];
+		const char *lie = forged[i / CGG_ARRAY_LEN(heads)];
+
+		snprintf(text, sizeof(text), "%sa[77]: segfault at 0 ip 0 sp 0 error 4 in x\n%s",
+			 head, lie);
+		T_ROW(text);
+		T_EQ_INT(kit_log(text)->n, 0);
+		/* beside a kill that was */
+		snprintf(text, sizeof(text),
+			 "%sa[77]: segfault at 0 ip 0 sp 0 error 4 in x\n%s[401000+1000]\n"
+			 "%sOut of memory: Killed process 9 (hog) total-vm:1kB, anon-rss:1kB, "
+			 "file-rss:1kB, shmem-rss:0kB, UID:0 pgtables:1kB oom_score_adj:0\n%s",
+			 head, lie, head, lie);
+		T_EQ_INT(kit_log(text)->n, 1);
+		T_EQ_INT(kit_log(text)->r[0].victim.pid, 9);
+		T_EQ_INT(kit_log(text)->r[0].ndead, 0);
+	}
+	/* what was copied without prefixes is read, and what a mailer has parted from its own */
+	T_EQ_INT(kit_log("a segfault\nOut of memory: " DEATH)->n, 1);
+	T_EQ_INT(kit_log("[   12.345678] x\n[   12.345679]\nOut of memory: " DEATH)->n, 1);
+}
