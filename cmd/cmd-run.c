@@ -164,7 +164,6 @@ static int open_metrics(struct daemon *d)
 	return 0;
 }
 
-/* Its directory is made before files are out of reach. */
 static void open_owners(struct daemon *d)
 {
 	struct cgg_error err = {0};
@@ -180,7 +179,7 @@ static void open_owners(struct daemon *d)
 	on_sandbox_notice(d, text);
 }
 
-/* Before the first thread, and after what is opened once. */
+/* Before the first thread, after what is opened once, and before a byte of others' is read. */
 static void confine(struct daemon *d)
 {
 	const struct sandbox_paths paths = {
@@ -191,7 +190,7 @@ static void confine(struct daemon *d)
 		.status = d->serve ? serve_path(d->serve) : NULL,
 		.metrics_file = d->o.metrics_file,
 		.metrics_socket = d->metrics ? metrics_path(d->metrics) : NULL,
-		.xattrs = cgg_policy_honours_xattrs(d->policy),
+		.xattrs = true, /* until the policy says that it takes none */
 	};
 
 	if (d->o.no_sandbox)
@@ -213,13 +212,14 @@ static int open_sinks(struct daemon *d)
 		return code;
 	if (notes < 0) /* started without a stderr */
 		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	r = opt_load_policy(&d->o, &d->policy,
-			    &err); /* it says how much of root's powers is needed */
+	kmsg_open(&d->kmsg);
+	confine(d);
+	r = opt_load_policy(&d->o, &d->policy, &err);
 	if (r < 0)
 		return complain(exit_daemon(r, EXIT_INPUT), "%s", err.msg);
-	kmsg_open(&d->kmsg);
+	if (!d->o.no_sandbox && !cgg_policy_honours_xattrs(d->policy))
+		sandbox_without_xattrs(on_sandbox_notice, d);
 	open_owners(d);
-	confine(d);
 	d->out = records_sink(out);
 	d->notes = sink_new(notes);
 	if (!d->out || !d->notes)

@@ -170,7 +170,8 @@ int sandbox_files(const struct sandbox_paths *paths)
 		allow_policy(&rules, paths->policy[i]);
 	if (paths->state) {
 		(void)mkdir(paths->state, 0700); /* why not is told by who uses it */
-		allow_and_close(&rules, paths->state, KEEP);
+		/* the registrations of containers have a directory of their own there */
+		allow_and_close(&rules, paths->state, KEEP | LANDLOCK_ACCESS_FS_MAKE_DIR);
 	}
 	if (paths->metrics_file)
 		allow_holder(&rules, paths->metrics_file, KEEP);

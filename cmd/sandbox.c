@@ -78,6 +78,14 @@ static int keep_capabilities(bool hidden, bool xattrs)
 	return capng_apply((capng_select_t)set) < 0 ? -EPERM : 0;
 }
 
+void sandbox_without_xattrs(sandbox_notice_fn notice, void *user)
+{
+	if (capng_get_caps_process() < 0 ||
+	    capng_update(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_ADMIN) < 0 ||
+	    capng_apply(CAPNG_SELECT_CAPS) < 0)
+		tell(notice, user, "cannot drop CAP_SYS_ADMIN: going on with it");
+}
+
 void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, void *user)
 {
 	bool hidden = proc_is_hidden();
@@ -93,7 +101,9 @@ void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, 
 	if (hidden) {
 		tell(notice, user,
 		     "/proc is mounted with hidepid, and Landlock would hide the processes that "
-		     "are guarded: going on without it, and with CAP_SYS_PTRACE");
+		     "are guarded: going on without it, and with CAP_SYS_PTRACE, which can write "
+		     "any "
+		     "process's memory");
 		return;
 	}
 	r = sandbox_files(paths);

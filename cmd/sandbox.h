@@ -14,7 +14,7 @@ struct sandbox_paths {
 	const char *const *policy; /* files and directories, read again at reload */
 	size_t npolicies;
 	const char *state; /* the state directory; made if it is missing */
-	bool xattrs; /* trusted. ones of cgroups are read */
+	bool xattrs; /* trusted. ones of cgroups may be read */
 	const char *metrics_file; /* renamed into place, again and again; NULL: none */
 	const char *metrics_socket; /* as status */
 	const char *status; /* the status socket, to be removed at the end; NULL: none */
@@ -28,6 +28,9 @@ typedef void (*sandbox_notice_fn)(void *user, const char *text);
  * below paths, /proc to read, and what set-up writes there.
  */
 void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, void *user);
+
+/* After that, where no xattrs are read after all. */
+void sandbox_without_xattrs(sandbox_notice_fn notice, void *user);
 
 /* Before the loop, when all threads are there: any other system call than the loop's ends the process. */
 void sandbox_seal(sandbox_notice_fn notice, void *user);
