@@ -30,8 +30,9 @@ static int fail_owner(const struct stat *st, const char *path, const char *what,
 		      struct problems *problems)
 {
 	return problem_file(problems, -EPERM, path,
-			    "belongs to uid %u, who could write it: chown root '%s'",
-			    (unsigned int)st->st_uid, what);
+			    "belongs to uid %u, who could write it: chown root '%s'%s",
+			    (unsigned int)st->st_uid, what,
+			    S_ISDIR(st->st_mode) ? ", or keep the policy elsewhere" : "");
 }
 
 int trust_file(const struct stat *st, const char *path, struct problems *problems)
@@ -228,7 +229,7 @@ int trust_open_path(const char *path, struct stat *ret_st, struct problems *prob
 	CGG_AUTO_FD from = open(*path == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	size_t len = strlen(path);
 	char todo[PATH_MAX];
-	bool shared;
+	bool shared = false;
 	int r;
 
 	while (len > 1 && path[len - 1] == '/') /* shells complete a directory's name so */

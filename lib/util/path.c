@@ -71,8 +71,7 @@ static bool is_plain(char c)
 	return c >= ' ' && c < 0x7f && c != '\\';
 }
 
-/* A backslash is escaped where keep is '\0'. */
-static size_t printable(const char *path, char *buf, size_t size, char keep)
+static size_t printable(const char *path, char *buf, size_t size, bool backslashes)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t want = 0;
@@ -87,7 +86,7 @@ static size_t printable(const char *path, char *buf, size_t size, char keep)
 		uint32_t code;
 		size_t len = utf8_read(path, &code);
 
-		if (len == 0 || is_hidden(code) || (c == '\\' && c != keep)) {
+		if (len == 0 || is_hidden(code) || (c == '\\' && backslashes)) {
 			out = escaped;
 			path += 1; /* the bytes that follow are no UTF-8 without this one */
 			len = 4;
@@ -109,12 +108,12 @@ static size_t printable(const char *path, char *buf, size_t size, char keep)
 
 size_t path_printable(const char *path, char *buf, size_t size)
 {
-	return printable(path, buf, size, '\0');
+	return printable(path, buf, size, true);
 }
 
 size_t text_printable(const char *text, char *buf, size_t size)
 {
-	return printable(text, buf, size, '\\');
+	return printable(text, buf, size, false);
 }
 
 void text_make_printable(char *text, size_t size)
