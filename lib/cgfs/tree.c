@@ -283,7 +283,8 @@ static bool verify_one(struct cgg_tree *tree, uint32_t index)
 		tree_stale_id(tree, tree->entry[e->parent].id);
 		return true;
 	}
-	if (st.st_nlink == 2 && e->end == index + 1 && st.st_uid == e->owner_uid && !watch_again(tree, e, index))
+	if (st.st_nlink == 2 && e->end == index + 1 && st.st_uid == e->owner_uid &&
+	    !watch_again(tree, e, index))
 		return false;
 	tree_stale_id(tree, e->id);
 	return true;

@@ -27,6 +27,7 @@
 #define SNAP_PREFAULT	 ((size_t)128 << 10)
 #define SETTLE_US	 500000
 #define BLIND_SCAN_US	 1000000
+#define SCAN_REST_US	 2000000 /* at the most: a cgroup that comes meanwhile is not seen */
 #define SCAN_CALLS	 600 /* system calls of a scan in one turn of the loop */
 #define BEAT_EACH	 4096 /* cgroups */
 
@@ -217,7 +218,9 @@ static int scan_some(struct cgg_guard *g, uint32_t calls, struct cgg_error *err)
 		guard_has(g, LACK_TABLE);
 		tell_shortage(g);
 		tree_hold_kill(g->tree);
-		g->scan_after_us += 9 * g->scan_spent_us + (watch_is_blind(g) ? BLIND_SCAN_US : 0);
+		g->scan_after_us +=
+			9 * g->scan_spent_us < SCAN_REST_US ? 9 * g->scan_spent_us : SCAN_REST_US;
+		g->scan_after_us += watch_is_blind(g) ? BLIND_SCAN_US : 0;
 		g->scan_spent_us = 0;
 	}
 	return r;
