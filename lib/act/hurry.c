@@ -167,9 +167,12 @@ void hurry_undo(struct members *run)
 	members_list(run, members_mark_listed);
 	for (uint32_t i = 0; i < run->nheld; i++) {
 		const struct member *h = &run->held[i];
+		struct cgfs_proc p;
 		CGG_AUTO_FD taskfd = -1;
 
-		if (!h->hurried || h->listed)
+		/* with its leader dead and its last thread on the way out it is not listed either */
+		if (!h->hurried || h->listed ||
+		    cgfs_proc_read_rough(run->req->procfd, h->pid, &p) < 0 || p.exiting)
 			continue;
 		taskfd = open_threads(run, h);
 		if (taskfd >= 0)

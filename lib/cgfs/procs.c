@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 #define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
 
@@ -278,9 +279,10 @@ static int stat_fields(const char *at, struct cgfs_proc *p)
 			return field <= FLAGS ? -EINVAL : 0; /* the later ones are worth having */
 		if (field == PARENT)
 			p->parent = (pid_t)v;
-		else if (field == FLAGS)
+		else if (field == FLAGS) {
 			p->kthread = v & PF_KTHREAD;
-		else if (field == START)
+			p->exiting = v & PF_EXITING;
+		} else if (field == START)
 			p->start_ticks = v;
 		else if (field == STACK)
 			p->stack_start = v;

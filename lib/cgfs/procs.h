@@ -37,6 +37,7 @@ struct cgfs_proc {
 	char comm[64];
 	char state; /* as in /proc/PID/stat */
 	bool kthread; /* PF_KTHREAD */
+	bool exiting; /* PF_EXITING */
 	int32_t oom_score_adj;
 	uint64_t rss_bytes, swap_bytes, pagetables_bytes; /* of any thread that has an mm */
 	uint64_t anon_bytes, file_bytes, shmem_bytes; /* what rss_bytes is made of */
