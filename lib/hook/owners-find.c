@@ -34,19 +34,17 @@ static void add_names(struct cgg_owner *to, const struct cgg_owner *from)
 /* Better: it lives, or it is newer. */
 static bool is_better(const struct owners_entry *a, const struct owners_entry *b)
 {
-	if (!b || a->gone != b->gone)
-		return !b || b->gone;
-	return a->serial > b->serial;
+	return a->gone != b->gone ? b->gone : a->serial > b->serial;
 }
 
 /*
  * The entry of a cgroup's id. Where the path names a container, an entry of another container does not count,
- * and where it names a pod, one of another pod.
+ * and where it names a pod, one of another pod. CGG_NONE: there is none.
  */
-static const struct owners_entry *find_bound(const struct cgg_owners *o, uint64_t id,
-					     const struct cgg_owner *path, bool *ret_pod)
+static uint32_t find_bound(const struct cgg_owners *o, uint64_t id, const struct cgg_owner *path,
+			   bool *ret_pod)
 {
-	const struct owners_entry *best = NULL;
+	uint32_t best = CGG_NONE;
 
 	*ret_pod = false;
 	for (uint32_t slot = bound_first(o->bound, id); slot != BOUND_NONE;
@@ -57,8 +55,9 @@ static const struct owners_entry *find_bound(const struct cgg_owners *o, uint64_
 		if (pod ? !path->pod[0] || strcmp(path->pod, e->owner.pod) != 0
 			: path->container[0] && strcmp(path->container, e->owner.container) != 0)
 			continue;
-		if (pod < *ret_pod || (pod == *ret_pod && is_better(e, best)) || !best) {
-			best = e;
+		if (best == CGG_NONE || pod < *ret_pod ||
+		    (pod == *ret_pod && is_better(e, &o->entry[best]))) {
+			best = slot / BOUND_KINDS;
 			*ret_pod = pod;
 		}
 	}
@@ -74,11 +73,11 @@ uint64_t owners_bound(const struct cgg_owners *o, const struct cgg_snapshot *sna
 		return 0;
 	owner_of(snap->cgroups[index].path, &path);
 	for (; index != CGG_NONE; index = snap->cgroups[index].parent) {
-		if (find_bound(o, snap->cgroups[index].id, &path, &pod))
+		if (find_bound(o, snap->cgroups[index].id, &path, &pod) != CGG_NONE)
 			return snap->cgroups[index].id;
 	}
 	for (uint32_t i = 0; i < o->nabove; i++) {
-		if (find_bound(o, o->above_id[i], &path, &pod))
+		if (find_bound(o, o->above_id[i], &path, &pod) != CGG_NONE)
 			return o->above_id[i];
 	}
 	return 0;
@@ -195,14 +194,18 @@ bool owners_find(const struct cgg_owners *o, const char *path, uint64_t bound,
 		 struct cgg_owner *ret)
 {
 	bool known = owner_of(path, ret), pod = false;
-	const struct owners_entry *e = o && bound ? find_bound(o, bound, ret, &pod) : NULL;
+	uint32_t index = o && bound ? find_bound(o, bound, ret, &pod) : CGG_NONE;
+	const struct owners_entry *e;
 
 	if (!o)
 		return known;
-	if (e && pod)
+	if (index == CGG_NONE)
+		return drop_borrowed(o, path, false, ret);
+	e = &o->entry[index];
+	if (pod) {
 		add_pods_names(ret, &e->owner);
-	if (!e || pod)
-		return drop_borrowed(o, path, pod, ret);
+		return drop_borrowed(o, path, true, ret);
+	}
 	if (!ret->container[0])
 		set_container(o, e, path, ret);
 	add_names(ret, &e->owner);

@@ -157,8 +157,7 @@ images_labels()
 		io.kubernetes.cri.sandbox-namespace=kube-system io.kubernetes.cri.sandbox-uid=11111111-29e1-478b-b365-4cb5dfc7d6fb
 		io.kubernetes.container.name=etcd io.kubernetes.pod.name=etcd-0 io.kubernetes.pod.namespace=kube-system
 		io.kubernetes.docker.type=podsandbox io.container.manager=libpod nerdctl/name=etcd'
-	# shellcheck disable=SC2086
-	docker commit -c "$(echo LABEL $claims)" bare evil:1 || fail 'no image'
+	docker commit -c "LABEL $(printf %s "$claims" | tr -s '\n\t' ' ')" bare evil:1 || fail 'no image'
 	docker rm bare
 	box honest --label io.cgguard.memory.high=50% -v /:/data/containers:ro evil:1
 	has memory.high=33554432

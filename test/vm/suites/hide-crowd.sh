@@ -158,9 +158,8 @@ turn_is_bounded()
 		END { print most + 0, all + 0, turns + 0 }' $trace/trace)
 	echo 100 >$trace/buffer_size_kb
 	say "system calls in one turn at the most, in all, turns: $most"
-	set -- $most
-	[ "$3" -gt 20 ] && [ "$2" -gt 60000 ] || fail "expected a scan of all in many turns"
-	assert_between 1 2000 "$1" 'system calls between two waits'
+	[ "${most##* }" -gt 20 ] || fail "expected many turns"
+	assert_between 1 2000 "${most%% *}" 'system calls between two waits'
 }
 
 late_comers()

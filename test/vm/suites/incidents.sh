@@ -67,7 +67,7 @@ a_container_that_is_gone_at_once()
 register()
 {
 	local dir=/run/cgguard/containers
-	mkdir -m 700 -p /run/cgguard $dir
+	(umask 077 && mkdir -p $dir)
 	t_defer "rm -f $dir/$HEX.json"
 	echo '{"version":1,"container":"'$HEX'","cgroup":"'"$1"'","cgroup_id":'"$(stat -c %i "$CG$1")"',
 		"sandbox":false,"runtime":"docker","name":"payments-db","image":"postgres:16"}' >$dir/.$HEX
