@@ -98,7 +98,8 @@ static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *fr
 				   .id = g->tree->entry[index].id,
 				   .current_fd = -1,
 				   .events_wd = -1,
-				   .found_us = now_us};
+				   .found_us = now_us,
+				   .paid = g->paid};
 	link_to_cgroup(g, *from, index);
 }
 
@@ -228,6 +229,7 @@ void domains_match(struct cgg_guard *g)
 		}
 	}
 	end_others(g); /* so that their slots are free */
+	share_price(g->share, g->snap.n);
 	for (uint32_t i = 0; i < g->snap.n; i++) {
 		uint32_t left = g->share[i].granted;
 
@@ -236,6 +238,7 @@ void domains_match(struct cgg_guard *g)
 
 			if (!find(g, i, rule))
 				add(g, i, rule, &from, now);
+			find(g, i, rule)->price = g->share[i].price;
 		}
 	}
 	took = snap_now_us() - now;

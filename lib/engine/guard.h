@@ -42,6 +42,8 @@ struct guard_domain {
 	uint64_t id;
 	uint32_t index; /* in the table and the snapshot, as of the last scan */
 	uint32_t next; /* slot of the next one of the same cgroup, CGG_NONE */
+	uint32_t price; /* of a look, see share_price() */
+	uint64_t paid; /* for looks so far: whoever has paid least is looked at next */
 	int current_fd; /* memory.current, -1: opened each time */
 	int events_wd; /* inotify watch of memory.events, -1 */
 	uint64_t due_us; /* look again then */
@@ -271,7 +273,8 @@ struct cgg_guard {
 	uint32_t
 		nunwatched; /* domains that were looked at, and whose files are yet to be watched */
 	/* slots from which a turn goes on where the last one ended */
-	uint32_t next_unwatched, next_near, next_far;
+	uint32_t next_unwatched;
+	uint64_t paid; /* by the one that was looked at last: nobody saves up more */
 	uint32_t nheld_fds;
 
 	struct workers workers;

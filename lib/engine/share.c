@@ -59,3 +59,30 @@ void share_out(struct share *s, uint32_t n, uint32_t capacity)
 	for (uint32_t i = 0; i < n; i++)
 		divide(s, i);
 }
+
+static uint32_t times(uint32_t price, uint32_t n)
+{
+	uint64_t product = (uint64_t)price * n;
+
+	return product < SHARE_PRICE_MAX ? (uint32_t)product : SHARE_PRICE_MAX;
+}
+
+void share_price(struct share *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		s[i].total = s[i].granted;
+	for (uint32_t i = n; i-- > 1;)
+		s[s[i].parent].total += s[i].total;
+	if (n > 0)
+		s[0].price = 1;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t claims = s[i].granted > 0;
+
+		for (uint32_t k = i + 1; k < s[i].end; k = s[k].end)
+			claims += s[k].total > 0;
+		for (uint32_t k = i + 1; k < s[i].end; k = s[k].end)
+			s[k].price = times(s[i].price, claims);
+		if (s[i].granted > 0)
+			s[i].price = times(s[i].price, claims * s[i].granted);
+	}
+}

@@ -13,9 +13,19 @@
 struct share {
 	uint32_t parent, end; /* as in struct cgg_cgroup */
 	uint32_t want; /* what the cgroup itself asks for */
-	uint32_t total; /* for share_out() alone */
+	uint32_t total; /* for share_out() and share_price() alone */
 	uint32_t granted; /* the answer, want at the most */
+	uint32_t price; /* see share_price() */
 };
+
+#define SHARE_PRICE_MAX (1U << 20)
+
+/*
+ * What one piece of work for a cgroup costs, where whoever has paid least is served next: 1 for all that there
+ * is, shared out in the same way among those that have something granted. Reads parent, end and granted,
+ * writes total and price.
+ */
+void share_price(struct share *s, uint32_t n);
 
 /* Pure: reads parent, end and want of n cgroups, writes total and granted. The sum is capacity at most. */
 void share_out(struct share *s, uint32_t n, uint32_t capacity);

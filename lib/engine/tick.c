@@ -28,6 +28,7 @@
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
 #define LEVEL_AGAIN_FOR_US (60000 * MS)
+#define TURN_LOOKS	   512
 #define TURN_CALLS                                                                                 \
 	1000 /* system calls for looks in one turn of the loop: the rest is due in the next */
 
@@ -374,8 +375,14 @@ struct looks {
 	bool host;
 };
 
-static void look_if_due(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us,
-			struct looks *looks)
+/* What it will have paid after a look: what is not used is not saved up. */
+static uint64_t paid_after(const struct cgg_guard *g, const struct guard_domain *d, uint32_t calls)
+{
+	return (d->paid > g->paid ? d->paid : g->paid) + (uint64_t)calls * d->price;
+}
+
+static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us,
+		    struct looks *looks)
 {
 	uint32_t calls = calls_of(g, d);
 	uint64_t start;
@@ -384,6 +391,8 @@ static void look_if_due(struct cgg_guard *g, struct guard_domain *d, uint64_t no
 		d->due_us = now_us + BLOCKED_AGAIN_US; /* its end is told */
 		return;
 	}
+	g->paid = d->paid > g->paid ? d->paid : g->paid;
+	d->paid = paid_after(g, d, calls);
 	start = snap_now_us();
 	tick_look(g, d, now_us);
 	if (plan_is_far(d))
@@ -392,21 +401,71 @@ static void look_if_due(struct cgg_guard *g, struct guard_domain *d, uint64_t no
 	looks->calls -= calls < looks->calls ? calls : looks->calls;
 }
 
-/*
- * The domains that are due, from slot *from on all the way round, as many as the turn has calls for; only
- * those far from danger, or only the others.
- */
-static void look_round(struct cgg_guard *g, bool far, uint32_t *from, uint64_t now_us,
-		       struct looks *looks)
-{
-	for (uint32_t k = 0; k < g->ndomains && looks->calls > 0; k++) {
-		struct guard_domain *d = &g->domain[*from < g->ndomains ? *from : 0];
+/* The TURN_LOOKS that will have paid least, as a heap with the one that will have paid most at the top. */
+struct turn {
+	uint32_t n;
+	struct turn_look {
+		uint64_t paid;
+		uint32_t slot;
+	} look[TURN_LOOKS];
+};
 
-		*from = *from < g->ndomains ? *from + 1 : 1;
+static void sift(struct turn_look *heap, uint32_t at, uint32_t n)
+{
+	for (uint32_t child; (child = 2 * at + 1) < n; at = child) {
+		struct turn_look swap = heap[at];
+
+		child += child + 1 < n && heap[child + 1].paid > heap[child].paid;
+		if (heap[child].paid <= swap.paid)
+			return;
+		heap[at] = heap[child];
+		heap[child] = swap;
+	}
+}
+
+static void offer(struct turn *t, uint32_t slot, uint64_t paid)
+{
+	struct turn_look next = {paid, slot};
+	uint32_t at;
+
+	if (t->n == TURN_LOOKS) {
+		if (paid >= t->look[0].paid)
+			return;
+		t->look[0] = next;
+		sift(t->look, 0, t->n);
+		return;
+	}
+	for (at = t->n++; at > 0 && t->look[(at - 1) / 2].paid < paid; at = (at - 1) / 2)
+		t->look[at] = t->look[(at - 1) / 2];
+	t->look[at] = next;
+}
+
+/*
+ * The domains that are due, as many as the turn has calls for; only those far from danger, or only the others.
+ * The one that will have paid least after its look is first (weighted fair queueing, by share_price()): one
+ * owner's crowd is looked at by and by, and keeps nobody waiting.
+ */
+static void look_round(struct cgg_guard *g, bool far, uint64_t now_us, struct looks *looks)
+{
+	struct turn t;
+
+	t.n = 0;
+	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
+		struct guard_domain *d = &g->domain[slot];
+
 		if (d->used && d->due_us <= now_us && (plan_is_far(d) && !d->woken) == far &&
 		    plan_due(g, d, now_us) <= now_us)
-			look_if_due(g, d, now_us, looks);
+			offer(&t, slot, paid_after(g, d, calls_of(g, d)));
 	}
+	for (uint32_t n = t.n; n > 1; n--) { /* the heap, sorted in place */
+		struct turn_look last = t.look[n - 1];
+
+		t.look[n - 1] = t.look[0];
+		t.look[0] = last;
+		sift(t.look, 0, n - 1);
+	}
+	for (uint32_t i = 0; i < t.n && looks->calls > 0; i++)
+		look_at(g, &g->domain[t.look[i].slot], now_us, looks);
 }
 
 void tick(struct cgg_guard *g, uint64_t now_us)
@@ -414,8 +473,8 @@ void tick(struct cgg_guard *g, uint64_t now_us)
 	struct looks looks = {.calls = TURN_CALLS};
 
 	g->snap.time_us = now_us;
-	look_round(g, false, &g->next_near, now_us, &looks);
-	look_round(g, true, &g->next_far, now_us, &looks);
+	look_round(g, false, now_us, &looks);
+	look_round(g, true, now_us, &looks);
 	if (looks.far_us > 0)
 		plan_paid(g, looks.far_us, snap_now_us());
 	if (looks.host)

@@ -309,3 +309,37 @@ TEST(another_policy_has_its_own_domains)
 	cgg_policy_free(other);
 	end();
 }
+
+/* How long the domain of a path has waited for its next look, at the most, in some turns of the loop. */
+static uint64_t longest_wait_us(const char *path, int turns)
+{
+	const struct guard_domain *d = &g->domain[g->seen[tree_find(tree, path)].domain];
+	uint64_t longest = 0;
+
+	for (int turn = 0; turn < turns; turn++) {
+		uint64_t now = snap_now_us();
+
+		T_MUST(guard_dispatch(g, NULL) == 0);
+		if (d->looked_us != 0 && now > d->looked_us && now - d->looked_us > longest)
+			longest = now - d->looked_us;
+		usleep(200);
+	}
+	return longest;
+}
+
+TEST(a_crowd_keeps_nobody_waiting)
+{
+	char line[64];
+
+	begin("/ memory.current=1\n/user " FREE
+	      "/services/web memory.current=4096 memory.max=104857600",
+	      EACH_RULE("/*/*", "{\"usage_above\": \"50%\"}"));
+	for (int i = 0; i < 3000; i++) {
+		snprintf(line, sizeof(line), "/user/%d memory.current=4096 memory.max=1048576", i);
+		kit_tree_add(top, line);
+	}
+	T_EQ_INT(guard_rescan(g, NULL), 0);
+	T_EQ_INT(ndomains(), 3001);
+	T_ASSERT(longest_wait_us("/services/web", 4000) < 1000000);
+	end();
+}

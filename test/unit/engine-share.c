@@ -133,3 +133,25 @@ TEST(random_trees_are_shared_out_whole_and_nobody_gets_more_than_he_asks_for)
 		T_MUST(sum(0) >= before);
 	}
 }
+
+TEST(a_look_at_one_of_a_crowd_costs_more)
+{
+	uint32_t users, alone, services, one, two;
+
+	begin();
+	users = add(0, 0);
+	for (int i = 0; i < 1000; i++)
+		add(users, 1);
+	services = add(0, 0);
+	one = add(services, 1);
+	two = add(services, 2);
+	alone = add(0, 1);
+	add(0, 0); /* it has no claim */
+	share_out(s, n, 8192);
+	share_price(s, n);
+	T_EQ_INT(s[users + 1].price, 3000);
+	T_EQ_INT(s[users + 1000].price, 3000);
+	T_EQ_INT(s[one].price, 6);
+	T_EQ_INT(s[two].price, 12);
+	T_EQ_INT(s[alone].price, 3);
+}

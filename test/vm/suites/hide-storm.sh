@@ -1,0 +1,121 @@
+# shellcheck shell=dash disable=SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
+# A user without rights writes to the files of his subtree without end, and containers come and go by the
+# hundred: the guard guards everybody else meanwhile, and what ends leaves no watch.
+# boot: --cpus 2 --mem 1536 --timeout 900
+. /test/lib.sh
+T_TIMEOUT=140
+GUARD_START_S=60
+
+say()
+{
+	echo "# $*" >&3
+}
+
+# as_user COMMAND...: in a cgroup of the user's, by uid 1000
+as_user()
+{
+	su user -s /bin/sh -c "exec $*" </dev/null >/dev/null 2>&1 3>&-
+}
+
+# user_subtree: /user belongs to uid 1000; without a memory controller below it
+user_subtree()
+{
+	cg_create /user
+	echo '-memory -pids -cpu' >"$CG/user/cgroup.subtree_control"
+	chown -R 1000 "$CG/user"
+}
+
+# box NAME: a container with a limit
+box()
+{
+	cg_create "$1" memory.max=96M memory.swap.max=0
+}
+
+# never_hung: the loop came back each time, and the guard lives
+never_hung()
+{
+	grep 'has not come back' "$T/guard.err" >&3
+	assert_eq 0 "$(grep -c 'has not come back' "$T/guard.err")" 'times that the loop hung'
+	alive "$GUARD_PID" || fail 'expected the guard to be alive'
+}
+
+# cpu_share SECONDS: hundredths of one processor that the guard uses meanwhile, in $CPU
+cpu_share()
+{
+	local before
+	before=$(cpu_cs)
+	sleep "$1"
+	CPU=$((($(cpu_cs) - before) / $1))
+}
+
+a_user_who_writes_to_his_own_limits()
+{
+	local i
+	user_subtree
+	echo +memory >"$CG/user/cgroup.subtree_control"
+	for i in 1 2 3 4; do mkdir "$CG/user/$i"; done
+	chown -R 1000 "$CG/user"
+	box /box
+	cg_create /many
+	pest many "$CG/many" 300
+	t_defer "seq 0 299 | sed 's|^|$CG/many/|' | xargs rmdir"
+	t_defer 'killall -9 pest 2>/dev/null; :'
+	guard_start
+	sleep 6
+	as_user pest scribble max "$CG"/user/1/memory.max "$CG"/user/2/memory.max \
+		"$CG"/user/3/memory.max "$CG"/user/4/memory.max &
+	sleep 5
+	cpu_share 10
+	say "the guard's part of a processor while limits are written: $CPU %"
+	assert_between 0 30 "$CPU" '% of a processor'
+	cgguard status >"$T/status" || fail 'expected status to answer'
+	cg_run /box hog anon 200 20 >/dev/null
+	assert_dead /box 60
+	incident_has outcome killed || fail 'expected the guard to kill'
+	assert_no_oom_kill
+	# and a limit that somebody else lowers meanwhile is seen
+	box /later
+	cg_run /later hog hold 30 >/dev/null
+	sleep 5
+	echo $(($(cg_read /later memory.current) + 262144)) >"$CG/later/memory.max"
+	assert_dead /later 30
+	killall -9 pest
+	never_hung
+	guard_stop
+}
+
+# watches: how many inotify watches the guard has
+watches()
+{
+	cat /proc/"$GUARD_PID"/fdinfo/* 2>/dev/null | grep -c '^inotify wd'
+}
+
+containers_come_and_go()
+{
+	local before i
+	cg_create /docker
+	echo +memory >"$CG/docker/cgroup.subtree_control"
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "full", "each": "/docker/*", "brake": true,
+		 "when": {"unreclaimable_above": "70%"}, "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	cg_create /docker/stays memory.max=64M
+	guard_start --policy "$T/p.json" --state "$T/state"
+	sleep 5
+	before=$(watches)
+	for i in $(seq 300); do
+		mkdir "$CG/docker/$i"
+		echo 64M >"$CG/docker/$i/memory.max"
+	done
+	wait_until 60 '[ "$(cg_read /docker/300 memory.high)" != max ]'
+	say "watches before $before, with 300 containers $(watches)"
+	[ "$(watches)" -gt $((before + 300)) ] || fail 'expected them to be watched'
+	for i in $(seq 300); do rmdir "$CG/docker/$i"; done
+	wait_until 30 '[ "$(watches)" -le '"$before"' ]'
+	assert_eq "$before" "$(watches)" 'watches'
+	guard_stop
+}
+
+t 'a user who writes to his own limits without end keeps the guard from nobody' a_user_who_writes_to_his_own_limits
+t 'the watches of 300 containers end with them' containers_come_and_go
+t_plan_end
