@@ -78,12 +78,43 @@ static bool pass(struct output *o, size_t keep)
 	return put(o, shown, len);
 }
 
+/* The bytes at the beginning of a text that are as they should be: nearly all of nearly every text. */
+static size_t plain_bytes(const char *text, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size &&
+	       ((text[n] >= ' ' && text[n] < 0x7f) || text[n] == '\n' || text[n] == '\t'))
+		n++;
+	return n;
+}
+
+static bool put_all(struct output *o, const char *text, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		size_t n = len - at < sizeof(o->out) ? len - at : sizeof(o->out);
+
+		if (!put(o, text + at, n))
+			return false;
+		at += n;
+	}
+	return true;
+}
+
 static ssize_t on_write(void *cookie, const char *text, size_t size)
 {
 	struct output *o = cookie;
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < size; i++) {
+		if (o->n == 0) {
+			size_t n = plain_bytes(text + i, size - i);
+
+			ok = put_all(o, text + i, n);
+			i += n;
+			if (i == size)
+				break;
+		}
 		if (text[i] == '\n' || text[i] == '\t') {
 			ok = pass(o, 0) && put(o, &text[i], 1);
 		} else if (text[i] == '\0') {

@@ -8,13 +8,14 @@
 #include <string.h>
 
 #define SLOTS_MIN 64
-#define SLOTS_MAX (2 * WATCHES_MAX)
+#define SLOTS_MAX (2 * (size_t)WATCHES_MAX)
 
 int watches_init(struct watches *w)
 {
 	*w = (struct watches){0};
 	if (arena_init(&w->arena,
-		       WATCHES_MAX * (sizeof(*w->watch) + sizeof(*w->queue) + sizeof(*w->free)) +
+		       (size_t)WATCHES_MAX *
+				       (sizeof(*w->watch) + sizeof(*w->queue) + sizeof(*w->free)) +
 			       SLOTS_MAX * sizeof(*w->slot) + 64,
 		       0) < 0)
 		return -ENOMEM;
