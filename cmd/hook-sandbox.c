@@ -31,7 +31,7 @@
 static void limit(void)
 {
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-#ifndef __SANITIZE_ADDRESS__ /* it needs terabytes */
+#ifndef HOOK_SANITIZED
 	setrlimit(RLIMIT_STACK, &(struct rlimit){STACK_MAX, STACK_MAX});
 	setrlimit(RLIMIT_AS, &(struct rlimit){MEMORY_MAX, MEMORY_MAX});
 #endif
@@ -45,7 +45,7 @@ static void limit(void)
 #define ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#if defined(ARCH) && !defined(__SANITIZE_ADDRESS__)
+#if defined(ARCH) && !defined(HOOK_SANITIZED)
 
 /*
  * Each allowed call is one bit. A filter that compares one number after the other takes longer to install,

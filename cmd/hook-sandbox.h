@@ -2,6 +2,15 @@
 /* What cgguard-hook gives up before it reads anything that somebody else has written. */
 #pragma once
 
+/* AddressSanitizer makes system calls of its own and needs terabytes. gcc and clang say differently that it is on. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HOOK_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HOOK_SANITIZED
+#endif
+#endif
+
 #include <stdbool.h>
 
 /*

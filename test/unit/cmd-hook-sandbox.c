@@ -267,7 +267,7 @@ TEST(a_hook_does_its_work_and_nothing_else)
 	};
 
 	prepare();
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HOOK_SANITIZED
 	T_SKIP("a sanitizer makes system calls of its own");
 	return;
 #endif
@@ -299,7 +299,7 @@ TEST(of_roots_powers_the_hook_keeps_that_to_write_where_others_own_files)
 		T_SKIP("only root has any");
 		return;
 	}
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HOOK_SANITIZED
 	T_SKIP("a sanitizer makes system calls of its own");
 	return;
 #endif
@@ -327,7 +327,7 @@ static int has_limits(void)
 
 TEST(its_stack_and_its_memory_are_limited_and_it_leaves_no_core)
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HOOK_SANITIZED
 	T_SKIP("a sanitizer needs terabytes");
 	return;
 #endif
