@@ -378,7 +378,7 @@ template_guards_one_slice()
 	assert_eq "$(id -u cgguard)" "$(stat -c %u /proc/"$(main_pid cgguard@box.slice.service)")" 'its user'
 	assert_ok cgguard status /run/cgguard.box.slice/status.sock
 	box other 64M hog --wait "$T/go" hold 56
-	echo "{\"id\": \"c1\", \"pid\": $(main_pid other.service), \"annotations\": {\"nerdctl/name\": \"web\"}}" >"$T/state"
+	echo "{\"id\": \"c1\", \"pid\": $(main_pid other.service), \"bundle\": \"/run/containerd/io.containerd.runtime.v2.task/default/c1\", \"annotations\": {\"nerdctl/name\": \"web\"}}" >"$T/state"
 	wait_until 20 '/usr/libexec/oci/hooks.d/cgguard-hook --fail-closed createRuntime <"$T/state"'
 	: >"$T/go"
 	wait_until 60 "[ -n \"\$(journal MESSAGE_ID=$KILLED CGGUARD_RULE=one-slice)\" ]"
