@@ -406,6 +406,7 @@ static int scan_if_due(struct cgg_guard *g, uint64_t now_us, struct cgg_error *e
 		g->scan_due = true;
 		g->scan_after_us = now_us + 1000000;
 	}
+	watch_pressure_again(g, now_us);
 	if (g->tree->generation != generation)
 		tick(g, snap_now_us()); /* new domains are looked at at once */
 	return 0;

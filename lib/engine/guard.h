@@ -240,6 +240,8 @@ struct cgg_guard {
 	} pressure[GUARD_PRESSURE_MAX];
 	uint32_t npressure;
 	bool pressure_slow;
+	uint64_t
+		pressure_after_us; /* all triggers were lost, and are armed anew then; 0: they were not */
 	uint64_t started_us;
 	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
 	bool root_has_current; /* a namespace's root, not the kernel's */
@@ -338,6 +340,7 @@ void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t no
 /* ---- watch.c: what the kernel tells ---- */
 int watch_init(struct cgg_guard *g, struct cgg_error *err);
 void watch_finish(struct cgg_guard *g);
+void watch_pressure_again(struct cgg_guard *g, uint64_t now_us); /* where one was lost */
 void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
 void watch_listen(struct cgg_guard *g, bool on); /* to the tree's inotify, or not for now */

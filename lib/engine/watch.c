@@ -30,6 +30,7 @@
 #define MS		   1000ULL
 #define PRESSURE_STALL_US  50000
 #define PRESSURE_WINDOW_US 1000000
+#define PRESSURE_AGAIN_US  1000000
 
 enum {
 	TAG_FILES,
@@ -213,6 +214,7 @@ void watch_pressure(struct cgg_guard *g)
 	uint32_t n = wanted_tops(g, tops);
 	bool refused = false;
 
+	g->pressure_after_us = 0;
 	disarm_others(g, tops, n);
 	for (uint32_t i = 0; i < n; i++) {
 		int r = is_armed(g, g->tree->entry[tops[i]].id) ? 0 : arm_pressure(g, tops[i]);
@@ -260,6 +262,30 @@ bool watch_is_blind(const struct cgg_guard *g)
 }
 
 /* ---- the loop's two ends ------------------------------------------------------------- */
+
+/*
+ * The cgroup of a trigger was removed: the trigger says so again and again until it is closed. Which one it was
+ * does not matter: all are armed anew after a scan of everything, and that not before a second has passed.
+ */
+static void lose_pressure(struct cgg_guard *g, uint64_t now_us)
+{
+	close_pressure(g);
+	tree_stale_wd(g->tree, -1);
+	g->scan_due = true;
+	g->pressure_after_us = now_us + PRESSURE_AGAIN_US;
+}
+
+/* At its time: the scan is through. */
+static bool pressure_is_due(const struct cgg_guard *g)
+{
+	return g->pressure_after_us != 0 && !g->scan_due && g->tree->scan.state == TREE_SCAN_IDLE;
+}
+
+void watch_pressure_again(struct cgg_guard *g, uint64_t now_us)
+{
+	if (pressure_is_due(g) && now_us >= g->pressure_after_us)
+		watch_pressure(g);
+}
 
 void watch_read(struct cgg_guard *g, uint64_t now_us)
 {
@@ -311,7 +337,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 			stalled(g, now_us);
 		}
 		if (events[i].data.u32 == TAG_PRESSURE && events[i].events & (EPOLLERR | EPOLLHUP))
-			g->scan_due = true; /* its cgroup was removed: armed anew after the scan */
+			lose_pressure(g, now_us);
 	}
 	files_work(g);
 	reset_work(g, now_us);
@@ -340,6 +366,8 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (domains_due_us(g) < next)
 		next = domains_due_us(g);
+	if (pressure_is_due(g) && g->pressure_after_us < next)
+		next = g->pressure_after_us;
 	if (files_due_us(g) < next)
 		next = files_due_us(g);
 	for (size_t i = 0; i < WORKERS; i++) {
