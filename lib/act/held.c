@@ -5,7 +5,7 @@
  */
 #include "act/members.h"
 
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@
 
 bool members_may_come(const struct members *run, uint64_t until_us)
 {
-	uint64_t now = snap_now_us();
+	uint64_t now = clock_now_us();
 
 	if (now >= until_us || (!run->overflow && run->error == 0))
 		return false;
@@ -81,7 +81,7 @@ int members_take(struct members *run, pid_t pid)
 
 	if (run->overflow)
 		return 0;
-	if (run->nheld == KILL_PIDFDS_MAX || snap_now_us() >= run->req->deadline_us) {
+	if (run->nheld == KILL_PIDFDS_MAX || clock_now_us() >= run->req->deadline_us) {
 		run->overflow = true;
 		return 1;
 	}
@@ -211,7 +211,7 @@ pid_t members_hold_next(struct members *run, pid_t after)
 void members_hold_seen(struct members *run)
 {
 	if (run->res->members > MEMBERS_FIRST || run->overflow ||
-	    snap_now_us() >= run->res->start_us + HOLD_FIRST_US)
+	    clock_now_us() >= run->res->start_us + HOLD_FIRST_US)
 		members_let_go(run);
 	else
 		members_list(run, members_mark_listed);
@@ -245,7 +245,7 @@ static int signal_one(const struct members *run, const struct member *h)
 void members_signalled(struct members *run)
 {
 	if (run->res->signal_us == 0)
-		run->res->signal_us = snap_now_us();
+		run->res->signal_us = clock_now_us();
 }
 
 /* SIGKILL to all that are held; 0 or the last error. */
@@ -270,10 +270,10 @@ int members_signal(struct members *run)
 /* Their memory comes back on our CPU time, not on that of a victim that has none. */
 void members_release(struct members *run)
 {
-	uint64_t until = snap_now_us() + RELEASE_US;
+	uint64_t until = clock_now_us() + RELEASE_US;
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < run->nheld && snap_now_us() < until; i++) {
+	for (uint32_t i = 0; i < run->nheld && clock_now_us() < until; i++) {
 		const struct member *h = &run->held[i];
 
 		/* not yet where that may have to wait; with the next pass cpu.max has been lifted */
@@ -287,11 +287,11 @@ void members_release(struct members *run)
 /* Wait until all that are held have ended, at most ms. True if they have. */
 bool members_wait(struct members *run, int ms)
 {
-	uint64_t until = snap_now_us() + (uint64_t)ms * 1000;
+	uint64_t until = clock_now_us() + (uint64_t)ms * 1000;
 
 	for (uint32_t i = 0; i < run->nheld; i++) {
 		struct pollfd p = {.fd = run->held[i].fd, .events = POLLIN};
-		uint64_t now = snap_now_us();
+		uint64_t now = clock_now_us();
 
 		if (run->held[i].listed &&
 		    poll(&p, 1, now < until ? (int)((until - now) / 1000) : 0) <= 0)

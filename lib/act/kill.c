@@ -8,8 +8,8 @@
 #include "act/freeze.h"
 #include "act/hurry.h"
 
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/parse.h"
 
@@ -61,7 +61,7 @@ static void wait_events(int dirfd, int ms)
 
 static int backoff_ms(const struct members *run, uint32_t pass)
 {
-	uint64_t now = snap_now_us(), left_ms;
+	uint64_t now = clock_now_us(), left_ms;
 	int ms = WAIT_FIRST_MS << (pass < 4 ? pass : 4);
 
 	if (now >= run->req->deadline_us)
@@ -161,7 +161,7 @@ static enum kill_outcome kill_by_file(struct members *run, struct hurry *h)
 		wait_events(run->req->dirfd, backoff_ms(run, pass));
 		if (cgfs_populated(run->req->dirfd) == 0)
 			return emptied(run);
-		if (snap_now_us() >= run->req->deadline_us)
+		if (clock_now_us() >= run->req->deadline_us)
 			return unfinished(run);
 	}
 }
@@ -232,7 +232,7 @@ static enum kill_outcome kill_by_pidfd(struct members *run, struct hurry *h)
 		ended = waited && error == 0 && run->error == 0 && !run->overflow;
 		if (ended && cgfs_populated(run->req->dirfd) == 0)
 			outcome = emptied(run);
-		else if (snap_now_us() >= run->req->deadline_us)
+		else if (clock_now_us() >= run->req->deadline_us)
 			outcome = unfinished(run);
 		else if (waited) /* the list may still say the same */
 			members_pause(1000);
@@ -295,7 +295,7 @@ static enum kill_outcome kill_process(struct members *run, struct hurry *h)
 		if (members_hold_worst(run))
 			break;
 		/* it has ended, or has moved elsewhere: another one is the worst now */
-		if (snap_now_us() >= run->req->deadline_us ||
+		if (clock_now_us() >= run->req->deadline_us ||
 		    (run->error < 0 && !members_may_come(run, run->req->deadline_us)))
 			return nobody_reached(run);
 		members_pause(WAIT_FIRST_MS * 1000ULL);
@@ -308,7 +308,7 @@ static enum kill_outcome kill_process(struct members *run, struct hurry *h)
 		run->res->passes = 1;
 		if (members_wait(run, backoff_ms(run, pass)))
 			return KILL_DONE;
-		if (snap_now_us() >= run->req->deadline_us)
+		if (clock_now_us() >= run->req->deadline_us)
 			break;
 	}
 	run->res->remaining[run->res->nremaining++] = run->res->proc[0];
@@ -423,17 +423,17 @@ enum kill_outcome kill_run(const struct kill_request *req, struct kill_result *r
 			      .signal = SIGKILL};
 	struct hurry h = {.req = req};
 
-	*res = (struct kill_result){.start_us = snap_now_us()};
+	*res = (struct kill_result){.start_us = clock_now_us()};
 	res->outcome = run_all(&run, &h);
 	hurry_put_back(&h);
 	hurry_undo(&run);
 	members_let_go(&run);
 	if (res->outcome == KILL_DONE)
-		res->empty_us = snap_now_us();
+		res->empty_us = clock_now_us();
 	/* a cgroup that its manager removes at once takes its last number with it */
 	res->after_known = res->outcome != KILL_MISMATCH &&
 			   read_number(req->dirfd, "memory.current", &res->after_bytes);
-	res->end_us = snap_now_us();
+	res->end_us = clock_now_us();
 	return res->outcome;
 }
 

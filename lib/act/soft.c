@@ -2,7 +2,7 @@
 #include "act/soft.h"
 
 #include "act/members.h"
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 #include "util/parse.h"
 
@@ -29,7 +29,7 @@ struct soft {
 
 static bool is_over(const struct soft *s)
 {
-	return atomic_load(s->cancel) || snap_now_us() >= s->req->deadline_us;
+	return atomic_load(s->cancel) || clock_now_us() >= s->req->deadline_us;
 }
 
 static bool read_current(const struct soft *s, uint64_t *ret)
@@ -283,16 +283,16 @@ static enum soft_outcome run(struct soft *s, struct members *m)
 enum soft_outcome soft_run(const struct kill_request *req, const struct soft_request *soft,
 			   const _Atomic bool *cancel, struct soft_result *res)
 {
-	struct kill_result seen = {.start_us = snap_now_us()};
+	struct kill_result seen = {.start_us = clock_now_us()};
 	struct members m = {.req = req, .res = &seen, .self = getpid(), .spare = !req->kill_exempt};
 	struct soft s = {.req = req, .soft = soft, .cancel = cancel, .res = res};
 
-	*res = (struct soft_result){.start_us = snap_now_us()};
+	*res = (struct soft_result){.start_us = clock_now_us()};
 	res->known = read_current(&s, &res->before_bytes);
 	res->outcome = run(&s, &m);
 	members_let_go(&m);
 	res->known &= read_current(&s, &res->after_bytes);
-	res->end_us = snap_now_us();
+	res->end_us = clock_now_us();
 	return res->outcome;
 }
 

@@ -7,8 +7,8 @@
 #include "act/undo.h"
 
 #include "act/thread.h"
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/fdio.h"
 
@@ -177,7 +177,7 @@ static void *undo_main(void *arg)
 		while (eventfd_read(u->wake_fd, &count) < 0 && errno == EINTR)
 			;
 		stop = atomic_load(&u->stop);
-		atomic_store(&u->busy_us, snap_now_us());
+		atomic_store(&u->busy_us, clock_now_us());
 		if (atomic_load(&u->list_asked)) {
 			write_list(u);
 			atomic_store(&u->list_asked, false);
@@ -212,7 +212,7 @@ static int start_thread(struct undo *u)
 static bool ask(struct undo *u, bool wait)
 {
 	unsigned int mine = atomic_fetch_add(&u->asked, 1) + 1;
-	uint64_t now = snap_now_us(), until = now + DISK_US;
+	uint64_t now = clock_now_us(), until = now + DISK_US;
 
 	(void)eventfd_write(u->wake_fd, 1);
 	while (wait && (int)(atomic_load(&u->written) - mine) < 0 && now < until) {
@@ -221,7 +221,7 @@ static bool ask(struct undo *u, bool wait)
 		if (busy != 0 && busy + DISK_US < until) /* it has been at something for longer */
 			until = busy + DISK_US;
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-		now = snap_now_us();
+		now = clock_now_us();
 	}
 	return (int)(atomic_load(&u->written) - mine) >= 0;
 }

@@ -3,8 +3,8 @@
 
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/err.h"
 
 #include <errno.h>
@@ -80,7 +80,7 @@ static void go_on_alone(struct worker *w, struct kill_request req, const struct 
 	    level >= last->gate_bytes) {
 		req.process = last->process;
 		req.kill_exempt = last->kill_exempt;
-		req.deadline_us = snap_now_us() + last->within_us;
+		req.deadline_us = clock_now_us() + last->within_us;
 		atomic_store(&w->alone_us, req.deadline_us);
 		kill_run(&req, &w->result);
 		w->was_alone = true;

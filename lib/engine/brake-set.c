@@ -7,6 +7,7 @@
 #include "engine/brake.h"
 
 #include "snap/take.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 static int brake_write(const struct cgg_guard *g, const struct guard_brake *b, const char *value)
 {
 	CGG_AUTO_FD opened = -1;
-	int dirfd = tree_dir(g->tree, b->index, &opened);
+	int dirfd = tree_dir(g->view.tree, b->index, &opened);
 
 	return dirfd < 0 ? dirfd : fdio_write_at(dirfd, HIGH, value);
 }
@@ -53,12 +54,12 @@ enum may { MAY_NOT, MAY_LATER, MAY };
 /* Whether we may set it: not where somebody else's is as low, nor where we would have to reclaim. */
 static enum may may_set(struct cgg_guard *g, struct guard_brake *b)
 {
-	const struct cgg_cgroup *cg = &g->snap.cgroups[b->index];
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[b->index];
 	char now[UNDO_VALUE_MAX], *end;
 	unsigned long long theirs;
 	int r;
 
-	if (b->refused || snap_read(g->tree, &g->snap, b->index, CGG_HAVE_CURRENT) != 0)
+	if (b->refused || snap_read(g->view.tree, &g->view.snap, b->index, CGG_HAVE_CURRENT) != 0)
 		return MAY_NOT;
 	if (cg->unread & CGG_HAVE_CURRENT)
 		return MAY_LATER;
@@ -98,7 +99,7 @@ static enum undo_done save(struct cgg_guard *g)
 				continue;
 			brake_print(value[k], ours);
 			undo_save_line(&s, b->id, HIGH, b->before, ours,
-				       g->tree->entry[b->index].path);
+				       g->view.tree->entry[b->index].path);
 		}
 		b->kept[0] = value[1];
 		b->kept[1] = value[2];
@@ -152,7 +153,7 @@ static void set(struct cgg_guard *g, struct guard_brake *b)
 		guard_lacks(g, LACK_BRAKE,
 			    "memory.high can't be written (%s): going on without a brake, looking "
 			    "often, where that is so: '%s'",
-			    strerror(-r), g->snap.cgroups[b->index].path);
+			    strerror(-r), g->view.snap.cgroups[b->index].path);
 	}
 	if (b->bytes)
 		brake_listen(g, b);
@@ -194,7 +195,7 @@ static void set_all(struct cgg_guard *g)
 /* Until the list is written nothing is set; but who would be raised is not held down for long. */
 static void while_saving(struct cgg_guard *g)
 {
-	if (snap_now_us() >= g->brakes_late_us) {
+	if (clock_now_us() >= g->brakes_late_us) {
 		g->brakes_late_us = UINT64_MAX;
 		g->brakes_hang = true;
 		guard_lacks(g, LACK_STATE,
@@ -223,7 +224,7 @@ static void set_later(struct cgg_guard *g)
 		b->changed = b->used && b->again;
 		g->brakes_changed |= b->changed;
 	}
-	g->brakes_late_us = snap_now_us() + BRAKE_STALL_US;
+	g->brakes_late_us = clock_now_us() + BRAKE_STALL_US;
 }
 
 void brake_saved(struct cgg_guard *g)

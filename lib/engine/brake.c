@@ -34,7 +34,7 @@
 int brake_read(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
 {
 	CGG_AUTO_FD opened = -1;
-	int dirfd = tree_dir(g->tree, b->index, &opened);
+	int dirfd = tree_dir(g->view.tree, b->index, &opened);
 	long len = dirfd < 0 ? dirfd : fdio_read_at(dirfd, HIGH, ret, UNDO_VALUE_MAX);
 
 	if (len <= 0)
@@ -78,7 +78,7 @@ static struct guard_brake *new_brake(struct cgg_guard *g, uint32_t index)
 	g->seen[index].brake = slot;
 	g->brake[slot] = (struct guard_brake){
 		.used = true,
-		.id = g->tree->entry[index].id,
+		.id = g->view.tree->entry[index].id,
 		.index = index,
 		.events_wd = -1,
 		.high_wd = -1,
@@ -140,7 +140,7 @@ static uint64_t just_below(uint64_t gate)
 void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 		uint64_t limit, uint64_t now_us)
 {
-	const struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
 	struct guard_brake *b = brake_of(g, d->index);
 	bool own = has_own_limit(cg) && gate > 0;
 	bool cache = own && level >= gate && is_cache(cg, gate);
@@ -204,14 +204,14 @@ void brake_look(struct cgg_guard *g)
 /* Who relied on being told here is looked at. */
 static void wake(struct cgg_guard *g, const struct guard_brake *b, uint64_t now_us)
 {
-	bool top = g->tree->entry[b->index].parent == 0;
+	bool top = g->view.tree->entry[b->index].parent == 0;
 
 	for (uint32_t slot = top ? g->seen[0].domain : CGG_NONE; slot != CGG_NONE;
 	     slot = g->domain[slot].next) {
 		if (tops_is_for(g, &g->domain[slot]))
 			plan_wake(&g->domain[slot], now_us);
 	}
-	for (uint32_t i = b->index; i < g->snap.cgroups[b->index].end; i++) {
+	for (uint32_t i = b->index; i < g->view.snap.cgroups[b->index].end; i++) {
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
 		     slot = g->domain[slot].next) {
 			struct guard_domain *d = &g->domain[slot];
@@ -258,14 +258,14 @@ void brake_unlisten(struct cgg_guard *g, struct guard_brake *b)
 
 void brake_relocate(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->snap.n; i++)
+	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].brake = CGG_NONE;
 	for (uint32_t i = 0; i < g->nbrakes; i++) {
 		struct guard_brake *b = &g->brake[i];
 
 		if (!b->used)
 			continue;
-		b->index = tree_find_id(g->tree, b->id);
+		b->index = tree_find_id(g->view.tree, b->id);
 		if (b->index != CGG_NONE) {
 			g->seen[b->index].brake = i;
 			continue;

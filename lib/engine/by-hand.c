@@ -10,6 +10,7 @@
 #include "rank/rank.h"
 #include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/glob.h"
 #include "util/owner.h"
@@ -143,7 +144,8 @@ CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cg
 		.process = o->process,
 		.kill_exempt = o->kill_exempt,
 		.dry_run = o->dry_run,
-		.deadline_us = snap_now_us() + (o->deadline_us ? o->deadline_us : KILL_DEADLINE_US),
+		.deadline_us =
+			clock_now_us() + (o->deadline_us ? o->deadline_us : KILL_DEADLINE_US),
 		.total_bytes = host.total_bytes + host.swap_total_bytes,
 	};
 	if (req.dirfd < 0)

@@ -11,7 +11,7 @@
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
 #include "hook/owners.h"
-#include "snap/take.h"
+#include "util/clock.h"
 
 #include <string.h>
 
@@ -33,10 +33,10 @@ static struct count read_count(const struct cgg_guard *g, uint32_t index)
 	struct cgg_host host = {0};
 
 	if (index == 0 && !g->root_has_current) {
-		cgfs_host_read(g->tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &host);
+		cgfs_host_read(g->view.tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &host);
 		return (struct count){host.have & CGG_HOST_HAVE_OOM_KILL, host.oom_kill, 0};
 	}
-	if (cgfs_read(tree_dir(g->tree, index, &opened), CGG_HAVE_EVENTS, &cg) != 0)
+	if (cgfs_read(tree_dir(g->view.tree, index, &opened), CGG_HAVE_EVENTS, &cg) != 0)
 		return (struct count){0};
 	return (struct count){cg.have & CGG_HAVE_EVENTS, cg.events.oom_kill,
 			      cg.events.oom_group_kill};
@@ -45,12 +45,12 @@ static struct count read_count(const struct cgg_guard *g, uint32_t index)
 /* A cgroup that comes later begins with none. */
 void counts_begin(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->snap.n;) {
+	for (uint32_t i = 0; i < g->view.snap.n;) {
 		struct count c = read_count(g, i);
 
 		g->seen[i].kills = c.kills;
 		g->seen[i].group_kills = c.group_kills;
-		i = i > 0 && c.known && c.kills == 0 ? g->snap.cgroups[i].end : i + 1;
+		i = i > 0 && c.known && c.kills == 0 ? g->view.snap.cgroups[i].end : i + 1;
 	}
 }
 
@@ -58,7 +58,7 @@ void counts_begin(struct cgg_guard *g)
 
 static void account(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t groups)
 {
-	for (uint32_t i = index; i != CGG_NONE; i = g->snap.cgroups[i].parent) {
+	for (uint32_t i = index; i != CGG_NONE; i = g->view.snap.cgroups[i].parent) {
 		g->seen[i].kills += n;
 		g->seen[i].group_kills += groups;
 	}
@@ -67,7 +67,7 @@ static void account(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t gr
 bool counts_is_gone(const struct cgg_guard *g, uint32_t index)
 {
 	CGG_AUTO_FD opened = -1;
-	int dirfd = tree_dir(g->tree, index, &opened);
+	int dirfd = tree_dir(g->view.tree, index, &opened);
 
 	return dirfd < 0 || faccessat(dirfd, "cgroup.procs", F_OK, 0) < 0;
 }
@@ -76,7 +76,7 @@ bool counts_is_gone(const struct cgg_guard *g, uint32_t index)
 static const struct kernel_gone *gone_below(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 {
 	const struct kernel_gone *found = NULL;
-	const char *path = g->snap.cgroups[index].path;
+	const char *path = g->view.snap.cgroups[index].path;
 	size_t len = index == 0 ? 0 : strlen(path);
 
 	for (size_t i = 0; i < KERNEL_GONE_MAX; i++) {
@@ -96,7 +96,7 @@ static const struct kernel_gone *gone_below(struct cgg_guard *g, uint32_t index,
 
 static void give(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t groups, uint64_t now_us)
 {
-	const struct cgg_cgroup *cg = &g->snap.cgroups[index];
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
 	/* who has had children with memory of their own holds no processes himself */
 	const struct kernel_gone *gone = gone_below(g, index, now_us);
 
@@ -131,19 +131,19 @@ static void read_some(struct cgg_guard *g, uint64_t now_us)
 	struct guard_kernel *k = &g->kernel;
 	uint32_t i = k->count_at;
 
-	for (uint32_t n = 0; i < g->snap.n && n < READ_MAX; n++) {
+	for (uint32_t n = 0; i < g->view.snap.n && n < READ_MAX; n++) {
 		struct guard_seen *seen = &g->seen[i];
 		struct count c = read_count(g, i);
 
 		seen->now_kills = c.known ? c.kills : 0;
 		seen->now_group_kills = c.group_kills;
 		if (!c.known && i > 0 && counts_is_gone(g, i))
-			note_gone(g, &g->snap, i, now_us); /* sooner than the next scan */
+			note_gone(g, &g->view.snap, i, now_us); /* sooner than the next scan */
 		if (seen->now_kills > seen->kills)
 			k->count_end = i + 1;
 		/* who can't be read may have children that can */
 		if (c.known && seen->now_kills <= seen->kills)
-			i = g->snap.cgroups[i].end;
+			i = g->view.snap.cgroups[i].end;
 		else
 			i++;
 	}
@@ -159,14 +159,14 @@ bool counts_look(struct cgg_guard *g, uint64_t now_us)
 {
 	struct guard_kernel *k = &g->kernel;
 
-	if (k->count_at == 0 || k->count_generation != g->generation) {
+	if (k->count_at == 0 || k->count_generation != g->view.generation) {
 		k->count_at = k->count_end = 0;
-		k->count_generation = g->generation;
-		for (uint32_t i = 0; i < g->snap.n; i++)
+		k->count_generation = g->view.generation;
+		for (uint32_t i = 0; i < g->view.snap.n; i++)
 			g->seen[i].now_kills = 0;
 	}
 	read_some(g, now_us);
-	if (k->count_at < g->snap.n) {
+	if (k->count_at < g->view.snap.n) {
 		k->count_us = now_us;
 		return false;
 	}
@@ -188,7 +188,7 @@ bool counts_look(struct cgg_guard *g, uint64_t now_us)
 void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us)
 {
 	for (uint32_t i = 1; i < old->n; i++) {
-		if (tree_find_id(g->tree, old->cgroups[i].id) == CGG_NONE)
+		if (tree_find_id(g->view.tree, old->cgroups[i].id) == CGG_NONE)
 			note_gone(g, old, i, now_us);
 	}
 }
@@ -200,13 +200,13 @@ void counts_listen(struct cgg_guard *g)
 {
 	struct guard_kernel *k = &g->kernel;
 
-	if (k->reads || k->listen_us > snap_now_us())
+	if (k->reads || k->listen_us > clock_now_us())
 		return;
 	k->listen_us = 0;
 	k->ntops = 0;
-	for (uint32_t i = g->root_has_current ? 0 : 1; i < g->snap.n && k->ntops < KERNEL_TOPS_MAX;
-	     i = g->snap.cgroups[i].end) {
-		k->top[k->ntops].id = g->snap.cgroups[i].id;
+	for (uint32_t i = g->root_has_current ? 0 : 1;
+	     i < g->view.snap.n && k->ntops < KERNEL_TOPS_MAX; i = g->view.snap.cgroups[i].end) {
+		k->top[k->ntops].id = g->view.snap.cgroups[i].id;
 		k->top[k->ntops].wd = watch_file(g, i, "memory.events");
 		k->ntops += k->top[k->ntops].wd >= 0;
 	}
@@ -219,7 +219,7 @@ void counts_deaf(struct cgg_guard *g, int wd)
 			continue;
 		g->kernel.top[i].wd = -1;
 		if (g->kernel.listen_us == 0)
-			g->kernel.listen_us = snap_now_us() + LISTEN_US;
+			g->kernel.listen_us = clock_now_us() + LISTEN_US;
 	}
 }
 

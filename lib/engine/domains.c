@@ -16,8 +16,8 @@
 
 #include "engine/share.h"
 #include "policy/gate.h"
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +57,7 @@ static uint64_t rules_of(const struct cgg_policy *policy, const char *path)
 /* It is known to have no limit of its own, and a write to memory.max would be noticed. */
 static bool has_no_limit(const struct cgg_guard *g, uint32_t index, uint64_t now_us)
 {
-	const struct cgg_cgroup *cg = &g->snap.cgroups[index];
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
 	const struct guard_seen *seen = &g->seen[index];
 
 	return index != 0 && cg->have & CGG_HAVE_MAX && cg->max_bytes == CGG_MAX &&
@@ -95,7 +95,7 @@ static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *fr
 	*d = (struct guard_domain){.used = true,
 				   .granted = true,
 				   .rule = rule,
-				   .id = g->tree->entry[index].id,
+				   .id = g->view.tree->entry[index].id,
 				   .current_fd = -1,
 				   .events_wd = -1,
 				   .found_us = now_us,
@@ -113,11 +113,11 @@ static void end(struct cgg_guard *g, struct guard_domain *d)
 /* Those that there are find their cgroups again, and end with them. */
 static void relocate(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->snap.n; i++)
+	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].domain = CGG_NONE;
 	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
 		struct guard_domain *d = &g->domain[slot];
-		uint32_t index = d->used ? tree_find_id(g->tree, d->id) : CGG_NONE;
+		uint32_t index = d->used ? tree_find_id(g->view.tree, d->id) : CGG_NONE;
 
 		d->granted = false;
 		if (!d->used)
@@ -127,14 +127,14 @@ static void relocate(struct cgg_guard *g)
 			continue;
 		}
 		link_to_cgroup(g, slot, index);
-		if (!(g->snap.cgroups[index].have & CGG_HAVE_MAX))
+		if (!(g->view.snap.cgroups[index].have & CGG_HAVE_MAX))
 			d->limit_us = 0;
 	}
 }
 
 static void end_others(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->snap.n; i++)
+	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].domain = CGG_NONE;
 	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
 		struct guard_domain *d = &g->domain[slot];
@@ -162,17 +162,17 @@ static void want(struct cgg_guard *g, uint64_t *wanted, uint64_t *above, uint64_
 {
 	uint64_t by_limit = rules_by_limit(g->policy);
 
-	for (uint32_t i = 0; i < g->snap.n; i++) {
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
 		struct guard_seen *seen = &g->seen[i];
 		uint64_t covered = 0;
 
 		if (i % BEAT_EACH == 0)
 			hang_beat(g);
 		if (!seen->matched)
-			seen->rules = rules_of(g->policy, g->snap.cgroups[i].path);
+			seen->rules = rules_of(g->policy, g->view.snap.cgroups[i].path);
 		seen->matched = true;
 		if (has_no_limit(g, i, now_us))
-			covered = above[g->snap.cgroups[i].parent] & by_limit;
+			covered = above[g->view.snap.cgroups[i].parent] & by_limit;
 		above[i] = seen->rules | covered;
 		wanted[i] = seen->no_memory ? 0 : seen->rules & ~covered;
 	}
@@ -182,8 +182,8 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 {
 	uint64_t total = 0;
 
-	for (uint32_t i = 0; i < g->snap.n; i++) {
-		const struct cgg_cgroup *cg = &g->snap.cgroups[i];
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
+		const struct cgg_cgroup *cg = &g->view.snap.cgroups[i];
 		uint32_t want = (uint32_t)__builtin_popcountll(wanted[i]);
 
 		g->share[i] = (struct share){
@@ -194,7 +194,7 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 		guard_has(g, LACK_SLOTS);
 		return;
 	}
-	share_out(g->share, g->snap.n, GUARD_DOMAINS_MAX);
+	share_out(g->share, g->view.snap.n, GUARD_DOMAINS_MAX);
 	guard_lacks(g, LACK_SLOTS,
 		    "more than %d cgroups match the rules: each part of the tree gets its share, "
 		    "and the "
@@ -205,19 +205,19 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 void domains_match(struct cgg_guard *g)
 {
 	struct arena *a = &g->match_arena;
-	uint64_t now = snap_now_us(), took, *wanted, *above;
+	uint64_t now = clock_now_us(), took, *wanted, *above;
 	uint32_t from = 0;
 
 	arena_reset(a); /* room for CGG_TREE_MAX */
-	wanted = arena_alloc(a, g->snap.n * sizeof(*wanted));
-	above = arena_alloc(a, g->snap.n * sizeof(*above));
-	g->share = arena_alloc(a, g->snap.n * sizeof(*g->share));
+	wanted = arena_alloc(a, g->view.snap.n * sizeof(*wanted));
+	above = arena_alloc(a, g->view.snap.n * sizeof(*above));
+	g->share = arena_alloc(a, g->view.snap.n * sizeof(*g->share));
 	g->prepared = NULL;
 	g->match_due = false;
 	relocate(g);
 	want(g, wanted, above, now);
 	share_slots(g, wanted);
-	for (uint32_t i = 0; i < g->snap.n; i++) {
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
 		uint32_t left = g->share[i].granted;
 
 		for (uint64_t bits = wanted[i]; bits != 0 && left > 0; bits &= bits - 1, left--) {
@@ -229,8 +229,8 @@ void domains_match(struct cgg_guard *g)
 		}
 	}
 	end_others(g); /* so that their slots are free */
-	share_price(g->share, g->snap.n);
-	for (uint32_t i = 0; i < g->snap.n; i++) {
+	share_price(g->share, g->view.snap.n);
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
 		uint32_t left = g->share[i].granted;
 
 		for (uint64_t bits = wanted[i]; bits != 0 && left > 0; bits &= bits - 1, left--) {
@@ -241,13 +241,13 @@ void domains_match(struct cgg_guard *g)
 			find(g, i, rule)->price = g->share[i].price;
 		}
 	}
-	took = snap_now_us() - now;
+	took = clock_now_us() - now;
 	g->match_after_us = now + took + (9 * took > MATCH_GAP_US ? 9 * took : MATCH_GAP_US);
 }
 
 void domains_match_anew(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->snap.n; i++)
+	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].matched = false;
 	domains_match(g);
 }
@@ -274,13 +274,13 @@ static bool has_memory(const struct cgg_guard *g, uint32_t index)
 {
 	CGG_AUTO_FD opened = -1;
 
-	return faccessat(tree_dir(g->tree, index, &opened), "memory.current", F_OK, 0) == 0 ||
+	return faccessat(tree_dir(g->view.tree, index, &opened), "memory.current", F_OK, 0) == 0 ||
 	       errno != ENOENT;
 }
 
 void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 {
-	uint32_t parent = g->snap.cgroups[d->index].parent;
+	uint32_t parent = g->view.snap.cgroups[d->index].parent;
 
 	if (d->index == 0 || has_memory(g, d->index))
 		return;
@@ -295,7 +295,8 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 
 void domains_controllers(struct cgg_guard *g, uint32_t index)
 {
-	for (uint32_t k = index + 1; k < g->snap.cgroups[index].end; k = g->snap.cgroups[k].end)
+	for (uint32_t k = index + 1; k < g->view.snap.cgroups[index].end;
+	     k = g->view.snap.cgroups[k].end)
 		g->seen[k].no_memory = false;
 	g->match_due = true;
 }

@@ -11,8 +11,8 @@
 
 #include "hook/owners.h"
 #include "policy/gate.h"
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/fdio.h"
 
@@ -44,7 +44,7 @@ int files_init(struct cgg_guard *g, struct cgg_error *err)
 			return err_fail(err, -ENOMEM,
 					"out of address space for the guard's watches");
 	}
-	r = tree_watch(g->tree);
+	r = tree_watch(g->view.tree);
 	if (r < 0) {
 		guard_lacks(g, LACK_INOTIFY,
 			    "cgroups can't be watched by inotify (%s): looking for new ones every "
@@ -62,8 +62,8 @@ void files_finish(struct cgg_guard *g)
 	cgg_close_fd(&g->events_fd);
 	for (int i = 0; i < WATCHES_KINDS; i++)
 		watches_finish(&g->watches[i]);
-	if (g->tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
-		tree_unwatch(g->tree);
+	if (g->view.tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
+		tree_unwatch(g->view.tree);
 }
 
 /* ---- begin and end ------------------------------------------------------------------- */
@@ -83,28 +83,28 @@ static int inotify_begin(const struct cgg_guard *g, uint32_t index, const char *
 	CGG_AUTO_FD opened = -1;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(g->tree, index, &opened),
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(g->view.tree, index, &opened),
 		 file);
-	return inotify_add_watch(is_fast(g, file) ? g->events_fd : g->tree->inotify_fd, path,
+	return inotify_add_watch(is_fast(g, file) ? g->events_fd : g->view.tree->inotify_fd, path,
 				 IN_MODIFY);
 }
 
 static void inotify_end(const struct cgg_guard *g, const struct watch *w)
 {
 	if (w->wd >= 0) /* it may have ended with the file */
-		(void)inotify_rm_watch(is_fast(g, w->file) ? g->events_fd : g->tree->inotify_fd,
-				       w->wd);
+		(void)inotify_rm_watch(
+			is_fast(g, w->file) ? g->events_fd : g->view.tree->inotify_fd, w->wd);
 }
 
 int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
 {
 	bool fast = is_fast(g, file);
 	struct watches *w = &g->watches[fast ? WATCHES_OF_EVENTS : WATCHES_OF_LIMITS];
-	uint64_t id = g->tree->entry[index].id;
+	uint64_t id = g->view.tree->entry[index].id;
 	const struct watch *muted;
 	int wd, handle;
 
-	if (g->tree->inotify_fd < 0)
+	if (g->view.tree->inotify_fd < 0)
 		return -1;
 	muted = watches_find_muted(w, id, file);
 	if (muted)
@@ -174,7 +174,7 @@ void watch_hear(struct cgg_guard *g, struct guard_domain *d)
 /* A write to a limit, here or above, is told of too; one watch for all who ask for it. */
 static void watch_limits(struct cgg_guard *g, uint32_t index)
 {
-	for (uint32_t i = index; i != CGG_NONE; i = g->tree->entry[i].parent) {
+	for (uint32_t i = index; i != CGG_NONE; i = g->view.tree->entry[i].parent) {
 		if (g->seen[i].max_wd <= 0)
 			g->seen[i].max_wd = watch_file(g, i, "memory.max");
 	}
@@ -187,7 +187,7 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 	if (look_is_host(g, d))
 		return;
 	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
-		d->current_fd = openat(tree_dir(g->tree, d->index, &opened), "memory.current",
+		d->current_fd = openat(tree_dir(g->view.tree, d->index, &opened), "memory.current",
 				       O_RDONLY | O_CLOEXEC);
 		if (d->current_fd >= 0 && fdio_spare(d->current_fd) < FDS_SPARE) {
 			close(d->current_fd);
@@ -236,9 +236,9 @@ static bool on_event(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_u
 /* A limit has changed: of a cgroup, and so of all below it. */
 static void on_limit(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 {
-	g->snap.cgroups[index].have &= ~(uint32_t)CGG_HAVE_MAX;
+	g->view.snap.cgroups[index].have &= ~(uint32_t)CGG_HAVE_MAX;
 	g->match_due = true; /* who had none needs a domain now, or no more */
-	for (uint32_t i = index; i < g->snap.cgroups[index].end; i++) {
+	for (uint32_t i = index; i < g->view.snap.cgroups[index].end; i++) {
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
 		     slot = g->domain[slot].next) {
 			g->domain[slot].limit_us = 0;
@@ -249,7 +249,7 @@ static void on_limit(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 
 static void on_watch(struct cgg_guard *g, uint32_t index, int wd)
 {
-	uint64_t now = snap_now_us();
+	uint64_t now = clock_now_us();
 	bool counts, reset;
 
 	if (index == CGG_NONE)
@@ -293,13 +293,13 @@ static void on_event_of_kernel(void *user, int wd)
 void files_read(struct cgg_guard *g)
 {
 	g->files_read = true;
-	if (tree_events_read(g->tree, g->tree->inotify_fd, on_written, g))
+	if (tree_events_read(g->view.tree, g->view.tree->inotify_fd, on_written, g))
 		g->scan_due = true;
 }
 
 void files_read_events(struct cgg_guard *g)
 {
-	tree_events_read(g->tree, g->events_fd, on_event_of_kernel, g);
+	tree_events_read(g->view.tree, g->events_fd, on_event_of_kernel, g);
 }
 
 /* A file that is written without end is not listened to for a while, and then handled once more. */
@@ -328,7 +328,7 @@ static void unmute(struct cgg_guard *g, uint64_t now_us)
 void files_work(struct cgg_guard *g)
 {
 	struct watches *written = &g->watches[WATCHES_OF_LIMITS];
-	uint64_t now = snap_now_us();
+	uint64_t now = clock_now_us();
 	struct watch w;
 
 	while (watches_take(&g->watches[WATCHES_OF_EVENTS], &w))
@@ -355,7 +355,7 @@ void files_pace(struct cgg_guard *g, uint64_t start_us)
 	g->files_read_us = start_us;
 	if (start_us > last + PACE_GAP_US)
 		return;
-	now = snap_now_us();
+	now = clock_now_us();
 	wait = (PACE_PART - 1) * (now - start_us);
 	g->files_after_us = now + (wait < most ? wait : most);
 	watch_listen(g, false);
@@ -374,7 +374,7 @@ uint64_t files_due_us(const struct cgg_guard *g)
 
 static bool some_unwatched(const struct cgg_guard *g)
 {
-	return watch_is_blind(g) || g->tree->watch_short;
+	return watch_is_blind(g) || g->view.tree->watch_short;
 }
 
 /* Files, once a second; directories a few at a time, in a tenth of the time. */
@@ -389,10 +389,10 @@ void files_look(struct cgg_guard *g, uint64_t now_us)
 		reset_look(g, now_us); /* before the brakes, which stand on what is there */
 		brake_look(g);
 	}
-	if (!watch_is_blind(g) && g->tree->scan.state == TREE_SCAN_IDLE &&
-	    tree_verify(g->tree, LOOK_CALLS, &round))
+	if (!watch_is_blind(g) && g->view.tree->scan.state == TREE_SCAN_IDLE &&
+	    tree_verify(g->view.tree, LOOK_CALLS, &round))
 		g->scan_due = true;
-	g->look_after_us = snap_now_us();
+	g->look_after_us = clock_now_us();
 	g->look_after_us += round ? LOOK_US : (PACE_PART - 1) * (g->look_after_us - now_us);
 }
 

@@ -9,6 +9,7 @@
 #include "rank/badness.h"
 #include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 
 #include <string.h>
@@ -22,9 +23,9 @@
 /* What oom_score_adj is counted in thousandths of. */
 static uint64_t badness_total(const struct cgg_guard *g, const struct incident *in)
 {
-	uint32_t domain = tree_find_id(g->tree, in->domain_id);
+	uint32_t domain = tree_find_id(g->view.tree, in->domain_id);
 
-	return domain == CGG_NONE ? 0 : badness_total_pages(&g->snap, domain, 1);
+	return domain == CGG_NONE ? 0 : badness_total_pages(&g->view.snap, domain, 1);
 }
 
 /* How the ladder ends if we don't come back to it. */
@@ -32,7 +33,7 @@ static struct worker_last last_of(const struct cgg_guard *g, const struct incide
 				  int *ret_opened)
 {
 	const struct policy_action *a = &in->rule.action[in->rule.nactions - 1];
-	uint32_t domain = tree_find_id(g->tree, in->domain_id);
+	uint32_t domain = tree_find_id(g->view.tree, in->domain_id);
 	struct worker_last last = {.armed = a->kind == POLICY_KILL && domain != CGG_NONE,
 				   .dirfd = -1};
 	bool host = domain == 0 && !g->root_has_current;
@@ -45,7 +46,7 @@ static struct worker_last last_of(const struct cgg_guard *g, const struct incide
 	last.by_usage = policy_by_usage(&in->rule);
 	last.gate_bytes = policy_gate(&in->rule, host, in->before.n[POLICY_N_LIMIT]);
 	if (!host) {
-		last.dirfd = tree_dir(g->tree, domain, ret_opened);
+		last.dirfd = tree_dir(g->view.tree, domain, ret_opened);
 		last.armed = last.dirfd >= 0;
 	}
 	return last;
@@ -56,7 +57,7 @@ static void tell_before(const struct cgg_cgroup *cg, const struct incident *in,
 			struct kill_request *req)
 {
 	req->before_known = cg->have & CGG_HAVE_CURRENT && cg->have & CGG_HAVE_SWAP_CURRENT &&
-			    snap_now_us() < in->look_us + RECORD_FRESH_US;
+			    clock_now_us() < in->look_us + RECORD_FRESH_US;
 	if (!req->before_known)
 		return;
 	req->before_bytes = cg->current_bytes;
@@ -75,16 +76,16 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 	};
 	CGG_AUTO_FD opened = -1;
 	struct kill_request req = {
-		.dirfd = tree_dir(g->tree, victim, &opened),
+		.dirfd = tree_dir(g->view.tree, victim, &opened),
 		.id = in->victim_id,
-		.procfd = g->tree->root.procfd,
-		.killfd = g->tree->entry[victim].killfd,
-		.path = g->snap.cgroups[victim].path,
+		.procfd = g->view.tree->root.procfd,
+		.killfd = g->view.tree->entry[victim].killfd,
+		.path = g->view.snap.cgroups[victim].path,
 		.undo = &g->undo,
 		.process = a->process || !in->candidate[in->victim_index].group.whole,
 		.kill_exempt = a->kill_exempt,
 		.dry_run = in->dry_run,
-		.deadline_us = snap_now_us() + a->deadline_us,
+		.deadline_us = clock_now_us() + a->deadline_us,
 		.oom_kill_known = in->victim_oom_known,
 		.oom_kill = in->victim_oom_kill,
 		.total_bytes = badness_total(g, in),
@@ -92,19 +93,19 @@ static bool start(struct cgg_guard *g, struct incident *in, const struct policy_
 	struct soft_request soft = {
 		.kind = softs[a->kind],
 		.amount_bytes =
-			policy_amount_bytes(&a->amount, g->snap.cgroups[victim].current_bytes),
+			policy_amount_bytes(&a->amount, g->view.snap.cgroups[victim].current_bytes),
 	};
 	CGG_AUTO_FD domain_opened = -1;
 	struct worker_last last = {.dirfd = -1};
 	int r;
 
 	if (a->kind == POLICY_KILL)
-		tell_before(&g->snap.cgroups[victim], in, &req);
+		tell_before(&g->view.snap.cgroups[victim], in, &req);
 	else
 		last = last_of(g, in, &domain_opened);
 	in->late_us = 0;
 	if (!in->dry_run)
-		reserve_give(&g->reserve, snap_now_us());
+		reserve_give(&g->reserve, clock_now_us());
 	in->worker = workers_idle(&g->workers);
 	if (!in->worker)
 		return false;
@@ -127,11 +128,11 @@ bool follow_act(struct cgg_guard *g, struct incident *in, uint32_t victim)
 
 		if (a->kind != POLICY_NOTIFY) {
 			if (in->act_us == 0)
-				in->act_us = snap_now_us();
+				in->act_us = clock_now_us();
 			return start(g, in, a, victim);
 		}
 		if (in->notify_us == 0) {
-			in->notify_us = snap_now_us();
+			in->notify_us = clock_now_us();
 			if (in->rule.nactions > 1)
 				incident_report(g, in, "notice");
 		}
@@ -184,16 +185,16 @@ void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
  */
 static void start_anew(struct cgg_guard *g, const struct incident *in, uint64_t now_us)
 {
-	uint32_t victim = tree_find_id(g->tree, in->victim_id);
+	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
 
 	if (victim == CGG_NONE)
-		victim = tree_find_id(g->tree, in->domain_id);
+		victim = tree_find_id(g->view.tree, in->domain_id);
 	if (victim == CGG_NONE)
 		victim = 0;
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		struct guard_domain *d = &g->domain[i];
 
-		if (!d->used || !rank_is_below(&g->snap, victim, d->index))
+		if (!d->used || !rank_is_below(&g->view.snap, victim, d->index))
 			continue;
 		policy_forget(&d->held);
 		d->due_us = now_us;
@@ -211,15 +212,15 @@ static struct guard_domain *domain_of(struct cgg_guard *g, const struct incident
 
 static void measure_after(struct cgg_guard *g, struct incident *in, uint64_t now_us)
 {
-	uint32_t index = tree_find_id(g->tree, in->domain_id);
+	uint32_t index = tree_find_id(g->view.tree, in->domain_id);
 	bool known;
 
 	if (index == CGG_NONE)
 		return;
 	g->host_us = 0;
 	look_host(g, now_us);
-	snap_read(g->tree, &g->snap, index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
-	policy_measure(&g->snap, index, &in->after);
+	snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
+	policy_measure(&g->view.snap, index, &in->after);
 	in->kernel_kills_after = look_kernel_kills(g, index, &known);
 	in->kernel_kills_known &= known;
 }
@@ -250,7 +251,7 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 static void after_soft(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
 		       uint64_t now_us)
 {
-	uint32_t victim = tree_find_id(g->tree, in->victim_id);
+	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
 	enum soft_outcome outcome = in->step[in->nsteps - 1].soft.outcome;
 
 	in->averted = outcome == SOFT_EARLY || outcome == SOFT_GONE || victim == CGG_NONE;

@@ -8,6 +8,7 @@
 #include "engine/share.h"
 #include "policy/gate.h"
 #include "snap/take.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/fdio.h"
 #include "util/path.h"
@@ -88,9 +89,10 @@ static void keep_limit(struct cgg_cgroup *cg, const struct cgg_cgroup *old)
 static int lay_out(struct cgg_guard *g, const struct tree_entry *entry, uint32_t n,
 		   struct cgg_error *err)
 {
-	struct arena *a = &g->arena[!g->current];
-	bool known = g->generation == g->tree->generation && g->snap.n == g->tree->n;
-	uint64_t now = snap_now_us();
+	struct arena *a = &g->view.arena[!g->view.current];
+	bool known =
+		g->view.generation == g->view.tree->generation && g->view.snap.n == g->view.tree->n;
+	uint64_t now = clock_now_us();
 	struct cgg_snapshot snap;
 	struct cgg_group *groups;
 	struct guard_seen *seen;
@@ -101,7 +103,7 @@ static int lay_out(struct cgg_guard *g, const struct tree_entry *entry, uint32_t
 	if (snap_layout(entry, n, a, &snap) < 0 || !seen || !groups)
 		return err_fail(err, -ENOMEM, "no room for a snapshot of %u cgroups", n);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t old = known ? tree_find_id(g->tree, entry[i].id) : CGG_NONE;
+		uint32_t old = known ? tree_find_id(g->view.tree, entry[i].id) : CGG_NONE;
 
 		if (i % BEAT_EACH == 0)
 			hang_beat(g);
@@ -112,34 +114,34 @@ static int lay_out(struct cgg_guard *g, const struct tree_entry *entry, uint32_t
 						      .domain = CGG_NONE};
 			continue;
 		}
-		keep_limit(&snap.cgroups[i], &g->snap.cgroups[old]);
+		keep_limit(&snap.cgroups[i], &g->view.snap.cgroups[old]);
 		seen[i] = g->seen[old];
 	}
-	snap.host = g->snap.host;
-	g->snap = snap;
+	snap.host = g->view.snap.host;
+	g->view.snap = snap;
 	g->seen = seen;
 	g->groups = groups;
-	g->current = !g->current;
+	g->view.current = !g->view.current;
 	return 0;
 }
 
 static void tell_shortage(struct cgg_guard *g)
 {
-	if (g->tree->nunheld > 0)
+	if (g->view.tree->nunheld > 0)
 		guard_lacks(g, LACK_FDS,
 			    "fds are scarce: %u of %u cgroups are opened as needed, which is "
 			    "slower (raise LimitNOFILE)",
-			    g->tree->nunheld, g->tree->n);
+			    g->view.tree->nunheld, g->view.tree->n);
 	else
 		guard_has(g, LACK_FDS);
-	if (g->tree->sparse)
+	if (g->view.tree->sparse)
 		guard_lacks(g, LACK_TABLE_SPACE,
 			    "more than %d cgroups: those without a memory controller count as "
 			    "part of who holds them (limit them with cgroup.max.descendants)",
 			    CGG_TREE_MAX);
 	else
 		guard_has(g, LACK_TABLE_SPACE);
-	if (g->tree->inotify_fd >= 0 && g->tree->watch_short)
+	if (g->view.tree->inotify_fd >= 0 && g->view.tree->watch_short)
 		guard_lacks(g, LACK_WATCHES,
 			    "inotify has no more watches (raise fs.inotify.max_user_watches): what "
 			    "is not "
@@ -151,12 +153,12 @@ static void tell_shortage(struct cgg_guard *g)
 /* Table and snapshot are of one generation again: whatever holds an index of either finds its cgroup. */
 static void settle(struct cgg_guard *g, const struct cgg_snapshot *old)
 {
-	g->generation = g->tree->generation;
+	g->view.generation = g->view.tree->generation;
 	for (int i = 0; i < WATCHES_KINDS; i++)
-		watches_relocate(&g->watches[i], g->tree);
+		watches_relocate(&g->watches[i], g->view.tree);
 	brake_relocate(g);
 	reset_match(g);
-	counts_forget(g, old, snap_now_us());
+	counts_forget(g, old, clock_now_us());
 	counts_listen(g);
 	domains_match(g);
 	tops_match(g);
@@ -167,15 +169,15 @@ static void settle(struct cgg_guard *g, const struct cgg_snapshot *old)
 /* The table that a scan has made, and a snapshot of it: both or none. */
 static int adopt(struct cgg_guard *g, struct cgg_error *err)
 {
-	const struct tree_scan *s = &g->tree->scan;
-	struct cgg_snapshot old = g->snap;
+	const struct tree_scan *s = &g->view.tree->scan;
+	struct cgg_snapshot old = g->view.snap;
 	int r = lay_out(g, s->entry, s->n, err);
 
 	if (r < 0) {
-		tree_scan_discard(g->tree);
+		tree_scan_discard(g->view.tree);
 		return r;
 	}
-	tree_scan_adopt(g->tree);
+	tree_scan_adopt(g->view.tree);
 	settle(g, &old);
 	return 0;
 }
@@ -183,12 +185,12 @@ static int adopt(struct cgg_guard *g, struct cgg_error *err)
 /* Somebody else has scanned the tree (a library's user who has it too). */
 static int catch_up(struct cgg_guard *g, struct cgg_error *err)
 {
-	struct cgg_snapshot old = g->snap;
+	struct cgg_snapshot old = g->view.snap;
 	int r;
 
-	if (g->generation == g->tree->generation && g->snap.n == g->tree->n)
+	if (g->view.generation == g->view.tree->generation && g->view.snap.n == g->view.tree->n)
 		return 0;
-	r = lay_out(g, g->tree->entry, g->tree->n, err);
+	r = lay_out(g, g->view.tree->entry, g->view.tree->n, err);
 	if (r == 0)
 		settle(g, &old);
 	return r;
@@ -200,24 +202,24 @@ static int catch_up(struct cgg_guard *g, struct cgg_error *err)
  */
 static int scan_some(struct cgg_guard *g, uint32_t calls, struct cgg_error *err)
 {
-	enum tree_scan_state was = g->tree->scan.state;
-	uint64_t start = snap_now_us(), now;
+	enum tree_scan_state was = g->view.tree->scan.state;
+	uint64_t start = clock_now_us(), now;
 	int r;
 
 	if (was == TREE_SCAN_IDLE) {
 		g->count.scans++;
 		g->scan_due = false;
 	}
-	r = tree_scan_step(g->tree, calls, err);
-	if (r == 0 && g->tree->scan.state == TREE_SCAN_READY)
+	r = tree_scan_step(g->view.tree, calls, err);
+	if (r == 0 && g->view.tree->scan.state == TREE_SCAN_READY)
 		r = adopt(g, err);
-	now = snap_now_us();
+	now = clock_now_us();
 	g->scan_spent_us += now - start;
 	g->scan_after_us = now + (now - start); /* the looks have half of the time at least */
-	if (r == 0 && g->tree->scan.state == TREE_SCAN_IDLE) {
+	if (r == 0 && g->view.tree->scan.state == TREE_SCAN_IDLE) {
 		guard_has(g, LACK_TABLE);
 		tell_shortage(g);
-		tree_hold_kill(g->tree);
+		tree_hold_kill(g->view.tree);
 		g->scan_after_us +=
 			9 * g->scan_spent_us < SCAN_REST_US ? 9 * g->scan_spent_us : SCAN_REST_US;
 		g->scan_after_us += watch_is_blind(g) ? BLIND_SCAN_US : 0;
@@ -230,12 +232,12 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r = catch_up(g, err);
 
-	tree_scan_end(g->tree);
-	tree_stale_wd(g->tree, -1);
+	tree_scan_end(g->view.tree);
+	tree_stale_wd(g->view.tree, -1);
 	do {
 		if (r == 0)
 			r = scan_some(g, UINT32_MAX, err);
-	} while (r == 0 && g->tree->scan.state != TREE_SCAN_IDLE);
+	} while (r == 0 && g->view.tree->scan.state != TREE_SCAN_IDLE);
 	return r;
 }
 
@@ -251,8 +253,8 @@ static void tell_permissions(struct cgg_guard *g)
 {
 	CGG_AUTO_FD opened = -1;
 
-	if (g->tree->n < 2 ||
-	    faccessat(tree_dir(g->tree, 1, &opened), "cgroup.kill", W_OK, AT_EACCESS) == 0)
+	if (g->view.tree->n < 2 ||
+	    faccessat(tree_dir(g->view.tree, 1, &opened), "cgroup.kill", W_OK, AT_EACCESS) == 0)
 		return;
 	if (errno == EROFS)
 		guard_lacks(g, LACK_CGROUP_KILL,
@@ -274,8 +276,8 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
 
-	if (arena_init(&g->arena[0], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
-	    arena_init(&g->arena[1], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
+	if (arena_init(&g->view.arena[0], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
+	    arena_init(&g->view.arena[1], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
 	    arena_init(&g->domain_arena,
 		       GUARD_DOMAINS_MAX * sizeof(*g->domain) +
 			       GUARD_BRAKES_MAX * sizeof(*g->brake) + 32,
@@ -284,7 +286,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
 	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
 	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
-	g->root_has_current = root_has_current(g->tree);
+	g->root_has_current = root_has_current(g->view.tree);
 	g->fastest = plan_fastest();
 	reserve_init(&g->reserve);
 	r = workers_init(&g->workers, err);
@@ -294,13 +296,14 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		r = watch_init(g, err);
 	if (r < 0)
 		return r;
-	cgfs_host_read(g->tree->root.procfd, ~0U, &g->snap.host);
+	cgfs_host_read(g->view.tree->root.procfd, ~0U, &g->view.snap.host);
 	r = guard_rescan(g, err);
 	if (r == CGG_GONE)
 		return err_fail(err, -ENODEV, "the tree was removed");
 	if (r < 0)
 		return r;
-	cgfs_own_known(&g->tree->root, &g->own); /* it may have to be searched for: not in danger */
+	cgfs_own_known(&g->view.tree->root,
+		       &g->own); /* it may have to be searched for: not in danger */
 	if (g->ndomains == 0)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
 	kernel_begin(g);
@@ -324,7 +327,7 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
-	g->tree = tree;
+	g->view.tree = tree;
 	g->policy = policy;
 	g->epoll_fd = g->timer_fd = g->events_fd = g->workers.done_fd = g->undo.dirfd =
 		g->undo.told_fd = g->hang.timer_fd = -1;
@@ -335,13 +338,13 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	kernel_init(&g->kernel);
 	if (options)
 		g->options = *options;
-	g->started_us = snap_now_us();
+	g->started_us = clock_now_us();
 	r = set_up(g, err);
 	if (r < 0) {
 		guard_close(g);
 		return r;
 	}
-	watch_sleep(g, snap_now_us());
+	watch_sleep(g, clock_now_us());
 	*ret = g;
 	return 0;
 }
@@ -352,9 +355,9 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 		return NULL;
 	hang_finish(g);
 	workers_finish(&g->workers);
-	for (size_t i = 0; g->snap.n && i < WORKERS; i++) {
+	for (size_t i = 0; g->view.snap.n && i < WORKERS; i++) {
 		if (g->incident[i].used && g->incident[i].worker)
-			follow(g, snap_now_us()); /* the last records */
+			follow(g, clock_now_us()); /* the last records */
 	}
 	kernel_finish(g);
 	forget_domains(g);
@@ -362,8 +365,8 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	watch_finish(g);
 	undo_finish(&g->undo);
 	reset_finish(&g->resets);
-	arena_finish(&g->arena[0]);
-	arena_finish(&g->arena[1]);
+	arena_finish(&g->view.arena[0]);
+	arena_finish(&g->view.arena[1]);
 	arena_finish(&g->domain_arena);
 	arena_finish(&g->match_arena);
 	reserve_finish(&g->reserve);
@@ -381,7 +384,8 @@ static void mind_memory(struct cgg_guard *g, uint64_t now_us)
 			guard_has(g, LACK_MEMORY);
 		return;
 	}
-	if (fdio_read_at(g->tree->root.dirfd, "cgroup.controllers", buf, sizeof(buf)) != -ENOMEM)
+	if (fdio_read_at(g->view.tree->root.dirfd, "cgroup.controllers", buf, sizeof(buf)) !=
+	    -ENOMEM)
 		return;
 	reserve_give(&g->reserve, now_us);
 	guard_lacks(g, LACK_MEMORY,
@@ -392,10 +396,10 @@ static void mind_memory(struct cgg_guard *g, uint64_t now_us)
 /* Only after the known cgroups were looked at: a scan may take a while, and memory. */
 static int scan_if_due(struct cgg_guard *g, uint64_t now_us, struct cgg_error *err)
 {
-	uint64_t generation = g->tree->generation;
+	uint64_t generation = g->view.tree->generation;
 	int r = catch_up(g, err);
 
-	if (r == 0 && (g->scan_due || g->tree->scan.state != TREE_SCAN_IDLE) &&
+	if (r == 0 && (g->scan_due || g->view.tree->scan.state != TREE_SCAN_IDLE) &&
 	    now_us >= g->scan_after_us)
 		r = scan_some(g, SCAN_CALLS, err);
 	if (r == CGG_GONE)
@@ -407,14 +411,14 @@ static int scan_if_due(struct cgg_guard *g, uint64_t now_us, struct cgg_error *e
 		g->scan_after_us = now_us + 1000000;
 	}
 	watch_pressure_again(g, now_us);
-	if (g->tree->generation != generation)
-		tick(g, snap_now_us()); /* new domains are looked at at once */
+	if (g->view.tree->generation != generation)
+		tick(g, clock_now_us()); /* new domains are looked at at once */
 	return 0;
 }
 
 static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 {
-	uint64_t now = snap_now_us();
+	uint64_t now = clock_now_us();
 	int r;
 
 	mind_memory(g, now);
@@ -427,7 +431,7 @@ static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 	if (r < 0)
 		return r;
 	files_pace(g, now);
-	watch_sleep(g, snap_now_us());
+	watch_sleep(g, clock_now_us());
 	return 0;
 }
 
@@ -449,7 +453,7 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
 	domains_match_anew(g);
 	tops_match(g);
 	watch_pressure(g);
-	watch_sleep(g, snap_now_us());
+	watch_sleep(g, clock_now_us());
 	return 0;
 }
 
@@ -473,7 +477,7 @@ void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 		*ret_busy = busy;
 	if (ret_settled)
 		*ret_settled =
-			looked && !busy && snap_now_us() > g->started_us + longest + SETTLE_US;
+			looked && !busy && clock_now_us() > g->started_us + longest + SETTLE_US;
 	if (ret_incidents)
 		*ret_incidents = g->nincidents;
 }

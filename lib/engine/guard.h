@@ -16,6 +16,7 @@
 #include "engine/metrics.h"
 #include "engine/reserve.h"
 #include "engine/reset.h"
+#include "engine/view.h"
 #include "engine/watches.h"
 #include "policy/pace.h"
 #include "util/arena.h"
@@ -229,8 +230,7 @@ struct guard_hang {
 enum { WATCHES_OF_LIMITS, WATCHES_OF_EVENTS, WATCHES_KINDS };
 
 struct cgg_guard {
-	struct cgg_tree *tree;
-	uint64_t generation; /* of the tree's table that the snapshot was laid out from */
+	struct view view;
 	const struct cgg_policy *policy;
 	struct cgg_guard_options options;
 	int epoll_fd, timer_fd;
@@ -258,11 +258,8 @@ struct cgg_guard {
 	uint64_t far_after_us; /* nobody far from danger is looked at before */
 	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */
 
-	struct arena arena[2]; /* the snapshot and seen[], laid out anew at each scan */
-	unsigned int current;
-	struct cgg_snapshot snap;
-	uint64_t host_us; /* snap.host was read then */
-	struct guard_seen *seen;
+	uint64_t host_us; /* view.snap.host was read then */
+	struct guard_seen *seen; /* laid out with the snapshot, in its arena */
 	struct cgg_group *groups; /* room for snap.n */
 	struct cgfs_own own;
 	const struct guard_domain *prepared; /* whose choice has been read for, NULL: nobody's */

@@ -7,7 +7,7 @@
 
 #include "engine/record.h"
 #include "policy/explain.h"
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/json.h"
 
 #include <stdio.h>
@@ -233,7 +233,7 @@ static void put_times(struct json *j, const struct incident *in)
 	put_since(j, "acted", in, in->act_us);
 	put_since(j, "signalled", in, in->kill.signal_us);
 	put_since(j, "empty", in, in->kill.empty_us);
-	put_since(j, "end", in, snap_now_us());
+	put_since(j, "end", in, clock_now_us());
 	json_close(j, '}');
 }
 

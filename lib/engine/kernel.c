@@ -8,7 +8,7 @@
 
 #include "cgfs/root.h"
 #include "hook/owners.h"
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/err.h"
 
 #include <errno.h>
@@ -57,7 +57,7 @@ static void find_root(struct cgg_guard *g)
 {
 	struct guard_kernel *k = &g->kernel;
 	char link[64], at[CGG_PATH_MAX], up[CGG_PATH_MAX];
-	int top = dup(g->tree->root.dirfd);
+	int top = dup(g->view.tree->root.dirfd);
 	ssize_t n, len;
 
 	k->knows_root = !g->root_has_current;
@@ -65,7 +65,7 @@ static void find_root(struct cgg_guard *g)
 	top = cgfs_climb_to_top(top);
 	if (top < 0)
 		return;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", g->tree->root.dirfd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", g->view.tree->root.dirfd);
 	len = readlink(link, at, sizeof(at) - 1);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", top);
 	n = readlink(link, up, sizeof(up) - 1);
@@ -89,11 +89,11 @@ void kernel_end(struct cgg_guard *g, struct kernel_kill *kill)
 {
 	struct guard_kernel *k = &g->kernel;
 	struct kernel_told *t = &k->told[k->ntold++ % KERNEL_TOLD_MAX];
-	uint32_t index = tree_find(g->tree, kill->cgroup);
+	uint32_t index = tree_find(g->view.tree, kill->cgroup);
 
 	if (kill->cgroup[0])
 		kill->gone = index == CGG_NONE || counts_is_gone(g, index);
-	*t = (struct kernel_told){.told_us = snap_now_us(),
+	*t = (struct kernel_told){.told_us = clock_now_us(),
 				  .by_log = kill->by_log,
 				  .counted = kill->counted,
 				  .deaths = kill->by_log ? deaths_of(&kill->report) : 0};
@@ -143,9 +143,9 @@ bool kernel_is_fresh(const struct kernel_told *t, uint64_t now_us)
 /* Where a rule looked when the kernel was first. */
 static const char *domain_of(const struct cgg_guard *g, const struct incident *in)
 {
-	uint32_t index = tree_find_id(g->tree, in->domain_id);
+	uint32_t index = tree_find_id(g->view.tree, in->domain_id);
 
-	return index == CGG_NONE ? in->domain : g->snap.cgroups[index].path;
+	return index == CGG_NONE ? in->domain : g->view.snap.cgroups[index].path;
 }
 
 /* ---- by the counters ----------------------------------------------------------------- */
@@ -257,10 +257,10 @@ const char *kernel_domain(const struct cgg_guard *g, const struct kernel_kill *k
 
 static void find_id(struct cgg_guard *g, struct kernel_kill *kill)
 {
-	uint32_t index = tree_find(g->tree, kill->cgroup);
+	uint32_t index = tree_find(g->view.tree, kill->cgroup);
 
 	if (index != CGG_NONE)
-		kill->id = g->snap.cgroups[index].id;
+		kill->id = g->view.snap.cgroups[index].id;
 	for (size_t i = 0; index == CGG_NONE && i < KERNEL_GONE_MAX; i++) {
 		if (strcmp(g->kernel.gone[i].path, kill->cgroup) == 0)
 			kill->id = g->kernel.gone[i].id;
@@ -283,20 +283,20 @@ static bool is_known(const void *user, uint64_t id)
 {
 	const struct cgg_guard *g = user;
 
-	return tree_find_id(g->tree, id) != CGG_NONE || find_gone(g, id);
+	return tree_find_id(g->view.tree, id) != CGG_NONE || find_gone(g, id);
 }
 
 uint64_t kernel_bound(const struct cgg_guard *g, const char *path, uint64_t id)
 {
-	uint32_t index = id ? tree_find_id(g->tree, id) : tree_find(g->tree, path);
+	uint32_t index = id ? tree_find_id(g->view.tree, id) : tree_find(g->view.tree, path);
 	const struct kernel_gone *gone = NULL;
 
 	if (index != CGG_NONE)
-		return owners_bound(g->options.owners, &g->snap, index);
+		return owners_bound(g->options.owners, &g->view.snap, index);
 	if (id)
 		gone = find_gone(g, id);
 	else
-		return owners_bound_lately(g->options.owners, path, snap_now_us(), is_known, g);
+		return owners_bound_lately(g->options.owners, path, clock_now_us(), is_known, g);
 	return gone ? gone->bound : 0;
 }
 
@@ -471,10 +471,10 @@ void kernel_finish(struct cgg_guard *g)
 
 	kmsg_finish(k);
 	while (k->reads && kmsg_take(k, &k->taken))
-		on_report(g, &k->taken, snap_now_us());
+		on_report(g, &k->taken, clock_now_us());
 	k->reads = false;
 	if (oldest(k, false))
-		kernel_work(g, snap_now_us() + 2 * (uint64_t)KERNEL_LOG_WAIT_US); /* all of it */
+		kernel_work(g, clock_now_us() + 2 * (uint64_t)KERNEL_LOG_WAIT_US); /* all of it */
 	while ((kill = oldest(k, false)))
 		kernel_end(g, kill);
 }

@@ -8,8 +8,8 @@
 
 #include "act/thread.h"
 #include "log/log.h"
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/err.h"
 
 #include <errno.h>
@@ -102,7 +102,7 @@ static void *kmsg_main(void *arg)
 	uint64_t mark = 0, quiet_us = 0;
 
 	for (;;) {
-		uint64_t now = snap_now_us(), pending = log_pending(k->log);
+		uint64_t now = clock_now_us(), pending = log_pending(k->log);
 
 		if (pending != mark)
 			quiet_us = now + QUIET_US;

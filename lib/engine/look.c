@@ -28,7 +28,8 @@ static void look_host_since(struct cgg_guard *g, uint64_t fresh_us, uint64_t now
 {
 	if (g->host_us != 0 && now_us < g->host_us + fresh_us)
 		return;
-	cgfs_host_read(g->tree->root.procfd, ~(uint32_t)CGG_HOST_HAVE_OOM_KILL, &g->snap.host);
+	cgfs_host_read(g->view.tree->root.procfd, ~(uint32_t)CGG_HOST_HAVE_OOM_KILL,
+		       &g->view.snap.host);
 	g->host_us = now_us;
 }
 
@@ -39,19 +40,19 @@ void look_host(struct cgg_guard *g, uint64_t now_us)
 
 static bool read_current(struct cgg_guard *g, struct guard_domain *d)
 {
-	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
+	struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
 
 	if (d->current_fd >= 0 && cgfs_read_number_fd(d->current_fd, &cg->current_bytes) == 0) {
 		cg->have |= CGG_HAVE_CURRENT;
 		return true;
 	}
-	return snap_read(g->tree, &g->snap, d->index, CGG_HAVE_CURRENT) == 0;
+	return snap_read(g->view.tree, &g->view.snap, d->index, CGG_HAVE_CURRENT) == 0;
 }
 
 /* Where memory.max is watched all the way up. */
 bool look_limits_are_told(const struct cgg_guard *g, uint32_t index)
 {
-	for (; index != 0; index = g->snap.cgroups[index].parent) {
+	for (; index != 0; index = g->view.snap.cgroups[index].parent) {
 		if (g->seen[index].max_wd <= 0)
 			return false;
 	}
@@ -69,7 +70,7 @@ static void read_limit(struct cgg_guard *g, struct guard_domain *d, uint64_t now
 	if (d->limit_us != 0 && now_us < d->limit_us + limit_fresh_us(g, d->index))
 		return;
 	look_host_since(g, HOST_TOLD_US, now_us);
-	snap_read_limit(g->tree, &g->snap, d->index);
+	snap_read_limit(g->view.tree, &g->view.snap, d->index);
 	d->limit_us = now_us;
 }
 
@@ -80,10 +81,10 @@ static void read_limit(struct cgg_guard *g, struct guard_domain *d, uint64_t now
 static bool host_is_far(struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
-	const struct cgg_host *h = &g->snap.host;
+	const struct cgg_host *h = &g->view.snap.host;
 	uint64_t gate;
 
-	if (d->limit_us == 0 || g->snap.cgroups[d->index].limit_bytes != h->total_bytes ||
+	if (d->limit_us == 0 || g->view.snap.cgroups[d->index].limit_bytes != h->total_bytes ||
 	    now_us >= d->limit_us + limit_fresh_us(g, d->index) || policy_by_usage(rule))
 		return false;
 	look_host(g, now_us);
@@ -96,8 +97,8 @@ static bool host_is_far(struct cgg_guard *g, const struct guard_domain *d, uint6
 bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
 		uint64_t *ret_limit)
 {
-	const struct cgg_host *h = &g->snap.host;
-	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
+	const struct cgg_host *h = &g->view.snap.host;
+	struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
 
 	if (look_is_host(g, d) || host_is_far(g, d, now_us)) {
 		look_host(g, now_us);
@@ -160,10 +161,10 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 			now_us);
 	if (!look_is_host(g, d)) {
 		read_limit(g, d, now_us);
-		if (snap_read(g->tree, &g->snap, d->index, needs(rule)) == CGG_GONE)
+		if (snap_read(g->view.tree, &g->view.snap, d->index, needs(rule)) == CGG_GONE)
 			return POLICY_UNKNOWN;
 	}
-	return policy_holds(rule, &g->snap, d->index, &d->held, now_us, g->reading);
+	return policy_holds(rule, &g->view.snap, d->index, &d->held, now_us, g->reading);
 }
 
 static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)
@@ -191,10 +192,10 @@ static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
 		     uint64_t now_us)
 {
-	uint64_t limit = g->snap.cgroups[top].limit_bytes;
+	uint64_t limit = g->view.snap.cgroups[top].limit_bytes;
 	uint64_t floor = limit == CGG_MAX ? 0 : policy_gain_floor(limit);
 	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
-	uint32_t end = g->snap.cgroups[top].end;
+	uint32_t end = g->view.snap.cgroups[top].end;
 	/* just read, but of the host, where it is /proc/meminfo that was */
 	uint32_t evaluated = top == 0 && !g->root_has_current ? 0 : needs(rule);
 
@@ -204,23 +205,23 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	if (choice_has_key(rule, CGG_RANK_PRESSURE))
 		more |= CGG_HAVE_PRESSURE;
 	for (uint32_t i = top; i < end; i++) {
-		g->snap.cgroups[i].have &= CGG_HAVE_MAX | (i == top ? evaluated : 0);
-		g->snap.cgroups[i].unread = 0;
+		g->view.snap.cgroups[i].have &= CGG_HAVE_MAX | (i == top ? evaluated : 0);
+		g->view.snap.cgroups[i].unread = 0;
 	}
 	for (uint32_t i = top; i < end;) {
-		struct cgg_cgroup *cg = &g->snap.cgroups[i];
+		struct cgg_cgroup *cg = &g->view.snap.cgroups[i];
 
-		snap_read(g->tree, &g->snap, i,
+		snap_read(g->view.tree, &g->view.snap, i,
 			  (CGG_HAVE_POPULATED | CGG_HAVE_CURRENT | CGG_HAVE_OOM_GROUP) & ~cg->have);
 		if (cg->have & CGG_HAVE_POPULATED && !cg->populated) {
 			i = cg->end;
 			continue;
 		}
-		snap_read(g->tree, &g->snap, i, CGG_HAVE_PROCS);
+		snap_read(g->view.tree, &g->view.snap, i, CGG_HAVE_PROCS);
 		if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= floor)
-			snap_read(g->tree, &g->snap, i, more & ~cg->have);
+			snap_read(g->view.tree, &g->view.snap, i, more & ~cg->have);
 		if (choice_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
-			snap_read_limit(g->tree, &g->snap, i);
+			snap_read_limit(g->view.tree, &g->view.snap, i);
 		if (cg->have & CGG_HAVE_CURRENT)
 			note_growth(&g->seen[i], cg, now_us);
 		i++;
@@ -229,14 +230,15 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 
 uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known)
 {
-	struct cgg_cgroup *cg = &g->snap.cgroups[index];
+	struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
 
 	if (index == 0 && !g->root_has_current) {
-		cgfs_host_read(g->tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &g->snap.host);
-		*ret_known = g->snap.host.have & CGG_HOST_HAVE_OOM_KILL;
-		return g->snap.host.oom_kill;
+		cgfs_host_read(g->view.tree->root.procfd, CGG_HOST_HAVE_OOM_KILL,
+			       &g->view.snap.host);
+		*ret_known = g->view.snap.host.have & CGG_HOST_HAVE_OOM_KILL;
+		return g->view.snap.host.oom_kill;
 	}
-	*ret_known = snap_read(g->tree, &g->snap, index, CGG_HAVE_EVENTS) == 0 &&
+	*ret_known = snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_EVENTS) == 0 &&
 		     cg->have & CGG_HAVE_EVENTS;
 	return cg->events.oom_kill;
 }

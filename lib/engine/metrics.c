@@ -8,8 +8,8 @@
 #include "engine/guard.h"
 #include "hook/owners.h"
 #include "policy/gate.h"
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/path.h"
 
 #include <errno.h>
@@ -207,7 +207,7 @@ static uint64_t fallbacks_of(const struct cgg_guard *g)
 	return n;
 }
 
-NUMBER(put_uptime, (snap_now_us() - g->started_us) / 1000000)
+NUMBER(put_uptime, (clock_now_us() - g->started_us) / 1000000)
 NUMBER(put_loop, g->count.wakeups)
 NUMBER(put_looks, g->count.looks)
 NUMBER(put_evaluations, g->count.evaluations)
@@ -218,7 +218,7 @@ NUMBER(put_ooms, g->count.kernel_ooms)
 NUMBER(put_deaths, g->count.kernel_kills)
 NUMBER(put_drift, g->brake_drift)
 NUMBER(put_resets, g->resets.undone)
-NUMBER(put_cgroups, g->snap.n)
+NUMBER(put_cgroups, g->view.snap.n)
 NUMBER(put_domains, domains_of(g))
 NUMBER(put_brakes, brakes_of(g))
 NUMBER(put_fallbacks, fallbacks_of(g))
@@ -286,14 +286,14 @@ OF_ROW(put_row_kills, kills)
 
 /* ---- of domains ---------------------------------------------------------------------- */
 
-struct view {
+struct domain_view {
 	const struct guard_domain *d;
 	const struct cgg_cgroup *cg;
 	uint64_t limit; /* CGG_MAX: none */
 	uint64_t gate; /* 0: not known */
 };
 
-static bool view_of(const struct cgg_guard *g, uint32_t i, struct view *ret)
+static bool view_of(const struct cgg_guard *g, uint32_t i, struct domain_view *ret)
 {
 	const struct guard_domain *d = &g->domain[i];
 	bool host;
@@ -302,29 +302,30 @@ static bool view_of(const struct cgg_guard *g, uint32_t i, struct view *ret)
 		return false;
 	host = look_is_host(g, d);
 	ret->d = d;
-	ret->cg = &g->snap.cgroups[d->index];
+	ret->cg = &g->view.snap.cgroups[d->index];
 	ret->limit = ret->cg->limit_bytes;
 	if (host)
-		ret->limit = g->snap.host.have & CGG_HOST_HAVE_MEMORY ? g->snap.host.total_bytes
-								      : CGG_MAX;
+		ret->limit = g->view.snap.host.have & CGG_HOST_HAVE_MEMORY
+				     ? g->view.snap.host.total_bytes
+				     : CGG_MAX;
 	ret->gate = policy_gate(&g->policy->rule[d->rule], host, ret->limit);
 	return true;
 }
 
 static void put_domain(const struct cgg_guard *g, struct text *t, const char *name,
-		       const struct view *v)
+		       const struct domain_view *v)
 {
 	struct metrics_row row = {0};
 
 	set_labels(g->options.owners, v->cg->path,
-		   owners_bound(g->options.owners, &g->snap, v->d->index), &row);
+		   owners_bound(g->options.owners, &g->view.snap, v->d->index), &row);
 	add(t, "%s", name);
 	add_labels(t, g->policy->rule[v->d->rule].name, &row);
 }
 
 static void put_level(const struct cgg_guard *g, struct text *t, const char *name, uint32_t i)
 {
-	struct view v;
+	struct domain_view v;
 
 	if (!view_of(g, i, &v))
 		return;
@@ -334,7 +335,7 @@ static void put_level(const struct cgg_guard *g, struct text *t, const char *nam
 
 static void put_limit(const struct cgg_guard *g, struct text *t, const char *name, uint32_t i)
 {
-	struct view v;
+	struct domain_view v;
 
 	if (!view_of(g, i, &v) || v.limit == CGG_MAX)
 		return;
@@ -344,7 +345,7 @@ static void put_limit(const struct cgg_guard *g, struct text *t, const char *nam
 
 static void put_headroom(const struct cgg_guard *g, struct text *t, const char *name, uint32_t i)
 {
-	struct view v;
+	struct domain_view v;
 
 	if (!view_of(g, i, &v) || v.gate == 0 || v.gate == CGG_MAX)
 		return;
@@ -354,7 +355,7 @@ static void put_headroom(const struct cgg_guard *g, struct text *t, const char *
 
 static void put_ratio(const struct cgg_guard *g, struct text *t, const char *name, uint32_t i)
 {
-	struct view v;
+	struct domain_view v;
 	uint64_t permyriad;
 
 	if (!view_of(g, i, &v) || !(v.cg->have & CGG_HAVE_STAT) || v.limit == CGG_MAX ||
@@ -367,12 +368,12 @@ static void put_ratio(const struct cgg_guard *g, struct text *t, const char *nam
 
 static void put_age(const struct cgg_guard *g, struct text *t, const char *name, uint32_t i)
 {
-	struct view v;
+	struct domain_view v;
 
 	if (!view_of(g, i, &v))
 		return;
 	put_domain(g, t, name, &v);
-	add(t, "%" PRIu64 "\n", (snap_now_us() - v.d->looked_us) / 1000000);
+	add(t, "%" PRIu64 "\n", (clock_now_us() - v.d->looked_us) / 1000000);
 }
 
 /* ---- all of it ----------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "engine/guard.h"
 
 #include "policy/gate.h"
-#include "snap/take.h"
+#include "util/clock.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -41,10 +41,10 @@ static uint64_t measure_once(void)
 
 	if (p == MAP_FAILED)
 		return FASTEST_MIN;
-	start = snap_now_us();
+	start = clock_now_us();
 	for (size_t i = 0; i < MEASURE_BYTES; i += 4096)
 		((volatile char *)p)[i] = 1;
-	took = snap_now_us() - start;
+	took = clock_now_us() - start;
 	munmap(p, MEASURE_BYTES);
 	return MEASURE_BYTES * 1000000ULL / (took ? took : 1);
 }
@@ -73,7 +73,7 @@ uint64_t plan_fastest(void)
 /* Whether a cgroup above it, or itself, is held where it can't be in danger yet. */
 static bool is_held(const struct cgg_guard *g, const struct guard_domain *d)
 {
-	for (uint32_t i = d->index; i != 0 && i != CGG_NONE; i = g->tree->entry[i].parent) {
+	for (uint32_t i = d->index; i != 0 && i != CGG_NONE; i = g->view.tree->entry[i].parent) {
 		uint64_t held = brake_held(g, i);
 
 		if (held != 0 && held <= d->gate_bytes)
@@ -99,7 +99,8 @@ static bool is_calm(const struct cgg_guard *g, const struct guard_domain *d, uin
 /* Its limits may change without notice. */
 static bool is_blind_for(const struct cgg_guard *g, const struct guard_domain *d)
 {
-	return watch_is_blind(g) || (g->tree->watch_short && !look_limits_are_told(g, d->index));
+	return watch_is_blind(g) ||
+	       (g->view.tree->watch_short && !look_limits_are_told(g, d->index));
 }
 
 bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)

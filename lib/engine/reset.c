@@ -20,7 +20,7 @@
 
 #include "engine/guard.h"
 #include "hook/owners.h"
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/fdio.h"
 #include "util/parse.h"
@@ -94,7 +94,7 @@ static bool read_value(struct cgg_guard *g, const struct reset_one *o, size_t fi
 {
 	CGG_AUTO_FD opened = -1;
 
-	if (fdio_read_at(tree_dir(g->tree, o->index, &opened), state_files[file], ret,
+	if (fdio_read_at(tree_dir(g->view.tree, o->index, &opened), state_files[file], ret,
 			 PLACE_VALUE_MAX) <= 0)
 		return false;
 	ret[strcspn(ret, "\n")] = '\0';
@@ -124,7 +124,7 @@ static void by_hand(struct cgg_guard *g, struct reset_one *o, size_t file)
 static void put_back(struct cgg_guard *g, struct reset_one *o, size_t file, uint64_t now_us)
 {
 	const char *value = o->applied.set[file].value, *before = o->applied.set[file].before;
-	const char *path = g->tree->entry[o->index].path;
+	const char *path = g->view.tree->entry[o->index].path;
 	CGG_AUTO_FD opened = -1;
 	char now[PLACE_VALUE_MAX];
 	int r;
@@ -145,7 +145,7 @@ static void put_back(struct cgg_guard *g, struct reset_one *o, size_t file, uint
 			path, RESET_PUTS_MAX, state_files[file], now);
 		return;
 	}
-	r = write_value(g, tree_dir(g->tree, o->index, &opened), file, value);
+	r = write_value(g, tree_dir(g->view.tree, o->index, &opened), file, value);
 	if (r == 0) {
 		o->own[file]++;
 		g->resets.undone++;
@@ -245,7 +245,7 @@ static void let_go(struct cgg_guard *g, uint32_t index, int wd)
 
 static void end(struct cgg_guard *g, struct reset_one *o)
 {
-	uint32_t index = tree_find_id(g->tree, o->applied.id);
+	uint32_t index = tree_find_id(g->view.tree, o->applied.id);
 
 	o->used = false;
 	if (index == CGG_NONE)
@@ -265,7 +265,7 @@ static void begin(struct cgg_guard *g, struct reset_one *o, const struct place_a
 
 		o->wd[k] = set ? watch_file(g, index, state_files[k]) : -1;
 		if (set) /* it may have been reset before we were told */
-			put_back(g, o, k, snap_now_us());
+			put_back(g, o, k, clock_now_us());
 	}
 }
 
@@ -283,7 +283,7 @@ void reset_match(struct cgg_guard *g)
 			g->resets.n++;
 			o->used = false;
 		}
-		index = applied ? tree_find_id(g->tree, applied->id) : CGG_NONE;
+		index = applied ? tree_find_id(g->view.tree, applied->id) : CGG_NONE;
 		o->index = index;
 		if (index != CGG_NONE)
 			g->seen[index].reset = i;

@@ -11,20 +11,20 @@
 static void put_back(void *user, const struct undo_entry *e)
 {
 	struct cgg_guard *g = user;
-	uint32_t index = tree_find_id(g->tree, e->id);
+	uint32_t index = tree_find_id(g->view.tree, e->id);
 	CGG_AUTO_FD opened = -1;
 	char now[UNDO_VALUE_MAX];
 	int dirfd;
 
 	if (index == CGG_NONE)
 		return;
-	dirfd = tree_dir(g->tree, index, &opened);
+	dirfd = tree_dir(g->view.tree, index, &opened);
 	if (fdio_read_at(dirfd, e->file, now, sizeof(now)) <= 0)
 		return;
 	now[strcspn(now, "\n")] = '\0';
 	if (strcmp(now, e->after) == 0 && fdio_write_at(dirfd, e->file, e->before) == 0)
 		guard_notice(g, "put back %s of '%s' to %s, which an earlier run had left at %s",
-			     e->file, g->tree->entry[index].path, e->before, e->after);
+			     e->file, g->view.tree->entry[index].path, e->before, e->after);
 }
 
 int state_init(struct cgg_guard *g, struct cgg_error *ret_err)

@@ -8,8 +8,8 @@
 #include "engine/guard.h"
 #include "engine/record.h"
 #include "policy/gate.h"
-#include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -26,9 +26,9 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	for (uint32_t i = 0; i < g->nbrakes; i++)
 		brakes += g->brake[i].used && g->brake[i].bytes != 0;
 	json_bool(j, "dry_run", g->options.dry_run);
-	json_u64(j, "uptime_us", snap_now_us() - g->started_us);
+	json_u64(j, "uptime_us", clock_now_us() - g->started_us);
 	json_u64(j, "fastest_bytes_per_s", g->fastest);
-	json_u64(j, "cgroups", g->snap.n);
+	json_u64(j, "cgroups", g->view.snap.n);
 	json_u64(j, "domains_total", domains);
 	json_u64(j, "brakes", brakes);
 	json_open(j, "counters", '{');
@@ -63,7 +63,7 @@ static bool put_under_way(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_str(j, "action", policy_action_name(in->rule.action[in->rung].kind));
 	if (in->victim_index != CGG_NONE)
 		json_str(j, "victim", in->candidate[in->victim_index].path);
-	json_u64(j, "since_us", snap_now_us() - in->look_us);
+	json_u64(j, "since_us", clock_now_us() - in->look_us);
 	json_bool(j, "overdue", in->overdue);
 	json_close(j, '}');
 	return true;
@@ -78,7 +78,7 @@ static bool put_past(const struct cgg_guard *g, struct json *j, uint32_t i)
 		return false;
 	json_open(j, NULL, '{');
 	json_u64(j, "number", p->number);
-	json_u64(j, "ago_us", snap_now_us() - p->look_us);
+	json_u64(j, "ago_us", clock_now_us() - p->look_us);
 	if (p->rule[0])
 		json_str(j, "rule", p->rule);
 	if (p->domain[0])
@@ -136,13 +136,13 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 
 static bool put_trigger(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
-	uint32_t index = tree_find_id(g->tree, g->pressure[i].id);
-	bool host = index == 0 && g->tree->root.procfd >= 0;
+	uint32_t index = tree_find_id(g->view.tree, g->pressure[i].id);
+	bool host = index == 0 && g->view.tree->root.procfd >= 0;
 	char path[INCIDENT_PATH_MAX];
 
 	if (index == CGG_NONE) /* removed; the scan that is due will drop it */
 		return false;
-	incident_path(path, g->tree->entry[index].path);
+	incident_path(path, g->view.tree->entry[index].path);
 	json_open(j, NULL, '{');
 	json_str(j, "cgroup", path);
 	json_str(j, "file", host ? "/proc/pressure/memory" : "memory.pressure");
@@ -186,15 +186,15 @@ static void put_conditions(const struct cgg_guard *g, struct json *j, const stru
 			   bool near)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
-	struct tell tell = {.snap = &g->snap, .sparing = true};
+	struct tell tell = {.snap = &g->view.snap, .sparing = true};
 	struct pair pair = {.rule = d->rule, .index = d->index, .held = d->held, .idle = !near};
 	struct policy_numbers numbers = {0};
 
 	tell.watched_us = d->looked_us - d->found_us;
 	if (near) {
-		policy_measure(&g->snap, d->index, &numbers);
-		pair.truth = policy_holds(rule, &g->snap, d->index, &pair.held, d->evaluated_us,
-					  pair.reading);
+		policy_measure(&g->view.snap, d->index, &numbers);
+		pair.truth = policy_holds(rule, &g->view.snap, d->index, &pair.held,
+					  d->evaluated_us, pair.reading);
 	} else {
 		for (uint8_t i = 0; i < rule->nconds; i++)
 			pair.reading[i].truth = POLICY_UNKNOWN;
@@ -221,7 +221,7 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
 	const struct guard_domain *d = &g->domain[i];
 	const struct policy_rule *rule;
-	uint64_t now = snap_now_us(), limit;
+	uint64_t now = clock_now_us(), limit;
 	bool host, near, told;
 	char path[INCIDENT_PATH_MAX];
 
@@ -230,17 +230,18 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 	rule = &g->policy->rule[d->rule];
 	host = look_is_host(g, d);
 	near = d->evaluated_us != 0 && d->evaluated_us >= d->looked_us &&
-	       (host || g->snap.cgroups[d->index].have & CGG_HAVE_CURRENT);
-	limit = g->snap.cgroups[d->index].limit_bytes;
+	       (host || g->view.snap.cgroups[d->index].have & CGG_HAVE_CURRENT);
+	limit = g->view.snap.cgroups[d->index].limit_bytes;
 	if (host)
-		limit = g->snap.host.have & CGG_HOST_HAVE_MEMORY ? g->snap.host.total_bytes
-								 : CGG_MAX;
-	incident_path(path, g->snap.cgroups[d->index].path);
+		limit = g->view.snap.host.have & CGG_HOST_HAVE_MEMORY
+				? g->view.snap.host.total_bytes
+				: CGG_MAX;
+	incident_path(path, g->view.snap.cgroups[d->index].path);
 	json_open(j, NULL, '{');
 	json_str(j, "rule", rule->name);
 	json_str(j, "domain", path);
 	owners_put(j, "owner", g->options.owners, path,
-		   owners_bound(g->options.owners, &g->snap, d->index));
+		   owners_bound(g->options.owners, &g->view.snap, d->index));
 	json_u64(j, "id", d->id);
 	if (d->looked_us != 0) {
 		put_memory(j, d, limit, policy_gate(rule, host, limit));

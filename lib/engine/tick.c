@@ -14,6 +14,7 @@
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
+#include "util/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,8 +72,8 @@ static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 
 		if (!in->used || in->overdue || !in->worker || in->worker->is_soft)
 			continue;
-		victim = tree_find_id(g->tree, in->victim_id);
-		if (victim != CGG_NONE && policy_concerns(&g->snap, victim, d->index))
+		victim = tree_find_id(g->view.tree, in->victim_id);
+		if (victim != CGG_NONE && policy_concerns(&g->view.snap, victim, d->index))
 			return true;
 	}
 	return false;
@@ -81,12 +82,12 @@ static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 static void copy_candidate(struct cgg_guard *g, uint32_t domain, const struct cgg_group *group,
 			   const uint64_t *stuck, size_t nstuck, struct incident_candidate *ret)
 {
-	const struct cgg_cgroup *cg = &g->snap.cgroups[group->cgroup];
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[group->cgroup];
 
 	incident_path(ret->path, cg->path);
-	ret->bound = owners_bound(g->options.owners, &g->snap, group->cgroup);
+	ret->bound = owners_bound(g->options.owners, &g->view.snap, group->cgroup);
 	ret->group = *group;
-	ret->unfit = policy_unfit(&g->snap, domain, group, stuck, nstuck);
+	ret->unfit = policy_unfit(&g->view.snap, domain, group, stuck, nstuck);
 	ret->usage_known = cg->have & CGG_HAVE_CURRENT;
 	ret->usage_bytes = cg->current_bytes;
 	ret->gain_known = cg->have & CGG_HAVE_STAT;
@@ -116,12 +117,12 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 {
 	in->rule = *rule;
 	in->dry_run = g->options.dry_run || rule->dry_run;
-	incident_path(in->domain, g->snap.cgroups[d->index].path);
+	incident_path(in->domain, g->view.snap.cgroups[d->index].path);
 	in->domain_id = d->id;
-	in->domain_bound = owners_bound(g->options.owners, &g->snap, d->index);
+	in->domain_bound = owners_bound(g->options.owners, &g->view.snap, d->index);
 	in->look_us = now_us;
 	memcpy(in->reading, g->reading, sizeof(in->reading));
-	policy_measure(&g->snap, d->index, &in->before);
+	policy_measure(&g->view.snap, d->index, &in->before);
 	in->kernel_kills_before = look_kernel_kills(g, d->index, &in->kernel_kills_known);
 }
 
@@ -139,7 +140,7 @@ static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct
 	d->kills = in->kernel_kills_before;
 	if (!in->late)
 		return false;
-	in->decide_us = snap_now_us();
+	in->decide_us = clock_now_us();
 	follow_end(g, d, in, now_us);
 	d->pace.rest_until_us = now_us + GUARD_LATE_US;
 	return true;
@@ -148,7 +149,7 @@ static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct
 static bool still_true(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule)
 {
 	look_anew(g, d);
-	return look_evaluate(g, d, rule, snap_now_us()) == POLICY_TRUE;
+	return look_evaluate(g, d, rule, clock_now_us()) == POLICY_TRUE;
 }
 
 /* The kernel's kills in whom we take: one more of them, and he was not ours. */
@@ -170,8 +171,8 @@ static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct po
 	if (g->prepared == d && now_us < g->prepared_us + fresh_us)
 		return;
 	look_candidates(g, rule, d->index, now_us);
-	choice_read(g->tree, &g->snap, rule, d->index);
-	cgfs_own_known(&g->tree->root, &g->own);
+	choice_read(g->view.tree, &g->view.snap, rule, d->index);
+	cgfs_own_known(&g->view.tree->root, &g->own);
 	g->prepared = d;
 	g->prepared_us = now_us;
 }
@@ -183,7 +184,7 @@ static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct po
 static bool can_read_ahead(const struct cgg_guard *g, const struct guard_domain *d,
 			   const struct policy_rule *rule)
 {
-	return g->snap.cgroups[d->index].end - d->index <= AHEAD_CGROUPS &&
+	return g->view.snap.cgroups[d->index].end - d->index <= AHEAD_CGROUPS &&
 	       !choice_has_key(rule, CGG_RANK_BADNESS);
 }
 
@@ -196,8 +197,8 @@ static bool wait_for_unread(struct cgg_guard *g, struct guard_domain *d,
 			    const struct policy_rule *rule, struct incident *in,
 			    const struct cgg_group *victim, uint64_t now_us)
 {
-	in->nunread =
-		policy_unread(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, victim);
+	in->nunread = policy_unread(g->policy, rule, &g->view.snap, d->index, g->own.id, g->own.n,
+				    victim);
 	if (in->nunread == 0) {
 		d->unread_us = 0;
 		return false;
@@ -229,17 +230,17 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (kernel_was_first(g, d, in, now_us))
 		return;
 	prepare(g, d, rule, FRESH_US, now_us);
-	n = policy_choose(g->policy, rule, &g->snap, d->index, g->own.id, g->own.n, stuck, nstuck,
-			  g->groups, &victim);
+	n = policy_choose(g->policy, rule, &g->view.snap, d->index, g->own.id, g->own.n, stuck,
+			  nstuck, g->groups, &victim);
 	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->groups[victim],
 			    now_us)) {
 		in->used = false;
 		return;
 	}
 	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
-	in->decide_us = snap_now_us();
+	in->decide_us = clock_now_us();
 	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
-	in->victim_id = g->snap.cgroups[index].id;
+	in->victim_id = g->view.snap.cgroups[index].id;
 	nobody = victim == CGG_NONE && !policy_only_notifies(rule);
 	if (policy_was_told(&d->pace, rule, in->dry_run, nobody ? 0 : in->victim_id, now_us)) {
 		in->used = false;
@@ -252,20 +253,20 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (victim != CGG_NONE)
 		note_victim_kills(g, d, in, index);
 	/* look again, if choosing took time: the danger may be over or the victim gone */
-	fresh = snap_now_us() < now_us + FRESH_US;
+	fresh = clock_now_us() < now_us + FRESH_US;
 	if (!fresh && !still_true(g, d, rule)) {
 		in->used = false;
 		return;
 	}
 	in->victim_is_unit = victim != CGG_NONE && g->groups[victim].oom_unit == index;
 	if (!fresh && victim != CGG_NONE &&
-	    snap_read(g->tree, &g->snap, index, CGG_HAVE_POPULATED) == CGG_GONE) {
+	    snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_POPULATED) == CGG_GONE) {
 		in->used = false;
 		g->scan_due = true;
 		return;
 	}
 	if (!follow_act(g, in, index))
-		follow_end(g, d, in, snap_now_us());
+		follow_end(g, d, in, clock_now_us());
 }
 
 /* ---- one domain ---------------------------------------------------------------------- */
@@ -283,7 +284,7 @@ static void watch_danger(struct cgg_guard *g, struct guard_domain *d, bool past)
 void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
-	struct cgg_cgroup *cg = &g->snap.cgroups[d->index];
+	struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
 	bool braked = brake_is_for(g, d) && !look_is_host(g, d);
 	uint64_t level = 0, limit = CGG_MAX, gate;
 	enum policy_truth truth;
@@ -362,7 +363,7 @@ static uint32_t calls_of(const struct cgg_guard *g, const struct guard_domain *d
 	uint32_t calls = d->current_fd >= 0 ? 2 : 4;
 
 	if (d->limit_us == 0)
-		calls += 4 * (g->tree->entry[d->index].depth + 1);
+		calls += 4 * (g->view.tree->entry[d->index].depth + 1);
 	if (!plan_is_far(d))
 		calls += 16;
 	return calls;
@@ -393,10 +394,10 @@ static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us
 	}
 	g->paid = d->paid > g->paid ? d->paid : g->paid;
 	d->paid = paid_after(g, d, calls);
-	start = snap_now_us();
+	start = clock_now_us();
 	tick_look(g, d, now_us);
 	if (plan_is_far(d))
-		looks->far_us += snap_now_us() - start;
+		looks->far_us += clock_now_us() - start;
 	looks->host |= tops_is_for(g, d);
 	looks->calls -= calls < looks->calls ? calls : looks->calls;
 }
@@ -472,11 +473,11 @@ void tick(struct cgg_guard *g, uint64_t now_us)
 {
 	struct looks looks = {.calls = TURN_CALLS};
 
-	g->snap.time_us = now_us;
+	g->view.snap.time_us = now_us;
 	look_round(g, false, now_us, &looks);
 	look_round(g, true, now_us, &looks);
 	if (looks.far_us > 0)
-		plan_paid(g, looks.far_us, snap_now_us());
+		plan_paid(g, looks.far_us, clock_now_us());
 	if (looks.host)
 		tops_spread(g, now_us);
 	brake_flush(g);

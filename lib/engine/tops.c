@@ -42,7 +42,8 @@ static int find_user_process(void *user, pid_t pid)
 	const struct cgg_guard *g = user;
 	struct cgfs_proc p;
 
-	return cgfs_proc_read(g->tree->root.procfd, pid, &p) == 0 && !p.kthread && p.rss_bytes > 0;
+	return cgfs_proc_read(g->view.tree->root.procfd, pid, &p) == 0 && !p.kthread &&
+	       p.rss_bytes > 0;
 }
 
 static void let_go(struct cgg_guard *g)
@@ -85,20 +86,21 @@ void tops_match(struct cgg_guard *g)
 		return;
 	}
 	for (uint32_t i = 0; i < g->ntops; i++)
-		g->top[i].index = tree_find_id(g->tree, g->top[i].id);
-	for (uint32_t i = 1; i < g->snap.n && !why; i = g->snap.cgroups[i].end) {
-		const struct guard_top *old = top_of(g, g->tree->entry[i].id);
+		g->top[i].index = tree_find_id(g->view.tree, g->top[i].id);
+	for (uint32_t i = 1; i < g->view.snap.n && !why; i = g->view.snap.cgroups[i].end) {
+		const struct guard_top *old = top_of(g, g->view.tree->entry[i].id);
 		CGG_AUTO_FD opened = -1;
 
 		if (n == GUARD_TOPS_MAX)
 			why = "there are more than 64 cgroups below the root";
-		else if (faccessat(tree_dir(g->tree, i, &opened), "memory.high", F_OK, 0) < 0)
+		else if (faccessat(tree_dir(g->view.tree, i, &opened), "memory.high", F_OK, 0) < 0)
 			why = "a cgroup below the root has no memory controller";
 		else
-			now[n++] = (struct guard_top){
-				.id = g->tree->entry[i].id, .index = i, .at = old ? old->at : 0};
+			now[n++] = (struct guard_top){.id = g->view.tree->entry[i].id,
+						      .index = i,
+						      .at = old ? old->at : 0};
 	}
-	if (!why && cgfs_procs_each(g->tree->root.dirfd, find_user_process, g, &nprocs) > 0)
+	if (!why && cgfs_procs_each(g->view.tree->root.dirfd, find_user_process, g, &nprocs) > 0)
 		why = "processes run in the root cgroup";
 	if (why || n == 0) {
 		give_up(g, why);
@@ -134,10 +136,10 @@ static void share_out(struct cgg_guard *g, uint64_t share)
 	for (uint32_t i = 0; i < g->ntops; i++) {
 		struct guard_top *t = &g->top[i];
 
-		if (snap_read(g->tree, &g->snap, t->index, CGG_HAVE_CURRENT) == 0 &&
-		    g->snap.cgroups[t->index].have & CGG_HAVE_CURRENT)
+		if (snap_read(g->view.tree, &g->view.snap, t->index, CGG_HAVE_CURRENT) == 0 &&
+		    g->view.snap.cgroups[t->index].have & CGG_HAVE_CURRENT)
 			brake_want(g, t->index, &t->at,
-				   g->snap.cgroups[t->index].current_bytes + share);
+				   g->view.snap.cgroups[t->index].current_bytes + share);
 	}
 }
 
@@ -168,7 +170,7 @@ void tops_spread(struct cgg_guard *g, uint64_t now_us)
 		g->tight_us = 0;
 		return;
 	}
-	if (bytes >= g->snap.host.total_bytes / TIGHT_PART) {
+	if (bytes >= g->view.snap.host.total_bytes / TIGHT_PART) {
 		g->tight_us = 0;
 		share_out(g, bytes / g->ntops);
 	} else if (g->tight_us == 0) {

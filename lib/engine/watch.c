@@ -54,8 +54,8 @@ void watch_listen(struct cgg_guard *g, bool on)
 {
 	struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.u32 = TAG_FILES};
 
-	if (g->tree->inotify_fd >= 0)
-		(void)epoll_ctl(g->epoll_fd, EPOLL_CTL_MOD, g->tree->inotify_fd, &e);
+	if (g->view.tree->inotify_fd >= 0)
+		(void)epoll_ctl(g->epoll_fd, EPOLL_CTL_MOD, g->view.tree->inotify_fd, &e);
 	g->files_paused = !on;
 }
 
@@ -70,8 +70,8 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err)
 	r = files_init(g, err);
 	if (r < 0)
 		return r;
-	if (g->tree->inotify_fd >= 0)
-		r = epoll_add(g, g->tree->inotify_fd, EPOLLIN, TAG_FILES);
+	if (g->view.tree->inotify_fd >= 0)
+		r = epoll_add(g, g->view.tree->inotify_fd, EPOLLIN, TAG_FILES);
 	if (r == 0 && g->events_fd >= 0)
 		r = epoll_add(g, g->events_fd, EPOLLIN, TAG_EVENTS);
 	if (r == 0)
@@ -117,9 +117,9 @@ int watch_owners(struct cgg_guard *g)
 
 static int arm_pressure(struct cgg_guard *g, uint32_t top)
 {
-	bool host = top == 0 && g->tree->root.procfd >= 0, slow;
+	bool host = top == 0 && g->view.tree->root.procfd >= 0, slow;
 	CGG_AUTO_FD opened = -1;
-	int dirfd = host ? g->tree->root.procfd : tree_dir(g->tree, top, &opened);
+	int dirfd = host ? g->view.tree->root.procfd : tree_dir(g->view.tree, top, &opened);
 	int fd = cgfs_pressure_arm(dirfd, host ? "pressure/memory" : "memory.pressure", false,
 				   PRESSURE_STALL_US, PRESSURE_WINDOW_US, &slow);
 
@@ -135,7 +135,7 @@ static int arm_pressure(struct cgg_guard *g, uint32_t top)
 	}
 	g->pressure_slow |= slow;
 	g->pressure[g->npressure++] =
-		(struct guard_pressure){.fd = fd, .id = g->tree->entry[top].id};
+		(struct guard_pressure){.fd = fd, .id = g->view.tree->entry[top].id};
 	return 0;
 }
 
@@ -144,8 +144,8 @@ static uint32_t rule_top(const struct cgg_guard *g, const struct policy_rule *ru
 {
 	uint32_t top = 0;
 
-	for (uint32_t i = 0; i < g->snap.n; i++) {
-		const char *path = g->snap.cgroups[i].path;
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
+		const char *path = g->view.snap.cgroups[i].path;
 		size_t len = strlen(path);
 
 		if (strncmp(rule->domain, path, len) != 0 || strcspn(rule->domain, "*?[{\\") < len)
@@ -177,7 +177,7 @@ static uint32_t wanted_tops(struct cgg_guard *g, uint32_t *tops)
 		guard_lacks(g, LACK_PRESSURE_TOPS,
 			    "the rules look at more than %d parts of the tree: no memory pressure "
 			    "(PSI) trigger on '%s', looking often instead",
-			    GUARD_PRESSURE_MAX, g->snap.cgroups[left_out].path);
+			    GUARD_PRESSURE_MAX, g->view.snap.cgroups[left_out].path);
 	return n;
 }
 
@@ -189,7 +189,7 @@ static void disarm_others(struct cgg_guard *g, const uint32_t *tops, uint32_t n)
 	for (uint32_t i = 0; i < g->npressure; i++) {
 		uint32_t k = 0;
 
-		while (k < n && g->tree->entry[tops[k]].id != g->pressure[i].id)
+		while (k < n && g->view.tree->entry[tops[k]].id != g->pressure[i].id)
 			k++;
 		if (k < n)
 			g->pressure[kept++] = g->pressure[i];
@@ -217,13 +217,13 @@ void watch_pressure(struct cgg_guard *g)
 	g->pressure_after_us = 0;
 	disarm_others(g, tops, n);
 	for (uint32_t i = 0; i < n; i++) {
-		int r = is_armed(g, g->tree->entry[tops[i]].id) ? 0 : arm_pressure(g, tops[i]);
+		int r = is_armed(g, g->view.tree->entry[tops[i]].id) ? 0 : arm_pressure(g, tops[i]);
 
 		if (r < 0)
 			guard_lacks(g, LACK_PRESSURE,
 				    "no memory pressure (PSI) trigger on '%s' (%s): going by "
 				    "memory alone, looking more often near a limit",
-				    g->snap.cgroups[tops[i]].path,
+				    g->view.snap.cgroups[tops[i]].path,
 				    r == -ENOENT || r == -EOPNOTSUPP ? "PSI is off; boot with psi=1"
 								     : strerror(-r));
 		refused |= r < 0;
@@ -258,7 +258,7 @@ static void stalled(struct cgg_guard *g, uint64_t now_us)
  */
 bool watch_is_blind(const struct cgg_guard *g)
 {
-	return g->tree->inotify_fd < 0;
+	return g->view.tree->inotify_fd < 0;
 }
 
 /* ---- the loop's two ends ------------------------------------------------------------- */
@@ -270,7 +270,7 @@ bool watch_is_blind(const struct cgg_guard *g)
 static void lose_pressure(struct cgg_guard *g, uint64_t now_us)
 {
 	close_pressure(g);
-	tree_stale_wd(g->tree, -1);
+	tree_stale_wd(g->view.tree, -1);
 	g->scan_due = true;
 	g->pressure_after_us = now_us + PRESSURE_AGAIN_US;
 }
@@ -278,7 +278,8 @@ static void lose_pressure(struct cgg_guard *g, uint64_t now_us)
 /* At its time: the scan is through. */
 static bool pressure_is_due(const struct cgg_guard *g)
 {
-	return g->pressure_after_us != 0 && !g->scan_due && g->tree->scan.state == TREE_SCAN_IDLE;
+	return g->pressure_after_us != 0 && !g->scan_due &&
+	       g->view.tree->scan.state == TREE_SCAN_IDLE;
 }
 
 void watch_pressure_again(struct cgg_guard *g, uint64_t now_us)
@@ -384,7 +385,7 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (files_look_us(g) < next)
 		next = files_look_us(g);
-	if ((g->scan_due || g->tree->scan.state != TREE_SCAN_IDLE || watch_is_blind(g)) &&
+	if ((g->scan_due || g->view.tree->scan.state != TREE_SCAN_IDLE || watch_is_blind(g)) &&
 	    g->scan_after_us < next)
 		next = g->scan_after_us;
 	if (next != UINT64_MAX) {

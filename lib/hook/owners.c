@@ -7,6 +7,7 @@
 
 #include "hook/record.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/path.h"
 
@@ -81,14 +82,6 @@ static void forget(struct cgg_owners *o, const char *id)
 	e->serial = ++o->serial;
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static void bind_ids(struct cgg_owners *o, const struct owners_entry *e,
 		     const struct record *record)
 {
@@ -113,7 +106,7 @@ static void learn(struct cgg_owners *o, const char *name, const char *id, struct
 	*e = (struct owners_entry){.owner = record->owner,
 				   .applied = record->applied,
 				   .serial = ++o->serial,
-				   .since_us = now_us()};
+				   .since_us = clock_now_us()};
 	bind_ids(o, e, record);
 	tell(o, e);
 	if (strlen(record->path) < sizeof(e->path))

@@ -4,6 +4,7 @@
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
 #include "util/attr.h"
+#include "util/clock.h"
 #include "util/err.h"
 #include "util/fdio.h"
 
@@ -16,14 +17,6 @@ struct owned {
 	struct cgg_snapshot snap; /* first: what callers hold */
 	struct arena arena;
 };
-
-uint64_t snap_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 		struct cgg_snapshot *ret)
@@ -50,7 +43,7 @@ int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 			.owner_uid = e->owner_uid,
 		};
 	}
-	*ret = (struct cgg_snapshot){.cgroups = cg, .n = n, .time_us = snap_now_us()};
+	*ret = (struct cgg_snapshot){.cgroups = cg, .n = n, .time_us = clock_now_us()};
 	return 0;
 }
 

@@ -6,9 +6,6 @@
 #include "cgfs/tree.h"
 #include "snap/snapshot.h"
 
-/* CLOCK_MONOTONIC in microseconds. */
-uint64_t snap_now_us(void);
-
 /*
  * Lay a table of n cgroups out in an arena: paths, ids, shape; no values yet (have is 0). The strings are
  * the arena's own, so the snapshot outlives the next scan. -ENOMEM: the arena is too small; one of

@@ -12,9 +12,9 @@
  */
 #include "cgguard.h"
 #include "engine/guard.h"
-#include "snap/take.h"
 
 #include "kit/tree.h"
+#include "util/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,9 +134,9 @@ int main(int argc, char **argv)
 	}
 	tree->root.live = true; /* files that stand still, for a guard */
 	cost_open();
-	tick(guard, snap_now_us() + HOUR_US);
+	tick(guard, clock_now_us() + HOUR_US);
 	cost_snapshot();
-	cost_look(snap_now_us() + 2 * HOUR_US);
+	cost_look(clock_now_us() + 2 * HOUR_US);
 	cost_scan();
 	guard->scan_due = false;
 	for (int i = 0; i < 4; i++) /* what the looks above left to do: brakes, and their events */

@@ -9,7 +9,7 @@
 #include "act/worker.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 
 #include <errno.h>
@@ -88,7 +88,7 @@ static struct kill_request request(int dirfd)
 	return (struct kill_request){.dirfd = dirfd,
 				     .procfd = procfd(),
 				     .killfd = -1,
-				     .deadline_us = snap_now_us() + 5 * SECOND,
+				     .deadline_us = clock_now_us() + 5 * SECOND,
 				     .total_bytes = 1ULL << 30};
 }
 
@@ -275,7 +275,7 @@ TEST(a_member_that_has_left_before_the_kill_is_an_ordinary_process_again)
 	char text[16];
 	bool all;
 
-	res = (struct kill_result){.start_us = snap_now_us()};
+	res = (struct kill_result){.start_us = clock_now_us()};
 	members_hold(&run);
 	T_EQ_INT(hurry_members(&run, &all), 2);
 	T_ASSERT(all);
@@ -309,7 +309,7 @@ static bool kills_alone(struct workers *workers, const char *name, uint64_t gate
 	bool dead;
 
 	req.undo = &undo;
-	req.deadline_us = snap_now_us() + SECOND / 10;
+	req.deadline_us = clock_now_us() + SECOND / 10;
 	T_MUST(w && worker_start(w, &req, &soft, &last) == 0);
 	for (int i = 0; taken && i < 500 && worker_take(w, 0) == 0; i++)
 		usleep(10000);

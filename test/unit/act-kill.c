@@ -7,7 +7,7 @@
 
 #include "act/members.h"
 #include "act/soft.h"
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ static struct kill_request request(const struct kit_group *g, uint64_t within_us
 				     .killfd = -1,
 				     .path = "/g",
 				     .total_bytes = 1ULL << 30,
-				     .deadline_us = snap_now_us() + within_us};
+				     .deadline_us = clock_now_us() + within_us};
 }
 
 /* What /proc is to say of a member: its oom_score_adj (NULL: no directory), start and size. */
@@ -131,7 +131,7 @@ TEST(a_member_whose_oom_score_adj_is_unknown_is_spared_and_the_others_die)
 		T_ASSERT(is_unwritten(&g) && is_alive(&g, 1));
 		/* a rule that spares nobody need not know */
 		req.kill_exempt = true;
-		req.deadline_us = snap_now_us() + 4 * SECOND;
+		req.deadline_us = clock_now_us() + 4 * SECOND;
 		T_EQ_INT(kill_run(&req, &res), KILL_DONE);
 		T_ASSERT(!is_unwritten(&g));
 		kit_group_end(&g);
@@ -346,7 +346,7 @@ TEST(a_group_that_is_populated_is_not_gone)
 		T_ASSERT(res.passes <= 30);
 		/* the members are listed, and none of them is there */
 		kit_group_put(&g, "cgroup.procs", "2147483646\n");
-		req.deadline_us = snap_now_us() + 200 * MS;
+		req.deadline_us = clock_now_us() + 200 * MS;
 		T_EQ_INT(kill_run(&req, &res), KILL_FAILED);
 		T_ASSERT(res.passes <= 30);
 		T_EQ_INT(soft_run(&req, &soft, &cancel, &soft_res), SOFT_FAILED);
@@ -369,7 +369,7 @@ TEST(a_process_that_started_at_another_time_is_another)
 	for (int again = 0; again < 2; again++) {
 		struct members run = {.req = &req, .res = &res, .spare = true, .signal = SIGKILL};
 
-		res = (struct kill_result){.start_us = snap_now_us()};
+		res = (struct kill_result){.start_us = clock_now_us()};
 		members_find_worst(&run);
 		T_EQ_INT(run.best.pid, g.pid[1]);
 		T_EQ_INT(run.best.start_ticks, 7);

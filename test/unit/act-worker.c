@@ -3,7 +3,7 @@
 #include "kit/group.h"
 
 #include "act/worker.h"
-#include "snap/take.h"
+#include "util/clock.h"
 
 #include <errno.h>
 
@@ -18,7 +18,7 @@ static struct kill_request request(const struct kit_group *g, uint64_t within_us
 				     .killfd = -1,
 				     .path = "/g",
 				     .undo = &undo,
-				     .deadline_us = snap_now_us() + within_us};
+				     .deadline_us = clock_now_us() + within_us};
 }
 
 static bool is_done(const struct worker *w)
@@ -51,7 +51,7 @@ TEST(a_directory_that_could_not_be_opened_starts_nothing)
 	w = workers_idle(&workers);
 	req = request(&first, SECOND / 10);
 	T_MUST(worker_start(w, &req, &soft, NULL) == 0 && is_done(w));
-	T_MUST(worker_take(w, snap_now_us()) == 1);
+	T_MUST(worker_take(w, clock_now_us()) == 1);
 	for (size_t i = 0; i < CGG_ARRAY_LEN(errors); i++) {
 		req = request(&first, SECOND / 10);
 		req.dirfd = errors[i];

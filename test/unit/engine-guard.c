@@ -4,6 +4,7 @@
 #include "kit/t.h"
 #include "kit/tree.h"
 #include "snap/take.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,11 +65,11 @@ static void end(void)
 /* Whatever has an index finds the same cgroup in the table and in the snapshot. */
 static void check_one_generation(void)
 {
-	T_EQ_INT(g->snap.n, tree->n);
+	T_EQ_INT(g->view.snap.n, tree->n);
 	T_ASSERT(g->groups != NULL);
-	for (uint32_t i = 0; i < tree->n && i < g->snap.n; i++) {
-		T_EQ_STR(g->snap.cgroups[i].path, tree->entry[i].path);
-		T_ASSERT(g->snap.cgroups[i].id == tree->entry[i].id);
+	for (uint32_t i = 0; i < tree->n && i < g->view.snap.n; i++) {
+		T_EQ_STR(g->view.snap.cgroups[i].path, tree->entry[i].path);
+		T_ASSERT(g->view.snap.cgroups[i].id == tree->entry[i].id);
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
 		     slot = g->domain[slot].next) {
 			T_EQ_INT(g->domain[slot].index, i);
@@ -94,25 +95,25 @@ TEST(a_table_that_finds_no_room_for_its_snapshot_changes_nothing)
 	size_t size;
 
 	begin("/ cgroup.controllers=memory memory.current=1\n/b " FULL, HALF);
-	size = g->arena[0].size;
+	size = g->view.arena[0].size;
 	for (int i = 0; i < 4; i++) {
 		/* none; for what is kept of each cgroup; for what is ranked, too; for all but the paths */
-		size_t room[] = {
-			0, 3 * sizeof(*g->seen) + 16,
-			3 * (sizeof(*g->seen) + sizeof(*g->groups)) + 32,
-			3 * (sizeof(*g->seen) + sizeof(*g->groups) + sizeof(*g->snap.cgroups)) +
-				48};
+		size_t room[] = {0, 3 * sizeof(*g->seen) + 16,
+				 3 * (sizeof(*g->seen) + sizeof(*g->groups)) + 32,
+				 3 * (sizeof(*g->seen) + sizeof(*g->groups) +
+				      sizeof(*g->view.snap.cgroups)) +
+					 48};
 
-		g->arena[0].size = g->arena[1].size = room[i];
+		g->view.arena[0].size = g->view.arena[1].size = room[i];
 		kit_tree_add(top, "/a " FULL);
 		T_EQ_INT(guard_rescan(g, &err), -ENOMEM);
 		T_HAS(err.msg, "no room for a snapshot of 3 cgroups");
 		check_one_generation();
 		T_EQ_INT(tree->n, 2);
-		T_EQ_STR(g->snap.cgroups[1].path, "/b");
-		tick(g, snap_now_us() + 5000000); /* what is known is guarded on */
+		T_EQ_STR(g->view.snap.cgroups[1].path, "/b");
+		tick(g, clock_now_us() + 5000000); /* what is known is guarded on */
 	}
-	g->arena[0].size = g->arena[1].size = size;
+	g->view.arena[0].size = g->view.arena[1].size = size;
 	T_EQ_INT(guard_rescan(g, &err), 0);
 	T_EQ_INT(tree->n, 3);
 	check_one_generation();
@@ -131,10 +132,12 @@ TEST(the_worst_tree_has_room)
 	for (uint32_t i = 0; i < CGG_TREE_MAX; i++)
 		entry[i] = (struct tree_entry){.path = path, .name = path + 1, .id = i + 1};
 	begin("/a " FREE, HALF);
-	arena_reset(&g->arena[!g->current]);
-	T_EQ_INT(snap_layout(entry, CGG_TREE_MAX, &g->arena[!g->current], &snap), 0);
-	T_ASSERT(arena_alloc(&g->arena[!g->current], CGG_TREE_MAX * sizeof(*g->seen)) != NULL);
-	T_ASSERT(arena_alloc(&g->arena[!g->current], CGG_TREE_MAX * sizeof(*g->groups)) != NULL);
+	arena_reset(&g->view.arena[!g->view.current]);
+	T_EQ_INT(snap_layout(entry, CGG_TREE_MAX, &g->view.arena[!g->view.current], &snap), 0);
+	T_ASSERT(arena_alloc(&g->view.arena[!g->view.current], CGG_TREE_MAX * sizeof(*g->seen)) !=
+		 NULL);
+	T_ASSERT(arena_alloc(&g->view.arena[!g->view.current], CGG_TREE_MAX * sizeof(*g->groups)) !=
+		 NULL);
 	free(entry);
 	end();
 }
@@ -151,8 +154,8 @@ TEST(when_many_are_removed_at_once_the_others_keep_what_was_known_of_them)
 		kit_tree_add(top, line);
 	}
 	T_EQ_INT(guard_rescan(g, NULL), 0);
-	for (uint32_t i = 0; i < g->snap.n; i++)
-		g->seen[i].kills = 1000 + g->snap.cgroups[i].id;
+	for (uint32_t i = 0; i < g->view.snap.n; i++)
+		g->seen[i].kills = 1000 + g->view.snap.cgroups[i].id;
 	for (int i = 0; i < 40; i++) {
 		snprintf(line, sizeof(line), "/j%02d", i);
 		kit_tree_remove(top, line);
@@ -160,11 +163,11 @@ TEST(when_many_are_removed_at_once_the_others_keep_what_was_known_of_them)
 	kit_tree_remove(top, "/k/x");
 	kit_tree_add(top, "/k/x memory.current=1"); /* another one */
 	T_EQ_INT(guard_rescan(g, NULL), 0);
-	T_EQ_INT(g->snap.n, 5);
-	for (uint32_t i = 0; i < g->snap.n; i++) {
-		bool fresh = strcmp(g->snap.cgroups[i].path, "/k/x") == 0;
+	T_EQ_INT(g->view.snap.n, 5);
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
+		bool fresh = strcmp(g->view.snap.cgroups[i].path, "/k/x") == 0;
 
-		T_EQ_INT(g->seen[i].kills, fresh ? 0 : 1000 + g->snap.cgroups[i].id);
+		T_EQ_INT(g->seen[i].kills, fresh ? 0 : 1000 + g->view.snap.cgroups[i].id);
 	}
 	end();
 }
@@ -191,10 +194,10 @@ static const char *domains(void)
 	int n = 0;
 
 	text[0] = '\0';
-	for (uint32_t i = 0; i < g->snap.n; i++) {
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
 		if (g->seen[i].domain != CGG_NONE && n < (int)sizeof(text) - 64)
 			n += snprintf(text + n, sizeof(text) - (size_t)n, "%s ",
-				      g->snap.cgroups[i].path);
+				      g->view.snap.cgroups[i].path);
 	}
 	return text;
 }
@@ -202,7 +205,7 @@ static const char *domains(void)
 /* The cgroups grow up: whoever sets limits has done it. */
 static void years_pass(void)
 {
-	for (uint32_t i = 0; i < g->snap.n; i++)
+	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].found_us = 1;
 	for (int turn = 0; turn < 50; turn++) {
 		for (uint32_t slot = 0; slot < g->ndomains; slot++) {
@@ -317,7 +320,7 @@ static uint64_t longest_wait_us(const char *path, int turns)
 	uint64_t longest = 0;
 
 	for (int turn = 0; turn < turns; turn++) {
-		uint64_t now = snap_now_us();
+		uint64_t now = clock_now_us();
 
 		T_MUST(guard_dispatch(g, NULL) == 0);
 		if (d->looked_us != 0 && now > d->looked_us && now - d->looked_us > longest)

@@ -36,18 +36,19 @@ static void on_report(void *user, enum cgg_report kind, const char *text, size_t
 static void scan(struct story *s)
 {
 	struct cgg_guard *g = s->g;
-	struct cgg_snapshot old = g->snap;
+	struct cgg_snapshot old = g->view.snap;
 	struct guard_seen *seen;
 
-	T_MUST(tree_scan(g->tree, NULL) == 0);
-	seen = calloc(g->tree->n, sizeof(*seen));
+	T_MUST(tree_scan(g->view.tree, NULL) == 0);
+	seen = calloc(g->view.tree->n, sizeof(*seen));
 	T_MUST(seen);
-	g->current = !g->current;
-	arena_reset(&g->arena[g->current]);
-	T_MUST(snap_layout(g->tree->entry, g->tree->n, &g->arena[g->current], &g->snap) == 0);
-	for (uint32_t i = 0; i < g->snap.n; i++) {
+	g->view.current = !g->view.current;
+	arena_reset(&g->view.arena[g->view.current]);
+	T_MUST(snap_layout(g->view.tree->entry, g->view.tree->n, &g->view.arena[g->view.current],
+			   &g->view.snap) == 0);
+	for (uint32_t i = 0; i < g->view.snap.n; i++) {
 		for (uint32_t k = 0; k < old.n; k++) {
-			if (old.cgroups[k].id == g->snap.cgroups[i].id)
+			if (old.cgroups[k].id == g->view.snap.cgroups[i].id)
 				seen[i] = g->seen[k];
 		}
 	}
@@ -63,11 +64,11 @@ static void begin(struct story *s, bool reads, const char *tree)
 	struct cgg_guard *g = calloc(1, sizeof(*g));
 
 	*s = (struct story){.g = g, .top = kit_tree(tree), .now = 100 * SEC};
-	T_MUST(g && tree_open(s->top, &g->tree, NULL) == 0);
+	T_MUST(g && tree_open(s->top, &g->view.tree, NULL) == 0);
 	g->options = (struct cgg_guard_options){.report = on_report, .user = s};
 	g->root_has_current = true;
-	T_MUST(arena_init(&g->arena[0], 1 << 20, 0) == 0 &&
-	       arena_init(&g->arena[1], 1 << 20, 0) == 0);
+	T_MUST(arena_init(&g->view.arena[0], 1 << 20, 0) == 0 &&
+	       arena_init(&g->view.arena[1], 1 << 20, 0) == 0);
 	kernel_init(&g->kernel);
 	g->kernel.reads = reads;
 	options.user = &g->kernel;
@@ -81,9 +82,9 @@ static void end(struct story *s)
 	cgg_log_close(s->log);
 	for (size_t i = 0; i < s->n; i++)
 		json_object_put(s->record[i]);
-	tree_close(s->g->tree);
-	arena_finish(&s->g->arena[0]);
-	arena_finish(&s->g->arena[1]);
+	tree_close(s->g->view.tree);
+	arena_finish(&s->g->view.arena[0]);
+	arena_finish(&s->g->view.arena[1]);
 	free(s->seen);
 	free(s->g);
 }
@@ -318,7 +319,7 @@ static struct incident *late(struct story *s)
 	in->late = true;
 	memcpy(in->rule.name, "box", 4);
 	memcpy(in->domain, "/a", 3);
-	in->domain_id = s->g->snap.cgroups[tree_find(s->g->tree, "/a")].id;
+	in->domain_id = s->g->view.snap.cgroups[tree_find(s->g->view.tree, "/a")].id;
 	kernel_late(s->g, in, s->now);
 	return in;
 }

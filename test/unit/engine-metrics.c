@@ -5,7 +5,7 @@
 #include "kit/t.h"
 
 #include "engine/guard.h"
-#include "snap/take.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <sys/wait.h>
@@ -37,16 +37,16 @@ static struct cgg_guard *guard_of(const char *tree)
 	struct cgg_error err = {0};
 
 	g->policy = keep(kit_load(policy, &err));
-	g->snap = *snap;
+	g->view.snap = *snap;
 	g->domain = keep(calloc(snap->n, sizeof(*g->domain)));
 	g->root_has_current = true;
 	g->ndomains = snap->n;
-	g->started_us = snap_now_us();
+	g->started_us = clock_now_us();
 	for (uint32_t i = 0; i < snap->n; i++)
 		g->domain[i] = (struct guard_domain){.used = true,
 						     .id = snap->cgroups[i].id,
 						     .index = i,
-						     .looked_us = snap_now_us(),
+						     .looked_us = clock_now_us(),
 						     .level_bytes = snap->cgroups[i].current_bytes};
 	return g;
 }

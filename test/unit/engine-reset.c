@@ -5,7 +5,7 @@
 
 #include "engine/guard.h"
 #include "hook/record.h"
-#include "snap/take.h"
+#include "util/clock.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -66,7 +66,7 @@ static void on_file(void *user, int wd)
 
 static void catch_up(void)
 {
-	tree_events_read(g->tree, g->tree->inotify_fd, on_file, NULL);
+	tree_events_read(g->view.tree, g->view.tree->inotify_fd, on_file, NULL);
 }
 
 /* As a daemon-reload does it. */
@@ -120,9 +120,9 @@ static void start(const char *current)
 	T_MUST(watches_init(&g->watches[WATCHES_OF_LIMITS]) == 0);
 	registered();
 	g->options.owners = owners;
-	T_MUST(tree_open(top, &g->tree, NULL) == 0 && tree_watch(g->tree) == 0);
+	T_MUST(tree_open(top, &g->view.tree, NULL) == 0 && tree_watch(g->view.tree) == 0);
 	T_MUST(reset_init(g, NULL) == 0);
-	now = snap_now_us() + 2 * MINUTE;
+	now = clock_now_us() + 2 * MINUTE;
 	notices = 0;
 }
 
@@ -131,7 +131,7 @@ static void stop(void)
 	reset_finish(&g->resets);
 	watches_finish(&g->watches[WATCHES_OF_LIMITS]);
 	owners = cgg_owners_close(owners);
-	tree_close(g->tree);
+	tree_close(g->view.tree);
 	close(g->epoll_fd);
 }
 

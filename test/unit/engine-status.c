@@ -5,7 +5,7 @@
 #include "kit/t.h"
 
 #include "engine/guard.h"
-#include "snap/take.h"
+#include "util/clock.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -31,13 +31,13 @@ static struct cgg_guard *guard_of(const char *policy, const char *tree)
 	struct cgg_error err = {0};
 
 	g->policy = keep(kit_load(policy, &err));
-	g->snap = *snap;
-	g->tree = keep(calloc(1, sizeof(*g->tree)));
+	g->view.snap = *snap;
+	g->view.tree = keep(calloc(1, sizeof(*g->view.tree)));
 	g->domain = keep(calloc(snap->n, sizeof(*g->domain)));
-	g->tree->root.procfd = -1;
+	g->view.tree->root.procfd = -1;
 	g->root_has_current = true;
 	g->ndomains = snap->n;
-	g->started_us = snap_now_us();
+	g->started_us = clock_now_us();
 	for (uint32_t i = 0; i < snap->n; i++)
 		g->domain[i] = (struct guard_domain){
 			.used = true, .id = snap->cgroups[i].id, .index = i, .due_us = UINT64_MAX};
@@ -107,7 +107,7 @@ TEST(a_domain_far_from_danger_tells_its_distance_and_no_more)
 	struct guard_domain *d = &g->domain[1];
 	struct json_object *o;
 
-	d->looked_us = snap_now_us();
+	d->looked_us = clock_now_us();
 	d->due_us = d->looked_us + 60000000;
 	d->level_bytes = 10 << 20;
 	d->brake_at = 50 << 20;
@@ -135,7 +135,7 @@ TEST(a_domain_in_danger_tells_each_condition_as_it_was_read)
 	struct policy_held before;
 	struct json_object *o;
 
-	d->looked_us = d->evaluated_us = snap_now_us();
+	d->looked_us = d->evaluated_us = clock_now_us();
 	d->level_bytes = 60 << 20;
 	before = d->held;
 	o = at(parsed(g, CGG_STATUS_MIN), "domains", 1);
@@ -175,11 +175,12 @@ TEST(large_trees_are_told_whole_in_pieces_of_any_size)
 	for (size_t i = 0; i < CGG_ARRAY_LEN(sizes); i++) {
 		struct json_object *o = parsed(g, sizes[i]);
 
-		T_EQ_INT(json_object_array_length(json_object_object_get(o, "domains")), g->snap.n);
-		T_EQ_INT(number(o, "domains_total"), g->snap.n);
-		T_EQ_STR(text(at(o, "domains", 2), "domain"), g->snap.cgroups[2].path);
-		T_EQ_STR(text(at(o, "domains", g->snap.n - 1), "domain"),
-			 g->snap.cgroups[g->snap.n - 1].path);
+		T_EQ_INT(json_object_array_length(json_object_object_get(o, "domains")),
+			 g->view.snap.n);
+		T_EQ_INT(number(o, "domains_total"), g->view.snap.n);
+		T_EQ_STR(text(at(o, "domains", 2), "domain"), g->view.snap.cgroups[2].path);
+		T_EQ_STR(text(at(o, "domains", g->view.snap.n - 1), "domain"),
+			 g->view.snap.cgroups[g->view.snap.n - 1].path);
 	}
 	T_EQ_INT(cgg_guard_status(g, &(uint64_t){0}, tree, CGG_STATUS_MIN - 1), -ENOSPC);
 }
@@ -196,7 +197,7 @@ TEST(the_worst_of_each_kind_fits_in_the_smallest_piece)
 	memset(path, '\x01', 30000);
 	path[0] = '/';
 	path[30000] = '\0';
-	g->snap.cgroups[1].path = path;
+	g->view.snap.cgroups[1].path = path;
 	rule->file = rule->domain = path;
 	memset(rule->name, '\\', POLICY_NAME_MAX);
 	rule->nconds = POLICY_CONDS_MAX;
@@ -219,7 +220,7 @@ TEST(the_worst_of_each_kind_fits_in_the_smallest_piece)
 		memset(g->past[i].victim, '\x01', INCIDENT_PATH_MAX - 1);
 	}
 	g->nincidents = GUARD_PAST_MAX;
-	g->domain[1].looked_us = g->domain[1].evaluated_us = snap_now_us();
+	g->domain[1].looked_us = g->domain[1].evaluated_us = clock_now_us();
 	o = parsed(g, CGG_STATUS_MIN);
 	T_EQ_INT(json_object_array_length(json_object_object_get(o, "domains")), 2);
 	T_EQ_INT(json_object_array_length(json_object_object_get(o, "incidents")), GUARD_PAST_MAX);

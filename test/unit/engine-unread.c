@@ -9,7 +9,7 @@
 #include "kit/tree.h"
 
 #include "engine/guard.h"
-#include "snap/take.h"
+#include "util/clock.h"
 #include "util/fdio.h"
 
 #include <errno.h>
@@ -42,9 +42,9 @@ int __wrap_openat64(int dirfd, const char *name, int flags, ...)
 
 	if (broken.file && strcmp(name, broken.file) == 0 && fstat(dirfd, &st) == 0 &&
 	    st.st_ino == broken.dir && (!broken.written || flags & O_WRONLY) &&
-	    (broken.refused == 0 || snap_now_us() < broken.first_us + broken.for_us)) {
+	    (broken.refused == 0 || clock_now_us() < broken.first_us + broken.for_us)) {
 		if (broken.refused++ == 0)
-			broken.first_us = snap_now_us();
+			broken.first_us = clock_now_us();
 		errno = broken.error;
 		return -1;
 	}
@@ -70,7 +70,7 @@ static void tell(void *user, enum cgg_report kind, const char *text, size_t len)
 	if (kind != CGG_REPORT_INCIDENT || told->incident)
 		return;
 	told->incident = json_tokener_parse(text);
-	told->when_us = snap_now_us();
+	told->when_us = clock_now_us();
 }
 
 static const char *string(const struct told *told, const char *object, const char *key)
@@ -133,7 +133,7 @@ static struct cgg_guard *guard_it(const char *top, const char *policy, struct cg
 static void end_it(struct cgg_guard *g)
 {
 	const struct cgg_policy *policy = g->policy;
-	struct cgg_tree *tree = g->tree;
+	struct cgg_tree *tree = g->view.tree;
 
 	broken.file = NULL;
 	guard_close(g);
@@ -154,11 +154,11 @@ static uint64_t first_incident(const char *cgroup, const char *file, int error, 
 	const char *top = kit_tree(machine);
 	struct cgg_guard_options o = {.dry_run = true, .report = tell, .user = told};
 	struct cgg_guard *g = guard_it(top, rule, &o);
-	uint64_t start = snap_now_us();
+	uint64_t start = clock_now_us();
 
 	*told = (struct told){0};
 	break_file(top, cgroup, file, error, for_us);
-	while (!told->incident && snap_now_us() < start + 10000 * MS)
+	while (!told->incident && clock_now_us() < start + 10000 * MS)
 		turn(g);
 	T_MUST(told->incident);
 	end_it(g);
@@ -234,9 +234,9 @@ static bool has_brake(const char *top)
 /* Until memory.high is, or is no longer, what it was; false: it has not come to that in this time. */
 static bool comes_to(struct cgg_guard *g, const char *top, bool brake, uint64_t within_us)
 {
-	uint64_t until = snap_now_us() + within_us;
+	uint64_t until = clock_now_us() + within_us;
 
-	while (has_brake(top) != brake && snap_now_us() < until)
+	while (has_brake(top) != brake && clock_now_us() < until)
 		turn(g);
 	return has_brake(top) == brake;
 }
