@@ -294,7 +294,7 @@ void files_read(struct cgg_guard *g)
 {
 	g->files_read = true;
 	if (tree_events_read(g->view.tree, g->view.tree->inotify_fd, on_written, g))
-		g->scan_due = true;
+		g->view.scan_due = true;
 }
 
 void files_read_events(struct cgg_guard *g)
@@ -391,7 +391,7 @@ void files_look(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (!watch_is_blind(g) && g->view.tree->scan.state == TREE_SCAN_IDLE &&
 	    tree_verify(g->view.tree, LOOK_CALLS, &round))
-		g->scan_due = true;
+		g->view.scan_due = true;
 	g->look_after_us = clock_now_us();
 	g->look_after_us += round ? LOOK_US : (PACE_PART - 1) * (g->look_after_us - now_us);
 }

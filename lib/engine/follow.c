@@ -172,7 +172,7 @@ void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 	policy_rest(&d->pace, &d->held, &in->rule, now_us);
 	if (!not_started)
 		return;
-	g->scan_due |= gone;
+	g->view.scan_due |= gone;
 	d->pace.rest_until_us = 0; /* nothing was gained: the next candidate */
 	d->due_us = now_us;
 }
@@ -234,7 +234,7 @@ static void after_kill(struct cgg_guard *g, struct guard_domain *d, struct incid
 	if (in->kill.outcome == KILL_UNFINISHED || in->kill.outcome == KILL_FAILED ||
 	    in->kill.outcome == KILL_REFUSED || in->kill.outcome == KILL_MISMATCH)
 		note_stuck(g, in->victim_id, now_us);
-	g->scan_due |= in->kill.outcome == KILL_MISMATCH; /* the table is not to be trusted */
+	g->view.scan_due |= in->kill.outcome == KILL_MISMATCH; /* the table is not to be trusted */
 	follow_end(g, d, in, now_us);
 	in->used |= in->overdue; /* its worker is not free yet */
 	if (d && in->kill.outcome == KILL_LATE) { /* told now: not again at the next look */

@@ -20,17 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* address space, touched as used: the worst case fits */
-#define SNAP_ARENA_SIZE                                                                            \
-	((size_t)CGG_TREE_MAX *                                                                    \
-	 (SNAP_CGROUP_MAX + sizeof(struct guard_seen) + sizeof(struct cgg_group)))
 #define MATCH_ARENA_SIZE ((size_t)CGG_TREE_MAX * (2 * sizeof(uint64_t) + sizeof(struct share) + 1))
-#define SNAP_PREFAULT	 ((size_t)128 << 10)
 #define SETTLE_US	 500000
-#define BLIND_SCAN_US	 1000000
-#define SCAN_REST_US	 2000000 /* at the most: a cgroup that comes meanwhile is not seen */
 #define SCAN_CALLS	 600 /* system calls of a scan in one turn of the loop */
-#define BEAT_EACH	 4096 /* cgroups */
 
 void guard_notice(struct cgg_guard *g, const char *fmt, ...)
 {
@@ -73,58 +65,6 @@ static void forget_domains(struct cgg_guard *g)
 
 /* ---- the table and the snapshot ------------------------------------------------------ */
 
-/* A write to it is told of: to read all limits anew for each cgroup that comes would take too long. */
-static void keep_limit(struct cgg_cgroup *cg, const struct cgg_cgroup *old)
-{
-	cg->have |= old->have & CGG_HAVE_MAX;
-	cg->max_bytes = old->max_bytes;
-	cg->limit_bytes = old->limit_bytes;
-	cg->limit_unknown = old->limit_unknown;
-}
-
-/*
- * Lay out the snapshot of a table beside the old one. A cgroup that stays, as the tree knows by its id, keeps
- * what growth is measured from and what was counted. Nothing is changed where this fails.
- */
-static int lay_out(struct cgg_guard *g, const struct tree_entry *entry, uint32_t n,
-		   struct cgg_error *err)
-{
-	struct arena *a = &g->view.arena[!g->view.current];
-	bool known =
-		g->view.generation == g->view.tree->generation && g->view.snap.n == g->view.tree->n;
-	uint64_t now = clock_now_us();
-	struct cgg_snapshot snap;
-	struct cgg_group *groups;
-	struct guard_seen *seen;
-
-	arena_reset(a);
-	seen = arena_alloc(a, n * sizeof(*seen));
-	groups = arena_alloc(a, n * sizeof(*groups));
-	if (snap_layout(entry, n, a, &snap) < 0 || !seen || !groups)
-		return err_fail(err, -ENOMEM, "no room for a snapshot of %u cgroups", n);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t old = known ? tree_find_id(g->view.tree, entry[i].id) : CGG_NONE;
-
-		if (i % BEAT_EACH == 0)
-			hang_beat(g);
-		if (old == CGG_NONE) {
-			seen[i] = (struct guard_seen){.found_us = now,
-						      .brake = CGG_NONE,
-						      .reset = CGG_NONE,
-						      .domain = CGG_NONE};
-			continue;
-		}
-		keep_limit(&snap.cgroups[i], &g->view.snap.cgroups[old]);
-		seen[i] = g->seen[old];
-	}
-	snap.host = g->view.snap.host;
-	g->view.snap = snap;
-	g->seen = seen;
-	g->groups = groups;
-	g->view.current = !g->view.current;
-	return 0;
-}
-
 static void tell_shortage(struct cgg_guard *g)
 {
 	if (g->view.tree->nunheld > 0)
@@ -150,94 +90,83 @@ static void tell_shortage(struct cgg_guard *g)
 		guard_has(g, LACK_WATCHES);
 }
 
-/* Table and snapshot are of one generation again: whatever holds an index of either finds its cgroup. */
-static void settle(struct cgg_guard *g, const struct cgg_snapshot *old)
+/* Whatever holds an index of the table or the snapshot looks its cgroup up again. */
+static void on_changed(void *user, const struct cgg_snapshot *before)
 {
-	g->view.generation = g->view.tree->generation;
+	struct cgg_guard *g = user;
+
+	g->seen = g->view.state;
+	g->groups = g->view.room;
 	for (int i = 0; i < WATCHES_KINDS; i++)
 		watches_relocate(&g->watches[i], g->view.tree);
 	brake_relocate(g);
 	reset_match(g);
-	counts_forget(g, old, clock_now_us());
+	counts_forget(g, before, clock_now_us());
 	counts_listen(g);
 	domains_match(g);
 	tops_match(g);
 	watch_pressure(g);
-	tell_shortage(g);
 }
 
-/* The table that a scan has made, and a snapshot of it: both or none. */
-static int adopt(struct cgg_guard *g, struct cgg_error *err)
+static void begin_seen(void *state, uint64_t now_us)
 {
-	const struct tree_scan *s = &g->view.tree->scan;
-	struct cgg_snapshot old = g->view.snap;
-	int r = lay_out(g, s->entry, s->n, err);
-
-	if (r < 0) {
-		tree_scan_discard(g->view.tree);
-		return r;
-	}
-	tree_scan_adopt(g->view.tree);
-	settle(g, &old);
-	return 0;
+	*(struct guard_seen *)state = (struct guard_seen){
+		.found_us = now_us, .brake = CGG_NONE, .reset = CGG_NONE, .domain = CGG_NONE};
 }
 
-/* Somebody else has scanned the tree (a library's user who has it too). */
+static void on_beat(void *user)
+{
+	hang_beat(user);
+}
+
+static int view_begin(struct cgg_guard *g, struct cgg_tree *tree, struct cgg_error *err)
+{
+	const struct view_owner owner = {.state_size = sizeof(*g->seen),
+					 .room_size = sizeof(*g->groups),
+					 .begin_state = begin_seen,
+					 .beat = on_beat,
+					 .changed = on_changed,
+					 .user = g};
+
+	return view_init(&g->view, tree, &owner, err);
+}
+
+/* The table is as the tree is, as far as is known. */
+static void scan_ended(struct cgg_guard *g)
+{
+	guard_has(g, LACK_TABLE);
+	tell_shortage(g);
+	tree_hold_kill(g->view.tree);
+}
+
 static int catch_up(struct cgg_guard *g, struct cgg_error *err)
 {
-	struct cgg_snapshot old = g->view.snap;
-	int r;
+	bool current = view_is_current(&g->view);
+	int r = view_catch_up(&g->view, err);
 
-	if (g->view.generation == g->view.tree->generation && g->view.snap.n == g->view.tree->n)
-		return 0;
-	r = lay_out(g, g->view.tree->entry, g->view.tree->n, err);
-	if (r == 0)
-		settle(g, &old);
+	if (!current && r == 0)
+		tell_shortage(g);
 	return r;
 }
 
-/*
- * A part of a scan; the next turns go on with it. In a storm of cgroups that come and go, or among very many,
- * scans take no more than a tenth of the time.
- */
 static int scan_some(struct cgg_guard *g, uint32_t calls, struct cgg_error *err)
 {
-	enum tree_scan_state was = g->view.tree->scan.state;
-	uint64_t start = clock_now_us(), now;
 	int r;
 
-	if (was == TREE_SCAN_IDLE) {
-		g->count.scans++;
-		g->scan_due = false;
-	}
-	r = tree_scan_step(g->view.tree, calls, err);
-	if (r == 0 && g->view.tree->scan.state == TREE_SCAN_READY)
-		r = adopt(g, err);
-	now = clock_now_us();
-	g->scan_spent_us += now - start;
-	g->scan_after_us = now + (now - start); /* the looks have half of the time at least */
-	if (r == 0 && g->view.tree->scan.state == TREE_SCAN_IDLE) {
-		guard_has(g, LACK_TABLE);
-		tell_shortage(g);
-		tree_hold_kill(g->view.tree);
-		g->scan_after_us +=
-			9 * g->scan_spent_us < SCAN_REST_US ? 9 * g->scan_spent_us : SCAN_REST_US;
-		g->scan_after_us += watch_is_blind(g) ? BLIND_SCAN_US : 0;
-		g->scan_spent_us = 0;
-	}
+	g->count.scans += !view_is_scanning(&g->view);
+	r = view_scan_some(&g->view, calls, err);
+	if (r == 0 && !view_is_scanning(&g->view))
+		scan_ended(g);
 	return r;
 }
 
 int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 {
-	int r = catch_up(g, err);
+	int r = view_scan(&g->view, err);
 
-	tree_scan_end(g->view.tree);
-	tree_stale_wd(g->view.tree, -1);
-	do {
-		if (r == 0)
-			r = scan_some(g, UINT32_MAX, err);
-	} while (r == 0 && g->view.tree->scan.state != TREE_SCAN_IDLE);
+	g->count.scans++;
+	if (r == 0)
+		scan_ended(g);
 	return r;
 }
 
@@ -276,9 +205,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
 
-	if (arena_init(&g->view.arena[0], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
-	    arena_init(&g->view.arena[1], SNAP_ARENA_SIZE, SNAP_PREFAULT) < 0 ||
-	    arena_init(&g->domain_arena,
+	if (arena_init(&g->domain_arena,
 		       GUARD_DOMAINS_MAX * sizeof(*g->domain) +
 			       GUARD_BRAKES_MAX * sizeof(*g->brake) + 32,
 		       0) < 0 ||
@@ -327,7 +254,6 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
-	g->view.tree = tree;
 	g->policy = policy;
 	g->epoll_fd = g->timer_fd = g->events_fd = g->workers.done_fd = g->undo.dirfd =
 		g->undo.told_fd = g->hang.timer_fd = -1;
@@ -339,7 +265,9 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	if (options)
 		g->options = *options;
 	g->started_us = clock_now_us();
-	r = set_up(g, err);
+	r = view_begin(g, tree, err);
+	if (r == 0)
+		r = set_up(g, err);
 	if (r < 0) {
 		guard_close(g);
 		return r;
@@ -365,8 +293,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	watch_finish(g);
 	undo_finish(&g->undo);
 	reset_finish(&g->resets);
-	arena_finish(&g->view.arena[0]);
-	arena_finish(&g->view.arena[1]);
+	view_deinit(&g->view);
 	arena_finish(&g->domain_arena);
 	arena_finish(&g->match_arena);
 	reserve_finish(&g->reserve);
@@ -399,16 +326,16 @@ static int scan_if_due(struct cgg_guard *g, uint64_t now_us, struct cgg_error *e
 	uint64_t generation = g->view.tree->generation;
 	int r = catch_up(g, err);
 
-	if (r == 0 && (g->scan_due || g->view.tree->scan.state != TREE_SCAN_IDLE) &&
-	    now_us >= g->scan_after_us)
+	if (r == 0 && (g->view.scan_due || view_is_scanning(&g->view)) &&
+	    now_us >= g->view.scan_after_us)
 		r = scan_some(g, SCAN_CALLS, err);
 	if (r == CGG_GONE)
 		return err_fail(err, -ENODEV, "the tree was removed");
 	if (r < 0) {
 		guard_lacks(g, LACK_TABLE, "%s; going on with the cgroups known",
 			    err ? err->msg : "");
-		g->scan_due = true;
-		g->scan_after_us = now_us + 1000000;
+		g->view.scan_due = true;
+		g->view.scan_after_us = now_us + 1000000;
 	}
 	watch_pressure_again(g, now_us);
 	if (g->view.tree->generation != generation)

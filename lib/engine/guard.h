@@ -245,7 +245,6 @@ struct cgg_guard {
 	uint64_t started_us;
 	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
 	bool root_has_current; /* a namespace's root, not the kernel's */
-	bool scan_due;
 	bool match_due; /* who needs a domain may be another now */
 	uint64_t match_after_us; /* and is not asked before */
 	struct watches watches[WATCHES_KINDS];
@@ -254,9 +253,7 @@ struct cgg_guard {
 	bool files_paused; /* it is not listened to, until: */
 	uint64_t files_after_us, files_read_us; /* files_read_us: it was last read then */
 	uint64_t look_after_us, look_files_us; /* at what is not watched: not before, and last */
-	uint64_t scan_spent_us; /* by the scan under way */
 	uint64_t far_after_us; /* nobody far from danger is looked at before */
-	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */
 
 	uint64_t host_us; /* view.snap.host was read then */
 	struct guard_seen *seen; /* laid out with the snapshot, in its arena */

@@ -262,7 +262,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (!fresh && victim != CGG_NONE &&
 	    snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_POPULATED) == CGG_GONE) {
 		in->used = false;
-		g->scan_due = true;
+		g->view.scan_due = true;
 		return;
 	}
 	if (!follow_act(g, in, index))
@@ -301,7 +301,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	if (d->due_us != 0 && now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
 		policy_unseen(&d->held, now_us - d->due_us, now_us);
 	if (!look_level(g, d, now_us, &level, &limit)) {
-		g->scan_due = true;
+		g->view.scan_due = true;
 		d->due_us = now_us + GONE_AGAIN_US;
 		return;
 	}

@@ -271,14 +271,14 @@ static void lose_pressure(struct cgg_guard *g, uint64_t now_us)
 {
 	close_pressure(g);
 	tree_stale_wd(g->view.tree, -1);
-	g->scan_due = true;
+	g->view.scan_due = true;
 	g->pressure_after_us = now_us + PRESSURE_AGAIN_US;
 }
 
 /* At its time: the scan is through. */
 static bool pressure_is_due(const struct cgg_guard *g)
 {
-	return g->pressure_after_us != 0 && !g->scan_due &&
+	return g->pressure_after_us != 0 && !g->view.scan_due &&
 	       g->view.tree->scan.state == TREE_SCAN_IDLE;
 }
 
@@ -342,8 +342,8 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 	}
 	files_work(g);
 	reset_work(g, now_us);
-	if (watch_is_blind(g) && now_us >= g->scan_after_us)
-		g->scan_due = true;
+	if (watch_is_blind(g) && now_us >= g->view.scan_after_us)
+		g->view.scan_due = true;
 	files_look(g, now_us);
 }
 
@@ -385,9 +385,9 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (files_look_us(g) < next)
 		next = files_look_us(g);
-	if ((g->scan_due || g->view.tree->scan.state != TREE_SCAN_IDLE || watch_is_blind(g)) &&
-	    g->scan_after_us < next)
-		next = g->scan_after_us;
+	if ((g->view.scan_due || g->view.tree->scan.state != TREE_SCAN_IDLE || watch_is_blind(g)) &&
+	    g->view.scan_after_us < next)
+		next = g->view.scan_after_us;
 	if (next != UINT64_MAX) {
 		uint64_t wait = next > now_us ? next - now_us : 1;
 

@@ -138,7 +138,7 @@ int main(int argc, char **argv)
 	cost_snapshot();
 	cost_look(clock_now_us() + 2 * HOUR_US);
 	cost_scan();
-	guard->scan_due = false;
+	guard->view.scan_due = false;
 	for (int i = 0; i < 4; i++) /* what the looks above left to do: brakes, and their events */
 		(void)cgg_guard_dispatch(guard, &err);
 	cost_stall();
