@@ -8,6 +8,8 @@
  */
 #include "http.h"
 
+#include "clock.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -15,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define CONNECTIONS_MAX 16
 #define IDLE_S		5 /* without a byte from it, or taken by it */
@@ -54,14 +55,6 @@ struct http {
 	} connection[CONNECTIONS_MAX];
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static void on_connection(void *user, struct MHD_Connection *c, void **context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -78,7 +71,7 @@ static void on_connection(void *user, struct MHD_Connection *c, void **context,
 		if (code == MHD_CONNECTION_NOTIFY_STARTED && !h->connection[i].of) {
 			info = mhd.get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 			h->connection[i].fd = info ? info->connect_fd : -1;
-			h->connection[i].since_ms = now_ms();
+			h->connection[i].since_ms = clock_ms();
 			h->connection[i].of = c;
 			return;
 		}
@@ -88,7 +81,7 @@ static void on_connection(void *user, struct MHD_Connection *c, void **context,
 /* Of all who ask within a second the same. */
 static struct MHD_Response *fresh_text(struct http *h)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	size_t len = 0;
 	char *text;
 
@@ -224,7 +217,7 @@ int http_wait_ms(const struct http *h)
 
 void http_turn(struct http *h)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		if (h->connection[i].of && h->connection[i].fd >= 0 &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "metrics.h"
 
+#include "clock.h"
 #include "http.h"
 #include "listen.h"
 
@@ -38,14 +39,6 @@ struct metrics {
 	int last_error;
 	struct ask ask;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* ---- the thread ---------------------------------------------------------------------- */
 
@@ -127,15 +120,15 @@ static void *metrics_main(void *arg)
 	struct metrics *m = arg;
 	struct pollfd p[2] = {{.fd = m->stop_fd, .events = POLLIN},
 			      {.fd = m->http ? http_get_fd(m->http) : -1, .events = POLLIN}};
-	uint64_t next = now_ms();
+	uint64_t next = clock_ms();
 
 	for (;;) {
 		int wait = m->http ? http_wait_ms(m->http) : -1;
-		uint64_t now = now_ms();
+		uint64_t now = clock_ms();
 
 		if (m->file && now >= next) {
 			write_file(m);
-			next = now_ms() + FILE_MS;
+			next = clock_ms() + FILE_MS;
 			continue;
 		}
 		if (m->file && (wait < 0 || (uint64_t)wait > next - now))

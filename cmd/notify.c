@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "notify.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,18 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RETRY_US 100000
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* A number of the environment; 0: none. */
 static uint64_t env_number(const char *name)
@@ -43,7 +36,7 @@ static void read_watchdog(struct notify *n)
 	    (getenv("WATCHDOG_PID") && env_number("WATCHDOG_PID") != (uint64_t)getpid()))
 		return;
 	n->watchdog_us = asked < 2000 ? 1000 : asked / 2;
-	n->alive_us = now_us();
+	n->alive_us = clock_us();
 }
 
 int notify_open(struct notify *n)
@@ -93,7 +86,7 @@ static void pay(struct notify *n)
 		paid++;
 	n->nowed -= paid;
 	memmove(n->owed, n->owed + paid, n->nowed * sizeof(n->owed[0]));
-	n->retry_us = now_us() + RETRY_US;
+	n->retry_us = clock_us() + RETRY_US;
 }
 
 static void put_or_owe(struct notify *n, const char text[NOTIFY_TEXT_MAX])
@@ -122,7 +115,7 @@ void notify_reloading(struct notify *n)
 {
 	char text[NOTIFY_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_us());
 	put_or_owe(n, text);
 }
 
@@ -132,7 +125,7 @@ int notify_turn(struct notify *n)
 
 	if (n->fd < 0 || (n->nowed == 0 && n->watchdog_us == 0))
 		return -1;
-	now = now_us();
+	now = clock_us();
 	if (n->nowed > 0 && now >= n->retry_us)
 		pay(n);
 	if (n->watchdog_us > 0 && now >= n->alive_us) {

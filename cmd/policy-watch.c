@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy-watch.h"
 
+#include "clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +12,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define QUIET_US 1000000
@@ -18,14 +19,6 @@
 #define CHANGES                                                                                    \
 	(IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |        \
 	 IN_ONLYDIR)
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* A directory that isn't there yet is found when the one above it changes. */
 static int add(int fd, const char *path)
@@ -115,7 +108,7 @@ int policy_watch_open(struct policy_watch *w, const char *const *path, size_t n)
 	if (n == 0 || w->error == 0)
 		return r;
 	w->state = state_of(w);
-	w->poll_us = now_us() + POLL_US;
+	w->poll_us = clock_us() + POLL_US;
 	return 0;
 }
 
@@ -132,7 +125,7 @@ void policy_watch_read(struct policy_watch *w)
 
 	while (read(w->fd, events, sizeof(events)) > 0)
 		;
-	w->due_us = now_us() + QUIET_US;
+	w->due_us = clock_us() + QUIET_US;
 }
 
 static void wait_until(uint64_t due_us, uint64_t now, int *ms)
@@ -145,7 +138,7 @@ static void wait_until(uint64_t due_us, uint64_t now, int *ms)
 
 bool policy_watch_turn(struct policy_watch *w, int *ms)
 {
-	uint64_t now = w->due_us != 0 || w->poll_us != 0 ? now_us() : 0, state;
+	uint64_t now = w->due_us != 0 || w->poll_us != 0 ? clock_us() : 0, state;
 
 	if (w->poll_us != 0 && now >= w->poll_us) {
 		state = state_of(w);

@@ -2,6 +2,7 @@
 #include "serve.h"
 
 #include "ask.h"
+#include "clock.h"
 #include "listen.h"
 
 #include <errno.h>
@@ -40,14 +41,6 @@ struct serve {
 	struct ask ask;
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void sleep_ms(long ms)
 {
 	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
@@ -83,7 +76,7 @@ static bool send_all(struct serve *s, int fd, const char *text, size_t len, uint
 		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
 		bool short_of = n < 0 && (errno == ENOMEM || errno == ENOBUFS);
 
-		if ((n <= 0 && !short_of) || now_us() >= until_us || atomic_load(&s->stop))
+		if ((n <= 0 && !short_of) || clock_us() >= until_us || atomic_load(&s->stop))
 			return false;
 		if (short_of && s->reserve)
 			drop_reserve(s);
@@ -110,7 +103,7 @@ static bool may_ask(int fd)
 static void talk(struct serve *s, int fd)
 {
 	struct timeval wait = {.tv_usec = SEND_MS * 1000L};
-	uint64_t until = now_us() + CLIENT_US;
+	uint64_t until = clock_us() + CLIENT_US;
 	int room = SEND_BUFFER;
 	long len = 0;
 	unsigned int i = 0;

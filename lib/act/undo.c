@@ -6,11 +6,11 @@
  */
 #include "act/undo.h"
 
-#include "act/thread.h"
 #include "util/attr.h"
 #include "util/clock.h"
 #include "util/err.h"
 #include "util/fdio.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>

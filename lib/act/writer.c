@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "act/writer.h"
 
-#include "act/thread.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -9,9 +9,9 @@
 #include "engine/guard.h"
 
 #include "util/err.h"
+#include "util/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/timerfd.h>
 
 #define STEP_US 2000000ULL
@@ -50,7 +50,6 @@ static void *hang_main(void *arg)
 int hang_init(struct cgg_guard *g, struct cgg_error *err)
 {
 	struct guard_hang *h = &g->hang;
-	sigset_t all, old;
 	int r;
 
 	if (!g->options.hang)
@@ -58,12 +57,9 @@ int hang_init(struct cgg_guard *g, struct cgg_error *err)
 	h->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	if (h->timer_fd < 0)
 		return err_errno(err, -errno, "cannot make a timer");
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&h->thread, NULL, hang_main, g);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r = thread_start_as(&h->thread, THREAD_SAME, THREAD_STACK, hang_main, g);
 	h->started = r == 0;
-	return r ? err_errno(err, -r, "cannot start the thread that watches the loop") : 0;
+	return r < 0 ? err_errno(err, r, "cannot start the thread that watches the loop") : 0;
 }
 
 void hang_finish(struct cgg_guard *g)

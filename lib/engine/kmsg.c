@@ -6,11 +6,11 @@
  */
 #include "engine/kernel.h"
 
-#include "act/thread.h"
 #include "log/log.h"
 #include "util/attr.h"
 #include "util/clock.h"
 #include "util/err.h"
+#include "util/thread.h"
 
 #include <errno.h>
 #include <poll.h>

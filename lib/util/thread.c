@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads of the library: stack, priority and signal mask in one place. */
+#include "util/thread.h"
+
+#include <signal.h>
+
+#define STEP_MIN                                                                                   \
+	3 /* a real-time priority below that is kept: the kernel's own threads may have 1 */
+
+/* A new thread has its creator's priority, unless another is asked for here. */
+static int set_priority(pthread_attr_t *attr, enum thread_priority priority)
+{
+	struct sched_param p = {0};
+	int policy = SCHED_OTHER, r;
+
+	if (priority == THREAD_SAME)
+		return 0;
+	if (priority == THREAD_BELOW) {
+		r = pthread_getschedparam(pthread_self(), &policy, &p);
+		if (r != 0 || policy != SCHED_RR || p.sched_priority < STEP_MIN)
+			return r;
+		p.sched_priority--;
+	}
+	r = pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	if (r == 0)
+		r = pthread_attr_setschedpolicy(attr, policy);
+	return r == 0 ? pthread_attr_setschedparam(attr, &p) : r;
+}
+
+int thread_start_as(pthread_t *ret, enum thread_priority priority, size_t stack_size,
+		    void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int r = pthread_attr_init(&attr);
+
+	if (r != 0)
+		return -r;
+	r = set_priority(&attr, priority);
+	if (r == 0)
+		r = pthread_attr_setstacksize(&attr, stack_size);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (r == 0)
+		r = pthread_create(ret, &attr, run, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+int thread_start(pthread_t *ret, void *(*run)(void *), void *arg)
+{
+	return thread_start_as(ret, THREAD_ORDINARY, THREAD_STACK, run, arg);
+}
