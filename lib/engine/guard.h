@@ -14,6 +14,7 @@
 #include "cgfs/tree.h"
 #include "engine/kernel.h"
 #include "engine/metrics.h"
+#include "engine/pressure.h"
 #include "engine/reserve.h"
 #include "engine/reset.h"
 #include "engine/view.h"
@@ -21,9 +22,9 @@
 #include "policy/pace.h"
 #include "util/arena.h"
 #include "util/attr.h"
+#include "util/source.h"
 
 #define GUARD_DOMAINS_MAX  8192 /* rules times the cgroups that each looks at */
-#define GUARD_PRESSURE_MAX 16 /* PSI triggers: each is a real-time kernel thread */
 #define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
 #define OVERDUE_US	   500000 /* a worker that late hangs in the kernel */
 #define GUARD_BRAKES_MAX   (GUARD_DOMAINS_MAX + GUARD_TOPS_MAX)
@@ -188,7 +189,7 @@ enum guard_lack {
 	LACK_WATCHES, /* of inotify: not every directory has one */
 	LACK_PRESSURE,
 	LACK_PRESSURE_WINDOW, /* 2 s only */
-	LACK_PRESSURE_TOPS, /* more than GUARD_PRESSURE_MAX */
+	LACK_PRESSURE_TOPS, /* more than PRESSURE_MAX */
 	LACK_BRAKE,
 	LACK_TOPS, /* no tripwire for the host's memory */
 	LACK_SLOTS, /* more domains than GUARD_DOMAINS_MAX */
@@ -234,14 +235,10 @@ struct cgg_guard {
 	const struct cgg_policy *policy;
 	struct cgg_guard_options options;
 	int epoll_fd, timer_fd;
-	struct guard_pressure {
-		int fd;
-		uint64_t id; /* of the cgroup; the root's is the host's */
-	} pressure[GUARD_PRESSURE_MAX];
-	uint32_t npressure;
-	bool pressure_slow;
+	struct source on_files, on_events, on_timer, on_worker, on_kmsg, on_state, on_owners;
+	struct pressure pressure;
 	uint64_t
-		pressure_after_us; /* all triggers were lost, and are armed anew then; 0: they were not */
+		pressure_after_us; /* a trigger was lost: those wanted are armed then; 0: none was */
 	uint64_t started_us;
 	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
 	bool root_has_current; /* a namespace's root, not the kernel's */

@@ -136,7 +136,7 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 
 static bool put_trigger(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
-	uint32_t index = tree_find_id(g->view.tree, g->pressure[i].id);
+	uint32_t index = view_find(&g->view, pressure_get(&g->pressure, i)->id);
 	bool host = index == 0 && g->view.tree->root.procfd >= 0;
 	char path[INCIDENT_PATH_MAX];
 
@@ -276,7 +276,7 @@ static uint32_t domains(const struct cgg_guard *g)
 
 static uint32_t triggers(const struct cgg_guard *g)
 {
-	return g->npressure;
+	return pressure_count(&g->pressure);
 }
 
 static uint32_t fallbacks(const struct cgg_guard *g)
