@@ -283,10 +283,8 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 		return NULL;
 	hang_finish(g);
 	workers_finish(&g->workers);
-	for (size_t i = 0; g->view.snap.n && i < WORKERS; i++) {
-		if (g->incident[i].used && g->incident[i].worker)
-			follow(g, clock_now_us()); /* the last records */
-	}
+	if (g->view.snap.n)
+		follow(g); /* the last records */
 	kernel_finish(g);
 	forget_domains(g);
 	brake_finish(g);
@@ -350,7 +348,7 @@ static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 
 	mind_memory(g, now);
 	watch_read(g, now);
-	follow(g, now);
+	follow(g);
 	kernel_work(g, now);
 	tick(g, now);
 	domains_work(g, now);
@@ -390,8 +388,8 @@ void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 	uint64_t longest = 0;
 	bool busy = false, looked = true;
 
-	for (size_t i = 0; i < WORKERS; i++)
-		busy |= g->incident[i].used && !g->incident[i].overdue;
+	for (size_t i = 0; i < LADDER_SLOTS; i++)
+		busy |= g->incident[i].used && g->incident[i].ladder.state != LADDER_OVERDUE;
 	busy |= kernel_is_busy(g);
 	for (size_t i = 0; i < g->policy->nrules; i++) {
 		uint64_t t = policy_horizon_us(&g->policy->rule[i]);

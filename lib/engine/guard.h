@@ -19,6 +19,8 @@
 #include "engine/reset.h"
 #include "engine/view.h"
 #include "engine/watches.h"
+#include "policy/exclude.h"
+#include "policy/ladder.h"
 #include "policy/pace.h"
 #include "util/arena.h"
 #include "util/attr.h"
@@ -26,12 +28,9 @@
 
 #define GUARD_DOMAINS_MAX  8192 /* rules times the cgroups that each looks at */
 #define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
-#define OVERDUE_US	   500000 /* a worker that late hangs in the kernel */
 #define GUARD_BRAKES_MAX   (GUARD_DOMAINS_MAX + GUARD_TOPS_MAX)
 #define GUARD_TOPS_MAX	   64
-#define GUARD_STUCK_MAX	   32
 #define GUARD_YOUNG_US	   3000000 /* a manager makes a cgroup first and writes its limits after */
-#define GUARD_LATE_US	   300000 /* what the kernel has killed gives back its memory meanwhile */
 #define PLAN_AGAIN_MAX	   10 /* after 0.5, 0.5, 1, 1, 1.5 ... 2.5 ms: 15 ms */
 #define GUARD_RECORD_MAX   65536 /* bytes of one incident record */
 
@@ -138,19 +137,13 @@ struct incident {
 	struct policy_numbers before, after;
 	uint64_t kernel_kills_before, kernel_kills_after;
 	bool kernel_kills_known;
-	uint8_t rung; /* of the ladder: the one that runs */
+	struct ladder ladder;
 	struct incident_step step[POLICY_ACTIONS_MAX];
 	uint8_t nsteps;
-	bool late; /* the kernel was first */
-	bool kept; /* until it is known what the kernel did, see kernel_late() */
-	const struct kernel_kill *kernel; /* that, NULL: nothing is known of it */
-	bool averted; /* the danger was past before the kill */
-	bool not_started; /* a rung could not be handed to a worker; kill says why */
+	const struct kernel_kill *kernel; /* preempted: what the kernel did, NULL: not known */
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
-	struct worker *worker;
-	uint64_t late_us; /* the worker was seen to be past its deadline; 0: it was not */
-	bool overdue; /* the worker itself hangs in the kernel */
+	struct worker *worker; /* carries out the rung under way, NULL: nothing does */
 	bool alone; /* the worker killed by itself: the loop did not come back in time */
 	struct kill_result kill;
 };
@@ -287,14 +280,12 @@ struct cgg_guard {
 	struct guard_top top[GUARD_TOPS_MAX];
 	uint32_t ntops; /* 0: the host is looked at now and then instead */
 	uint64_t tight_us; /* too little is left to share out, since then */
-	struct incident incident[WORKERS];
+	struct incident incident[LADDER_SLOTS];
 	uint64_t nincidents;
 	struct guard_counters count;
 	char lack[LACK_MAX][GUARD_LACK_MAX]; /* "": none */
 	struct guard_past past[GUARD_PAST_MAX]; /* a ring, by number */
-	struct {
-		uint64_t id, until_us;
-	} stuck[GUARD_STUCK_MAX];
+	struct policy_excluded excluded;
 	struct policy_reading reading[POLICY_CONDS_MAX]; /* of the last look */
 	char record[GUARD_RECORD_MAX];
 };
@@ -398,13 +389,22 @@ void tick(struct cgg_guard *g, uint64_t now_us);
 void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us);
 
 /* ---- follow.c ---- */
-void follow(struct cgg_guard *g, uint64_t now_us); /* what the workers are doing */
+void follow(struct cgg_guard *g); /* what has become of the rungs under way */
 
-/* Run the ladder from its rung on. True if a worker is at it, false if it is over. */
-bool follow_act(struct cgg_guard *g, struct incident *in, uint32_t victim);
+/* Send an event to the ladder of an incident, and carry out its orders until it waits. d: its domain, NULL: gone. */
+void ladder_advance(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
+		    enum ladder_event event);
 
-/* The record, and the cooldown of the domain, if it is there still. */
-void follow_end(struct cgg_guard *g, struct guard_domain *d, struct incident *in, uint64_t now_us);
+/* ---- execute.c: what carries out the rungs ---- */
+/* Begin the rung. NOTHING: it is under way; else NOT_STARTED, NO_SLOT. */
+enum ladder_event execute_start(struct cgg_guard *g, struct incident *in);
+void execute_cancel(struct incident *in); /* end an action early */
+void execute_finish(struct incident *in); /* its time is up */
+void execute_abandon(struct incident *in); /* nobody waits for it any more */
+
+/* What has become of it, taken into the incident: an event each call, NOTHING at the end. */
+enum ladder_event execute_poll(struct incident *in);
+uint64_t execute_due_us(const struct incident *in); /* TIME is due then, UINT64_MAX: never */
 
 /* ---- hang.c ---- */
 int hang_init(struct cgg_guard *g, struct cgg_error *err);

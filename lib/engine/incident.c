@@ -16,7 +16,7 @@
 
 struct incident *incident_new(struct cgg_guard *g)
 {
-	for (size_t i = 0; i < WORKERS; i++) {
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		struct incident *in = &g->incident[i];
 
 		if (in->used)
@@ -243,11 +243,11 @@ static const char *outcome(const struct incident *in, bool notice)
 {
 	if (in->kill.outcome != KILL_NONE)
 		return kill_outcome_name(in->kill.outcome);
-	if (in->late)
+	if (in->ladder.outcome == LADDER_END_PREEMPTED)
 		return kill_outcome_name(KILL_LATE);
 	if (in->victim_index == CGG_NONE && in->notify_us == 0)
 		return "no-victim";
-	if (in->averted)
+	if (in->ladder.outcome == LADDER_END_AVERTED)
 		return "averted";
 	if (in->nsteps > 0)
 		return "ladder-ended";
@@ -260,7 +260,7 @@ static const char *why_not(const struct incident *in)
 {
 	if (in->kill.why)
 		return in->kill.why;
-	if (in->late || in->kill.outcome == KILL_LATE)
+	if (in->ladder.outcome == LADDER_END_PREEMPTED)
 		return "the kernel has killed there just now: its victim's memory is awaited";
 	if (in->victim_index == CGG_NONE && in->notify_us == 0)
 		return in->ncandidates_total == 0

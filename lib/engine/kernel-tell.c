@@ -190,6 +190,6 @@ void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill)
 	}
 	in->kernel = kill->by_log || kill->counted > 0 ? kill : NULL;
 	incident_report(g, in, "incident");
-	in->kept = in->used = false;
 	in->kernel = NULL;
+	ladder_advance(g, NULL, in, LADDER_ON_REPORTED);
 }

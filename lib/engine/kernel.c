@@ -333,7 +333,6 @@ void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us)
 	const char *domain = domain_of(g, in);
 	struct kernel_kill *kill = NULL;
 
-	in->worker = NULL;
 	for (size_t i = 0; i < KERNEL_PENDING_MAX && !kill; i++) {
 		struct kernel_kill *p = &k->pending[i];
 
@@ -350,7 +349,6 @@ void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us)
 	if (!kill)
 		kill = begin(g, now_us, k->reads ? KERNEL_LOG_WAIT_US : KERNEL_COUNT_WAIT_US);
 	kill->late = in;
-	in->kept = true;
 	k->count_us = now_us;
 }
 

@@ -60,11 +60,11 @@ static bool put_under_way(const struct cgg_guard *g, struct json *j, uint32_t i)
 	json_open(j, NULL, '{');
 	json_str(j, "rule", in->rule.name);
 	json_str(j, "domain", in->domain);
-	json_str(j, "action", policy_action_name(in->rule.action[in->rung].kind));
+	json_str(j, "action", policy_action_name(in->rule.action[in->ladder.rung].kind));
 	if (in->victim_index != CGG_NONE)
 		json_str(j, "victim", in->candidate[in->victim_index].path);
 	json_u64(j, "since_us", clock_now_us() - in->look_us);
-	json_bool(j, "overdue", in->overdue);
+	json_bool(j, "overdue", in->ladder.state == LADDER_OVERDUE);
 	json_close(j, '}');
 	return true;
 }
@@ -286,7 +286,7 @@ static uint32_t fallbacks(const struct cgg_guard *g)
 
 static uint32_t workers(const struct cgg_guard *g)
 {
-	return WORKERS;
+	return LADDER_SLOTS;
 }
 
 static uint32_t pasts(const struct cgg_guard *g)

@@ -35,42 +35,32 @@
 
 /* ---- decide -------------------------------------------------------------------------- */
 
-static size_t stuck_ids(struct cgg_guard *g, uint64_t now_us, uint64_t *ids)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < GUARD_STUCK_MAX; i++) {
-		if (g->stuck[i].until_us > now_us)
-			ids[n++] = g->stuck[i].id;
-	}
-	return n;
-}
-
 /* The incident of a domain that is under way. */
 static struct incident *incident_of(struct cgg_guard *g, const struct guard_domain *d)
 {
-	for (size_t i = 0; i < WORKERS; i++) {
-		if (g->incident[i].used && !g->incident[i].overdue && !g->incident[i].kept &&
-		    incident_is_of(g, &g->incident[i], d))
-			return &g->incident[i];
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		struct incident *in = &g->incident[i];
+
+		if (in->used && in->ladder.state != LADDER_OVERDUE &&
+		    in->ladder.state != LADDER_PREEMPTED && incident_is_of(g, in, d))
+			return in;
 	}
 	return NULL;
 }
 
-/* A rung that ends early when the danger is past. */
-static bool is_soft(const struct incident *in)
+static bool is_acting(const struct incident *in)
 {
-	return in && in->worker && in->worker->is_soft;
+	return in && ladder_is_acting(&in->ladder);
 }
 
 /* A kill is under way whose memory will come back to this domain, or that this domain is part of. */
 static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 {
-	for (size_t i = 0; i < WORKERS; i++) {
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		const struct incident *in = &g->incident[i];
 		uint32_t victim;
 
-		if (!in->used || in->overdue || !in->worker || in->worker->is_soft)
+		if (!in->used || !ladder_is_killing(&in->ladder))
 			continue;
 		victim = tree_find_id(g->view.tree, in->victim_id);
 		if (victim != CGG_NONE && policy_concerns(&g->view.snap, victim, d->index))
@@ -132,17 +122,16 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
  * The kernel has killed in the domain since the last look: whoever was the danger is dead, only his
  * memory is not back yet, and the largest of who is left is innocent.
  */
-static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct incident *in,
-			     uint64_t now_us)
+static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct incident *in)
 {
-	in->late = d->kills_known && in->kernel_kills_known && in->kernel_kills_before > d->kills;
+	bool first = d->kills_known && in->kernel_kills_known && in->kernel_kills_before > d->kills;
+
 	d->kills_known = in->kernel_kills_known;
 	d->kills = in->kernel_kills_before;
-	if (!in->late)
+	if (!first)
 		return false;
 	in->decide_us = clock_now_us();
-	follow_end(g, d, in, now_us);
-	d->pace.rest_until_us = now_us + GUARD_LATE_US;
+	ladder_advance(g, d, in, LADDER_ON_PREEMPTED);
 	return true;
 }
 
@@ -218,8 +207,8 @@ static bool wait_for_unread(struct cgg_guard *g, struct guard_domain *d,
 static void decide(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
 		   uint64_t now_us)
 {
-	uint64_t stuck[GUARD_STUCK_MAX];
-	size_t nstuck = stuck_ids(g, now_us, stuck), n;
+	uint64_t stuck[POLICY_EXCLUDED_MAX], reported_id;
+	size_t nstuck = policy_excluded_ids(&g->excluded, now_us, stuck), n;
 	struct incident *in;
 	uint32_t victim, index;
 	bool nobody, fresh;
@@ -227,7 +216,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (incident_of(g, d) || is_blocked(g, d) || !(in = incident_new(g)))
 		return;
 	fill_incident(g, d, rule, in, now_us);
-	if (kernel_was_first(g, d, in, now_us))
+	if (kernel_was_first(g, d, in))
 		return;
 	prepare(g, d, rule, FRESH_US, now_us);
 	n = policy_choose(g->policy, rule, &g->view.snap, d->index, g->own.id, g->own.n, stuck,
@@ -242,12 +231,15 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
 	in->victim_id = g->view.snap.cgroups[index].id;
 	nobody = victim == CGG_NONE && !policy_only_notifies(rule);
-	if (policy_was_told(&d->pace, rule, in->dry_run, nobody ? 0 : in->victim_id, now_us)) {
+	reported_id = nobody ? 0 : in->victim_id;
+	if (policy_is_repeat(&d->pace, rule, in->dry_run, reported_id, now_us)) {
+		policy_rest(&d->pace, rule->cooldown_us, now_us);
 		in->used = false;
 		return;
 	}
+	policy_note_report(&d->pace, rule, in->dry_run, reported_id, now_us);
 	if (nobody) {
-		follow_end(g, d, in, now_us);
+		ladder_advance(g, d, in, LADDER_ON_NOBODY);
 		return;
 	}
 	if (victim != CGG_NONE)
@@ -265,20 +257,19 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		g->view.scan_due = true;
 		return;
 	}
-	if (!follow_act(g, in, index))
-		follow_end(g, d, in, clock_now_us());
+	ladder_advance(g, d, in, LADDER_ON_VICTIM);
 }
 
 /* ---- one domain ---------------------------------------------------------------------- */
 
-/* While a soft rung runs: is the danger past? A throttled or frozen group does not grow, so it is memory
- * that tells, where the rule's condition has to do with it. */
+/* Before the kill: is the danger past? A throttled or frozen group does not grow, so memory decides, where the
+ * rule's condition has to do with it. */
 static void watch_danger(struct cgg_guard *g, struct guard_domain *d, bool past)
 {
 	struct incident *in = incident_of(g, d);
 
-	if (past && is_soft(in))
-		atomic_store(&in->worker->cancel, true);
+	if (past && is_acting(in))
+		ladder_advance(g, d, in, LADDER_ON_CLEARED);
 }
 
 void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
@@ -388,7 +379,7 @@ static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us
 	uint32_t calls = calls_of(g, d);
 	uint64_t start;
 
-	if (is_blocked(g, d) && !is_soft(incident_of(g, d))) {
+	if (is_blocked(g, d) && !is_acting(incident_of(g, d))) {
 		d->due_us = now_us + BLOCKED_AGAIN_US; /* its end is told */
 		return;
 	}

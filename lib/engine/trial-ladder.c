@@ -10,10 +10,10 @@
 
 #include <string.h>
 
-struct ladder *ladder_of(struct trial *t, const struct pair *pair)
+struct trial_ladder *ladder_of(struct trial *t, const struct pair *pair)
 {
 	for (size_t i = 0; i < WORKERS; i++) {
-		struct ladder *l = &t->ladder[i];
+		struct trial_ladder *l = &t->ladder[i];
 
 		if (l->used && l->rule == pair->rule && l->domain_id == pair->id)
 			return l;
@@ -21,7 +21,7 @@ struct ladder *ladder_of(struct trial *t, const struct pair *pair)
 	return NULL;
 }
 
-static struct ladder *ladder_new(struct trial *t)
+static struct trial_ladder *ladder_new(struct trial *t)
 {
 	for (size_t i = 0; i < WORKERS; i++) {
 		if (!t->ladder[i].used)
@@ -113,11 +113,12 @@ static uint8_t climb(const struct policy_rule *rule, uint8_t rung, bool only_tol
 
 static void rest(struct trial *t, struct pair *pair)
 {
-	policy_rest(&pair->pace, &pair->held, &t->policy->rule[pair->rule], t->time_us);
+	policy_rest(&pair->pace, t->policy->rule[pair->rule].cooldown_us, t->time_us);
+	policy_forget(&pair->held);
 }
 
 /* The rung takes its time, or it was the last one. */
-static void go_on(struct trial *t, struct pair *pair, struct ladder *ladder,
+static void go_on(struct trial *t, struct pair *pair, struct trial_ladder *ladder,
 		  const struct decision *d)
 {
 	ladder->used = d->does && d->does->kind != POLICY_KILL;
@@ -136,7 +137,7 @@ static void go_on(struct trial *t, struct pair *pair, struct ladder *ladder,
 void ladder_begin(struct trial *t, struct pair *pair)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	struct ladder *ladder = ladder_new(t);
+	struct trial_ladder *ladder = ladder_new(t);
 	struct decision *d;
 	uint64_t id = 0;
 	uint32_t victim;
@@ -148,11 +149,14 @@ void ladder_begin(struct trial *t, struct pair *pair)
 	n = pairs_choose(&t->pairs, pair, t->snap, &victim);
 	if (victim != CGG_NONE)
 		id = t->snap->cgroups[t->pairs.groups[victim].cgroup].id;
-	if (policy_was_told(&pair->pace, rule, rule->dry_run, id, t->time_us))
+	if (policy_is_repeat(&pair->pace, rule, rule->dry_run, id, t->time_us)) {
+		policy_rest(&pair->pace, rule->cooldown_us, t->time_us);
 		return;
+	}
+	policy_note_report(&pair->pace, rule, rule->dry_run, id, t->time_us);
 	d = decision_new(t, pair);
 	put_candidates(t, n, &d->got);
-	*ladder = (struct ladder){.rule = pair->rule, .domain_id = pair->id, .victim_id = id};
+	*ladder = (struct trial_ladder){.rule = pair->rule, .domain_id = pair->id, .victim_id = id};
 	ladder->rung = climb(rule, 0, rule->dry_run || victim == CGG_NONE, d);
 	if (victim != CGG_NONE) {
 		ladder->whole = t->pairs.groups[victim].whole;
@@ -179,7 +183,7 @@ static bool is_empty(const struct cgg_snapshot *snap, uint32_t top)
 	return true;
 }
 
-void ladder_look(struct trial *t, struct pair *pair, struct ladder *ladder, bool past)
+void ladder_look(struct trial *t, struct pair *pair, struct trial_ladder *ladder, bool past)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
 	uint32_t victim = find_id(t->snap, ladder->victim_id);
@@ -205,7 +209,7 @@ void ladder_look(struct trial *t, struct pair *pair, struct ladder *ladder, bool
 
 void ladder_tell(struct trial *t, const struct pair *pair, struct tell *ret)
 {
-	const struct ladder *ladder = ladder_of(t, pair);
+	const struct trial_ladder *ladder = ladder_of(t, pair);
 
 	ret->under_way = NULL;
 	if (!ladder)
@@ -227,7 +231,7 @@ void ladders_tidy(struct trial *t)
 
 static void end_early(struct trial *t, const struct decision *d, uint64_t ends_us)
 {
-	struct ladder *ladder = ladder_of(t, &d->pair);
+	struct trial_ladder *ladder = ladder_of(t, &d->pair);
 
 	if (ladder && ends_us != 0 && ends_us < ladder->until_us)
 		ladder->until_us = ends_us;
@@ -268,7 +272,7 @@ uint64_t ladders_next(const struct trial *t)
 	uint64_t next = 0;
 
 	for (size_t i = 0; i < WORKERS; i++) {
-		const struct ladder *l = &t->ladder[i];
+		const struct trial_ladder *l = &t->ladder[i];
 
 		if (l->used && l->until_us > t->time_us && (next == 0 || l->until_us < next))
 			next = l->until_us;
@@ -279,7 +283,7 @@ uint64_t ladders_next(const struct trial *t)
 bool ladders_hold(const struct trial *t)
 {
 	for (size_t i = 0; i < WORKERS; i++) {
-		const struct ladder *l = &t->ladder[i];
+		const struct trial_ladder *l = &t->ladder[i];
 		enum policy_action_kind kind;
 
 		if (!l->used)

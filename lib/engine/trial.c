@@ -56,7 +56,7 @@ static void look_at(struct trial *t, struct pair *pair)
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
 	const struct cgg_cgroup *cg = &t->snap->cgroups[pair->index];
 	struct nearness n = nearness_of(pair, rule, t->snap);
-	struct ladder *ladder = ladder_of(t, pair);
+	struct trial_ladder *ladder = ladder_of(t, pair);
 	bool past = true;
 
 	pair->idle = !n.known || n.level < policy_near(n.gate);

@@ -98,7 +98,7 @@ struct decision {
 };
 
 /* A ladder that is being climbed: one rule in one domain. */
-struct ladder {
+struct trial_ladder {
 	bool used;
 	uint16_t rule;
 	uint64_t domain_id, victim_id;
@@ -132,7 +132,7 @@ struct trial {
 	struct decision decision[TRIAL_DECISIONS_MAX]; /* since the last step */
 	size_t ndecisions;
 	size_t look_begins; /* decisions before this look */
-	struct ladder ladder[WORKERS]; /* as many as the daemon can climb at once */
+	struct trial_ladder ladder[WORKERS]; /* as many as the daemon can climb at once */
 	struct ramp ramp;
 	struct trial_step step;
 	size_t passed, failed;
@@ -144,10 +144,10 @@ int trial_no_memory(const struct trial *t);
 void ladder_begin(struct trial *t, struct pair *pair);
 
 /* That of a rule in a domain, or NULL. */
-struct ladder *ladder_of(struct trial *t, const struct pair *pair);
+struct trial_ladder *ladder_of(struct trial *t, const struct pair *pair);
 
 /* Its rung is over, or the danger past: the next one, or the end of it. */
-void ladder_look(struct trial *t, struct pair *pair, struct ladder *ladder, bool past);
+void ladder_look(struct trial *t, struct pair *pair, struct trial_ladder *ladder, bool past);
 
 /* Which rung of it is under way, and for how long yet. */
 void ladder_tell(struct trial *t, const struct pair *pair, struct tell *ret);

@@ -277,17 +277,11 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		next = g->pressure_after_us;
 	if (files_due_us(g) < next)
 		next = files_due_us(g);
-	for (size_t i = 0; i < WORKERS; i++) {
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		const struct incident *in = &g->incident[i];
 
-		uint64_t when;
-
-		/* a worker that hangs in the kernel says nothing: look after its deadline */
-		if (!in->used || !in->worker || in->overdue)
-			continue;
-		when = in->late_us ? in->late_us + OVERDUE_US : worker_deadline_us(in->worker);
-		if (when < next)
-			next = when;
+		if (in->used && execute_due_us(in) < next)
+			next = execute_due_us(in);
 	}
 	if (files_look_us(g) < next)
 		next = files_look_us(g);

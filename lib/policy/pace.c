@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Cooldown, repeats that are not reported, and when a danger is past. */
 #include "policy/pace.h"
 
-#define TELL_AGAIN_US 60000000ULL
+#define REPORT_AGAIN_US 60000000ULL
 
 uint64_t policy_rests_us(const struct policy_pace *pace, uint64_t now_us)
 {
 	return pace->rest_until_us > now_us ? pace->rest_until_us - now_us : 0;
 }
 
-void policy_rest(struct policy_pace *pace, struct policy_held *held, const struct policy_rule *rule,
-		 uint64_t now_us)
+void policy_rest(struct policy_pace *pace, uint64_t us, uint64_t now_us)
 {
-	pace->rest_until_us = now_us + rule->cooldown_us;
-	policy_forget(held);
+	pace->rest_until_us = now_us + us;
 }
 
 bool policy_only_notifies(const struct policy_rule *rule)
@@ -24,19 +23,25 @@ bool policy_only_notifies(const struct policy_rule *rule)
 	return true;
 }
 
-bool policy_was_told(struct policy_pace *pace, const struct policy_rule *rule, bool dry_run,
-		     uint64_t victim_id, uint64_t now_us)
+static bool does_something(const struct policy_rule *rule, bool dry_run, uint64_t victim_id)
 {
-	if (!dry_run && (victim_id != 0 || policy_only_notifies(rule)))
-		return false;
-	if (pace->told_us != 0 && pace->told_id == victim_id &&
-	    now_us < pace->told_us + TELL_AGAIN_US) {
-		pace->rest_until_us = now_us + rule->cooldown_us;
-		return true;
-	}
-	pace->told_us = now_us;
-	pace->told_id = victim_id;
-	return false;
+	return !dry_run && (victim_id != 0 || policy_only_notifies(rule));
+}
+
+bool policy_is_repeat(const struct policy_pace *pace, const struct policy_rule *rule, bool dry_run,
+		      uint64_t victim_id, uint64_t now_us)
+{
+	return !does_something(rule, dry_run, victim_id) && pace->reported_us != 0 &&
+	       pace->reported_id == victim_id && now_us < pace->reported_us + REPORT_AGAIN_US;
+}
+
+void policy_note_report(struct policy_pace *pace, const struct policy_rule *rule, bool dry_run,
+			uint64_t victim_id, uint64_t now_us)
+{
+	if (does_something(rule, dry_run, victim_id))
+		return;
+	pace->reported_us = now_us;
+	pace->reported_id = victim_id;
 }
 
 bool policy_by_usage(const struct policy_rule *rule)

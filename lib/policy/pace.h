@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From one look to the next: when a rule rests in a domain, what is not told again, when a danger is past,
- * and whom an action elsewhere concerns. The daemon and the stories of `cgguard test` go by the same.
+ * From one sample to the next: when a rule rests in a domain, what is not reported again, when a danger is past,
+ * and which domains an action elsewhere concerns. The daemon and policy tests use the same.
  */
 #pragma once
 
@@ -10,25 +10,25 @@
 /* One rule in one domain. All zero: it has done nothing yet. */
 struct policy_pace {
 	uint64_t rest_until_us; /* cooldown */
-	uint64_t told_us; /* this was told then, and is not at every look: */
-	uint64_t told_id; /* nobody to kill (0), or whom a dry run would kill */
+	uint64_t reported_us; /* of what nothing comes: last reported then, 0: never */
+	uint64_t reported_id; /* the victim of a dry run, 0: that there is none */
 };
 
 /* For how much longer it rests; 0: it may act. */
 uint64_t policy_rests_us(const struct policy_pace *pace, uint64_t now_us);
 
-/* It has acted, or would have: it rests, and what was held is forgotten. */
-void policy_rest(struct policy_pace *pace, struct policy_held *held, const struct policy_rule *rule,
-		 uint64_t now_us);
+void policy_rest(struct policy_pace *pace, uint64_t us, uint64_t now_us);
 
 bool policy_only_notifies(const struct policy_rule *rule);
 
 /*
- * The rule is true, and may choose this one (0: nobody). Whether that was told within the last minute and
- * nothing will be done: then it rests.
+ * The rule is true, with this victim (0: none), and nothing will be done: in a dry run, or because there is no
+ * victim. That is reported once a minute.
  */
-bool policy_was_told(struct policy_pace *pace, const struct policy_rule *rule, bool dry_run,
-		     uint64_t victim_id, uint64_t now_us);
+bool policy_is_repeat(const struct policy_pace *pace, const struct policy_rule *rule, bool dry_run,
+		      uint64_t victim_id, uint64_t now_us);
+void policy_note_report(struct policy_pace *pace, const struct policy_rule *rule, bool dry_run,
+			uint64_t victim_id, uint64_t now_us);
 
 /* Page cache counts in a condition of it. */
 bool policy_by_usage(const struct policy_rule *rule);

@@ -316,7 +316,7 @@ static struct incident *late(struct story *s)
 	struct incident *in = incident_new(s->g);
 
 	T_MUST(in);
-	in->late = true;
+	in->ladder = ladder_step(&in->ladder, &in->rule, LADDER_ON_PREEMPTED, s->now).ladder;
 	memcpy(in->rule.name, "box", 4);
 	memcpy(in->domain, "/a", 3);
 	in->domain_id = s->g->view.snap.cgroups[tree_find(s->g->view.tree, "/a")].id;

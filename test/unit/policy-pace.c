@@ -14,36 +14,53 @@ static const struct policy_rule notifies = {.nactions = 1, .action = {{.kind = P
 
 TEST(a_rule_rests_for_its_cooldown)
 {
-	struct policy_held held = {.cond = {{.since_us = S}}};
 	struct policy_pace pace = {0};
 
 	T_EQ_INT(policy_rests_us(&pace, 0), 0);
-	policy_rest(&pace, &held, &kills, 10 * S);
+	policy_rest(&pace, kills.cooldown_us, 10 * S);
 	T_EQ_INT(policy_rests_us(&pace, 11 * S), 2 * S);
 	T_EQ_INT(policy_rests_us(&pace, 13 * S), 0);
-	T_EQ_INT(held.cond[0].since_us, 0);
 }
 
-TEST(what_nothing_comes_of_is_told_once_a_minute)
+/* Asks first, as the daemon does; what is reported is noted. */
+static bool repeats(struct policy_pace *pace, const struct policy_rule *rule, bool dry_run,
+		    uint64_t victim_id, uint64_t now_us)
+{
+	if (policy_is_repeat(pace, rule, dry_run, victim_id, now_us))
+		return true;
+	policy_note_report(pace, rule, dry_run, victim_id, now_us);
+	return false;
+}
+
+TEST(what_nothing_comes_of_is_reported_once_a_minute)
 {
 	struct policy_pace pace = {0};
 
-	T_ASSERT(!policy_was_told(&pace, &kills, false, 0, 10 * S));
-	T_ASSERT(policy_was_told(&pace, &kills, false, 0, 20 * S));
-	T_EQ_INT(policy_rests_us(&pace, 20 * S), 3 * S);
-	T_ASSERT(!policy_was_told(&pace, &kills, false, 0, 70 * S));
-	T_ASSERT(!policy_was_told(&pace, &kills, true, 7, 71 * S));
-	T_ASSERT(policy_was_told(&pace, &kills, true, 7, 72 * S));
-	T_ASSERT(!policy_was_told(&pace, &kills, true, 8, 73 * S));
+	T_ASSERT(!repeats(&pace, &kills, false, 0, 10 * S));
+	T_ASSERT(repeats(&pace, &kills, false, 0, 20 * S));
+	T_ASSERT(!repeats(&pace, &kills, false, 0, 70 * S));
+	T_ASSERT(!repeats(&pace, &kills, true, 7, 71 * S));
+	T_ASSERT(repeats(&pace, &kills, true, 7, 72 * S));
+	T_ASSERT(!repeats(&pace, &kills, true, 8, 73 * S));
 }
 
-TEST(what_is_done_is_always_told)
+TEST(a_question_changes_nothing)
+{
+	struct policy_pace pace = {0};
+
+	policy_note_report(&pace, &kills, false, 0, 10 * S);
+	T_ASSERT(policy_is_repeat(&pace, &kills, false, 0, 20 * S));
+	T_ASSERT(policy_is_repeat(&pace, &kills, false, 0, 20 * S));
+	T_EQ_INT(policy_rests_us(&pace, 20 * S), 0);
+}
+
+TEST(what_is_done_is_always_reported)
 {
 	struct policy_pace pace = {0};
 
 	for (uint64_t s = 1; s < 9; s++) {
-		T_ASSERT(!policy_was_told(&pace, &kills, false, 7, s * S));
-		T_ASSERT(!policy_was_told(&pace, &notifies, false, 0, s * S));
+		T_ASSERT(!repeats(&pace, &kills, false, 7, s * S));
+		T_ASSERT(!repeats(&pace, &notifies, false, 0, s * S));
 	}
 	T_EQ_INT(policy_rests_us(&pace, 9 * S), 0);
 }

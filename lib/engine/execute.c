@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The execution of a ladder's rungs: each is handed to a worker, and its result becomes an event of the ladder
+ * (follow.c). The ladder knows nothing of workers. Nothing here allocates, forks or waits.
+ */
+#include "engine/guard.h"
+
+#include "policy/gate.h"
+#include "rank/badness.h"
+#include "util/attr.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+
+#define RECORD_FRESH_US 20000 /* so long, what was read is as it is, for the record */
+
+/* ---- begin ---------------------------------------------------------------------------- */
+
+/* What oom_score_adj is counted in thousandths of. */
+static uint64_t badness_total(const struct cgg_guard *g, const struct incident *in)
+{
+	uint32_t domain = tree_find_id(g->view.tree, in->domain_id);
+
+	return domain == CGG_NONE ? 0 : badness_total_pages(&g->view.snap, domain, 1);
+}
+
+/* How the ladder ends if we don't come back to it. */
+static struct worker_last last_of(const struct cgg_guard *g, const struct incident *in,
+				  int *ret_opened)
+{
+	const struct policy_action *a = &in->rule.action[in->rule.nactions - 1];
+	uint32_t domain = tree_find_id(g->view.tree, in->domain_id);
+	struct worker_last last = {.armed = a->kind == POLICY_KILL && domain != CGG_NONE,
+				   .dirfd = -1};
+	bool host = domain == 0 && !g->root_has_current;
+
+	if (!last.armed || !(in->before.known & 1U << POLICY_N_LIMIT))
+		return (struct worker_last){.dirfd = -1};
+	last.process = a->process || !in->candidate[in->victim_index].group.whole;
+	last.kill_exempt = a->kill_exempt;
+	last.within_us = a->deadline_us;
+	last.by_usage = policy_by_usage(&in->rule);
+	last.gate_bytes = policy_gate(&in->rule, host, in->before.n[POLICY_N_LIMIT]);
+	if (!host) {
+		last.dirfd = tree_dir(g->view.tree, domain, ret_opened);
+		last.armed = last.dirfd >= 0;
+	}
+	return last;
+}
+
+/* What the group holds, if it was read for this decision, and just now. */
+static void tell_before(const struct cgg_cgroup *cg, const struct incident *in,
+			struct kill_request *req)
+{
+	req->before_known = cg->have & CGG_HAVE_CURRENT && cg->have & CGG_HAVE_SWAP_CURRENT &&
+			    clock_now_us() < in->look_us + RECORD_FRESH_US;
+	if (!req->before_known)
+		return;
+	req->before_bytes = cg->current_bytes;
+	req->swap_before_bytes = cg->swap_current_bytes;
+}
+
+/* What the rung asks of a worker. */
+static struct kill_request request_of(struct cgg_guard *g, const struct incident *in,
+				      const struct policy_action *a, uint32_t victim,
+				      int *ret_opened)
+{
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[victim];
+	struct kill_request req = {
+		.dirfd = tree_dir(g->view.tree, victim, ret_opened),
+		.id = in->victim_id,
+		.procfd = g->view.tree->root.procfd,
+		.killfd = g->view.tree->entry[victim].killfd,
+		.path = cg->path,
+		.undo = &g->undo,
+		.process = a->process || !in->candidate[in->victim_index].group.whole,
+		.kill_exempt = a->kill_exempt,
+		.dry_run = in->dry_run,
+		.deadline_us = clock_now_us() + a->deadline_us,
+		.oom_kill_known = in->victim_oom_known,
+		.oom_kill = in->victim_oom_kill,
+		.total_bytes = badness_total(g, in),
+	};
+
+	if (a->kind == POLICY_KILL)
+		tell_before(cg, in, &req);
+	return req;
+}
+
+static enum ladder_event not_started(struct incident *in, int error)
+{
+	in->kill.outcome = fdio_is_gone(error) ? KILL_GONE : KILL_FAILED;
+	in->kill.error = error;
+	in->kill.why = "the directory of its cgroup could not be opened: nothing was done";
+	return LADDER_ON_NOT_STARTED;
+}
+
+enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
+{
+	static const enum soft_kind softs[POLICY_ACTION_MAX] = {
+		[POLICY_RECLAIM] = SOFT_RECLAIM,
+		[POLICY_THROTTLE] = SOFT_THROTTLE,
+		[POLICY_FREEZE] = SOFT_FREEZE,
+		[POLICY_TERMINATE] = SOFT_TERMINATE,
+	};
+	const struct policy_action *a = &in->rule.action[in->ladder.rung];
+	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
+	CGG_AUTO_FD opened = -1, domain_opened = -1;
+	struct worker_last last = {.dirfd = -1};
+	struct kill_request req;
+	struct soft_request soft;
+	int r;
+
+	if (in->act_us == 0)
+		in->act_us = clock_now_us();
+	if (victim == CGG_NONE)
+		return not_started(in, -ENOENT);
+	req = request_of(g, in, a, victim, &opened);
+	soft = (struct soft_request){
+		.kind = softs[a->kind],
+		.amount_bytes =
+			policy_amount_bytes(&a->amount, g->view.snap.cgroups[victim].current_bytes),
+	};
+	if (a->kind != POLICY_KILL)
+		last = last_of(g, in, &domain_opened);
+	if (!in->dry_run)
+		reserve_give(&g->reserve, clock_now_us());
+	in->worker = workers_idle(&g->workers);
+	if (!in->worker)
+		return LADDER_ON_NO_SLOT;
+	r = worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft, &last);
+	if (r == 0)
+		return LADDER_ON_NOTHING;
+	in->worker = NULL;
+	return not_started(in, r);
+}
+
+/* ---- end ------------------------------------------------------------------------------ */
+
+void execute_cancel(struct incident *in)
+{
+	atomic_store(&in->worker->cancel, true);
+}
+
+void execute_finish(struct incident *in)
+{
+	(void)in; /* a worker knows its deadline */
+}
+
+static void note_step(struct incident *in, const struct soft_result *result)
+{
+	in->step[in->nsteps].kind = in->rule.action[in->ladder.rung].kind;
+	in->step[in->nsteps++].soft = *result;
+}
+
+void execute_abandon(struct incident *in)
+{
+	uint64_t deadline_us = in->worker->request.deadline_us;
+
+	note_step(in,
+		  &(struct soft_result){
+			  .outcome = SOFT_STUCK,
+			  .start_us = deadline_us - in->rule.action[in->ladder.rung].deadline_us,
+			  .end_us = clock_now_us(),
+		  });
+	worker_leave(in->worker);
+	in->worker = NULL;
+}
+
+static enum ladder_event event_of_action(enum soft_outcome outcome)
+{
+	switch (outcome) {
+	case SOFT_EARLY:
+		return LADDER_ON_ACTION_CANCELLED;
+	case SOFT_GONE:
+		return LADDER_ON_VICTIM_GONE;
+	default:
+		return LADDER_ON_ACTION_DONE;
+	}
+}
+
+static enum ladder_event event_of_kill(enum kill_outcome outcome)
+{
+	switch (outcome) {
+	case KILL_DONE:
+	case KILL_WOULD:
+		return LADDER_ON_KILL_DONE;
+	case KILL_GONE:
+		return LADDER_ON_VICTIM_GONE;
+	case KILL_LATE:
+		return LADDER_ON_PREEMPTED;
+	default:
+		return LADDER_ON_KILL_FAILED;
+	}
+}
+
+/* The worker went on to the kill, because nobody took the result of its action: certain once it has a deadline. */
+static bool is_autonomous(struct worker *w)
+{
+	enum worker_state state = atomic_load(&w->state);
+
+	return (state == WORKER_ALONE && atomic_load(&w->alone_us) != 0) ||
+	       (state == WORKER_DONE && w->was_alone);
+}
+
+enum ladder_event execute_poll(struct incident *in)
+{
+	struct worker *w = in->worker;
+
+	if (!w)
+		return LADDER_ON_NOTHING;
+	if (w->is_soft && !in->alone && is_autonomous(w)) {
+		note_step(in, &w->soft_result);
+		in->alone = true;
+		return LADDER_ON_AUTONOMOUS;
+	}
+	if (worker_take(w, 0) != 1)
+		return LADDER_ON_NOTHING;
+	in->worker = NULL;
+	if (w->is_soft && !in->alone) {
+		note_step(in, &w->soft_result);
+		return event_of_action(w->soft_result.outcome);
+	}
+	if (in->ladder.state != LADDER_OVERDUE) /* reported already */
+		in->kill = w->result;
+	return event_of_kill(w->result.outcome);
+}
+
+uint64_t execute_due_us(const struct incident *in)
+{
+	struct worker *w = in->worker;
+
+	/* between action and kill by itself: it decides */
+	if (w && w->is_soft && !in->alone && atomic_load(&w->state) == WORKER_ALONE)
+		return UINT64_MAX;
+	return ladder_due_us(&in->ladder);
+}
