@@ -139,6 +139,7 @@ void tree_scan_adopt(struct cgg_tree *tree)
 	tree->current = !tree->current;
 	tree->nunheld = next.nunheld;
 	tree->sparse = next.sparse;
+	tree->kill_at = 1;
 	tree->generation++;
 	note_watches(tree);
 }

@@ -130,17 +130,24 @@ bool tree_is_scarce(int fd)
 	return fdio_spare(fd) < FDS_SPARE && fdio_spare(fd) < (unsigned int)fd;
 }
 
-void tree_hold_kill(struct cgg_tree *tree)
+bool tree_wants_kill(const struct cgg_tree *tree)
 {
-	for (uint32_t i = 1; i < tree->n && tree->nkill < TREE_KILL_MAX; i++) {
-		struct tree_entry *e = &tree->entry[i];
+	return tree->kill_at < tree->n && tree->nkill < TREE_KILL_MAX;
+}
+
+void tree_hold_kill(struct cgg_tree *tree, uint32_t calls)
+{
+	for (; calls > 0 && tree_wants_kill(tree); tree->kill_at++) {
+		struct tree_entry *e = &tree->entry[tree->kill_at];
 
 		if (e->killfd != -1 || e->dirfd < 0)
 			continue;
+		calls--;
 		e->killfd = openat(e->dirfd, "cgroup.kill", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 		if (e->killfd >= 0 && tree_is_scarce(e->killfd)) {
 			close(e->killfd);
 			e->killfd = -1;
+			tree->kill_at = tree->n;
 			return;
 		}
 		if (e->killfd < 0)

@@ -86,6 +86,7 @@ struct cgg_tree {
 	bool sparse; /* there were too many: what has no memory of its own was left out */
 	uint32_t sparse_scans;
 	uint32_t nkill; /* killfds held */
+	uint32_t kill_at; /* the first entry whose cgroup.kill may not have been asked for */
 	uint32_t nunheld; /* directories that are opened as needed */
 };
 
@@ -127,10 +128,11 @@ void tree_let_go(struct cgg_tree *tree, struct tree_entry *e);
 bool tree_is_scarce(int fd); /* with this one open, few are left */
 
 /*
- * Hold cgroup.kill of the first TREE_KILL_MAX cgroups that were not asked for before: half a KiB of kernel
- * memory each, and a kill that needs none later.
+ * Open cgroup.kill of `calls` cgroups at the most that were not asked for it before, and hold it: half a KiB of
+ * kernel memory each, and a kill needs none later. The first TREE_KILL_MAX have it, unless fds are scarce.
  */
-void tree_hold_kill(struct cgg_tree *tree);
+void tree_hold_kill(struct cgg_tree *tree, uint32_t calls);
+bool tree_wants_kill(const struct cgg_tree *tree); /* some were not asked yet */
 
 /* From the next scan on, inotify_fd tells when cgroups come and go. -errno where that can't be had. */
 int tree_watch(struct cgg_tree *tree);

@@ -23,6 +23,7 @@
 #define MATCH_ARENA_SIZE ((size_t)CGG_TREE_MAX * (2 * sizeof(uint64_t) + sizeof(struct share) + 1))
 #define SETTLE_US	 500000
 #define SCAN_CALLS	 600 /* system calls of a scan in one turn of the loop */
+#define KILL_CALLS	 128 /* and to open cgroup.kill: twice as many, with getrlimit() */
 
 void guard_notice(struct cgg_guard *g, const char *fmt, ...)
 {
@@ -136,7 +137,6 @@ static void scan_ended(struct cgg_guard *g)
 {
 	guard_has(g, LACK_TABLE);
 	tell_shortage(g);
-	tree_hold_kill(g->view.tree);
 }
 
 static int catch_up(struct cgg_guard *g, struct cgg_error *err)
@@ -355,6 +355,7 @@ static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 	r = scan_if_due(g, now, err);
 	if (r < 0)
 		return r;
+	tree_hold_kill(g->view.tree, KILL_CALLS);
 	files_pace(g, now);
 	watch_sleep(g, clock_now_us());
 	return 0;

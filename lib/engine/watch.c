@@ -273,6 +273,8 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (domains_due_us(g) < next)
 		next = domains_due_us(g);
+	if (tree_wants_kill(g->view.tree))
+		next = 0;
 	if (pressure_is_due(g) && g->pressure_after_us < next)
 		next = g->pressure_after_us;
 	if (files_due_us(g) < next)

@@ -592,6 +592,48 @@ TEST(no_step_takes_long_among_twenty_thousand)
 	setrlimit(RLIMIT_NOFILE, &old);
 }
 
+static uint32_t count_killfds(const struct cgg_tree *tree)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < tree->n; i++)
+		n += tree->entry[i].killfd >= 0;
+	return n;
+}
+
+TEST(cgroup_kill_of_many_is_opened_a_part_at_a_time)
+{
+	const char *top = kit_tree("/a cgroup.kill=0\n/b\n");
+	struct rlimit old = set_nofile(65536);
+	struct cgg_tree *tree = open_tree(top);
+	uint32_t begun;
+
+	for (int i = 0; i < 300; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "/b/%03d cgroup.kill=0\n/c%03d\n", i, i);
+		kit_tree_add(top, text);
+	}
+	T_EQ_INT(tree_scan(tree, NULL), 0);
+	T_EQ_INT(tree->n, 603);
+	T_EQ_INT(count_killfds(tree), 0);
+	for (uint32_t turn = 1; tree_wants_kill(tree); turn++) {
+		begun = kit_count_fds();
+		tree_hold_kill(tree, 100);
+		T_ASSERT(kit_count_fds() - begun <= 100);
+		T_MUST(turn <= 7); /* those without the file count, too */
+	}
+	T_EQ_INT(count_killfds(tree), 301);
+	T_EQ_INT(tree->nkill, 301);
+	kit_tree_add(top, "/d cgroup.kill=0\n");
+	T_EQ_INT(tree_scan(tree, NULL), 0);
+	T_ASSERT(tree_wants_kill(tree));
+	tree_hold_kill(tree, 1);
+	T_EQ_INT(count_killfds(tree), 302);
+	tree_close(tree);
+	setrlimit(RLIMIT_NOFILE, &old);
+}
+
 /* ---- inotify ------------------------------------------------------------------------- */
 
 static void no_file(void *user, int wd)

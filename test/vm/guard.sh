@@ -198,3 +198,20 @@ cpu_cs()
 	set -- ${line##*) }
 	echo $((${12} + ${13}))
 }
+
+# cpu_share SECONDS: hundredths of one processor that the guard uses meanwhile, in $CPU
+cpu_share()
+{
+	local before
+	before=$(cpu_cs)
+	sleep "$1"
+	CPU=$((($(cpu_cs) - before) / $1))
+}
+
+# never_hung: the guard's loop came back each time, and the guard lives
+never_hung()
+{
+	grep 'has not come back' "$T/guard.err" >&3
+	assert_eq 0 "$(grep -c 'has not come back' "$T/guard.err")" 'times that the loop hung'
+	alive "$GUARD_PID" || fail 'expected the guard to be alive'
+}

@@ -91,6 +91,12 @@ t_show()
 	done
 }
 
+# say TEXT: a number that the test has measured, beside its result
+say()
+{
+	echo "# $*" >&3
+}
+
 t_skip()
 {
 	echo "$*" >"$T/skip"
@@ -248,6 +254,20 @@ wait_until()
 }
 
 # ---- Cgroups --------------------------------------------------------------------------
+
+# user_subtree: /user belongs to uid 1000; without a memory controller below it
+user_subtree()
+{
+	cg_create /user
+	echo '-memory -pids -cpu' >"$CG/user/cgroup.subtree_control"
+	chown -R 1000 "$CG/user"
+}
+
+# as_user COMMAND...: in a cgroup of the user's, by uid 1000
+as_user()
+{
+	su user -s /bin/sh -c "exec $*" </dev/null >/dev/null 2>&1 3>&-
+}
 
 # cg_create PATH [FILE=VALUE...]: with its ancestors, which hand down what the root does
 cg_create()

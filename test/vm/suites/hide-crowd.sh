@@ -9,25 +9,6 @@ CROWD=${CROWD:-12000}
 T_TIMEOUT=$((150 + CROWD / 50))
 GUARD_START_S=60
 
-say()
-{
-	echo "# $*" >&3
-}
-
-# as_user COMMAND...: in a cgroup of the user's, by uid 1000
-as_user()
-{
-	su user -s /bin/sh -c "exec $*" </dev/null >/dev/null 2>&1 3>&-
-}
-
-# user_subtree: /user belongs to uid 1000; without a memory controller below it
-user_subtree()
-{
-	cg_create /user
-	echo '-memory -pids -cpu' >"$CG/user/cgroup.subtree_control"
-	chown -R 1000 "$CG/user"
-}
-
 # many N: the user makes N cgroups; they are removed after the test
 many()
 {
@@ -64,23 +45,6 @@ leak()
 	cg_run "$1" hog hold 80 >/dev/null
 	assert_dead "$1" "$2"
 	incident_has victim.cgroup "$1" || fail "expected an incident of $1"
-}
-
-# never_hung: the loop came back each time, and the guard lives
-never_hung()
-{
-	grep 'has not come back' "$T/guard.err" >&3
-	assert_eq 0 "$(grep -c 'has not come back' "$T/guard.err")" 'times that the loop hung'
-	alive "$GUARD_PID" || fail 'expected the guard to be alive'
-}
-
-# cpu_share SECONDS: hundredths of one processor that the guard uses meanwhile, in $CPU
-cpu_share()
-{
-	local before
-	before=$(cpu_cs)
-	sleep "$1"
-	CPU=$((($(cpu_cs) - before) / $1))
 }
 
 # A rule that matches nothing above them, so that each has a domain of its own
@@ -136,30 +100,59 @@ a_crowd()
 	guard_stop
 }
 
-# turn_is_bounded: the system calls of the loop between two waits, at the most, while cgroups come and go
-turn_is_bounded()
+# turns_begin, turns_end: in between, count the system calls of the loop between two waits, at the most
+turns_begin()
 {
-	local trace=/sys/kernel/tracing most
-	[ -d $trace/events ] || mount -t tracefs tracefs $trace || fail 'no tracefs'
-	echo 30000 >$trace/buffer_size_kb
-	echo "$GUARD_PID" >$trace/set_event_pid
-	echo >$trace/trace
-	echo 1 >$trace/events/raw_syscalls/sys_enter/enable
-	mkdir "$CG/user/one" "$CG/user/two"
-	sleep 20
-	rmdir "$CG/user/one" "$CG/user/two"
-	sleep 5
-	echo 0 >$trace/events/raw_syscalls/sys_enter/enable
+	TRACE=/sys/kernel/tracing
+	[ -d $TRACE/events ] || mount -t tracefs tracefs $TRACE || fail 'no tracefs'
+	echo 30000 >$TRACE/buffer_size_kb
+	echo "$GUARD_PID" >$TRACE/set_event_pid
+	echo >$TRACE/trace
+	echo 1 >$TRACE/events/raw_syscalls/sys_enter/enable
+}
+
+turns_end()
+{
+	local most
+	echo 0 >$TRACE/events/raw_syscalls/sys_enter/enable
 	# the outer epoll_wait (232; epoll_pwait is 281) waits, the inner one has a timeout of 0
 	most=$(awk '/NR (232|281) \(/ && !/NR (232|281) \([^,]*, [^,]*, [^,]*, 0,/ { turns++; n = 0; next }
 		/NR/ { if (++n > most) most = n; all++ }
-		END { print most + 0, all + 0, turns + 0 }' $trace/trace)
-	echo 100 >$trace/buffer_size_kb
+		END { print most + 0, all + 0, turns + 0 }' $TRACE/trace)
+	echo 100 >$TRACE/buffer_size_kb
 	say "system calls in one turn at the most, in all, turns: $most"
 	[ "${most##* }" -gt 20 ] || fail "expected many turns"
 	assert_between 1 2000 "${most%% *}" 'system calls between two waits'
 }
 
+# turn_is_bounded: while cgroups come and go
+turn_is_bounded()
+{
+	turns_begin
+	mkdir "$CG/user/one" "$CG/user/two"
+	sleep 20
+	rmdir "$CG/user/one" "$CG/user/two"
+	sleep 5
+	turns_end
+}
+
+# All are looked at, and held open, as soon as they are known
+thousands_at_once()
+{
+	user_subtree
+	echo +memory >"$CG/user/cgroup.subtree_control"
+	ulimit -n 65536
+	guard_at_70 '/*/*'
+	turns_begin
+	many 4000
+	wait_until 90 '[ "$(cgroups)" -ge 4000 ]'
+	sleep 5
+	turns_end
+	never_hung
+	guard_stop
+}
+
 t 'who makes nine thousand that match a rule takes the slots of nobody' scopes
+t 'thousands that come at once are looked at by and by, however many fds there are' thousands_at_once
 t 'in a crowd of empty cgroups no turn of the loop takes long, and nobody is forgotten' a_crowd
 t_plan_end

@@ -6,46 +6,10 @@
 T_TIMEOUT=140
 GUARD_START_S=60
 
-say()
-{
-	echo "# $*" >&3
-}
-
-# as_user COMMAND...: in a cgroup of the user's, by uid 1000
-as_user()
-{
-	su user -s /bin/sh -c "exec $*" </dev/null >/dev/null 2>&1 3>&-
-}
-
-# user_subtree: /user belongs to uid 1000; without a memory controller below it
-user_subtree()
-{
-	cg_create /user
-	echo '-memory -pids -cpu' >"$CG/user/cgroup.subtree_control"
-	chown -R 1000 "$CG/user"
-}
-
 # box NAME: a container with a limit
 box()
 {
 	cg_create "$1" memory.max=96M memory.swap.max=0
-}
-
-# never_hung: the loop came back each time, and the guard lives
-never_hung()
-{
-	grep 'has not come back' "$T/guard.err" >&3
-	assert_eq 0 "$(grep -c 'has not come back' "$T/guard.err")" 'times that the loop hung'
-	alive "$GUARD_PID" || fail 'expected the guard to be alive'
-}
-
-# cpu_share SECONDS: hundredths of one processor that the guard uses meanwhile, in $CPU
-cpu_share()
-{
-	local before
-	before=$(cpu_cs)
-	sleep "$1"
-	CPU=$((($(cpu_cs) - before) / $1))
 }
 
 a_user_who_writes_to_his_own_limits()
