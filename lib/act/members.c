@@ -142,8 +142,9 @@ int members_choose(void *user, pid_t pid)
 		run->unknown++;
 	if (r < 0 && r != -ENOENT && r != -ESRCH)
 		run->error = r;
-	if (r == 0 && !p.memory_known && run->error == 0)
-		run->error = -EAGAIN; /* it is just ending, or could be the largest */
+	/* it is just ending, or could be the largest */
+	if (r == 0 && (!p.memory_known || !p.adj_known) && run->error == 0)
+		run->error = -EAGAIN;
 	if (r < 0 || (run->spare && !p.adj_known) || !p.memory_known)
 		return 0;
 	exemption = badness_exemption(&p);

@@ -26,6 +26,8 @@ struct kit_group {
 	pid_t pid[KIT_GROUP_MAX];
 	_Atomic bool lives[KIT_GROUP_MAX];
 	_Atomic bool stop;
+	unsigned int
+		lag_us; /* so long the kernel takes until a member that has died is listed no more */
 	pthread_t keeper;
 };
 
@@ -74,18 +76,20 @@ static inline void *kit_group_keep(void *arg)
 				changed = true;
 			}
 		}
-		if (changed)
+		if (changed) {
+			usleep(g->lag_us);
 			kit_group_tell(g);
+		}
 		usleep(1000);
 	}
 	return NULL;
 }
 
-/* So many processes that sleep until a signal ends them. */
-static inline void kit_group_start(struct kit_group *g, size_t n)
+/* So many processes that sleep until a signal ends them, in /g of a tree that is there. */
+static inline void kit_group_start_in(struct kit_group *g, const char *top, size_t n)
 {
 	*g = (struct kit_group){.n = n};
-	g->top = kit_tree("/g");
+	g->top = top;
 	g->dirfd = kit_tree_fd(g->top, "/g");
 	g->procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	T_MUST(n <= KIT_GROUP_MAX && g->dirfd >= 0 && g->procfd >= 0);
@@ -100,6 +104,11 @@ static inline void kit_group_start(struct kit_group *g, size_t n)
 	}
 	kit_group_tell(g);
 	T_MUST(pthread_create(&g->keeper, NULL, kit_group_keep, g) == 0);
+}
+
+static inline void kit_group_start(struct kit_group *g, size_t n)
+{
+	kit_group_start_in(g, kit_tree("/g"), n);
 }
 
 static inline void kit_group_end(struct kit_group *g)
