@@ -207,20 +207,18 @@ void counts_listen(struct cgg_guard *g)
 	for (uint32_t i = g->root_has_current ? 0 : 1;
 	     i < g->view.snap.n && k->ntops < KERNEL_TOPS_MAX; i = g->view.snap.cgroups[i].end) {
 		k->top[k->ntops].id = g->view.snap.cgroups[i].id;
-		k->top[k->ntops].wd = watch_file(g, i, "memory.events");
+		k->top[k->ntops].wd = files_watch(g, i, "memory.events", WATCH_BY_COUNTS);
 		k->ntops += k->top[k->ntops].wd >= 0;
 	}
 }
 
-void counts_deaf(struct cgg_guard *g, int wd)
+void counts_unlisten(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->kernel.ntops; i++) {
-		if (g->kernel.top[i].wd != wd)
-			continue;
-		g->kernel.top[i].wd = -1;
-		if (g->kernel.listen_us == 0)
-			g->kernel.listen_us = clock_now_us() + LISTEN_US;
-	}
+	struct guard_kernel *k = &g->kernel;
+
+	for (uint32_t i = 0; i < k->ntops; i++)
+		files_unwatch(g, k->top[i].wd, WATCH_BY_COUNTS);
+	k->ntops = 0;
 }
 
 /* Who is throttled, or full of page cache, makes events all the time: then it is enough once a second. */
@@ -234,26 +232,16 @@ static void mind_noise(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (++k->noise < NOISE_MAX)
 		return;
-	for (uint32_t i = 0; i < k->ntops; i++) {
-		if (k->top[i].wd >= 0)
-			watch_file_end(g, k->top[i].wd);
-	}
-	k->ntops = 0;
+	counts_unlisten(g);
 	k->listen_us = now_us + LISTEN_US;
 	k->count_us = k->listen_us;
 }
 
-bool counts_on_file(struct cgg_guard *g, int wd, uint64_t now_us)
+void counts_on_file(void *user, uint32_t index, int wd, uint64_t now_us)
 {
-	struct guard_kernel *k = &g->kernel;
+	struct cgg_guard *g = user;
 
-	for (uint32_t i = 0; i < k->ntops; i++) {
-		if (k->top[i].wd != wd)
-			continue;
-		if (k->count_us == 0)
-			k->count_us = now_us + SOON_US;
-		mind_noise(g, now_us);
-		return true;
-	}
-	return false;
+	if (g->kernel.count_us == 0)
+		g->kernel.count_us = now_us + SOON_US;
+	mind_noise(g, now_us);
 }

@@ -137,14 +137,15 @@ static void end_others(struct cgg_guard *g)
 	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].domain = CGG_NONE;
 	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
+		if (g->domain[slot].used && g->domain[slot].granted)
+			link_to_cgroup(g, slot, g->domain[slot].index);
+	}
+	/* after that: a watch ends with the last of a cgroup's domains */
+	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
 		struct guard_domain *d = &g->domain[slot];
 
-		if (!d->used)
+		if (!d->used || d->granted)
 			continue;
-		if (d->granted) {
-			link_to_cgroup(g, slot, d->index);
-			continue;
-		}
 		brake_want(g, d->index, &d->brake_at, 0);
 		end(g, d);
 	}
@@ -285,7 +286,8 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 	if (d->index == 0 || has_memory(g, d->index))
 		return;
 	if (g->seen[parent].control_wd <= 0)
-		g->seen[parent].control_wd = watch_file(g, parent, "cgroup.subtree_control");
+		g->seen[parent].control_wd =
+			files_watch(g, parent, "cgroup.subtree_control", WATCH_BY_CONTROL);
 	/* where that can't be watched it is looked at now and then */
 	if (g->seen[parent].control_wd <= 0 || has_memory(g, d->index))
 		return;
@@ -293,8 +295,10 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 	g->match_due = true;
 }
 
-void domains_controllers(struct cgg_guard *g, uint32_t index)
+void domains_controllers(void *user, uint32_t index, int wd, uint64_t now_us)
 {
+	struct cgg_guard *g = user;
+
 	for (uint32_t k = index + 1; k < g->view.snap.cgroups[index].end;
 	     k = g->view.snap.cgroups[k].end)
 		g->seen[k].no_memory = false;

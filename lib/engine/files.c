@@ -96,7 +96,12 @@ static void inotify_end(const struct cgg_guard *g, const struct watch *w)
 			is_fast(g, w->file) ? g->events_fd : g->view.tree->inotify_fd, w->wd);
 }
 
-int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
+static const struct watch *find(struct cgg_guard *g, int handle)
+{
+	return handle < 0 ? NULL : watches_find(watches_of(g, handle), handle & ~WATCHES_FAST);
+}
+
+int files_watch(struct cgg_guard *g, uint32_t index, const char *file, enum watch_user user)
 {
 	bool fast = is_fast(g, file);
 	struct watches *w = &g->watches[fast ? WATCHES_OF_EVENTS : WATCHES_OF_LIMITS];
@@ -107,12 +112,14 @@ int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
 	if (g->view.tree->inotify_fd < 0)
 		return -1;
 	muted = watches_find_muted(w, id, file);
-	if (muted)
+	if (muted) {
+		watches_join(w, muted->handle, user);
 		return muted->handle;
+	}
 	wd = inotify_begin(g, index, file);
 	if (wd < 0)
 		return -1;
-	handle = watches_add(w, wd, file, id, index);
+	handle = watches_add(w, wd, file, id, index, user);
 	if (handle < 0) {
 		inotify_end(g, &(struct watch){.wd = wd, .file = file});
 		return -1;
@@ -120,27 +127,26 @@ int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
 	return fast ? handle | WATCHES_FAST : handle;
 }
 
-/* A file has one watch, whoever asked for it: it ends for all. */
+void files_unwatch(struct cgg_guard *g, int handle, enum watch_user user)
+{
+	const struct watch *w = find(g, handle);
+	struct watches *all = watches_of(g, handle);
+
+	/* one of a cgroup that was removed is files_sweep()'s to end */
+	if (!w || w->index == CGG_NONE || !watches_leave(all, w->handle, user))
+		return;
+	inotify_end(g, w);
+	watches_remove(all, w->handle);
+}
+
+int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
+{
+	return files_watch(g, index, file, WATCH_BY_BRAKE);
+}
+
 void watch_file_end(struct cgg_guard *g, int wd)
 {
-	const struct watch *w = wd < 0 ? NULL : watches_find(watches_of(g, wd), wd & ~WATCHES_FAST);
-	struct guard_brake *b;
-	uint32_t index;
-
-	/* of a cgroup that was removed: files_sweep() ends it */
-	if (!w || w->index == CGG_NONE || reset_hears(g, w->index, wd))
-		return;
-	index = w->index;
-	inotify_end(g, w);
-	watches_remove(watches_of(g, wd), wd & ~WATCHES_FAST);
-	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
-		if (g->domain[slot].events_wd == wd)
-			g->domain[slot].events_wd = -1;
-	}
-	b = g->seen[index].brake == CGG_NONE ? NULL : &g->brake[g->seen[index].brake];
-	if (b && b->events_wd == wd)
-		b->events_wd = -1;
-	counts_deaf(g, wd);
+	files_unwatch(g, wd, WATCH_BY_BRAKE);
 }
 
 /* A cgroup's files are gone with it, but before 7.3 the kernel keeps the watches, and the files' inodes. */
@@ -166,9 +172,9 @@ void watch_hear(struct cgg_guard *g, struct guard_domain *d)
 	if (d->events_wd >= 0 || look_is_host(g, d) || (rule->brake && !counted))
 		return;
 	if (!counted)
-		d->events_wd = watch_file(g, d->index, "memory.events.local");
+		d->events_wd = files_watch(g, d->index, "memory.events.local", WATCH_BY_DOMAIN);
 	if (d->events_wd < 0)
-		d->events_wd = watch_file(g, d->index, "memory.events");
+		d->events_wd = files_watch(g, d->index, "memory.events", WATCH_BY_DOMAIN);
 }
 
 /* A write to a limit, here or above, is told of too; one watch for all who ask for it. */
@@ -176,7 +182,7 @@ static void watch_limits(struct cgg_guard *g, uint32_t index)
 {
 	for (uint32_t i = index; i != CGG_NONE; i = g->view.tree->entry[i].parent) {
 		if (g->seen[i].max_wd <= 0)
-			g->seen[i].max_wd = watch_file(g, i, "memory.max");
+			g->seen[i].max_wd = files_watch(g, i, "memory.max", WATCH_BY_LIMIT);
 	}
 }
 
@@ -200,27 +206,40 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 	watch_limits(g, d->index);
 }
 
+/* All domains of a cgroup have one watch of a file: it ends with the last of them. */
+static bool others_hear(const struct cgg_guard *g, const struct guard_domain *d, uint32_t index)
+{
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
+		if (&g->domain[slot] != d && g->domain[slot].events_wd == d->events_wd)
+			return true;
+	}
+	return false;
+}
+
 void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
 {
+	const struct watch *w = find(g, d->events_wd);
+
 	if (d->current_fd >= 0) {
 		close(d->current_fd);
 		g->nheld_fds--;
 	}
-	watch_file_end(g, d->events_wd);
+	if (w && w->index != CGG_NONE && !others_hear(g, d, w->index))
+		files_unwatch(g, d->events_wd, WATCH_BY_DOMAIN);
 	d->current_fd = d->events_wd = -1;
 }
 
-/* memory.events of a domain has changed. Who is told more than he wants to know stops listening. */
-static bool on_event(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
+/* memory.events of a domain has changed. A domain that hears of more than it looks at stops listening. */
+void files_on_event(void *user, uint32_t index, int wd, uint64_t now_us)
 {
-	bool event = false, noise = false;
+	struct cgg_guard *g = user;
+	bool noise = false;
 
 	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
 		struct guard_domain *d = &g->domain[slot];
 
 		if (d->events_wd != wd)
 			continue;
-		event = true;
 		if (policy_wakes(&g->policy->rule[d->rule]) & POLICY_WAKE_EVENTS) {
 			d->stirred_us = now_us;
 			d->woken = true;
@@ -228,14 +247,20 @@ static bool on_event(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_u
 		plan_soon(d, now_us);
 		noise |= d->due_us > now_us && ++d->noise > NOISE_MAX;
 	}
-	if (noise)
-		watch_file_end(g, wd);
-	return event;
+	if (!noise)
+		return;
+	files_unwatch(g, wd, WATCH_BY_DOMAIN);
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
+		if (g->domain[slot].events_wd == wd)
+			g->domain[slot].events_wd = -1;
+	}
 }
 
 /* A limit has changed: of a cgroup, and so of all below it. */
-static void on_limit(struct cgg_guard *g, uint32_t index, uint64_t now_us)
+void files_on_limit(void *user, uint32_t index, int wd, uint64_t now_us)
 {
+	struct cgg_guard *g = user;
+
 	g->view.snap.cgroups[index].have &= ~(uint32_t)CGG_HAVE_MAX;
 	g->match_due = true; /* who had none needs a domain now, or no more */
 	for (uint32_t i = index; i < g->view.snap.cgroups[index].end; i++) {
@@ -247,23 +272,15 @@ static void on_limit(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 	}
 }
 
-static void on_watch(struct cgg_guard *g, uint32_t index, int wd)
+/* handle: as its users got it */
+static void call_users(struct cgg_guard *g, const struct watch *w, int handle)
 {
 	uint64_t now = clock_now_us();
-	bool counts, reset;
 
-	if (index == CGG_NONE)
-		return;
-	if (g->seen[index].control_wd == wd) {
-		domains_controllers(g, index);
-		return;
+	for (unsigned int user = 0; w->index != CGG_NONE && user < WATCH_USERS; user++) {
+		if (w->users & 1U << user && g->on_watch[user])
+			g->on_watch[user](g, w->index, handle, now);
 	}
-	counts = counts_on_file(g, wd, now); /* a watch may be of several */
-	/* before the brake, which stands on what is there */
-	reset = reset_on_file(g, index, wd, now);
-	if (!brake_on_file(g, index, wd, now) && !on_event(g, index, wd, now) && !counts &&
-	    !reset && g->seen[index].max_wd == wd)
-		on_limit(g, index, now);
 }
 
 /* ---- what has fired ------------------------------------------------------------------ */
@@ -309,7 +326,7 @@ static void mute_or_handle(struct cgg_guard *g, const struct watch *w, uint64_t 
 	    watches_mute(&g->watches[WATCHES_OF_LIMITS], w->handle, now_us + MUTE_US))
 		inotify_end(g, w);
 	else
-		on_watch(g, w->index, w->handle);
+		call_users(g, w, w->handle);
 }
 
 static void unmute(struct cgg_guard *g, uint64_t now_us)
@@ -332,7 +349,7 @@ void files_work(struct cgg_guard *g)
 	struct watch w;
 
 	while (watches_take(&g->watches[WATCHES_OF_EVENTS], &w))
-		on_watch(g, w.index, w.handle | WATCHES_FAST);
+		call_users(g, &w, w.handle | WATCHES_FAST);
 	unmute(g, now);
 	for (int n = 0; n < WRITTEN_MAX && !g->files_paused && watches_take(written, &w); n++) {
 		g->files_read = true;

@@ -201,6 +201,21 @@ static void tell_permissions(struct cgg_guard *g)
 			    strerror(errno));
 }
 
+static void on_brake_file(void *user, uint32_t index, int wd, uint64_t now_us)
+{
+	(void)brake_on_file(user, index, wd, now_us);
+}
+
+static void set_handlers(struct cgg_guard *g)
+{
+	g->on_watch[WATCH_BY_CONTROL] = domains_controllers;
+	g->on_watch[WATCH_BY_COUNTS] = counts_on_file;
+	g->on_watch[WATCH_BY_RESET] = reset_on_file;
+	g->on_watch[WATCH_BY_BRAKE] = on_brake_file;
+	g->on_watch[WATCH_BY_DOMAIN] = files_on_event;
+	g->on_watch[WATCH_BY_LIMIT] = files_on_limit;
+}
+
 static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
@@ -215,6 +230,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
 	g->root_has_current = root_has_current(g->view.tree);
 	g->fastest = plan_fastest();
+	set_handlers(g);
 	reserve_init(&g->reserve);
 	r = workers_init(&g->workers, err);
 	if (r == 0)

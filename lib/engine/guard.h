@@ -238,6 +238,7 @@ struct cgg_guard {
 	bool match_due; /* who needs a domain may be another now */
 	uint64_t match_after_us; /* and is not asked before */
 	struct watches watches[WATCHES_KINDS];
+	watch_fn on_watch[WATCH_USERS];
 	int events_fd; /* the second inotify instance, -1: the tree's serves for all */
 	bool files_read; /* the tree's was read in this turn, or something from it handled */
 	bool files_paused; /* it is not listened to, until: */
@@ -315,8 +316,8 @@ void domains_forget(struct cgg_guard *g); /* all, and what is held for them */
 void domains_work(struct cgg_guard *g, uint64_t now_us); /* what was put off to a later turn */
 uint64_t domains_due_us(const struct cgg_guard *g); /* when that is, UINT64_MAX: nothing was */
 void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d); /* so it seems */
-void domains_controllers(struct cgg_guard *g,
-			 uint32_t index); /* of its children: they may be others */
+/* The controllers of a cgroup's children may be others. */
+void domains_controllers(void *user, uint32_t index, int wd, uint64_t now_us);
 void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us);
 
 /* ---- watch.c: what the kernel tells ---- */
@@ -340,8 +341,13 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d); /* about 10 syst
 void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
 void watch_hear(struct cgg_guard *g,
 		struct guard_domain *d); /* events again, where noise was shut out */
-int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* a watch, or -1 */
+/* A watch of a cgroup's file for a user, or -1; and its end for that user. */
+int files_watch(struct cgg_guard *g, uint32_t index, const char *file, enum watch_user user);
+void files_unwatch(struct cgg_guard *g, int handle, enum watch_user user);
+int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* for a brake */
 void watch_file_end(struct cgg_guard *g, int wd);
+void files_on_event(void *user, uint32_t index, int wd, uint64_t now_us);
+void files_on_limit(void *user, uint32_t index, int wd, uint64_t now_us);
 void files_read(struct cgg_guard *g); /* what others have made, removed and written */
 void files_read_events(struct cgg_guard *g); /* what the kernel tells of */
 void files_work(struct cgg_guard *g); /* handle what has fired */

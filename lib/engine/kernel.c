@@ -410,9 +410,7 @@ int kernel_read_log(struct cgg_guard *g, int fd, const char *why, struct cgg_err
 		return r;
 	}
 	k->reads = true;
-	for (uint32_t i = 0; i < k->ntops; i++) /* the log tells of kills only */
-		watch_file_end(g, k->top[i].wd);
-	k->ntops = 0;
+	counts_unlisten(g); /* the log tells of kills only */
 	k->listen_us = 0;
 	return 0;
 }

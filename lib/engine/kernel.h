@@ -127,8 +127,8 @@ bool counts_is_gone(const struct cgg_guard *g, uint32_t index); /* since the las
 bool counts_look(struct cgg_guard *g, uint64_t now_us);
 void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us);
 void counts_listen(struct cgg_guard *g); /* where the log can't be read */
-bool counts_on_file(struct cgg_guard *g, int wd, uint64_t now_us);
-void counts_deaf(struct cgg_guard *g, int wd); /* this watch has ended */
+void counts_unlisten(struct cgg_guard *g);
+void counts_on_file(void *user, uint32_t index, int wd, uint64_t now_us);
 
 /* ---- kernel.c ---- */
 void kernel_copy(char *to, const char *path); /* CGG_PATH_MAX bytes; what is longer is cut */

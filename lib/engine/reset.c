@@ -205,43 +205,25 @@ static size_t file_of(const struct reset_one *o, int wd)
 	return k;
 }
 
-bool reset_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
+void reset_on_file(void *user, uint32_t index, int wd, uint64_t now_us)
 {
+	struct cgg_guard *g = user;
 	struct reset_one *o = reset_of(g, index);
 	size_t k = o ? file_of(o, wd) : STATE_ASKS;
 
-	if (!o)
-		return false;
-	if (o->min_wd == wd) {
+	if (o && o->min_wd == wd) {
 		o->written = ALL;
 		o->written_us = now_us;
 	} else if (k == STATE_ASKS) {
-		return false;
+		return;
 	} else if (o->written & 1U << k && now_us < o->written_us + RESET_WRITE_US) {
 		put_back(g, o, k, now_us);
 	} else {
 		by_hand(g, o, k);
 	}
-	return true;
 }
 
 /* ---- whose ----------------------------------------------------------------------------- */
-
-bool reset_hears(const struct cgg_guard *g, uint32_t index, int wd)
-{
-	const struct reset_one *o = reset_of(g, index);
-
-	return o && file_of(o, wd) < STATE_ASKS;
-}
-
-/* A brake may listen to the same file. */
-static void let_go(struct cgg_guard *g, uint32_t index, int wd)
-{
-	uint32_t brake = g->seen[index].brake;
-
-	if (brake == CGG_NONE || g->brake[brake].high_wd != wd)
-		watch_file_end(g, wd);
-}
 
 static void end(struct cgg_guard *g, struct reset_one *o)
 {
@@ -249,21 +231,21 @@ static void end(struct cgg_guard *g, struct reset_one *o)
 
 	o->used = false;
 	if (index == CGG_NONE)
-		return; /* the watches are ended by files_work() */
-	let_go(g, index, o->min_wd);
+		return; /* the watches are ended by files_sweep() */
+	files_unwatch(g, o->min_wd, WATCH_BY_RESET);
 	for (size_t k = 0; k < STATE_ASKS; k++)
-		let_go(g, index, o->wd[k]);
+		files_unwatch(g, o->wd[k], WATCH_BY_RESET);
 }
 
 static void begin(struct cgg_guard *g, struct reset_one *o, const struct place_applied *applied,
 		  uint32_t index)
 {
 	*o = (struct reset_one){.used = true, .index = index, .applied = *applied};
-	o->min_wd = watch_file(g, index, "memory.min");
+	o->min_wd = files_watch(g, index, "memory.min", WATCH_BY_RESET);
 	for (size_t k = 0; k < STATE_ASKS; k++) {
 		bool set = applied->set[k].value[0] != '\0';
 
-		o->wd[k] = set ? watch_file(g, index, state_files[k]) : -1;
+		o->wd[k] = set ? files_watch(g, index, state_files[k], WATCH_BY_RESET) : -1;
 		if (set) /* it may have been reset before we were told */
 			put_back(g, o, k, clock_now_us());
 	}

@@ -45,14 +45,11 @@ void reset_finish(struct guard_resets *r);
 /* Who has values, after a scan or when owners have come or gone. */
 void reset_match(struct cgg_guard *g);
 
-/* A file was written. Whether it is one of these. */
-bool reset_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us);
+/* A file that a reset watches was written; user: the guard. */
+void reset_on_file(void *user, uint32_t index, int wd, uint64_t now_us);
 
 /* What is owed, if it is time. */
 void reset_work(struct cgg_guard *g, uint64_t now_us);
 
 /* All of them, where nobody tells that they were written. */
 void reset_look(struct cgg_guard *g, uint64_t now_us);
-
-/* Whether the watch of a file is needed here, whoever else lets go of it. */
-bool reset_hears(const struct cgg_guard *g, uint32_t index, int wd);

@@ -93,7 +93,26 @@ const struct watch *watches_find(const struct watches *w, int handle)
 	return by_handle(w, handle);
 }
 
-int watches_add(struct watches *w, int wd, const char *file, uint64_t id, uint32_t index)
+void watches_join(struct watches *w, int handle, enum watch_user user)
+{
+	struct watch *one = by_handle(w, handle);
+
+	if (one)
+		one->users |= 1U << user;
+}
+
+bool watches_leave(struct watches *w, int handle, enum watch_user user)
+{
+	struct watch *one = by_handle(w, handle);
+
+	if (!one || !(one->users & 1U << user))
+		return false;
+	one->users &= ~(1U << user);
+	return one->users == 0;
+}
+
+int watches_add(struct watches *w, int wd, const char *file, uint64_t id, uint32_t index,
+		enum watch_user user)
 {
 	uint32_t slot;
 	int handle;
@@ -101,13 +120,19 @@ int watches_add(struct watches *w, int wd, const char *file, uint64_t id, uint32
 	if (!w->watch)
 		return -ENOSPC;
 	slot = slot_of(w, wd);
-	if (w->slot[slot] != 0)
+	if (w->slot[slot] != 0) {
+		watches_join(w, (int)w->slot[slot], user);
 		return (int)w->slot[slot];
+	}
 	if (w->nused == WATCHES_MAX)
 		return -ENOSPC;
 	handle = w->nfree > 0 ? w->free[--w->nfree] : (int)++w->n;
-	w->watch[handle - 1] =
-		(struct watch){.handle = handle, .wd = wd, .file = file, .id = id, .index = index};
+	w->watch[handle - 1] = (struct watch){.handle = handle,
+					      .wd = wd,
+					      .file = file,
+					      .id = id,
+					      .index = index,
+					      .users = 1U << user};
 	w->nused++;
 	if (2 * w->nused > w->mask + 1)
 		grow(w); /* which enters it, too */

@@ -17,6 +17,23 @@
 #define WATCHES_MUTED_MAX 256
 #define WATCHES_BURST	  64 /* times in one turn: it is muted */
 
+/*
+ * Who asks for a watch, and has a handler for it. A file that several ask for has one watch, which ends when
+ * none of them wants it any more. When it has fired the handlers are called in this order.
+ */
+enum watch_user {
+	WATCH_BY_CONTROL, /* a parent's controllers, see domains.c */
+	WATCH_BY_COUNTS,
+	WATCH_BY_RESET, /* before the brake, which goes by what it puts back */
+	WATCH_BY_BRAKE,
+	WATCH_BY_DOMAIN,
+	WATCH_BY_LIMIT,
+	WATCH_USERS
+};
+
+/* handle: as the user got it, with WATCHES_FAST */
+typedef void (*watch_fn)(void *user, uint32_t index, int handle, uint64_t now_us);
+
 struct watch {
 	int handle; /* >= 1; 0: free */
 	int wd; /* inotify's, -1: muted */
@@ -24,6 +41,7 @@ struct watch {
 	uint32_t fired; /* number of the last time, 0: that was handled */
 	uint32_t burst; /* times since it was handled */
 	uint32_t index; /* its cgroup in the table, CGG_NONE: the cgroup was removed */
+	uint32_t users; /* bits of enum watch_user */
 	uint64_t id; /* of the cgroup */
 	uint64_t muted_until_us;
 };
@@ -50,7 +68,12 @@ int watches_init(struct watches *w);
 void watches_finish(struct watches *w);
 
 /* The handle, also of one that is there already; -ENOSPC: there are WATCHES_MAX. */
-int watches_add(struct watches *w, int wd, const char *file, uint64_t id, uint32_t index);
+int watches_add(struct watches *w, int wd, const char *file, uint64_t id, uint32_t index,
+		enum watch_user user);
+
+/* One more who asks for it; and one less: true if nobody does now, and the caller ends it. */
+void watches_join(struct watches *w, int handle, enum watch_user user);
+bool watches_leave(struct watches *w, int handle, enum watch_user user);
 void watches_remove(struct watches *w, int handle);
 const struct watch *watches_find(const struct watches *w, int handle);
 

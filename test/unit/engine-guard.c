@@ -346,3 +346,70 @@ TEST(a_crowd_keeps_nobody_waiting)
 	T_ASSERT(longest_wait_us("/services/web", 4000) < 1000000);
 	end();
 }
+
+/* ---- watches -------------------------------------------------------------------------- */
+
+static uint32_t nwatches(void)
+{
+	return g->watches[WATCHES_OF_LIMITS].nused + g->watches[WATCHES_OF_EVENTS].nused;
+}
+
+TEST(the_watches_of_a_thousand_cgroups_end_with_them)
+{
+	uint32_t before, most = 0;
+	char line[256];
+
+	begin("/ memory.current=1 cgroup.subtree_control=memory\n/stays " FULL
+	      "/stays memory.events='high 0\\n'\n",
+	      HALF);
+	for (int turn = 0; turn < 3; turn++)
+		T_MUST(guard_dispatch(g, NULL) == 0);
+	before = nwatches();
+	T_ASSERT(before >= 2);
+	for (int wave = 0; wave < 50; wave++) {
+		for (int i = 0; i < 20; i++) {
+			snprintf(line, sizeof(line),
+				 "/c%02d " FREE "/c%02d memory.high=max memory.min=0 "
+				 "memory.events='high 0\\n'\n",
+				 i, i);
+			kit_tree_add(top, line);
+		}
+		T_MUST(guard_rescan(g, NULL) == 0);
+		for (uint32_t i = 1; i < g->view.snap.n; i++) { /* as a brake and a hook do */
+			T_MUST(files_watch(g, i, "memory.high", WATCH_BY_BRAKE) > 0 ||
+			       strcmp(g->view.snap.cgroups[i].path, "/stays") == 0);
+			(void)files_watch(g, i, "memory.high", WATCH_BY_RESET);
+			(void)files_watch(g, i, "memory.min", WATCH_BY_RESET);
+		}
+		T_MUST(guard_dispatch(g, NULL) == 0);
+		most = nwatches() > most ? nwatches() : most;
+		for (int i = 0; i < 20; i++) {
+			snprintf(line, sizeof(line), "/c%02d", i);
+			kit_tree_remove(top, line);
+		}
+		T_MUST(guard_rescan(g, NULL) == 0);
+		T_MUST(guard_dispatch(g, NULL) == 0);
+		T_EQ_INT(nwatches(), before);
+	}
+	T_ASSERT(most >= before + 3 * 20);
+	end();
+}
+
+TEST(when_events_were_lost_each_limit_is_read_again)
+{
+	begin("/ memory.current=1\n/a " FREE "/b " FREE, HALF);
+	years_pass();
+	for (uint32_t i = 1; i < g->view.snap.n; i++)
+		g->view.snap.cgroups[i].have |= CGG_HAVE_MAX;
+	watches_fire_all(
+		&g->watches[WATCHES_OF_LIMITS]); /* IN_Q_OVERFLOW, see tree_events_read() */
+	files_work(g);
+	for (uint32_t i = 1; i < g->view.snap.n; i++) {
+		T_ASSERT(!(g->view.snap.cgroups[i].have & CGG_HAVE_MAX));
+		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
+		     slot = g->domain[slot].next)
+			T_EQ_INT(g->domain[slot].limit_us, 0);
+	}
+	T_ASSERT(g->match_due);
+	end();
+}

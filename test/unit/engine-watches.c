@@ -17,7 +17,7 @@ static void begin(void)
 /* A watch of the cgroup 100, which is the table's first. */
 static int add(int wd)
 {
-	return watches_add(&w, wd, "memory.max", 100, 0);
+	return watches_add(&w, wd, "memory.max", 100, 0, WATCH_BY_LIMIT);
 }
 
 /* The watch descriptors of those that are taken, in order. */
@@ -67,9 +67,30 @@ TEST(a_watch_that_was_ended_or_ended_and_made_again_has_not_fired)
 	watches_remove(&w, first);
 	watches_remove(&w, first);
 	T_ASSERT(!watches_find(&w, first));
-	first = watches_add(&w, 1, "memory.high", 200, 5);
+	first = watches_add(&w, 1, "memory.high", 200, 5, WATCH_BY_BRAKE);
 	T_EQ_STR(taken(), "2 ");
 	T_EQ_INT(watches_find(&w, first)->index, 5);
+	watches_finish(&w);
+}
+
+TEST(a_file_that_several_ask_for_has_one_watch_until_the_last_one_leaves)
+{
+	int handle;
+
+	begin();
+	handle = watches_add(&w, 1, "memory.high", 100, 0, WATCH_BY_BRAKE);
+	T_EQ_INT(watches_add(&w, 1, "memory.high", 100, 0, WATCH_BY_RESET), handle);
+	T_EQ_INT(watches_find(&w, handle)->users, 1U << WATCH_BY_BRAKE | 1U << WATCH_BY_RESET);
+	T_EQ_INT(w.nused, 1);
+	T_ASSERT(!watches_leave(&w, handle, WATCH_BY_DOMAIN)); /* which did not ask for it */
+	T_ASSERT(!watches_leave(&w, handle, WATCH_BY_BRAKE));
+	T_ASSERT(!watches_leave(&w, handle, WATCH_BY_BRAKE));
+	watches_join(&w, handle, WATCH_BY_LIMIT);
+	T_ASSERT(!watches_leave(&w, handle, WATCH_BY_RESET));
+	T_ASSERT(watches_leave(&w, handle, WATCH_BY_LIMIT));
+	watches_remove(&w, handle);
+	T_ASSERT(!watches_leave(&w, handle, WATCH_BY_LIMIT));
+	T_EQ_INT(w.nused, 0);
 	watches_finish(&w);
 }
 
@@ -153,7 +174,8 @@ TEST(the_hash_finds_what_a_plain_list_finds)
 		int wd = (int)((seed = seed * 1103515245U + 12345U) >> 8) % WDS;
 
 		if (handle[wd] == 0) {
-			handle[wd] = watches_add(&w, wd, "memory.max", (uint64_t)wd, 0);
+			handle[wd] =
+				watches_add(&w, wd, "memory.max", (uint64_t)wd, 0, WATCH_BY_LIMIT);
 			T_MUST(handle[wd] > 0);
 			n++;
 		} else {
@@ -196,8 +218,9 @@ TEST(watches_end_with_their_cgroup)
 	for (uint32_t i = 1; i < tree->n; i++) {
 		int wd = (int)(2 * i);
 
-		b = watches_add(&w, wd, "memory.max", tree->entry[i].id, i);
-		T_MUST(b > 0 && watches_add(&w, wd + 1, "memory.high", tree->entry[i].id, i) > 0);
+		b = watches_add(&w, wd, "memory.max", tree->entry[i].id, i, WATCH_BY_LIMIT);
+		T_MUST(b > 0 && watches_add(&w, wd + 1, "memory.high", tree->entry[i].id, i,
+					    WATCH_BY_BRAKE) > 0);
 		if (strcmp(tree->entry[i].path, "/b") != 0)
 			T_MUST(watches_mute(&w, b, 5)); /* muted ones, too */
 		else
