@@ -9,7 +9,6 @@
  */
 #include "engine/guard.h"
 
-#include "hook/owners.h"
 #include "policy/gate.h"
 #include "util/attr.h"
 #include "util/clock.h"
@@ -20,6 +19,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 
 #define MS	     1000ULL
@@ -34,37 +34,6 @@
 #define PACE_PART    10 /* the part of the time that a storm takes at the most */
 #define PACE_MAX_US  (500 * MS)
 #define PACE_BOTH_US (5 * MS) /* where one instance serves for both */
-
-int files_init(struct cgg_guard *g, struct cgg_error *err)
-{
-	int r;
-
-	for (int i = 0; i < WATCHES_KINDS; i++) {
-		if (watches_init(&g->watches[i]) < 0)
-			return err_fail(err, -ENOMEM,
-					"out of address space for the guard's watches");
-	}
-	r = tree_watch(g->view.tree);
-	if (r < 0) {
-		guard_lacks(g, LACK_INOTIFY,
-			    "cgroups can't be watched by inotify (%s): looking for new ones every "
-			    "second",
-			    strerror(-r));
-		return 0;
-	}
-	/* where there is no second one (max_user_instances), the tree's serves for all */
-	g->events_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	return 0;
-}
-
-void files_finish(struct cgg_guard *g)
-{
-	cgg_close_fd(&g->events_fd);
-	for (int i = 0; i < WATCHES_KINDS; i++)
-		watches_finish(&g->watches[i]);
-	if (g->view.tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
-		tree_unwatch(g->view.tree);
-}
 
 /* ---- begin and end ------------------------------------------------------------------- */
 
@@ -307,16 +276,34 @@ static void on_event_of_kernel(void *user, int wd)
 	fire(&g->watches[WATCHES_OF_EVENTS], wd);
 }
 
-void files_read(struct cgg_guard *g)
+static void on_tree(void *user, uint32_t events)
 {
+	struct cgg_guard *g = user;
+
+	g->count.by_inotify++;
 	g->files_read = true;
 	if (tree_events_read(g->view.tree, g->view.tree->inotify_fd, on_written, g))
 		g->view.scan_due = true;
 }
 
-void files_read_events(struct cgg_guard *g)
+static void on_events(void *user, uint32_t events)
 {
+	struct cgg_guard *g = user;
+
+	g->count.by_inotify++;
 	tree_events_read(g->view.tree, g->events_fd, on_event_of_kernel, g);
+}
+
+static void listen(struct cgg_guard *g, bool on)
+{
+	source_listen(g->epoll_fd, &g->on_files, on ? EPOLLIN : 0);
+	g->files_paused = !on;
+}
+
+void files_listen(struct cgg_guard *g, uint64_t now_us)
+{
+	if (g->files_paused && now_us >= g->files_after_us)
+		listen(g, true);
 }
 
 /* A file that is written without end is not listened to for a while, and then handled once more. */
@@ -375,7 +362,7 @@ void files_pace(struct cgg_guard *g, uint64_t start_us)
 	now = clock_now_us();
 	wait = (PACE_PART - 1) * (now - start_us);
 	g->files_after_us = now + (wait < most ? wait : most);
-	watch_listen(g, false);
+	listen(g, false);
 }
 
 uint64_t files_due_us(const struct cgg_guard *g)
@@ -391,29 +378,64 @@ uint64_t files_due_us(const struct cgg_guard *g)
 
 static bool some_unwatched(const struct cgg_guard *g)
 {
-	return watch_is_blind(g) || g->view.tree->watch_short;
+	return view_is_blind(&g->view) || g->view.tree->watch_short;
 }
 
-/* Files, once a second; directories a few at a time, in a tenth of the time. */
-void files_look(struct cgg_guard *g, uint64_t now_us)
+/* Files, once a second: these are their owners' to look at; directories a few at a time, in a tenth of the time. */
+bool files_look(struct cgg_guard *g, uint64_t now_us)
 {
-	bool round = true;
+	bool round = true, files;
 
 	if (!some_unwatched(g) || now_us < g->look_after_us)
-		return;
-	if (g->look_files_us + LOOK_US <= now_us) {
+		return false;
+	files = g->look_files_us + LOOK_US <= now_us;
+	if (files)
 		g->look_files_us = now_us;
-		reset_look(g, now_us); /* before the brakes, which stand on what is there */
-		brake_look(g);
-	}
-	if (!watch_is_blind(g) && g->view.tree->scan.state == TREE_SCAN_IDLE &&
+	if (!view_is_blind(&g->view) && g->view.tree->scan.state == TREE_SCAN_IDLE &&
 	    tree_verify(g->view.tree, LOOK_CALLS, &round))
 		g->view.scan_due = true;
 	g->look_after_us = clock_now_us();
 	g->look_after_us += round ? LOOK_US : (PACE_PART - 1) * (g->look_after_us - now_us);
+	return files;
 }
 
 uint64_t files_look_us(const struct cgg_guard *g)
 {
 	return some_unwatched(g) ? g->look_after_us : UINT64_MAX;
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+int files_init(struct cgg_guard *g, struct cgg_error *err)
+{
+	int r;
+
+	for (int i = 0; i < WATCHES_KINDS; i++) {
+		if (watches_init(&g->watches[i]) < 0)
+			return err_fail(err, -ENOMEM,
+					"out of address space for the guard's watches");
+	}
+	r = tree_watch(g->view.tree);
+	if (r < 0) {
+		guard_lacks(g, LACK_INOTIFY,
+			    "cgroups can't be watched by inotify (%s): looking for new ones every "
+			    "second",
+			    strerror(-r));
+		return 0;
+	}
+	/* where there is no second one (max_user_instances), the tree's serves for all */
+	g->events_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	r = source_add(g->epoll_fd, &g->on_files, g->view.tree->inotify_fd, EPOLLIN, on_tree, g);
+	if (r == 0 && g->events_fd >= 0)
+		r = source_add(g->epoll_fd, &g->on_events, g->events_fd, EPOLLIN, on_events, g);
+	return r < 0 ? err_errno(err, r, "cannot watch cgroups") : 0;
+}
+
+void files_finish(struct cgg_guard *g)
+{
+	cgg_close_fd(&g->events_fd);
+	for (int i = 0; i < WATCHES_KINDS; i++)
+		watches_finish(&g->watches[i]);
+	if (g->view.tree) /* the tree lives on, unwatched: its wds end with the inotify fd */
+		tree_unwatch(g->view.tree);
 }

@@ -11,11 +11,9 @@
 #include "util/clock.h"
 #include "util/err.h"
 #include "util/fdio.h"
-#include "util/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,38 +22,6 @@
 #define SETTLE_US	 500000
 #define SCAN_CALLS	 600 /* system calls of a scan in one turn of the loop */
 #define KILL_CALLS	 128 /* and to open cgroup.kill: twice as many, with getrlimit() */
-
-void guard_notice(struct cgg_guard *g, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	text_make_printable(text, sizeof(text)); /* a cgroup's name is any bytes */
-	if (g->options.report)
-		g->options.report(g->options.user, CGG_REPORT_NOTICE, text, strlen(text));
-}
-
-void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...)
-{
-	char *text = g->lack[what];
-	va_list ap;
-
-	if (text[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, GUARD_LACK_MAX, fmt, ap);
-	va_end(ap);
-	text_make_printable(text, GUARD_LACK_MAX);
-	guard_notice(g, "%s", text);
-}
-
-void guard_has(struct cgg_guard *g, enum guard_lack what)
-{
-	g->lack[what][0] = '\0';
-}
 
 static void forget_domains(struct cgg_guard *g)
 {

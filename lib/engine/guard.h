@@ -326,13 +326,8 @@ void watch_finish(struct cgg_guard *g);
 void watch_pressure_again(struct cgg_guard *g, uint64_t now_us); /* where one was lost */
 void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
-void watch_listen(struct cgg_guard *g, bool on); /* to the tree's inotify, or not for now */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
-int watch_kmsg(struct cgg_guard *g); /* when the log has a report, we are woken */
 int watch_state(struct cgg_guard *g); /* and when the state is written */
-int watch_owners(
-	struct cgg_guard *g); /* and when containers have come that a hook has set values for */
-bool watch_is_blind(const struct cgg_guard *g);
 
 /* ---- files.c: inotify ---- */
 int files_init(struct cgg_guard *g, struct cgg_error *err);
@@ -348,13 +343,13 @@ int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* for a 
 void watch_file_end(struct cgg_guard *g, int wd);
 void files_on_event(void *user, uint32_t index, int wd, uint64_t now_us);
 void files_on_limit(void *user, uint32_t index, int wd, uint64_t now_us);
-void files_read(struct cgg_guard *g); /* what others have made, removed and written */
-void files_read_events(struct cgg_guard *g); /* what the kernel tells of */
+void files_listen(struct cgg_guard *g, uint64_t now_us); /* again, if it is time */
 void files_work(struct cgg_guard *g); /* handle what has fired */
 void files_pace(struct cgg_guard *g,
 		uint64_t start_us); /* others' writing takes a part of our time */
 uint64_t files_due_us(const struct cgg_guard *g);
-void files_look(struct cgg_guard *g, uint64_t now_us); /* at what is not watched */
+/* At directories that are not watched. True: files that are not watched are to be read now. */
+bool files_look(struct cgg_guard *g, uint64_t now_us);
 uint64_t files_look_us(const struct cgg_guard *g);
 
 /* ---- plan.c: when to look, where it doesn't tell ---- */
@@ -375,7 +370,11 @@ void plan_paid(struct cgg_guard *g, uint64_t spent_us,
 	       uint64_t now_us); /* for looks far from danger */
 
 /* ---- look.c ---- */
-bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d);
+static inline bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	/* a namespace's root has memory.current, the kernel's has not */
+	return d->index == 0 && !g->root_has_current;
+}
 void look_host(struct cgg_guard *g, uint64_t now_us);
 
 /* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -383,6 +384,15 @@ static bool is_kmsg(int fd)
 	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 11);
 }
 
+static void on_kmsg(void *user, uint32_t events)
+{
+	struct cgg_guard *g = user;
+	uint64_t count;
+
+	g->count.by_kmsg++;
+	(void)!read(g->kernel.told_fd, &count, sizeof(count));
+}
+
 int kernel_read_log(struct cgg_guard *g, int fd, const char *why, struct cgg_error *err)
 {
 	struct guard_kernel *k = &g->kernel;
@@ -404,7 +414,7 @@ int kernel_read_log(struct cgg_guard *g, int fd, const char *why, struct cgg_err
 	}
 	r = kmsg_start(k, cgg_take_fd(&log_fd), err);
 	if (r == 0)
-		r = watch_kmsg(g);
+		r = source_add(g->epoll_fd, &g->on_kmsg, k->told_fd, EPOLLIN, on_kmsg, g);
 	if (r < 0) {
 		kmsg_finish(k);
 		return r;

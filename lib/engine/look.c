@@ -18,12 +18,6 @@
 #define LIMIT_TOLD_US  (60000 * MS)
 #define SEEN_MIN_US    (50 * MS)
 
-bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
-{
-	/* a namespace's root has memory.current, the kernel's has not */
-	return d->index == 0 && !g->root_has_current;
-}
-
 static void look_host_since(struct cgg_guard *g, uint64_t fresh_us, uint64_t now_us)
 {
 	if (g->host_us != 0 && now_us < g->host_us + fresh_us)
@@ -56,7 +50,7 @@ bool look_limits_are_told(const struct cgg_guard *g, uint32_t index)
 		if (g->seen[index].max_wd <= 0)
 			return false;
 	}
-	return !watch_is_blind(g);
+	return !view_is_blind(&g->view);
 }
 
 /* Then it need not be read often. */

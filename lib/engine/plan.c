@@ -99,7 +99,7 @@ static bool is_calm(const struct cgg_guard *g, const struct guard_domain *d, uin
 /* Its limits may change without notice. */
 static bool is_blind_for(const struct cgg_guard *g, const struct guard_domain *d)
 {
-	return watch_is_blind(g) ||
+	return view_is_blind(&g->view) ||
 	       (g->view.tree->watch_short && !look_limits_are_told(g, d->index));
 }
 
@@ -141,13 +141,6 @@ uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint6
 }
 
 /* Look at it then at the latest, whatever was planned and whoever would tell. */
-void plan_wake(struct guard_domain *d, uint64_t when_us)
-{
-	d->woken = true;
-	if (when_us < d->due_us)
-		d->due_us = when_us;
-}
-
 /*
  * The kernel tells of a brake every 10 ms at the most, and what told of it was reclaimed meanwhile: until
  * it tells again, we look. A few times each time that it comes near, since a group may live there; true while
@@ -159,17 +152,6 @@ bool plan_again(struct guard_domain *d, uint64_t now_us)
 		return false;
 	plan_wake(d, now_us + AGAIN_US * (1 + d->again++ / 2));
 	return true;
-}
-
-/* An event sooner than this after a look says nothing that the look did not see. */
-void plan_soon(struct guard_domain *d, uint64_t now_us)
-{
-	uint64_t when = d->looked_us + d->calm_gap_us;
-
-	if (when < now_us)
-		when = now_us;
-	if (when < d->due_us)
-		d->due_us = when;
 }
 
 /*

@@ -14,7 +14,7 @@
  *   busy: then it is told, and left as it is until the minute is over. Many reloads in a row, as of an
  *   upgrade, end; who goes on has it for most of the time.
  * - Where nobody tells who wrote, what is there is judged by its value: at the guard's start, and once a
- *   second where writes can't be seen (watch_is_blind()).
+ *   second where writes can't be seen (view_is_blind()).
  */
 #include "engine/reset.h"
 
@@ -28,7 +28,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/inotify.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #define ALL ((1U << STATE_ASKS) - 1)
 
@@ -279,6 +280,16 @@ void reset_match(struct cgg_guard *g)
 	}
 }
 
+/* Containers have come that a hook has set values for. */
+static void on_owners(void *user, uint32_t events)
+{
+	struct cgg_guard *g = user;
+	uint64_t count;
+
+	(void)!read(owners_told_fd(g->options.owners), &count, sizeof(count));
+	reset_match(g);
+}
+
 /* ---- life ------------------------------------------------------------------------------- */
 
 int reset_init(struct cgg_guard *g, struct cgg_error *err)
@@ -296,7 +307,10 @@ int reset_init(struct cgg_guard *g, struct cgg_error *err)
 	if (code < 0)
 		return err_errno(err, code, "cannot start the thread that writes memory.high");
 	reset_match(g);
-	return watch_owners(g);
+	if (owners_told_fd(g->options.owners) < 0)
+		return 0;
+	return source_add(g->epoll_fd, &g->on_owners, owners_told_fd(g->options.owners), EPOLLIN,
+			  on_owners, g);
 }
 
 void reset_finish(struct guard_resets *r)

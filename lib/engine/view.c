@@ -157,7 +157,7 @@ int view_scan_some(struct view *v, uint32_t calls, struct cgg_error *err)
 		return r;
 	v->scan_after_us +=
 		9 * v->scan_spent_us < SCAN_REST_US ? 9 * v->scan_spent_us : SCAN_REST_US;
-	v->scan_after_us += v->tree->inotify_fd < 0 ? BLIND_SCAN_US : 0;
+	v->scan_after_us += view_is_blind(v) ? BLIND_SCAN_US : 0;
 	v->scan_spent_us = 0;
 	return 0;
 }

@@ -40,6 +40,15 @@ int view_init(struct view *v, struct cgg_tree *tree, const struct view_owner *ow
 	      struct cgg_error *err);
 void view_deinit(struct view *v); /* the tree stays its owner's */
 
+/*
+ * Cgroups come and go, and limits change, without being noticed: there is no inotify. There is in a cgroup
+ * namespace: all mounts of cgroup2 share their inodes, whoever writes and where.
+ */
+static inline bool view_is_blind(const struct view *v)
+{
+	return v->tree->inotify_fd < 0;
+}
+
 /* Nobody else has scanned the tree since the snapshot was laid out. */
 bool view_is_current(const struct view *v);
 

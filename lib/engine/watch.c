@@ -10,7 +10,6 @@
  */
 #include "engine/guard.h"
 
-#include "hook/owners.h"
 #include "util/clock.h"
 #include "util/err.h"
 
@@ -31,22 +30,6 @@ static void drain(int fd)
 	(void)!read(fd, &count, sizeof(count));
 }
 
-static void on_files(void *user, uint32_t events)
-{
-	struct cgg_guard *g = user;
-
-	g->count.by_inotify++;
-	files_read(g);
-}
-
-static void on_kernel_events(void *user, uint32_t events)
-{
-	struct cgg_guard *g = user;
-
-	g->count.by_inotify++;
-	files_read_events(g);
-}
-
 static void on_timer(void *user, uint32_t events)
 {
 	struct cgg_guard *g = user;
@@ -63,14 +46,6 @@ static void on_worker(void *user, uint32_t events)
 	drain(g->workers.done_fd);
 }
 
-static void on_kmsg(void *user, uint32_t events)
-{
-	struct cgg_guard *g = user;
-
-	g->count.by_kmsg++;
-	drain(g->kernel.told_fd);
-}
-
 static void on_state(void *user, uint32_t events)
 {
 	struct cgg_guard *g = user;
@@ -79,26 +54,12 @@ static void on_state(void *user, uint32_t events)
 	brake_saved(g);
 }
 
-static void on_owners(void *user, uint32_t events)
-{
-	struct cgg_guard *g = user;
-
-	drain(owners_told_fd(g->options.owners));
-	reset_match(g);
-}
-
 static void on_stall(void *user);
 static void on_lost_pressure(void *user, uint64_t id);
 
 static int add(struct cgg_guard *g, struct source *s, int fd, source_fn ready)
 {
 	return fd < 0 ? 0 : source_add(g->epoll_fd, s, fd, EPOLLIN, ready, g);
-}
-
-void watch_listen(struct cgg_guard *g, bool on)
-{
-	source_listen(g->epoll_fd, &g->on_files, on ? EPOLLIN : 0);
-	g->files_paused = !on;
 }
 
 int watch_init(struct cgg_guard *g, struct cgg_error *err)
@@ -113,11 +74,7 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err)
 	r = files_init(g, err);
 	if (r < 0)
 		return r;
-	r = add(g, &g->on_files, g->view.tree->inotify_fd, on_files);
-	if (r == 0)
-		r = add(g, &g->on_events, g->events_fd, on_kernel_events);
-	if (r == 0)
-		r = add(g, &g->on_timer, g->timer_fd, on_timer);
+	r = add(g, &g->on_timer, g->timer_fd, on_timer);
 	if (r == 0)
 		r = add(g, &g->on_worker, g->workers.done_fd, on_worker);
 	return r < 0 ? err_errno(err, r, "cannot watch the timer") : 0;
@@ -131,19 +88,9 @@ void watch_finish(struct cgg_guard *g)
 	files_finish(g);
 }
 
-int watch_kmsg(struct cgg_guard *g)
-{
-	return add(g, &g->on_kmsg, g->kernel.told_fd, on_kmsg);
-}
-
 int watch_state(struct cgg_guard *g)
 {
 	return add(g, &g->on_state, g->undo.told_fd, on_state);
-}
-
-int watch_owners(struct cgg_guard *g)
-{
-	return add(g, &g->on_owners, owners_told_fd(g->options.owners), on_owners);
 }
 
 /* ---- pressure ------------------------------------------------------------------------ */
@@ -198,15 +145,6 @@ static void on_stall(void *user)
 	}
 }
 
-/*
- * Whether cgroups come and go, or limits change, without our being told: where inotify does not reach. It
- * does in a cgroup namespace: all mounts of cgroup2 share their inodes, whoever writes and where.
- */
-bool watch_is_blind(const struct cgg_guard *g)
-{
-	return g->view.tree->inotify_fd < 0;
-}
-
 /* ---- the loop's two ends ------------------------------------------------------------- */
 
 /*
@@ -240,17 +178,19 @@ void watch_pressure_again(struct cgg_guard *g, uint64_t now_us)
 void watch_read(struct cgg_guard *g, uint64_t now_us)
 {
 	g->count.wakeups++;
-	if (g->files_paused && now_us >= g->files_after_us)
-		watch_listen(g, true);
+	files_listen(g, now_us);
 	/* A PSI trigger tells once, and a poll of this epoll by an outer one has asked it already: woken
 	 * with nothing to see, it was that. */
 	if (sources_dispatch(g->epoll_fd) == 0)
 		on_stall(g);
 	files_work(g);
 	reset_work(g, now_us);
-	if (watch_is_blind(g) && now_us >= g->view.scan_after_us)
+	if (view_is_blind(&g->view) && now_us >= g->view.scan_after_us)
 		g->view.scan_due = true;
-	files_look(g, now_us);
+	if (files_look(g, now_us)) {
+		reset_look(g, now_us); /* before the brakes, which stand on what is there */
+		brake_look(g);
+	}
 }
 
 void watch_sleep(struct cgg_guard *g, uint64_t now_us)
@@ -287,7 +227,7 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (files_look_us(g) < next)
 		next = files_look_us(g);
-	if ((g->view.scan_due || view_is_scanning(&g->view) || watch_is_blind(g)) &&
+	if ((g->view.scan_due || view_is_scanning(&g->view) || view_is_blind(&g->view)) &&
 	    g->view.scan_after_us < next)
 		next = g->view.scan_after_us;
 	if (next != UINT64_MAX) {

@@ -3,7 +3,10 @@
 # hundred: the guard guards everybody else meanwhile, and what ends leaves no watch.
 # boot: --cpus 2 --mem 1536 --timeout 900
 . /test/lib.sh
-T_TIMEOUT=140
+# test/long makes more
+COME_AND_GO=$(sed -n 's/.*come_and_go=\([0-9]*\).*/\1/p' /proc/cmdline)
+COME_AND_GO=${COME_AND_GO:-40}
+T_TIMEOUT=$((180 + COME_AND_GO))
 GUARD_START_S=60
 
 # box NAME: a container with a limit
@@ -77,9 +80,53 @@ containers_come_and_go()
 	for i in $(seq 300); do rmdir "$CG/docker/$i"; done
 	wait_until 30 '[ "$(watches)" -le '"$before"' ]'
 	assert_eq "$before" "$(watches)" 'watches'
+	waves "$before"
+	guard_stop
+}
+
+# waves WATCHES: some come, are braked, are given other limits and go, again and again; test/long has more
+waves()
+{
+	local n=0 i
+	while [ $n -lt "$COME_AND_GO" ]; do
+		for i in 1 2 3 4 5 6 7 8 9 10; do
+			mkdir "$CG/docker/w$i"
+			echo 64M >"$CG/docker/w$i/memory.max"
+		done
+		wait_until 20 '[ "$(cg_read /docker/w10 memory.high)" != max ]'
+		for i in 1 2 3 4 5 6 7 8 9 10; do echo 96M >"$CG/docker/w$i/memory.max"; done
+		for i in 1 2 3 4 5 6 7 8 9 10; do rmdir "$CG/docker/w$i"; done
+		n=$((n + 10))
+	done
+	wait_until 30 '[ "$(watches)" -le '"$1"' ]'
+	say "watches after $n more came and went, ten at a time: $(watches)"
+	assert_eq "$1" "$(watches)" 'watches'
+}
+
+limits_after_lost_events()
+{
+	t_defer "echo $(cat /proc/sys/fs/inotify/max_queued_events) >/proc/sys/fs/inotify/max_queued_events"
+	echo 8 >/proc/sys/fs/inotify/max_queued_events
+	cg_create /storm
+	cg_create /box memory.swap.max=0
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "full", "each": "/box",
+		 "when": {"unreclaimable_above": "70%"}, "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	sleep 6 # it is known to have no limit
+	kill -STOP "$GUARD_PID"
+	pest many "$CG/storm" 50
+	echo 96M >"$CG/box/memory.max" # nothing tells of that
+	kill -CONT "$GUARD_PID"
+	cg_run /box hog hold 80 >/dev/null
+	assert_dead /box 30
+	incident_has victim.cgroup /box || fail 'expected an incident of /box'
+	assert_no_oom_kill
 	guard_stop
 }
 
 t 'a user who writes to his own limits without end keeps the guard from nobody' a_user_who_writes_to_his_own_limits
 t 'the watches of 300 containers end with them' containers_come_and_go
+t 'when events of inotify were lost each limit is read again' limits_after_lost_events
 t_plan_end

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Notices, and the features that the guard has to do without: a notice once, and status tells them. */
+#include "engine/guard.h"
+
+#include "util/path.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void guard_notice(struct cgg_guard *g, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	text_make_printable(text, sizeof(text)); /* a cgroup's name is any bytes */
+	if (g->options.report)
+		g->options.report(g->options.user, CGG_REPORT_NOTICE, text, strlen(text));
+}
+
+void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...)
+{
+	char *text = g->lack[what];
+	va_list ap;
+
+	if (text[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, GUARD_LACK_MAX, fmt, ap);
+	va_end(ap);
+	text_make_printable(text, GUARD_LACK_MAX);
+	guard_notice(g, "%s", text);
+}
+
+void guard_has(struct cgg_guard *g, enum guard_lack what)
+{
+	g->lack[what][0] = '\0';
+}

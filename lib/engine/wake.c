@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A domain is looked at sooner than was planned. */
+#include "engine/guard.h"
+
+void plan_wake(struct guard_domain *d, uint64_t when_us)
+{
+	d->woken = true;
+	if (when_us < d->due_us)
+		d->due_us = when_us;
+}
+
+/* An event sooner than this after a look says nothing that the look did not see. */
+void plan_soon(struct guard_domain *d, uint64_t now_us)
+{
+	uint64_t when = d->looked_us + d->calm_gap_us;
+
+	if (when < now_us)
+		when = now_us;
+	if (when < d->due_us)
+		d->due_us = when;
+}
