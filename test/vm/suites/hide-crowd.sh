@@ -105,21 +105,21 @@ turns_begin()
 {
 	TRACE=/sys/kernel/tracing
 	[ -d $TRACE/events ] || mount -t tracefs tracefs $TRACE || fail 'no tracefs'
-	echo 30000 >$TRACE/buffer_size_kb
+	echo 30000 >"$TRACE/buffer_size_kb"
 	echo "$GUARD_PID" >$TRACE/set_event_pid
 	echo >$TRACE/trace
-	echo 1 >$TRACE/events/raw_syscalls/sys_enter/enable
+	echo 1 >"$TRACE/events/raw_syscalls/sys_enter/enable"
 }
 
 turns_end()
 {
 	local most
-	echo 0 >$TRACE/events/raw_syscalls/sys_enter/enable
+	echo 0 >"$TRACE/events/raw_syscalls/sys_enter/enable"
 	# the outer epoll_wait (232; epoll_pwait is 281) waits, the inner one has a timeout of 0
 	most=$(awk '/NR (232|281) \(/ && !/NR (232|281) \([^,]*, [^,]*, [^,]*, 0,/ { turns++; n = 0; next }
 		/NR/ { if (++n > most) most = n; all++ }
-		END { print most + 0, all + 0, turns + 0 }' $TRACE/trace)
-	echo 100 >$TRACE/buffer_size_kb
+		END { print most + 0, all + 0, turns + 0 }' "$TRACE/trace")
+	echo 100 >"$TRACE/buffer_size_kb"
 	say "system calls in one turn at the most, in all, turns: $most"
 	[ "${most##* }" -gt 20 ] || fail "expected many turns"
 	assert_between 1 2000 "${most%% *}" 'system calls between two waits'
