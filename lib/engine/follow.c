@@ -87,7 +87,7 @@ static void rest(struct cgg_guard *g, struct guard_domain *d, const struct incid
 		 uint64_t now_us)
 {
 	if (ladder_excludes(in->ladder.outcome))
-		policy_exclude(&g->excluded, in->victim_id, now_us + LADDER_EXCLUDE_US);
+		policy_exclude(&g->excluded, in->victim_id, now_us);
 	if (!d)
 		return;
 	policy_rest(&d->pace, ladder_rest_us(in->ladder.outcome, &in->rule), now_us);
@@ -115,7 +115,7 @@ static void end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 		in->kill.outcome == KILL_MISMATCH || (not_started && in->kill.outcome == KILL_GONE);
 	report(g, in, now_us);
 	rest(g, d, in, now_us);
-	if (!killed)
+	if (!killed || in->dry_run)
 		return;
 	if (d && in->ladder.outcome == LADDER_END_PREEMPTED) { /* not again at the next sample */
 		d->kills = in->kernel_kills_after;

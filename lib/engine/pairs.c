@@ -102,8 +102,20 @@ void pairs_look(const struct pairs *pairs, struct pair *pair, const struct cgg_s
 size_t pairs_choose(struct pairs *pairs, const struct pair *pair, const struct cgg_snapshot *snap,
 		    uint32_t *ret_victim)
 {
+	uint64_t ids[POLICY_EXCLUDED_MAX];
+	size_t n = policy_excluded_ids(&pairs->excluded, snap->time_us, ids);
+
 	return policy_choose(pairs->policy, &pairs->policy->rule[pair->rule], snap, pair->index,
-			     pairs->own_ids, pairs->nown_ids, NULL, 0, pairs->groups, ret_victim);
+			     pairs->own_ids, pairs->nown_ids, ids, n, pairs->groups, ret_victim);
+}
+
+enum policy_unfit pairs_unfit(const struct pairs *pairs, const struct pair *pair,
+			      const struct cgg_snapshot *snap, const struct cgg_group *group)
+{
+	uint64_t ids[POLICY_EXCLUDED_MAX];
+	size_t n = policy_excluded_ids(&pairs->excluded, snap->time_us, ids);
+
+	return policy_unfit(snap, pair->index, group, ids, n);
 }
 
 const char *pairs_scope(const struct policy_rule *rule, const struct cgg_group *group)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "policy/exclude.h"
 #include "policy/pace.h"
 #include "util/json.h"
 
@@ -20,11 +21,15 @@ struct pair {
 	struct policy_held held;
 	struct policy_pace pace;
 	bool idle; /* too far from danger to be watched: it has no past */
+	bool waits; /* the rule is true, and all slots are taken */
+	bool kills_known; /* the kernel's kills in the domain at the last look near danger */
+	uint64_t kills;
 };
 
 struct pairs {
 	const struct cgg_policy *policy;
 	const struct cgg_owners *owners; /* may be NULL */
+	struct policy_excluded excluded;
 	struct pair *pair; /* by rule, then by place in the tree, as the daemon goes */
 	size_t n;
 	struct cgg_group *groups; /* scratch, room for every cgroup of the largest snapshot yet */
@@ -47,6 +52,10 @@ void pairs_look(const struct pairs *pairs, struct pair *pair, const struct cgg_s
 /* The candidates, into pairs->groups. */
 size_t pairs_choose(struct pairs *pairs, const struct pair *pair, const struct cgg_snapshot *snap,
 		    uint32_t *ret_victim);
+
+/* Why one of them can't be the victim. */
+enum policy_unfit pairs_unfit(const struct pairs *pairs, const struct pair *pair,
+			      const struct cgg_snapshot *snap, const struct cgg_group *group);
 
 /* What the last rung would do: the whole group, or one process. */
 const char *pairs_scope(const struct policy_rule *rule, const struct cgg_group *group);

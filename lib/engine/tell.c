@@ -194,7 +194,7 @@ void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pa
 		json_i64(j, "least_oom_score_adj", rule->least_adj);
 	if (group->oom_unit != CGG_NONE)
 		json_str(j, "oom_unit", snap->cgroups[group->oom_unit].path);
-	json_str(j, "verdict", policy_unfit_name(policy_unfit(snap, pair->index, group, NULL, 0)));
+	json_str(j, "verdict", policy_unfit_name(pairs_unfit(pairs, pair, snap, group)));
 	put_protection(j, pairs, snap, group);
 	put_marks(j, rule, snap, pair->index, group);
 }

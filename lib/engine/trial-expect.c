@@ -45,8 +45,8 @@ static int read_decision(const struct doc_node *node, struct trial_expect *ret)
 {
 	static const char *const keys[] = {"rule",    "domain", "victim",  "action",
 					   "actions", "scope",	"dry_run", "candidates"};
-	static const char *const actions[] = {"notify", "reclaim",   "throttle",
-					      "freeze", "terminate", "kill"};
+	static const char *const actions[] = {"notify",	   "reclaim", "throttle", "freeze",
+					      "terminate", "kill",    "wait"};
 	static const char *const scopes[] = {"group", "process"};
 	struct doc_node value;
 	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
@@ -98,7 +98,8 @@ static int read_expect(const struct doc_node *node, struct trial_step *ret)
 
 int trial_read_step(const struct doc_node *node, struct trial_step *ret)
 {
-	static const char *const keys[] = {"at", "set", "ramp", "expect", "description"};
+	static const char *const keys[] = {"at",   "set",    "kernel_kills",
+					   "ramp", "expect", "description"};
 	struct doc_node value;
 	const char *ignored;
 	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
@@ -116,6 +117,8 @@ int trial_read_step(const struct doc_node *node, struct trial_step *ret)
 		r = doc_need(node, "expect", &value);
 	if (r == 0)
 		r = read_expect(&value, ret);
+	if (r == 0 && doc_get(node, "kernel_kills", &ret->kernel_kills))
+		r = doc_string(&ret->kernel_kills, "a cgroup's path", &ret->kernel_victim);
 	ret->has_set = r == 0 && doc_get(node, "set", &ret->set);
 	if (r == 0 && ret->ramp && !ret->has_set)
 		return doc_fail(node, "'ramp' without 'set': nothing to go to");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decisions of a story: who is chosen, the ladder rung by rung, each for its time, while the danger lasts, as
- * follow.c does it. What a rung does to the machine is in snap/model-act.c.
+ * The ladders of a policy test: events go into policy/ladder.h, as in the daemon; its orders change the model of the
+ * machine (model-act.c), and what is begun is a decision.
  */
 #include "engine/trial.h"
 
@@ -10,159 +10,35 @@
 
 #include <string.h>
 
-struct trial_ladder *ladder_of(struct trial *t, const struct pair *pair)
-{
-	for (size_t i = 0; i < WORKERS; i++) {
-		struct trial_ladder *l = &t->ladder[i];
+#define NEVER UINT64_MAX
 
-		if (l->used && l->rule == pair->rule && l->domain_id == pair->id)
-			return l;
+struct trial_incident *trial_incident_of(struct trial *t, const struct pair *pair)
+{
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		struct trial_incident *in = &t->incident[i];
+
+		if (in->used && in->rule == pair->rule && in->domain_id == pair->id)
+			return in;
 	}
 	return NULL;
 }
 
-static struct trial_ladder *ladder_new(struct trial *t)
+static struct trial_incident *incident_new(struct trial *t, const struct pair *pair)
 {
-	for (size_t i = 0; i < WORKERS; i++) {
-		if (!t->ladder[i].used)
-			return &t->ladder[i];
-	}
-	return NULL;
-}
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		struct trial_incident *in = &t->incident[i];
 
-/* ---- one decision --------------------------------------------------------------------- */
-
-/* A kill of this very look will give memory back there. */
-static bool is_blocked(const struct trial *t, const struct pair *pair)
-{
-	for (size_t i = t->look_begins; i < t->ndecisions; i++) {
-		const struct decision *d = &t->decision[i];
-
-		if (d->does && d->does->kind == POLICY_KILL &&
-		    policy_concerns(t->snap, d->victim, pair->index))
-			return true;
-	}
-	return false;
-}
-
-static struct decision *decision_new(struct trial *t, const struct pair *pair)
-{
-	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	struct decision *d = &t->decision[t->ndecisions++];
-
-	*d = (struct decision){.pair = *pair, .snap = t->snap};
-	d->got = (struct trial_got){
-		.rule = rule->name,
-		.domain = t->snap->cgroups[pair->index].path,
-		.at_us = t->time_us - TRIAL_BEGIN_US,
-		.dry_run = rule->dry_run,
-	};
-	if (!t->snap_kept)
-		t->kept[t->nkept++] = t->snap;
-	t->snap_kept = true;
-	return d;
-}
-
-static void put_candidates(const struct trial *t, size_t n, struct trial_got *got)
-{
-	for (size_t i = 0; i < n && i < TRIAL_CANDIDATES_MAX; i++)
-		got->candidate[got->ncandidates++] =
-			t->snap->cgroups[t->pairs.groups[i].cgroup].path;
-}
-
-static void put_victim(struct decision *d, const struct policy_rule *rule, uint32_t victim,
-		       bool whole)
-{
-	const struct policy_action *last = &rule->action[rule->nactions - 1];
-
-	if (d->does)
-		last = d->does;
-	d->process = !whole || last->process;
-	d->victim = victim;
-	d->got.victim = d->snap->cgroups[victim].path;
-	d->got.scope = d->process ? "process" : "group";
-}
-
-/* Every domain that the victim's memory comes back to starts its windows anew. */
-static void start_anew(struct trial *t, uint32_t victim)
-{
-	for (size_t i = 0; i < t->pairs.n; i++) {
-		if (rank_is_below(t->snap, victim, t->pairs.pair[i].index))
-			policy_forget(&t->pairs.pair[i].held);
-	}
-}
-
-/* ---- rungs ---------------------------------------------------------------------------- */
-
-/* What is done from this rung on: notices, and the first that takes its time; in a dry run, or where there is
- * nobody to do it to, all are only told. The rung that it has come to. */
-static uint8_t climb(const struct policy_rule *rule, uint8_t rung, bool only_told,
-		     struct decision *d)
-{
-	for (; rung < rule->nactions; rung++) {
-		const struct policy_action *a = &rule->action[rung];
-
-		d->got.actions[d->got.nactions++] = policy_action_name(a->kind);
-		if (a->kind == POLICY_NOTIFY || only_told)
+		if (in->used)
 			continue;
-		d->does = a;
-		break;
+		*in = (struct trial_incident){
+			.used = true,
+			.rule = pair->rule,
+			.domain_id = pair->id,
+			.ends_us = NEVER,
+		};
+		return in;
 	}
-	return rung;
-}
-
-static void rest(struct trial *t, struct pair *pair)
-{
-	policy_rest(&pair->pace, t->policy->rule[pair->rule].cooldown_us, t->time_us);
-	policy_forget(&pair->held);
-}
-
-/* The rung takes its time, or it was the last one. */
-static void go_on(struct trial *t, struct pair *pair, struct trial_ladder *ladder,
-		  const struct decision *d)
-{
-	ladder->used = d->does && d->does->kind != POLICY_KILL;
-	if (ladder->used) {
-		ladder->until_us = t->time_us;
-		if (d->does->kind !=
-		    POLICY_RECLAIM) /* that is over as soon as it has what there is */
-			ladder->until_us += d->does->deadline_us;
-		return;
-	}
-	rest(t, pair);
-	if (d->does)
-		start_anew(t, d->victim);
-}
-
-void ladder_begin(struct trial *t, struct pair *pair)
-{
-	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	struct trial_ladder *ladder = ladder_new(t);
-	struct decision *d;
-	uint64_t id = 0;
-	uint32_t victim;
-	size_t n;
-
-	if (policy_rests_us(&pair->pace, t->time_us) > 0 || is_blocked(t, pair) || !ladder ||
-	    t->ndecisions == TRIAL_DECISIONS_MAX)
-		return;
-	n = pairs_choose(&t->pairs, pair, t->snap, &victim);
-	if (victim != CGG_NONE)
-		id = t->snap->cgroups[t->pairs.groups[victim].cgroup].id;
-	if (policy_is_repeat(&pair->pace, rule, rule->dry_run, id, t->time_us)) {
-		policy_rest(&pair->pace, rule->cooldown_us, t->time_us);
-		return;
-	}
-	policy_note_report(&pair->pace, rule, rule->dry_run, id, t->time_us);
-	d = decision_new(t, pair);
-	put_candidates(t, n, &d->got);
-	*ladder = (struct trial_ladder){.rule = pair->rule, .domain_id = pair->id, .victim_id = id};
-	ladder->rung = climb(rule, 0, rule->dry_run || victim == CGG_NONE, d);
-	if (victim != CGG_NONE) {
-		ladder->whole = t->pairs.groups[victim].whole;
-		put_victim(d, rule, t->pairs.groups[victim].cgroup, ladder->whole);
-	}
-	go_on(t, pair, ladder, d);
+	return NULL;
 }
 
 static uint32_t find_id(const struct cgg_snapshot *snap, uint64_t id)
@@ -183,112 +59,324 @@ static bool is_empty(const struct cgg_snapshot *snap, uint32_t top)
 	return true;
 }
 
-void ladder_look(struct trial *t, struct pair *pair, struct trial_ladder *ladder, bool past)
+/* ---- decisions ------------------------------------------------------------------------ */
+
+static struct decision *decision_new(struct trial *t, const struct pair *pair)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	uint32_t victim = find_id(t->snap, ladder->victim_id);
-	uint8_t next = (uint8_t)(ladder->rung + 1);
-	struct decision *d;
+	struct decision *d = &t->decision[t->ndecisions++];
 
-	if (!past && (t->time_us < ladder->until_us || t->ndecisions == TRIAL_DECISIONS_MAX))
-		return;
-	if (past || victim == CGG_NONE || next == rule->nactions || is_empty(t->snap, victim)) {
-		ladder->used = false;
-		rest(t, pair);
-		/* nobody is left to kill, and the danger lasts: the next candidate */
-		if (!past && victim != CGG_NONE && next < rule->nactions &&
-		    rule->action[next].kind == POLICY_KILL)
-			pair->pace.rest_until_us = 0;
-		return;
-	}
-	d = decision_new(t, pair);
-	ladder->rung = climb(rule, next, false, d);
-	put_victim(d, rule, victim, ladder->whole);
-	go_on(t, pair, ladder, d);
+	*d = (struct decision){.pair = *pair, .snap = t->snap, .victim = CGG_NONE};
+	d->got = (struct trial_got){
+		.rule = rule->name,
+		.domain = t->snap->cgroups[pair->index].path,
+		.at_us = t->time_us - TRIAL_BEGIN_US,
+		.dry_run = rule->dry_run,
+	};
+	if (!t->snap_kept)
+		t->kept[t->nkept++] = t->snap;
+	t->snap_kept = true;
+	return d;
 }
 
-void ladder_tell(struct trial *t, const struct pair *pair, struct tell *ret)
+/* The one that the rungs begun in this look belong to. */
+static struct decision *decision_of(struct trial *t, const struct pair *pair,
+				    struct trial_incident *in)
 {
-	const struct trial_ladder *ladder = ladder_of(t, pair);
+	if (!in->decision)
+		in->decision = decision_new(t, pair);
+	return in->decision;
+}
+
+static void add_action(struct decision *d, const char *name)
+{
+	d->got.actions[d->got.nactions++] = name;
+}
+
+static void put_candidates(const struct trial *t, size_t n, struct trial_got *got)
+{
+	for (size_t i = 0; i < n && i < TRIAL_CANDIDATES_MAX; i++)
+		got->candidate[got->ncandidates++] =
+			t->snap->cgroups[t->pairs.groups[i].cgroup].path;
+}
+
+static void put_victim(struct decision *d, uint32_t victim, bool process)
+{
+	d->victim = victim;
+	d->got.victim = d->snap->cgroups[victim].path;
+	d->got.scope = process ? "process" : "group";
+}
+
+/* ---- orders --------------------------------------------------------------------------- */
+
+/* Change the model. When the rung is over by itself, NEVER: at its deadline. */
+static uint64_t act(struct trial *t, const struct policy_action *a, uint32_t victim, bool process)
+{
+	uint64_t bytes, ends_us;
+
+	switch (a->kind) {
+	case POLICY_RECLAIM:
+		bytes = policy_amount_bytes(&a->amount, t->snap->cgroups[victim].current_bytes);
+		if (model_reclaim(&t->now, t->snap, victim, bytes) > 0)
+			t->ramp.on = false;
+		return t->time_us;
+	case POLICY_TERMINATE:
+		ends_us = model_terminate(&t->now, t->snap, victim, process, t->time_us);
+		return ends_us ? ends_us : NEVER;
+	case POLICY_KILL:
+		ends_us = model_sigkill(&t->now, t->snap, victim, process, t->time_us);
+		t->ramp.on &= ends_us > t->time_us;
+		return ends_us;
+	default:
+		return NEVER;
+	}
+}
+
+static enum ladder_event start(struct trial *t, const struct pair *pair, struct trial_incident *in)
+{
+	const struct policy_rule *rule = &t->policy->rule[pair->rule];
+	const struct policy_action *a = &rule->action[in->ladder.rung];
+	uint32_t victim = find_id(t->snap, in->victim_id);
+	bool kill = a->kind == POLICY_KILL, process = a->process || !in->whole;
+	struct decision *d;
+
+	if (victim == CGG_NONE || is_empty(t->snap, victim))
+		return LADDER_ON_VICTIM_GONE;
+	d = decision_of(t, pair, in);
+	add_action(d, policy_action_name(a->kind));
+	put_victim(d, victim, process);
+	if (rule->dry_run)
+		return kill ? LADDER_ON_KILL_DONE : LADDER_ON_ACTION_DONE;
+	d->kills = kill;
+	in->ends_us = act(t, a, victim, process);
+	return kill && in->ends_us <= t->time_us ? LADDER_ON_KILL_DONE : LADDER_ON_NOTHING;
+}
+
+static enum ladder_event recheck(const struct trial *t, const struct pair *pair,
+				 const struct trial_incident *in)
+{
+	if (find_id(t->snap, in->victim_id) == CGG_NONE)
+		return LADDER_ON_VICTIM_GONE;
+	if (t->policy->rule[pair->rule].dry_run) /* nothing was done */
+		return LADDER_ON_DANGER;
+	return in->past ? LADDER_ON_CLEARED : LADDER_ON_DANGER;
+}
+
+/* Every domain that the victim's memory comes back to starts its windows anew. */
+static void start_anew(struct trial *t, uint64_t victim_id)
+{
+	uint32_t victim = find_id(t->snap, victim_id);
+
+	for (size_t i = 0; victim != CGG_NONE && i < t->pairs.n; i++) {
+		if (rank_is_below(t->snap, victim, t->pairs.pair[i].index))
+			policy_forget(&t->pairs.pair[i].held);
+	}
+}
+
+static void end(struct trial *t, struct pair *pair, struct trial_incident *in)
+{
+	const struct policy_rule *rule = &t->policy->rule[pair->rule];
+	enum ladder_outcome outcome = in->ladder.outcome;
+
+	in->used = in->ladder.state != LADDER_ENDED;
+	if (outcome == LADDER_END_NOBODY) { /* all that it would have done */
+		for (uint8_t i = 0; i < rule->nactions; i++)
+			add_action(decision_of(t, pair, in),
+				   policy_action_name(rule->action[i].kind));
+	}
+	if (ladder_excludes(outcome))
+		policy_exclude(&t->pairs.excluded, in->victim_id, t->time_us);
+	policy_rest(&pair->pace, ladder_rest_us(outcome, rule), t->time_us);
+	policy_forget(&pair->held);
+	if (ladder_restarts_windows(outcome) && !rule->dry_run)
+		start_anew(t, in->victim_id);
+}
+
+static enum ladder_event obey(struct trial *t, struct pair *pair, struct trial_incident *in,
+			      enum ladder_order order)
+{
+	switch (order) {
+	case LADDER_DO_NOTHING:
+		break;
+	case LADDER_DO_NOTIFY:
+		add_action(decision_of(t, pair, in), policy_action_name(POLICY_NOTIFY));
+		return LADDER_ON_NOTIFIED;
+	case LADDER_DO_START:
+	case LADDER_DO_KILL:
+		return start(t, pair, in);
+	case LADDER_DO_CANCEL:
+		return LADDER_ON_ACTION_CANCELLED;
+	case LADDER_DO_FINISH:
+		return LADDER_ON_ACTION_DONE;
+	case LADDER_DO_ABANDON:
+	case LADDER_DO_RECHECK:
+		return recheck(t, pair, in);
+	case LADDER_DO_END:
+		end(t, pair, in);
+		break;
+	case LADDER_DO_FREE:
+		in->used = false;
+		break;
+	}
+	return LADDER_ON_NOTHING;
+}
+
+static void advance(struct trial *t, struct pair *pair, struct trial_incident *in,
+		    enum ladder_event event)
+{
+	const struct policy_rule *rule = &t->policy->rule[pair->rule];
+
+	while (event != LADDER_ON_NOTHING) {
+		struct ladder_move move = ladder_step(&in->ladder, rule, event, t->time_us);
+
+		in->ladder = move.ladder;
+		event = obey(t, pair, in, move.order);
+	}
+	in->decision = NULL;
+}
+
+/* ---- events --------------------------------------------------------------------------- */
+
+/* A kill is under way, or was begun in this look, whose memory will come back there. */
+static bool is_blocked(const struct trial *t, const struct pair *pair)
+{
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		const struct trial_incident *in = &t->incident[i];
+		uint32_t victim = CGG_NONE;
+
+		if (in->used && ladder_is_killing(&in->ladder))
+			victim = find_id(t->snap, in->victim_id);
+		if (victim != CGG_NONE && policy_concerns(t->snap, victim, pair->index))
+			return true;
+	}
+	for (size_t i = t->look_begins; i < t->ndecisions; i++) {
+		const struct decision *d = &t->decision[i];
+
+		if (d->kills && policy_concerns(t->snap, d->victim, pair->index))
+			return true;
+	}
+	return false;
+}
+
+/* Reported once, until its turn has come. */
+static void wait(struct trial *t, struct pair *pair)
+{
+	if (pair->waits)
+		return;
+	pair->waits = true;
+	add_action(decision_new(t, pair), "wait");
+}
+
+void trial_begin(struct trial *t, struct pair *pair, bool preempted)
+{
+	const struct policy_rule *rule = &t->policy->rule[pair->rule];
+	struct trial_incident *in;
+	struct decision *d;
+	uint32_t victim;
+	uint64_t id = 0;
+	size_t n;
+
+	if (policy_rests_us(&pair->pace, t->time_us) > 0 || is_blocked(t, pair) ||
+	    t->ndecisions == TRIAL_DECISIONS_MAX)
+		return;
+	in = incident_new(t, pair);
+	if (!in) {
+		wait(t, pair);
+		return;
+	}
+	pair->waits = false;
+	if (preempted) {
+		advance(t, pair, in, LADDER_ON_PREEMPTED);
+		advance(t, pair, in, LADDER_ON_REPORTED);
+		return;
+	}
+	n = pairs_choose(&t->pairs, pair, t->snap, &victim);
+	if (victim != CGG_NONE) {
+		id = t->snap->cgroups[t->pairs.groups[victim].cgroup].id;
+		in->whole = t->pairs.groups[victim].whole;
+	}
+	if (policy_is_repeat(&pair->pace, rule, rule->dry_run, id, t->time_us)) {
+		policy_rest(&pair->pace, rule->cooldown_us, t->time_us);
+		in->used = false;
+		return;
+	}
+	policy_note_report(&pair->pace, rule, rule->dry_run, id, t->time_us);
+	in->victim_id = id;
+	d = decision_of(t, pair, in);
+	put_candidates(t, n, &d->got);
+	if (victim != CGG_NONE)
+		put_victim(d, t->pairs.groups[victim].cgroup,
+			   !in->whole || rule->action[rule->nactions - 1].process);
+	advance(t, pair, in, id != 0 ? LADDER_ON_VICTIM : LADDER_ON_NOBODY);
+}
+
+static enum ladder_event poll(const struct trial *t, const struct trial_incident *in)
+{
+	bool over = t->time_us >= in->ends_us, due = t->time_us >= ladder_due_us(&in->ladder);
+
+	if (!over && !due)
+		return LADDER_ON_NOTHING;
+	if (ladder_is_killing(&in->ladder))
+		return over ? LADDER_ON_KILL_DONE : LADDER_ON_KILL_FAILED;
+	return over ? LADDER_ON_ACTION_DONE : LADDER_ON_TIME;
+}
+
+void trial_follow(struct trial *t, struct pair *pair, struct trial_incident *in, bool past)
+{
+	in->past = past;
+	if (past && ladder_is_acting(&in->ladder))
+		advance(t, pair, in, LADDER_ON_CLEARED);
+	else if (t->ndecisions < TRIAL_DECISIONS_MAX)
+		advance(t, pair, in, poll(t, in));
+}
+
+void trial_tell(struct trial *t, const struct pair *pair, struct tell *ret)
+{
+	const struct trial_incident *in = trial_incident_of(t, pair);
+	uint64_t ends;
 
 	ret->under_way = NULL;
-	if (!ladder)
+	if (!in)
 		return;
-	ret->under_way =
-		policy_action_name(t->policy->rule[ladder->rule].action[ladder->rung].kind);
-	ret->under_way_us = ladder->until_us > t->time_us ? ladder->until_us - t->time_us : 0;
+	ends = in->ends_us < ladder_due_us(&in->ladder) ? in->ends_us : ladder_due_us(&in->ladder);
+	ret->under_way = policy_action_name(t->policy->rule[in->rule].action[in->ladder.rung].kind);
+	ret->under_way_us = ends > t->time_us ? ends - t->time_us : 0;
 }
 
 /* ---- all of them ---------------------------------------------------------------------- */
 
-void ladders_tidy(struct trial *t)
+void trial_tidy(struct trial *t)
 {
-	for (size_t i = 0; i < WORKERS; i++) {
-		if (t->ladder[i].used && find_id(t->snap, t->ladder[i].domain_id) == CGG_NONE)
-			t->ladder[i].used = false;
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		if (t->incident[i].used && find_id(t->snap, t->incident[i].domain_id) == CGG_NONE)
+			t->incident[i].used = false;
 	}
 }
 
-static void end_early(struct trial *t, const struct decision *d, uint64_t ends_us)
+uint64_t trial_next(const struct trial *t)
 {
-	struct trial_ladder *ladder = ladder_of(t, &d->pair);
+	uint64_t next = NEVER;
 
-	if (ladder && ends_us != 0 && ends_us < ladder->until_us)
-		ladder->until_us = ends_us;
-}
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		const struct trial_incident *in = &t->incident[i];
+		uint64_t due = in->used ? ladder_due_us(&in->ladder) : NEVER;
 
-void ladders_act(struct trial *t)
-{
-	for (size_t i = t->look_begins; i < t->ndecisions; i++) {
-		const struct decision *d = &t->decision[i];
-
-		switch (d->does ? d->does->kind : POLICY_NOTIFY) {
-		case POLICY_KILL:
-			model_kill(&t->now, t->snap, d->victim, d->process);
-			t->ramp.on = false;
-			break;
-		case POLICY_TERMINATE:
-			end_early(t, d,
-				  model_terminate(&t->now, t->snap, d->victim, d->process,
-						  t->time_us));
-			break;
-		case POLICY_RECLAIM: {
-			const struct policy_amount *a = &d->does->amount;
-			uint64_t bytes =
-				policy_amount_bytes(a, t->snap->cgroups[d->victim].current_bytes);
-
-			if (model_reclaim(&t->now, t->snap, d->victim, bytes) > 0)
-				t->ramp.on = false;
-			break;
-		}
-		default:
-			break;
-		}
-	}
-}
-
-uint64_t ladders_next(const struct trial *t)
-{
-	uint64_t next = 0;
-
-	for (size_t i = 0; i < WORKERS; i++) {
-		const struct trial_ladder *l = &t->ladder[i];
-
-		if (l->used && l->until_us > t->time_us && (next == 0 || l->until_us < next))
-			next = l->until_us;
+		if (in->used && in->ends_us < due && in->ends_us > t->time_us)
+			due = in->ends_us;
+		next = due < next ? due : next;
 	}
 	return next;
 }
 
-bool ladders_hold(const struct trial *t)
+bool trial_holds(const struct trial *t)
 {
-	for (size_t i = 0; i < WORKERS; i++) {
-		const struct trial_ladder *l = &t->ladder[i];
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		const struct trial_incident *in = &t->incident[i];
 		enum policy_action_kind kind;
 
-		if (!l->used)
+		if (!in->used || !ladder_is_acting(&in->ladder))
 			continue;
-		kind = t->policy->rule[l->rule].action[l->rung].kind;
+		kind = t->policy->rule[in->rule].action[in->ladder.rung].kind;
 		if (kind == POLICY_THROTTLE || kind == POLICY_FREEZE)
 			return true;
 	}

@@ -123,10 +123,10 @@ static int read_pressure(const struct doc_node *node, uint32_t *some, uint32_t *
 /* ---- one cgroup ----------------------------------------------------------------------- */
 
 static const char *const cgroup_keys[] = {
-	"current",     "anon",	 "file",       "shmem",	  "kernel",	   "slab_reclaimable",
-	"unevictable", "swap",	 "swap_max",   "max",	  "high",	   "low",
-	"min",	       "events", "pressure",   "procs",	  "oom_group",	   "badness",
-	"xattrs",      "uid",	 "unreadable", "sigterm", "oom_score_adj",
+	"current",     "anon",	 "file",       "shmem",	  "kernel",    "slab_reclaimable",
+	"unevictable", "swap",	 "swap_max",   "max",	  "high",      "low",
+	"min",	       "events", "pressure",   "procs",	  "oom_group", "badness",
+	"xattrs",      "uid",	 "unreadable", "sigterm", "sigkill",   "oom_score_adj",
 };
 
 static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
@@ -207,6 +207,18 @@ static int read_sigterm(const struct doc_node *node, struct model_cgroup *m)
 	return m->heeds_sigterm ? trial_read_time(node, &m->sigterm_us) : 0;
 }
 
+/* How long its processes need to end after it. */
+static int read_sigkill(const struct doc_node *node, struct model_cgroup *m)
+{
+	const char *text = NULL;
+	int r = doc_string(node, "a time like \"500ms\", or \"never\"", &text);
+
+	if (r < 0)
+		return r;
+	m->sigkill_us = UINT64_MAX;
+	return strcmp(text, "never") != 0 ? trial_read_time(node, &m->sigkill_us) : 0;
+}
+
 static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
 {
 	int r = 0;
@@ -268,6 +280,8 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 		r = read_xattrs(&value, m);
 	if (r == 0 && doc_get(node, "sigterm", &value))
 		r = read_sigterm(&value, m);
+	if (r == 0 && doc_get(node, "sigkill", &value))
+		r = read_sigkill(&value, m);
 	if (r == 0 && doc_get(node, "unreadable", &value))
 		r = read_unreadable(&value, m);
 	return r;

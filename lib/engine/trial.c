@@ -50,28 +50,48 @@ static struct nearness nearness_of(const struct pair *pair, const struct policy_
 	return n;
 }
 
+/* Whether the kernel has killed in the domain since the last look near danger. */
+static bool is_preempted(struct pair *pair, const struct nearness *n,
+			 const struct cgg_snapshot *snap)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[pair->index];
+	bool known =
+		n->host ? snap->host.have & CGG_HOST_HAVE_OOM_KILL : cg->have & CGG_HAVE_EVENTS;
+	uint64_t kills = n->host ? snap->host.oom_kill : cg->events.oom_kill;
+	bool preempted = pair->kills_known && known && kills > pair->kills;
+
+	pair->kills_known = known;
+	pair->kills = kills;
+	return preempted;
+}
+
 /* Below its gate a condition is not looked at, and what was held is forgotten. */
 static void look_at(struct trial *t, struct pair *pair)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
 	const struct cgg_cgroup *cg = &t->snap->cgroups[pair->index];
 	struct nearness n = nearness_of(pair, rule, t->snap);
-	struct trial_ladder *ladder = ladder_of(t, pair);
-	bool past = true;
+	struct trial_incident *in = trial_incident_of(t, pair);
+	bool past = true, preempted = false;
 
 	pair->idle = !n.known || n.level < policy_near(n.gate);
 	if (pair->idle)
 		policy_forget(&pair->held);
 	pairs_look(&t->pairs, pair, t->snap,
 		   t->time_us); /* of an idle one it may have to be told */
-	if (pair->idle)
+	if (pair->idle) {
 		policy_forget(&pair->held);
-	else
+		pair->kills_known = false;
+	} else {
 		past = policy_is_past(n.gate, policy_level(rule, cg, n.host, n.level), pair->truth);
-	if (ladder)
-		ladder_look(t, pair, ladder, n.known && past);
+		preempted = is_preempted(pair, &n, t->snap);
+	}
+	if (in)
+		trial_follow(t, pair, in, n.known && past);
 	else if (!pair->idle && pair->truth == POLICY_TRUE)
-		ladder_begin(t, pair);
+		trial_begin(t, pair, preempted);
+	else
+		pair->waits = false;
 }
 
 static int look(struct trial *t)
@@ -98,7 +118,7 @@ static int look(struct trial *t)
 		return err_fail(t->err, r, "more than %d rules in domains, or out of memory",
 				PAIRS_MAX);
 	t->look_begins = t->ndecisions;
-	ladders_tidy(t);
+	trial_tidy(t);
 	for (size_t i = 0; i < t->pairs.n; i++)
 		look_at(t, &t->pairs.pair[i]);
 	return 0;
@@ -111,7 +131,7 @@ static void pass(struct trial *t, uint64_t until_us)
 {
 	uint64_t us = until_us - t->time_us;
 
-	if (ladders_hold(t))
+	if (trial_holds(t))
 		t->ramp.held_us += us;
 	model_pass(&t->now, us);
 	t->time_us = until_us;
@@ -162,22 +182,13 @@ static uint64_t next_look(const struct trial *t)
 {
 	uint64_t next = t->time_us + t->every_us;
 	uint32_t ignored;
-	uint64_t sooner[] = {ladders_next(t), model_next_end(&t->now, &ignored)};
+	uint64_t sooner[] = {trial_next(t), model_next_end(&t->now, &ignored)};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(sooner); i++) {
 		if (sooner[i] > t->time_us && sooner[i] < next)
 			next = sooner[i];
 	}
 	return next;
-}
-
-static int look_and_act(struct trial *t)
-{
-	int r = look(t);
-
-	if (r == 0)
-		ladders_act(t);
-	return r;
 }
 
 static int advance(struct trial *t, const struct model *target, bool first)
@@ -192,7 +203,7 @@ static int advance(struct trial *t, const struct model *target, bool first)
 	while (r == 0 && (next = next_look(t)) < end) {
 		r = go_to(t, target, next);
 		if (r == 0)
-			r = look_and_act(t);
+			r = look(t);
 	}
 	return r == 0 ? go_to(t, target, end) : r;
 }
@@ -206,6 +217,31 @@ static void forget_decisions(struct trial *t)
 	}
 	t->snap_kept = false;
 	t->nkept = t->ndecisions = 0;
+}
+
+/* The kernel was first: the victim is dead, and counted, and its memory is back at the next look. */
+static int look_at_kernel_kill(struct trial *t)
+{
+	struct cgg_snapshot *snap = NULL;
+	uint32_t victim = 0, dies;
+	bool process;
+	int r;
+
+	if (model_snap(&t->now, t->time_us, &snap) < 0)
+		return trial_no_memory(t);
+	while (victim < snap->n && strcmp(snap->cgroups[victim].path, t->step.kernel_victim) != 0)
+		victim++;
+	if (victim == snap->n) {
+		model_snap_free(snap);
+		return doc_fail(&t->step.kernel_kills, "there is no such cgroup");
+	}
+	model_oom_kill(&t->now, snap, victim, &dies, &process);
+	t->ramp.on = false;
+	r = look(t);
+	if (r == 0)
+		model_release(&t->now, snap, dies, process);
+	model_snap_free(snap);
+	return r;
 }
 
 /* Go to the step, look on the way and there. */
@@ -225,7 +261,9 @@ int trial_play(struct trial *t, bool first)
 	reached = !t->step.ramp || first || (t->ramp.on && t->ramp.whole_us == 0);
 	if (r == 0 && t->step.has_set && reached)
 		r = trial_read_set(&t->step.set, &t->now);
-	return r == 0 ? look_and_act(t) : r;
+	if (r < 0)
+		return r;
+	return t->step.kernel_victim ? look_at_kernel_kill(t) : look(t);
 }
 
 /* ---- what went wrong ------------------------------------------------------------------ */
@@ -257,7 +295,7 @@ static void tell_rule(struct trial *t, const struct trial_expect *want, unsigned
 		if (strcmp(t->policy->rule[pair->rule].name, want->rule) != 0 ||
 		    (want->domain && strcmp(t->snap->cgroups[pair->index].path, want->domain) != 0))
 			continue;
-		ladder_tell(t, pair, &tell);
+		trial_tell(t, pair, &tell);
 		tell_pair(t->j, &t->pairs, pair, &tell);
 		++*told;
 	}
@@ -306,7 +344,7 @@ void trial_end(struct trial *t)
 	t->snap = model_snap_free(t->snap);
 	model_finish(&t->now);
 	pairs_finish(&t->pairs);
-	memset(t->ladder, 0, sizeof(t->ladder));
+	memset(t->incident, 0, sizeof(t->incident));
 	t->time_us = 0;
 	t->nlooks = 0;
 }

@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include "act/worker.h"
 #include "engine/pairs.h"
 #include "policy/doc.h"
+#include "policy/ladder.h"
 #include "policy/policy.h"
 #include "snap/model.h"
 #include "util/json.h"
@@ -33,7 +33,8 @@ struct trial_expect {
 struct trial_step {
 	uint64_t at_us;
 	bool ramp, has_set;
-	struct doc_node set;
+	struct doc_node set, kernel_kills;
+	const char *kernel_victim; /* NULL: none */
 	struct trial_expect expect[TRIAL_DECISIONS_MAX];
 	size_t nexpect;
 };
@@ -92,19 +93,20 @@ struct decision {
 	struct trial_got got;
 	struct pair pair;
 	const struct cgg_snapshot *snap; /* one of kept[] */
-	const struct policy_action *does; /* to the victim from now on, NULL: nothing */
-	bool process; /* to one of its processes */
-	uint32_t victim; /* in snap */
+	uint32_t victim; /* in snap, CGG_NONE: none */
+	bool kills; /* it */
 };
 
-/* A ladder that is being climbed: one rule in one domain. */
-struct trial_ladder {
+/* An incident under way: one rule in one domain. */
+struct trial_incident {
 	bool used;
 	uint16_t rule;
 	uint64_t domain_id, victim_id;
 	bool whole; /* the victim is more than one of its processes */
-	uint8_t rung; /* the one under way */
-	uint64_t until_us;
+	struct ladder ladder;
+	uint64_t ends_us; /* the rung is over by itself then, UINT64_MAX: at its deadline */
+	bool past; /* the danger is, in this look */
+	struct decision *decision; /* that the rungs begun in this look belong to, NULL: none yet */
 };
 
 /* The way to a step, in a straight line. */
@@ -132,7 +134,7 @@ struct trial {
 	struct decision decision[TRIAL_DECISIONS_MAX]; /* since the last step */
 	size_t ndecisions;
 	size_t look_begins; /* decisions before this look */
-	struct trial_ladder ladder[WORKERS]; /* as many as the daemon can climb at once */
+	struct trial_incident incident[LADDER_SLOTS]; /* as many as the daemon has */
 	struct ramp ramp;
 	struct trial_step step;
 	size_t passed, failed;
@@ -140,25 +142,24 @@ struct trial {
 
 int trial_no_memory(const struct trial *t);
 
-/* The rule is true there, and no ladder of it is being climbed: choose, and begin. */
-void ladder_begin(struct trial *t, struct pair *pair);
+/* The rule is true there, and no incident of it is under way: choose, and begin, unless the kernel was first. */
+void trial_begin(struct trial *t, struct pair *pair, bool preempted);
 
 /* That of a rule in a domain, or NULL. */
-struct trial_ladder *ladder_of(struct trial *t, const struct pair *pair);
+struct trial_incident *trial_incident_of(struct trial *t, const struct pair *pair);
 
-/* Its rung is over, or the danger past: the next one, or the end of it. */
-void ladder_look(struct trial *t, struct pair *pair, struct trial_ladder *ladder, bool past);
+/* What has become of its rung. past: the danger is. */
+void trial_follow(struct trial *t, struct pair *pair, struct trial_incident *in, bool past);
 
 /* Which rung of it is under way, and for how long yet. */
-void ladder_tell(struct trial *t, const struct pair *pair, struct tell *ret);
+void trial_tell(struct trial *t, const struct pair *pair, struct tell *ret);
 
-/* Those whose domain is gone end; what was decided in the last look is done. */
-void ladders_tidy(struct trial *t);
-void ladders_act(struct trial *t);
+/* Those whose domain is gone end. */
+void trial_tidy(struct trial *t);
 
-/* When the next rung ends, 0: none will; whether one holds its victim where it is. */
-uint64_t ladders_next(const struct trial *t);
-bool ladders_hold(const struct trial *t);
+/* When the next rung ends, UINT64_MAX: none will; whether one holds its victim where it is. */
+uint64_t trial_next(const struct trial *t);
+bool trial_holds(const struct trial *t);
 
 /* Go to t->step, look on the way and there. */
 int trial_play(struct trial *t, bool first);

@@ -121,6 +121,12 @@ uint64_t ladder_rest_us(enum ladder_outcome outcome, const struct policy_rule *r
 	}
 }
 
+bool ladder_restarts_windows(enum ladder_outcome outcome)
+{
+	return outcome == LADDER_END_KILLED || outcome == LADDER_END_NOT_KILLED ||
+	       outcome == LADDER_END_EMPTY;
+}
+
 bool ladder_excludes(enum ladder_outcome outcome)
 {
 	return outcome == LADDER_END_NOT_KILLED || outcome == LADDER_END_NOT_STARTED;

@@ -11,8 +11,6 @@
 #define LADDER_SLOTS 4 /* incidents under way at once */
 #define LADDER_OVERDUE_US                                                                          \
 	500000 /* past its deadline by this much, an action or a kill hangs in the kernel */
-#define LADDER_EXCLUDE_US                                                                          \
-	60000000 /* a victim that could not be killed is no candidate for so long */
 /* After a kill of the kernel's the rule waits for so long: the memory of its victim is coming back. */
 #define LADDER_PREEMPTED_US 300000
 
@@ -170,5 +168,8 @@ bool ladder_is_killing(const struct ladder *ladder); /* and is not overdue */
 /* For how long the rule does nothing in this domain; 0: it takes the next candidate at once. */
 uint64_t ladder_rest_us(enum ladder_outcome outcome, const struct policy_rule *rule);
 
-/* The victim is no candidate for LADDER_EXCLUDE_US. */
+/* The victim was acted on finally: conditions above it begin their windows anew. */
+bool ladder_restarts_windows(enum ladder_outcome outcome);
+
+/* The victim is no candidate for a while, see policy/exclude.h. */
 bool ladder_excludes(enum ladder_outcome outcome);

@@ -47,11 +47,24 @@ static void take_procs(struct model_cgroup *m, bool process, bool *done)
 	*done |= m->cg.nprocs > 0;
 }
 
-void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim, bool process)
+/* Its processes are gone, or one of them is. */
+static void take_members(struct model *model, const char *victim, bool process)
+{
+	bool done = false;
+
+	for (size_t i = 0; i < model->n; i++) {
+		struct model_cgroup *m = &model->cgroup[i];
+
+		if (strcmp(m->path, victim) == 0 || model_is_inside(m->path, victim))
+			take_procs(m, process, &done);
+	}
+}
+
+void model_release(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		   bool process)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[victim];
 	uint64_t nprocs = 0, freed;
-	bool done = false;
 
 	for (uint32_t i = victim; i < cg->end; i++)
 		nprocs += snap->cgroups[i].nprocs;
@@ -59,20 +72,73 @@ void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t v
 		nprocs = 1;
 	for (size_t i = 0; i < model->n; i++) {
 		struct model_cgroup *m = &model->cgroup[i];
-		bool at_it = strcmp(m->path, cg->path) == 0;
 
-		if (at_it || model_is_inside(m->path, cg->path)) {
+		if (strcmp(m->path, cg->path) == 0 || model_is_inside(m->path, cg->path))
 			take(m, NULL, nprocs);
-			take_procs(m, process, &done);
-		} else if (model_is_inside(cg->path, m->path)) {
+		else if (model_is_inside(cg->path, m->path))
 			take(m, cg, nprocs);
-		}
 	}
 	freed = cg->gain_bytes / nprocs;
 	give(&model->host.available_bytes, freed, model->host.total_bytes);
 	give(&model->host.free_bytes, freed, model->host.total_bytes);
 	give(&model->host.swap_free_bytes, cg->swap_current_bytes / nprocs,
 	     model->host.swap_total_bytes);
+}
+
+void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim, bool process)
+{
+	take_members(model, snap->cgroups[victim].path, process);
+	model_release(model, snap, victim, process);
+}
+
+void model_oom_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		    uint32_t *ret_victim, bool *ret_process)
+{
+	uint32_t unit = CGG_NONE, dead = 0;
+
+	for (uint32_t i = victim; i != CGG_NONE && i != 0; i = snap->cgroups[i].parent)
+		unit = snap->cgroups[i].oom_group ? i : unit;
+	*ret_process = unit == CGG_NONE;
+	*ret_victim = *ret_process ? victim : unit;
+	for (uint32_t i = *ret_victim; i < snap->cgroups[*ret_victim].end; i++)
+		dead += snap->cgroups[i].nprocs;
+	if (*ret_process)
+		dead = dead > 0;
+	for (uint32_t i = *ret_victim; i != CGG_NONE; i = snap->cgroups[i].parent)
+		model->cgroup[i].cg.events.oom_kill += dead;
+	model->host.oom_kill += dead;
+	take_members(model, snap->cgroups[*ret_victim].path, *ret_process);
+}
+
+/* ---- SIGKILL -------------------------------------------------------------------------- */
+
+/* How long the processes of one cgroup need to end, by it or by what it is in. */
+static uint64_t dies_in(const struct model *model, const struct cgg_snapshot *snap, uint32_t i)
+{
+	while (i != CGG_NONE && model->cgroup[i].sigkill_us == 0)
+		i = snap->cgroups[i].parent;
+	return i == CGG_NONE ? 0 : model->cgroup[i].sigkill_us;
+}
+
+uint64_t model_sigkill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		       bool process, uint64_t now_us)
+{
+	uint64_t slowest = 0;
+
+	for (uint32_t i = victim; i < snap->cgroups[victim].end; i++) {
+		uint64_t us = snap->cgroups[i].nprocs > 0 ? dies_in(model, snap, i) : 0;
+
+		slowest = us > slowest ? us : slowest;
+	}
+	if (slowest == UINT64_MAX)
+		return slowest;
+	if (slowest == 0) {
+		model_kill(model, snap, victim, process);
+		return now_us;
+	}
+	model->cgroup[victim].ends_us = now_us + slowest;
+	model->cgroup[victim].ends_one = process;
+	return now_us + slowest;
 }
 
 /* ---- SIGTERM -------------------------------------------------------------------------- */

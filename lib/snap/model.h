@@ -47,6 +47,7 @@ struct model_cgroup {
 	uint64_t sigterm_us;
 	uint64_t ends_us; /* they got it, and end then; 0: they did not */
 	bool ends_one; /* one of them did */
+	uint64_t sigkill_us; /* they need so long after SIGKILL, UINT64_MAX: they never end */
 };
 
 struct model {
@@ -87,6 +88,24 @@ uint64_t model_get(const void *object, size_t offset);
  * above it, and to be had on the host. */
 void model_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
 		bool process);
+
+/*
+ * The kernel's OOM killer takes one of its processes, or the whole OOM unit that it is in: they are counted as killed
+ * there, above, and of the host. model_release() of *ret_victim and *ret_process gives back their memory.
+ */
+void model_oom_kill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		    uint32_t *ret_victim, bool *ret_process);
+
+/*
+ * It gets SIGKILL: when the slowest of its processes has ended, and its memory is back; UINT64_MAX: one at least never
+ * ends.
+ */
+uint64_t model_sigkill(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		       bool process, uint64_t now_us);
+
+/* What was used by a victim that is dead comes back. */
+void model_release(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,
+		   bool process);
 
 /* It gets SIGTERM: when the slowest of its processes has ended, or 0: one at least does not heed it. */
 uint64_t model_terminate(struct model *model, const struct cgg_snapshot *snap, uint32_t victim,

@@ -267,6 +267,59 @@ out_has 'at 8.0s; rule full' 'at 9.1s; rule full' 'unreclaimable 90M'
 out_lacks 'unreclaimable 91M' 'unreclaimable 92M' 'unreclaimable 95M'
 verdict "who is throttled does not grow on meanwhile"
 
+# race MORE STEP: /c has two groups and is near its limit for a second; then STEP
+race()
+{
+	cat >"$dir/race-policy.json" <<END
+{"version": 1, "rules": [{"name": "full", "domain": "/c", "cooldown": "0s", "when": {"unreclaimable_above": "90%", "for": "1s"},
+ "then": [{"action": "kill", "deadline": "2s"}]}]}
+END
+	cat >"$dir/race.json" <<END
+{"version": 1, "policy": "race-policy.json", "tests": [{"name": "race",
+ "tree": {"/c": {"max": "100Mi"}, "/c/one": {"anon": "60Mi", "procs": 2$1}, "/c/two": {"anon": "35Mi", "procs": 1}},
+ "steps": [{"at": "0s", "expect": "nothing"}, $2]}]}
+END
+	run test "$dir/race.json"
+}
+race ', "oom_group": true' '{"at": "1s", "kernel_kills": "/c/one", "expect": "nothing"}, {"at": "10s", "expect": "nothing"}'
+is 0
+race ', "oom_group": true' '{"at": "1s", "set": {"/c/one": {"procs": 0}}, "expect": {"rule": "full", "victim": "/c/two"}}'
+is 0
+race '' '{"at": "1s", "kernel_kills": "/c/one", "expect": "nothing"}, {"at": "10s", "expect": "nothing"}'
+is 0
+race ', "shmem": "55Mi"' '{"at": "1s", "kernel_kills": "/c/one", "set": {"/c/two": {"anon": "80Mi"}}, "expect": "nothing"},
+ {"at": "1200ms", "expect": "nothing"}, {"at": "3s", "expect": {"rule": "full", "victim": "/c/two"}}'
+is 0
+race '' '{"at": "1s", "kernel_kills": "/c/none", "expect": "nothing"}'
+is 2
+err_has '/tests/0/steps/1/kernel_kills' 'no such cgroup'
+verdict "after a kill of the kernel's no innocent dies, and the rule acts if that was not enough"
+
+race ', "sigkill": "never"' '{"at": "1s", "expect": {"rule": "full", "victim": "/c/one"}}, {"at": "2900ms", "expect": "nothing"},
+ {"at": "4500ms", "expect": {"rule": "full", "victim": "/c/two", "candidates": ["/c/one", "/c/two"]}}, {"at": "1min", "expect": "nothing"}'
+is 0
+race ', "sigkill": "1500ms"' '{"at": "1s", "expect": {"rule": "full", "victim": "/c/one"}}, {"at": "10s", "expect": "nothing"}'
+is 0
+race ', "sigkill": "3s"' '{"at": "1s", "expect": {"rule": "full", "victim": "/c/one"}},
+ {"at": "10s", "expect": {"rule": "full", "victim": "/c/two"}}'
+is 1
+out_has "rule 'full' was expected to act, and did not"
+race ', "sigkill": "never"' '{"at": "1s", "expect": {"rule": "full", "victim": "/c/one"}},
+ {"at": "1min", "set": {"/c/two": {"procs": 1, "anon": "35Mi"}}, "expect": [{"rule": "full", "victim": "/c/two"}]},
+ {"at": "62s", "expect": {"rule": "full", "victim": "/c/two"}}, {"at": "63s", "set": {"/c/two": {"procs": 1, "anon": "35Mi"}}, "expect": "nothing"},
+ {"at": "65s", "expect": {"rule": "full", "victim": "/c/one"}}'
+is 0
+race ', "sigkill": "soon"' '{"at": "1s", "expect": "nothing"}'
+is 2
+err_has '/tests/0/tree/~1c~1one/sigkill' "'soon'"
+verdict "who does not die in time is passed over for a minute"
+
+ladder '{"action": "throttle", "for": "2s"}, {"action": "kill"}' '"anon": "95Mi"' '
+ {"at": "0s", "expect": {"rule": "full", "actions": ["notify", "throttle"]}},
+ {"at": "2s", "set": {"/c/one": {"anon": "89Mi"}}, "expect": "nothing"}, {"at": "9s", "expect": "nothing"}'
+is 0
+verdict "before each rung the domain is sampled again: below the threshold the ladder ends"
+
 ladder "$rungs" '"anon": "95Mi", "swap_max": "0"' "$begins, $(step 2s "$(does kill)")"
 is 1
 out_has "action 1: expected 'kill', got 'throttle'" "rule 'full' acted on '/c/one', which was not expected"

@@ -365,16 +365,17 @@ TEST(excluded_victims_come_back_and_the_oldest_makes_room)
 	uint64_t ids[POLICY_EXCLUDED_MAX];
 
 	T_EQ_INT(policy_excluded_ids(&excluded, S, ids), 0);
+	policy_exclude(&excluded, 7, 5 * S);
 	policy_exclude(&excluded, 7, 10 * S);
-	policy_exclude(&excluded, 7, 20 * S);
-	T_EQ_INT(policy_excluded_ids(&excluded, 19 * S, ids), 1);
+	T_EQ_INT(policy_excluded_ids(&excluded, 9 * S, ids), 0);
+	T_EQ_INT(policy_excluded_ids(&excluded, 10 * S, ids), 1);
 	T_EQ_INT(ids[0], 7);
-	T_EQ_INT(policy_excluded_ids(&excluded, 20 * S, ids), 0);
-	for (uint64_t id = 100; id < 100 + POLICY_EXCLUDED_MAX; id++)
-		policy_exclude(&excluded, id, id * S);
-	T_EQ_INT(policy_excluded_ids(&excluded, S, ids), POLICY_EXCLUDED_MAX);
-	policy_exclude(&excluded, 8, 200 * S);
-	T_EQ_INT(policy_excluded_ids(&excluded, S, ids), POLICY_EXCLUDED_MAX);
+	T_EQ_INT(policy_excluded_ids(&excluded, 10 * S + POLICY_EXCLUDE_US, ids), 0);
+	for (uint64_t i = 0; i < POLICY_EXCLUDED_MAX; i++)
+		policy_exclude(&excluded, 100 + i, 100 * S + i);
+	T_EQ_INT(policy_excluded_ids(&excluded, 101 * S, ids), POLICY_EXCLUDED_MAX);
+	policy_exclude(&excluded, 8, 101 * S);
+	T_EQ_INT(policy_excluded_ids(&excluded, 101 * S, ids), POLICY_EXCLUDED_MAX);
 	for (size_t i = 0; i < POLICY_EXCLUDED_MAX; i++)
 		T_ASSERT(ids[i] != 7 && ids[i] != 100);
 }
