@@ -207,7 +207,7 @@ void counts_listen(struct cgg_guard *g)
 	for (uint32_t i = g->root_has_current ? 0 : 1;
 	     i < g->view.snap.n && k->ntops < KERNEL_TOPS_MAX; i = g->view.snap.cgroups[i].end) {
 		k->top[k->ntops].id = g->view.snap.cgroups[i].id;
-		k->top[k->ntops].wd = files_watch(g, i, "memory.events", WATCH_BY_COUNTS);
+		k->top[k->ntops].wd = files_watch(&g->files, i, "memory.events", WATCH_BY_COUNTS);
 		k->ntops += k->top[k->ntops].wd >= 0;
 	}
 }
@@ -217,7 +217,7 @@ void counts_unlisten(struct cgg_guard *g)
 	struct guard_kernel *k = &g->kernel;
 
 	for (uint32_t i = 0; i < k->ntops; i++)
-		files_unwatch(g, k->top[i].wd, WATCH_BY_COUNTS);
+		files_unwatch(&g->files, k->top[i].wd, WATCH_BY_COUNTS);
 	k->ntops = 0;
 }
 

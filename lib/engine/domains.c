@@ -287,7 +287,7 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 		return;
 	if (g->seen[parent].control_wd <= 0)
 		g->seen[parent].control_wd =
-			files_watch(g, parent, "cgroup.subtree_control", WATCH_BY_CONTROL);
+			files_watch(&g->files, parent, "cgroup.subtree_control", WATCH_BY_CONTROL);
 	/* where that can't be watched it is looked at now and then */
 	if (g->seen[parent].control_wd <= 0 || has_memory(g, d->index))
 		return;

@@ -64,8 +64,7 @@ static void on_changed(void *user, const struct cgg_snapshot *before)
 
 	g->seen = g->view.state;
 	g->groups = g->view.room;
-	for (int i = 0; i < WATCHES_KINDS; i++)
-		watches_relocate(&g->watches[i], g->view.tree);
+	files_relocate(&g->files);
 	brake_relocate(g);
 	reset_match(g);
 	counts_forget(g, before, clock_now_us());
@@ -174,12 +173,12 @@ static void on_brake_file(void *user, uint32_t index, int wd, uint64_t now_us)
 
 static void set_handlers(struct cgg_guard *g)
 {
-	g->on_watch[WATCH_BY_CONTROL] = domains_controllers;
-	g->on_watch[WATCH_BY_COUNTS] = counts_on_file;
-	g->on_watch[WATCH_BY_RESET] = reset_on_file;
-	g->on_watch[WATCH_BY_BRAKE] = on_brake_file;
-	g->on_watch[WATCH_BY_DOMAIN] = files_on_event;
-	g->on_watch[WATCH_BY_LIMIT] = files_on_limit;
+	files_on(&g->files, WATCH_BY_CONTROL, domains_controllers, g);
+	files_on(&g->files, WATCH_BY_COUNTS, counts_on_file, g);
+	files_on(&g->files, WATCH_BY_RESET, reset_on_file, g);
+	files_on(&g->files, WATCH_BY_BRAKE, on_brake_file, g);
+	files_on(&g->files, WATCH_BY_DOMAIN, hear_event, g);
+	files_on(&g->files, WATCH_BY_LIMIT, hear_limit, g);
 }
 
 static int set_up(struct cgg_guard *g, struct cgg_error *err)
@@ -196,7 +195,6 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
 	g->root_has_current = root_has_current(g->view.tree);
 	g->fastest = plan_fastest();
-	set_handlers(g);
 	reserve_init(&g->reserve);
 	r = workers_init(&g->workers, err);
 	if (r == 0)
@@ -205,6 +203,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		r = watch_init(g, err);
 	if (r < 0)
 		return r;
+	set_handlers(g);
 	cgfs_host_read(g->view.tree->root.procfd, ~0U, &g->view.snap.host);
 	r = guard_rescan(g, err);
 	if (r == CGG_GONE)
@@ -237,8 +236,8 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->events_fd = g->workers.done_fd = g->undo.dirfd =
-		g->undo.told_fd = g->hang.timer_fd = -1;
+	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->undo.told_fd =
+		g->hang.timer_fd = -1;
 	g->brakes_late_us = UINT64_MAX;
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i] =
@@ -338,7 +337,7 @@ static int dispatch(struct cgg_guard *g, struct cgg_error *err)
 	if (r < 0)
 		return r;
 	tree_hold_kill(g->view.tree, KILL_CALLS);
-	files_pace(g, now);
+	files_pace(&g->files, now);
 	watch_sleep(g, clock_now_us());
 	return 0;
 }

@@ -12,13 +12,13 @@
 #include "act/worker.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
+#include "engine/files.h"
 #include "engine/kernel.h"
 #include "engine/metrics.h"
 #include "engine/pressure.h"
 #include "engine/reserve.h"
 #include "engine/reset.h"
 #include "engine/view.h"
-#include "engine/watches.h"
 #include "policy/exclude.h"
 #include "policy/ladder.h"
 #include "policy/pace.h"
@@ -221,14 +221,12 @@ struct guard_hang {
 	_Atomic bool stop;
 };
 
-enum { WATCHES_OF_LIMITS, WATCHES_OF_EVENTS, WATCHES_KINDS };
-
 struct cgg_guard {
 	struct view view;
 	const struct cgg_policy *policy;
 	struct cgg_guard_options options;
 	int epoll_fd, timer_fd;
-	struct source on_files, on_events, on_timer, on_worker, on_kmsg, on_state, on_owners;
+	struct source on_timer, on_worker, on_kmsg, on_state, on_owners;
 	struct pressure pressure;
 	uint64_t
 		pressure_after_us; /* a trigger was lost: those wanted are armed then; 0: none was */
@@ -237,13 +235,7 @@ struct cgg_guard {
 	bool root_has_current; /* a namespace's root, not the kernel's */
 	bool match_due; /* who needs a domain may be another now */
 	uint64_t match_after_us; /* and is not asked before */
-	struct watches watches[WATCHES_KINDS];
-	watch_fn on_watch[WATCH_USERS];
-	int events_fd; /* the second inotify instance, -1: the tree's serves for all */
-	bool files_read; /* the tree's was read in this turn, or something from it handled */
-	bool files_paused; /* it is not listened to, until: */
-	uint64_t files_after_us, files_read_us; /* files_read_us: it was last read then */
-	uint64_t look_after_us, look_files_us; /* at what is not watched: not before, and last */
+	struct files files;
 	uint64_t far_after_us; /* nobody far from danger is looked at before */
 
 	uint64_t host_us; /* view.snap.host was read then */
@@ -329,28 +321,24 @@ void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happe
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
 int watch_state(struct cgg_guard *g); /* and when the state is written */
 
-/* ---- files.c: inotify ---- */
-int files_init(struct cgg_guard *g, struct cgg_error *err);
-void files_finish(struct cgg_guard *g);
+/* ---- hear.c: what wakes a domain ---- */
 void watch_domain(struct cgg_guard *g, struct guard_domain *d); /* about 10 system calls */
 void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
 void watch_hear(struct cgg_guard *g,
 		struct guard_domain *d); /* events again, where noise was shut out */
-/* A watch of a cgroup's file for a user, or -1; and its end for that user. */
-int files_watch(struct cgg_guard *g, uint32_t index, const char *file, enum watch_user user);
-void files_unwatch(struct cgg_guard *g, int handle, enum watch_user user);
-int watch_file(struct cgg_guard *g, uint32_t index, const char *file); /* for a brake */
-void watch_file_end(struct cgg_guard *g, int wd);
-void files_on_event(void *user, uint32_t index, int wd, uint64_t now_us);
-void files_on_limit(void *user, uint32_t index, int wd, uint64_t now_us);
-void files_listen(struct cgg_guard *g, uint64_t now_us); /* again, if it is time */
-void files_work(struct cgg_guard *g); /* handle what has fired */
-void files_pace(struct cgg_guard *g,
-		uint64_t start_us); /* others' writing takes a part of our time */
-uint64_t files_due_us(const struct cgg_guard *g);
-/* At directories that are not watched. True: files that are not watched are to be read now. */
-bool files_look(struct cgg_guard *g, uint64_t now_us);
-uint64_t files_look_us(const struct cgg_guard *g);
+void hear_event(void *user, uint32_t index, int wd, uint64_t now_us);
+void hear_limit(void *user, uint32_t index, int wd, uint64_t now_us);
+
+/* A brake's watch of a file, or -1; and its end. */
+static inline int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
+{
+	return files_watch(&g->files, index, file, WATCH_BY_BRAKE);
+}
+
+static inline void watch_file_end(struct cgg_guard *g, int wd)
+{
+	files_unwatch(&g->files, wd, WATCH_BY_BRAKE);
+}
 
 /* ---- plan.c: when to look, where it doesn't tell ---- */
 void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,

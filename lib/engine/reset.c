@@ -232,21 +232,21 @@ static void end(struct cgg_guard *g, struct reset_one *o)
 
 	o->used = false;
 	if (index == CGG_NONE)
-		return; /* the watches are ended by files_sweep() */
-	files_unwatch(g, o->min_wd, WATCH_BY_RESET);
+		return; /* the watches are ended by files_work() */
+	files_unwatch(&g->files, o->min_wd, WATCH_BY_RESET);
 	for (size_t k = 0; k < STATE_ASKS; k++)
-		files_unwatch(g, o->wd[k], WATCH_BY_RESET);
+		files_unwatch(&g->files, o->wd[k], WATCH_BY_RESET);
 }
 
 static void begin(struct cgg_guard *g, struct reset_one *o, const struct place_applied *applied,
 		  uint32_t index)
 {
 	*o = (struct reset_one){.used = true, .index = index, .applied = *applied};
-	o->min_wd = files_watch(g, index, "memory.min", WATCH_BY_RESET);
+	o->min_wd = files_watch(&g->files, index, "memory.min", WATCH_BY_RESET);
 	for (size_t k = 0; k < STATE_ASKS; k++) {
 		bool set = applied->set[k].value[0] != '\0';
 
-		o->wd[k] = set ? files_watch(g, index, state_files[k], WATCH_BY_RESET) : -1;
+		o->wd[k] = set ? files_watch(&g->files, index, state_files[k], WATCH_BY_RESET) : -1;
 		if (set) /* it may have been reset before we were told */
 			put_back(g, o, k, clock_now_us());
 	}

@@ -71,9 +71,14 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err)
 	if (g->epoll_fd < 0 || g->timer_fd < 0)
 		return err_errno(err, -errno, "cannot make an epoll and a timer");
 	pressure_init(&g->pressure, g->epoll_fd, on_stall, on_lost_pressure, g);
-	r = files_init(g, err);
+	r = files_init(&g->files, &g->view, g->epoll_fd, err);
 	if (r < 0)
 		return r;
+	if (r == FILES_BLIND)
+		guard_lacks(g, LACK_INOTIFY,
+			    "cgroups can't be watched by inotify (%s): looking for new ones every "
+			    "second",
+			    err ? err->msg : "");
 	r = add(g, &g->on_timer, g->timer_fd, on_timer);
 	if (r == 0)
 		r = add(g, &g->on_worker, g->workers.done_fd, on_worker);
@@ -85,7 +90,7 @@ void watch_finish(struct cgg_guard *g)
 	pressure_deinit(&g->pressure);
 	cgg_close_fd(&g->timer_fd);
 	cgg_close_fd(&g->epoll_fd);
-	files_finish(g);
+	files_deinit(&g->files);
 }
 
 int watch_state(struct cgg_guard *g)
@@ -178,16 +183,17 @@ void watch_pressure_again(struct cgg_guard *g, uint64_t now_us)
 void watch_read(struct cgg_guard *g, uint64_t now_us)
 {
 	g->count.wakeups++;
-	files_listen(g, now_us);
+	files_listen(&g->files, now_us);
 	/* A PSI trigger tells once, and a poll of this epoll by an outer one has asked it already: woken
 	 * with nothing to see, it was that. */
 	if (sources_dispatch(g->epoll_fd) == 0)
 		on_stall(g);
-	files_work(g);
+	files_work(&g->files);
+	g->count.by_inotify = g->files.nread;
 	reset_work(g, now_us);
 	if (view_is_blind(&g->view) && now_us >= g->view.scan_after_us)
 		g->view.scan_due = true;
-	if (files_look(g, now_us)) {
+	if (files_look(&g->files, now_us)) {
 		reset_look(g, now_us); /* before the brakes, which stand on what is there */
 		brake_look(g);
 	}
@@ -217,16 +223,16 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		next = 0;
 	if (pressure_is_due(g) && g->pressure_after_us < next)
 		next = g->pressure_after_us;
-	if (files_due_us(g) < next)
-		next = files_due_us(g);
+	if (files_due_us(&g->files) < next)
+		next = files_due_us(&g->files);
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		const struct incident *in = &g->incident[i];
 
 		if (in->used && execute_due_us(in) < next)
 			next = execute_due_us(in);
 	}
-	if (files_look_us(g) < next)
-		next = files_look_us(g);
+	if (files_look_us(&g->files) < next)
+		next = files_look_us(&g->files);
 	if ((g->view.scan_due || view_is_scanning(&g->view) || view_is_blind(&g->view)) &&
 	    g->view.scan_after_us < next)
 		next = g->view.scan_after_us;

@@ -351,7 +351,7 @@ TEST(a_crowd_keeps_nobody_waiting)
 
 static uint32_t nwatches(void)
 {
-	return g->watches[WATCHES_OF_LIMITS].nused + g->watches[WATCHES_OF_EVENTS].nused;
+	return files_count(&g->files);
 }
 
 TEST(the_watches_of_a_thousand_cgroups_end_with_them)
@@ -376,10 +376,10 @@ TEST(the_watches_of_a_thousand_cgroups_end_with_them)
 		}
 		T_MUST(guard_rescan(g, NULL) == 0);
 		for (uint32_t i = 1; i < g->view.snap.n; i++) { /* as a brake and a hook do */
-			T_MUST(files_watch(g, i, "memory.high", WATCH_BY_BRAKE) > 0 ||
+			T_MUST(files_watch(&g->files, i, "memory.high", WATCH_BY_BRAKE) > 0 ||
 			       strcmp(g->view.snap.cgroups[i].path, "/stays") == 0);
-			(void)files_watch(g, i, "memory.high", WATCH_BY_RESET);
-			(void)files_watch(g, i, "memory.min", WATCH_BY_RESET);
+			(void)files_watch(&g->files, i, "memory.high", WATCH_BY_RESET);
+			(void)files_watch(&g->files, i, "memory.min", WATCH_BY_RESET);
 		}
 		T_MUST(guard_dispatch(g, NULL) == 0);
 		most = nwatches() > most ? nwatches() : most;
@@ -402,8 +402,8 @@ TEST(when_events_were_lost_each_limit_is_read_again)
 	for (uint32_t i = 1; i < g->view.snap.n; i++)
 		g->view.snap.cgroups[i].have |= CGG_HAVE_MAX;
 	watches_fire_all(
-		&g->watches[WATCHES_OF_LIMITS]); /* IN_Q_OVERFLOW, see tree_events_read() */
-	files_work(g);
+		&g->files.watches[WATCHES_OF_LIMITS]); /* IN_Q_OVERFLOW, see tree_events_read() */
+	files_work(&g->files);
 	for (uint32_t i = 1; i < g->view.snap.n; i++) {
 		T_ASSERT(!(g->view.snap.cgroups[i].have & CGG_HAVE_MAX));
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;

@@ -55,7 +55,7 @@ static const char *got(const char *file)
 
 static void on_file(void *user, int wd)
 {
-	struct watches *all = &g->watches[WATCHES_OF_LIMITS];
+	struct watches *all = &g->files.watches[WATCHES_OF_LIMITS];
 	struct watch w;
 
 	(void)user;
@@ -112,12 +112,12 @@ static void start(const char *current)
 	top = kit_tree(text);
 	g = &guard;
 	*g = (struct cgg_guard){.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
-				.events_fd = -1,
+				.files = {.view = &guard.view, .events_fd = -1},
 				.seen = seen,
 				.options.report = on_report};
 	seen[0] = seen[1] =
 		(struct guard_seen){.brake = CGG_NONE, .reset = CGG_NONE, .domain = CGG_NONE};
-	T_MUST(watches_init(&g->watches[WATCHES_OF_LIMITS]) == 0);
+	T_MUST(watches_init(&g->files.watches[WATCHES_OF_LIMITS]) == 0);
 	registered();
 	g->options.owners = owners;
 	T_MUST(tree_open(top, &g->view.tree, NULL) == 0 && tree_watch(g->view.tree) == 0);
@@ -129,7 +129,7 @@ static void start(const char *current)
 static void stop(void)
 {
 	reset_finish(&g->resets);
-	watches_finish(&g->watches[WATCHES_OF_LIMITS]);
+	watches_finish(&g->files.watches[WATCHES_OF_LIMITS]);
 	owners = cgg_owners_close(owners);
 	tree_close(g->view.tree);
 	close(g->epoll_fd);
