@@ -168,7 +168,7 @@ static void want(struct cgg_guard *g, uint64_t *wanted, uint64_t *above, uint64_
 		uint64_t covered = 0;
 
 		if (i % BEAT_EACH == 0)
-			hang_beat(g);
+			hang_beat(&g->hang);
 		if (!seen->matched)
 			seen->rules = rules_of(g->policy, g->view.snap.cgroups[i].path);
 		seen->matched = true;

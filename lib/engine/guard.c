@@ -82,7 +82,9 @@ static void begin_seen(void *state, uint64_t now_us)
 
 static void on_beat(void *user)
 {
-	hang_beat(user);
+	struct cgg_guard *g = user;
+
+	hang_beat(&g->hang);
 }
 
 static int view_begin(struct cgg_guard *g, struct cgg_tree *tree, struct cgg_error *err)
@@ -198,7 +200,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	reserve_init(&g->reserve);
 	r = workers_init(&g->workers, err);
 	if (r == 0)
-		r = hang_init(g, err);
+		r = hang_init(&g->hang, g->options.hang, g->options.user, HANG_STEP_US, err);
 	if (r == 0)
 		r = watch_init(g, err);
 	if (r < 0)
@@ -236,8 +238,7 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->undo.told_fd =
-		g->hang.timer_fd = -1;
+	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->undo.told_fd = -1;
 	g->brakes_late_us = UINT64_MAX;
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i] =
@@ -262,7 +263,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 {
 	if (!g)
 		return NULL;
-	hang_finish(g);
+	hang_deinit(&g->hang);
 	workers_finish(&g->workers);
 	if (g->view.snap.n)
 		follow(g); /* the last records */
@@ -346,9 +347,9 @@ int guard_dispatch(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
 
-	hang_enter(g);
+	hang_enter(&g->hang);
 	r = dispatch(g, err);
-	hang_leave(g);
+	hang_leave(&g->hang);
 	return r;
 }
 

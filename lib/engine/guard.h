@@ -13,6 +13,7 @@
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/files.h"
+#include "engine/hang.h"
 #include "engine/kernel.h"
 #include "engine/metrics.h"
 #include "engine/pressure.h"
@@ -212,15 +213,6 @@ struct guard_past {
 
 #define GUARD_PAST_MAX 8
 
-/* Whether the loop comes back, see hang.c. */
-struct guard_hang {
-	pthread_t thread;
-	bool started;
-	int timer_fd; /* runs while the loop does */
-	_Atomic uint64_t beat; /* moves on as it does */
-	_Atomic bool stop;
-};
-
 struct cgg_guard {
 	struct view view;
 	const struct cgg_policy *policy;
@@ -258,7 +250,7 @@ struct cgg_guard {
 
 	struct workers workers;
 	struct reserve reserve;
-	struct guard_hang hang;
+	struct hang hang;
 	struct guard_kernel kernel;
 	struct guard_metrics metrics;
 	struct undo undo;
@@ -398,13 +390,6 @@ void execute_abandon(struct incident *in); /* nobody waits for it any more */
 /* What has become of it, taken into the incident: an event each call, NOTHING at the end. */
 enum ladder_event execute_poll(struct incident *in);
 uint64_t execute_due_us(const struct incident *in); /* TIME is due then, UINT64_MAX: never */
-
-/* ---- hang.c ---- */
-int hang_init(struct cgg_guard *g, struct cgg_error *err);
-void hang_finish(struct cgg_guard *g);
-void hang_enter(struct cgg_guard *g); /* the loop begins to work */
-void hang_beat(struct cgg_guard *g); /* it gets on */
-void hang_leave(struct cgg_guard *g); /* it goes to sleep */
 
 /* ---- state.c ---- */
 int state_init(struct cgg_guard *g, struct cgg_error *err);

@@ -284,7 +284,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	g->count.looks++;
 	d->told = d->woken;
 	d->woken = false;
-	hang_beat(g);
+	hang_beat(&g->hang);
 	if (d->first_us == 0) {
 		d->first_us = now_us;
 		g->nunwatched++;

@@ -144,6 +144,39 @@ pressure_alone_needs_no_looks()
 	guard_stop
 }
 
+# triggers: the cgroups that have one
+triggers()
+{
+	cgguard status | sed -n '/^Memory pressure/,/^$/s|^  *\(/[^ ]*\).*|\1|p' | tr '\n' ' '
+}
+
+# A trigger is ready for ever from the middle of its cgroup's rmdir on: a guard that went on polling would keep
+# the rmdir from this one processor.
+the_cgroup_of_a_trigger_is_removed()
+{
+	cg_create /gone
+	cg_create /stays
+	cat >"$T/policy.json" <<-END
+	{"version": 1, "rules": [
+	 {"name": "a", "each": "/gone/*", "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill"}]},
+	 {"name": "b", "each": "/stays/*", "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill"}]}]}
+	END
+	guard_start --policy "$T/policy.json"
+	assert_eq '/gone /stays ' "$(triggers)"
+	sleep 4
+	before=$(runs)
+	rmdir "$CG/gone"
+	sleep 3
+	before=$(($(runs) - before))
+	echo "# times that the guard ran for the removal: $before" >&3
+	assert_between 1 30 "$before" 'times that the guard ran'
+	assert_eq '/stays ' "$(triggers | sed 's|^/ ||')"
+	mkdir "$CG/gone"
+	wait_until 10 'triggers | grep -q "/gone "'
+	guard_stop
+}
+
+t 'the cgroup of a PSI trigger is removed, and made again' the_cgroup_of_a_trigger_is_removed
 t 'a leak on the host trips the wire, and until then costs nothing' a_leak_on_the_host_trips_the_wire
 t 'a rule on pressure alone needs no looks' pressure_alone_needs_no_looks
 t 'a thousand cgroups cost nothing for a minute' a_thousand_cgroups_cost_nothing
