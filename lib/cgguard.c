@@ -7,15 +7,15 @@
 #include "cgfs/host.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
-#include "engine/choice.h"
 #include "engine/explain.h"
 #include "engine/guard.h"
 #include "engine/record.h"
 #include "engine/scores.h"
-#include "engine/trial.h"
 #include "host-policy.h"
 #include "log/log.h"
+#include "policy/candidates.h"
 #include "policy/load.h"
+#include "policytest/file.h"
 #include "rank/rank.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -96,8 +96,8 @@ CGG_PUBLIC int cgg_snapshot_badness(struct cgg_snapshot *snap, const struct cgg_
 {
 	if (domain >= snap->n)
 		return err_fail(err, -EINVAL, "no such domain");
-	choice_read_badness(tree, snap, domain);
-	choice_read_adj(tree, snap, domain, CGG_ADJ_MAX);
+	candidates_read_badness(tree, snap, domain);
+	candidates_read_adj(tree, snap, domain, CGG_ADJ_MAX);
 	return 0;
 }
 
@@ -212,7 +212,7 @@ CGG_PUBLIC int cgg_explain(struct cgg_tree *tree, const struct cgg_policy *polic
 CGG_PUBLIC int cgg_policy_test(const char *path, cgg_policy_problem_fn fn, void *user,
 			       char **ret_json, struct cgg_error *err)
 {
-	return trial_run(path, fn, user, ret_json, err);
+	return policytest_run(path, fn, user, ret_json, err);
 }
 
 CGG_PUBLIC char *cgg_text_free(char *text)

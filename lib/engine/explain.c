@@ -7,10 +7,10 @@
 
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
-#include "engine/choice.h"
-#include "engine/pairs.h"
 #include "hook/owners.h"
+#include "policy/candidates.h"
 #include "policy/explain.h"
+#include "report/evaluation.h"
 #include "snap/take.h"
 #include "util/arena.h"
 #include "util/attr.h"
@@ -27,7 +27,7 @@
 
 struct explain {
 	struct cgg_tree *tree;
-	struct pairs pairs;
+	struct evaluator pairs;
 	struct cgg_snapshot *snap;
 	const char *path;
 	uint32_t index;
@@ -65,11 +65,11 @@ static int look(struct explain *e, struct cgg_error *err)
 	r = locate(e, err);
 	if (r < 0)
 		return r;
-	r = pairs_match(&e->pairs, snap, e->index);
+	r = evaluator_match(&e->pairs, snap, e->index);
 	if (r < 0)
 		return err_fail(err, r, "the policy looks at too many cgroups, or out of memory");
 	for (size_t i = 0; i < e->pairs.n; i++)
-		pairs_look(&e->pairs, &e->pairs.pair[i], snap, snap->time_us);
+		evaluator_look(&e->pairs, &e->pairs.pair[i], snap, snap->time_us);
 	return 0;
 }
 
@@ -82,7 +82,7 @@ static uint64_t settle_us(const struct explain *e)
 		const struct policy_rule *rule = &e->pairs.policy->rule[e->pairs.pair[i].rule];
 		uint64_t us = policy_settle_us(rule, 0);
 
-		if (us == 0 && choice_has_key(rule, CGG_RANK_GROWTH))
+		if (us == 0 && candidates_has_key(rule, CGG_RANK_GROWTH))
 			us = EVERY_US;
 		longest = us > longest ? us : longest;
 	}
@@ -112,7 +112,7 @@ static void put_cgroup(struct json *j, const struct explain *e)
 		   owners_bound(e->pairs.owners, e->snap, e->index));
 	json_bool(j, "recorded", e->recorded);
 	json_u64(j, "watched_us", e->watched_us);
-	tell_host(j, &e->snap->host);
+	evaluation_put_host(j, &e->snap->host);
 	if (cg->have & CGG_HAVE_CURRENT)
 		json_u64(j, "usage_bytes", cg->current_bytes);
 	if (cg->have & CGG_HAVE_STAT) {
@@ -127,7 +127,7 @@ static void put_cgroup(struct json *j, const struct explain *e)
 
 static void put_domains(struct json *j, struct explain *e)
 {
-	const struct tell tell = {
+	const struct evaluation_view tell = {
 		.snap = e->snap,
 		.watched_us = e->watched_us,
 		.top = e->top,
@@ -140,8 +140,8 @@ static void put_domains(struct json *j, struct explain *e)
 
 		if (pair->index != e->index)
 			continue;
-		choice_read(e->tree, e->snap, &e->pairs.policy->rule[pair->rule], pair->index);
-		tell_pair(j, &e->pairs, pair, &tell);
+		candidates_read(e->tree, e->snap, &e->pairs.policy->rule[pair->rule], pair->index);
+		evaluation_put(j, &e->pairs, pair, &tell);
 	}
 	json_close(j, ']');
 }
@@ -158,7 +158,7 @@ static void put_below(struct json *j, const struct explain *e, const struct pair
 			continue;
 		json_open(j, NULL, '{');
 		json_u64(j, "rank", i + 1);
-		tell_group(j, &e->pairs, pair, e->snap, &e->pairs.groups[i]);
+		evaluation_put_group(j, &e->pairs, pair, e->snap, &e->pairs.groups[i]);
 		json_bool(j, "chosen", i == victim);
 		json_close(j, '}');
 		shown++;
@@ -174,8 +174,8 @@ static void put_candidate(struct json *j, struct explain *e, const struct pair *
 	uint32_t victim, at;
 	size_t n;
 
-	choice_read(e->tree, e->snap, rule, pair->index);
-	n = pairs_choose(&e->pairs, pair, e->snap, &victim);
+	candidates_read(e->tree, e->snap, rule, pair->index);
+	n = evaluator_choose(&e->pairs, pair, e->snap, &victim);
 	at = policy_group_of(e->snap, e->pairs.groups, n, e->index);
 	json_open(j, NULL, '{');
 	json_str(j, "rule", rule->name);
@@ -185,7 +185,7 @@ static void put_candidate(struct json *j, struct explain *e, const struct pair *
 	if (at != CGG_NONE) {
 		json_u64(j, "rank", at + 1);
 		json_open(j, "group", '{');
-		tell_group(j, &e->pairs, pair, e->snap, &e->pairs.groups[at]);
+		evaluation_put_group(j, &e->pairs, pair, e->snap, &e->pairs.groups[at]);
 		json_close(j, '}');
 		json_bool(j, "chosen", at == victim);
 	} else {
@@ -286,11 +286,12 @@ int explain(struct cgg_tree *tree, const struct cgg_policy *policy,
 	int r;
 
 	if (tree->root.live)
-		(void)cgfs_own_ids(&tree->root, e.pairs.own_ids, PAIRS_OWN_MAX, &e.pairs.nown_ids);
+		(void)cgfs_own_ids(&tree->root, e.pairs.own_ids, EVALUATOR_OWN_MAX,
+				   &e.pairs.nown_ids);
 	r = watch(&e, options->for_us, err);
 	if (r == 0)
 		r = write_text(&e, ret_json, err);
 	snap_free(e.snap);
-	pairs_finish(&e.pairs);
+	evaluator_finish(&e.pairs);
 	return r;
 }

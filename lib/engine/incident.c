@@ -7,6 +7,7 @@
 
 #include "engine/record.h"
 #include "policy/explain.h"
+#include "report/numbers.h"
 #include "util/clock.h"
 #include "util/json.h"
 
@@ -36,28 +37,6 @@ bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
 }
 
 /* ---- the parts ----------------------------------------------------------------------- */
-
-void record_numbers(struct json *j, const char *key, const struct policy_numbers *n)
-{
-	static const struct {
-		enum policy_number what;
-		const char *name;
-	} names[] = {
-		{POLICY_N_LIMIT, "limit_bytes"},
-		{POLICY_N_USAGE, "usage_bytes"},
-		{POLICY_N_UNRECLAIMABLE, "unreclaimable_bytes"},
-		{POLICY_N_AVAILABLE, "available_bytes"},
-		{POLICY_N_SWAP_FREE, "swap_free_bytes"},
-		{POLICY_N_SWAP_TOTAL, "swap_total_bytes"},
-	};
-
-	json_open(j, key, '{');
-	for (size_t i = 0; i < CGG_ARRAY_LEN(names); i++) {
-		if (n->known & 1U << names[i].what)
-			json_u64(j, names[i].name, n->n[names[i].what]);
-	}
-	json_close(j, '}');
-}
 
 static const char *unit_of(const struct policy_cond *c)
 {
@@ -217,7 +196,7 @@ static void put_why(struct json *j, const struct incident *in)
 	for (uint8_t i = 0; i < in->rule.nconds; i++)
 		put_reading(j, &in->rule.cond[i], &in->reading[i]);
 	json_close(j, ']');
-	record_numbers(j, "domain_before", &in->before);
+	report_numbers(j, "domain_before", &in->before);
 }
 
 static void put_steps(struct json *j, const struct incident *in)
@@ -326,7 +305,7 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 		json_str(&j, "why_not", why_not(in));
 	put_why(&j, in);
 	if (in->after.known)
-		record_numbers(&j, "domain_after", &in->after);
+		report_numbers(&j, "domain_after", &in->after);
 	json_u64(&j, "candidates_total", in->ncandidates_total);
 	if (in->nunread > 0)
 		json_u64(&j, "candidates_unread", in->nunread);

@@ -7,7 +7,7 @@
 
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
-#include "engine/choice.h"
+#include "policy/candidates.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 
@@ -194,9 +194,9 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	uint32_t evaluated = top == 0 && !g->root_has_current ? 0 : needs(rule);
 
 	g->prepared = NULL; /* another's choice may miss what this one does not read */
-	if (choice_has_key(rule, CGG_RANK_OVER_PROTECTION))
+	if (candidates_has_key(rule, CGG_RANK_OVER_PROTECTION))
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
-	if (choice_has_key(rule, CGG_RANK_PRESSURE))
+	if (candidates_has_key(rule, CGG_RANK_PRESSURE))
 		more |= CGG_HAVE_PRESSURE;
 	for (uint32_t i = top; i < end; i++) {
 		g->view.snap.cgroups[i].have &= CGG_HAVE_MAX | (i == top ? evaluated : 0);
@@ -214,7 +214,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 		snap_read(g->view.tree, &g->view.snap, i, CGG_HAVE_PROCS);
 		if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= floor)
 			snap_read(g->view.tree, &g->view.snap, i, more & ~cg->have);
-		if (choice_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
+		if (candidates_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
 			snap_read_limit(g->view.tree, &g->view.snap, i);
 		if (cg->have & CGG_HAVE_CURRENT)
 			note_growth(&g->seen[i], cg, now_us);

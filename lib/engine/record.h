@@ -13,6 +13,3 @@ void record_kill(struct json *j, const struct kill_result *k);
 /* Whose a cgroup is, by the names that OpenTelemetry has for it; nothing where its path says nothing. */
 void record_resource(struct json *j, const struct cgg_owners *owners, const char *path,
 		     uint64_t bound);
-
-/* The numbers of a domain, those that are known. */
-void record_numbers(struct json *j, const char *key, const struct policy_numbers *n);

@@ -3,11 +3,11 @@
  * What the guard knows of itself and its domains, as JSON in pieces: who asks needs a small buffer only,
  * however large the tree is. Nothing is read or changed for it: the numbers are those of the last looks.
  */
-#include "engine/pairs.h"
-
 #include "engine/guard.h"
+
 #include "engine/record.h"
 #include "policy/gate.h"
+#include "report/evaluation.h"
 #include "util/attr.h"
 #include "util/clock.h"
 
@@ -186,11 +186,11 @@ static void put_conditions(const struct cgg_guard *g, struct json *j, const stru
 			   bool near)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
-	struct tell tell = {.snap = &g->view.snap, .sparing = true};
+	struct evaluation_view view = {.snap = &g->view.snap, .sparing = true};
 	struct pair pair = {.rule = d->rule, .index = d->index, .held = d->held, .idle = !near};
 	struct policy_numbers numbers = {0};
 
-	tell.watched_us = d->looked_us - d->found_us;
+	view.watched_us = d->looked_us - d->found_us;
 	if (near) {
 		policy_measure(&g->view.snap, d->index, &numbers);
 		pair.truth = policy_holds(rule, &g->view.snap, d->index, &pair.held,
@@ -203,7 +203,7 @@ static void put_conditions(const struct cgg_guard *g, struct json *j, const stru
 		 pair.truth == POLICY_TRUE    ? "true"
 		 : pair.truth == POLICY_FALSE ? "false"
 					      : "unknown");
-	tell_when(j, rule, &pair, &numbers, &tell);
+	evaluation_put_conditions(j, rule, &pair, &numbers, &view);
 }
 
 static void put_memory(struct json *j, const struct guard_domain *d, uint64_t limit, uint64_t gate)

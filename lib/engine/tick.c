@@ -9,8 +9,8 @@
  */
 #include "engine/guard.h"
 
-#include "engine/choice.h"
 #include "hook/owners.h"
+#include "policy/candidates.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -160,7 +160,7 @@ static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct po
 	if (g->prepared == d && now_us < g->prepared_us + fresh_us)
 		return;
 	look_candidates(g, rule, d->index, now_us);
-	choice_read(g->view.tree, &g->view.snap, rule, d->index);
+	candidates_read(g->view.tree, &g->view.snap, rule, d->index);
 	cgfs_own_known(&g->view.tree->root, &g->own);
 	g->prepared = d;
 	g->prepared_us = now_us;
@@ -174,7 +174,7 @@ static bool can_read_ahead(const struct cgg_guard *g, const struct guard_domain 
 			   const struct policy_rule *rule)
 {
 	return g->view.snap.cgroups[d->index].end - d->index <= AHEAD_CGROUPS &&
-	       !choice_has_key(rule, CGG_RANK_BADNESS);
+	       !candidates_has_key(rule, CGG_RANK_BADNESS);
 }
 
 /*
@@ -344,7 +344,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		d->kills = look_kernel_kills(g, d->index, &d->kills_known);
 	if (ahead)
 		prepare(g, d, rule, FRESH_US / 2, now_us);
-	else if (truth != POLICY_TRUE && choice_has_key(rule, CGG_RANK_GROWTH))
+	else if (truth != POLICY_TRUE && candidates_has_key(rule, CGG_RANK_GROWTH))
 		look_candidates(g, rule, d->index, now_us);
 }
 

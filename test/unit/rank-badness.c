@@ -4,7 +4,7 @@
 #include "kit/t.h"
 #include "kit/tree.h"
 
-#include "engine/choice.h"
+#include "policy/candidates.h"
 #include "rank/badness.h"
 #include "snap/take.h"
 
@@ -118,7 +118,7 @@ static struct look look_at(const char *top, const char *domain)
 		printf("Bail out! %s\n", err.msg);
 		exit(1);
 	}
-	choice_read_badness(look.tree, look.snap, kit_at(look.snap, domain));
+	candidates_read_badness(look.tree, look.snap, kit_at(look.snap, domain));
 	return look;
 }
 

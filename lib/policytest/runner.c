@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Play a story as the daemon would live it: time goes by, every rule is looked at in every domain, first by
- * the cheap number, then by the conditions. trial-ladder.c decides and acts.
+ * Plays a policy test: time goes by, and every rule is sampled in every domain as the daemon does it, first by the cheap
+ * number, then by the conditions. runner-ladder.c decides and acts.
  */
-#include "engine/trial.h"
+#include "policytest/runner.h"
 
 #include "policy/gate.h"
+#include "report/evaluation.h"
 #include "snap/take.h"
 #include "util/attr.h"
 #include "util/err.h"
@@ -13,10 +14,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define TOLD_MAX	4 /* rules in domains of one failure */
-#define TOLD_CANDIDATES 5
+#define SHOWN_MAX	 4 /* rules in domains of one failure */
+#define SHOWN_CANDIDATES 5
 
-int trial_no_memory(const struct trial *t)
+int runner_no_memory(const struct runner *t)
 {
 	return err_fail(t->err, -ENOMEM, "out of memory");
 }
@@ -66,19 +67,19 @@ static bool is_preempted(struct pair *pair, const struct nearness *n,
 }
 
 /* Below its gate a condition is not looked at, and what was held is forgotten. */
-static void look_at(struct trial *t, struct pair *pair)
+static void look_at(struct runner *t, struct pair *pair)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
 	const struct cgg_cgroup *cg = &t->snap->cgroups[pair->index];
 	struct nearness n = nearness_of(pair, rule, t->snap);
-	struct trial_incident *in = trial_incident_of(t, pair);
+	struct runner_incident *in = runner_incident_of(t, pair);
 	bool past = true, preempted = false;
 
 	pair->idle = !n.known || n.level < policy_near(n.gate);
 	if (pair->idle)
 		policy_forget(&pair->held);
-	pairs_look(&t->pairs, pair, t->snap,
-		   t->time_us); /* of an idle one it may have to be told */
+	evaluator_look(&t->pairs, pair, t->snap,
+		       t->time_us); /* of an idle one it may have to be told */
 	if (pair->idle) {
 		policy_forget(&pair->held);
 		pair->kills_known = false;
@@ -87,38 +88,38 @@ static void look_at(struct trial *t, struct pair *pair)
 		preempted = is_preempted(pair, &n, t->snap);
 	}
 	if (in)
-		trial_follow(t, pair, in, n.known && past);
+		runner_follow(t, pair, in, n.known && past);
 	else if (!pair->idle && pair->truth == POLICY_TRUE)
-		trial_begin(t, pair, preempted);
+		runner_begin(t, pair, preempted);
 	else
 		pair->waits = false;
 }
 
-static int look(struct trial *t)
+static int look(struct runner *t)
 {
 	struct cgg_snapshot *before = t->snap;
 	bool kept = t->snap_kept;
 	int r;
 
-	if (++t->nlooks > TRIAL_LOOKS_MAX)
+	if (++t->nlooks > RUNNER_LOOKS_MAX)
 		return err_fail(t->err, -EINVAL,
-				"a story of more than %d looks: make 'look_every' longer",
-				TRIAL_LOOKS_MAX);
+				"a test of more than %d looks: make 'look_every' longer",
+				RUNNER_LOOKS_MAX);
 	if (model_snap(&t->now, t->time_us, &t->snap) < 0) {
 		t->snap = before;
-		return trial_no_memory(t);
+		return runner_no_memory(t);
 	}
 	t->snap_kept = false;
 	if (before)
 		snap_rates(t->snap, before);
 	if (!kept)
 		model_snap_free(before);
-	r = pairs_match(&t->pairs, t->snap, 0);
+	r = evaluator_match(&t->pairs, t->snap, 0);
 	if (r < 0)
 		return err_fail(t->err, r, "more than %d rules in domains, or out of memory",
-				PAIRS_MAX);
+				EVALUATOR_MAX);
 	t->look_begins = t->ndecisions;
-	trial_tidy(t);
+	runner_tidy(t);
 	for (size_t i = 0; i < t->pairs.n; i++)
 		look_at(t, &t->pairs.pair[i]);
 	return 0;
@@ -127,20 +128,20 @@ static int look(struct trial *t)
 /* ---- time ----------------------------------------------------------------------------- */
 
 /* Time goes by. */
-static void pass(struct trial *t, uint64_t until_us)
+static void pass(struct runner *t, uint64_t until_us)
 {
 	uint64_t us = until_us - t->time_us;
 
-	if (trial_holds(t))
+	if (runner_holds(t))
 		t->ramp.held_us += us;
 	model_pass(&t->now, us);
 	t->time_us = until_us;
 }
 
 /* So much of the way is covered now. */
-static void walk(struct trial *t, const struct model *target)
+static void walk(struct runner *t, const struct model *target)
 {
-	struct ramp *ramp = &t->ramp;
+	struct runner_ramp *ramp = &t->ramp;
 	uint64_t part = t->time_us - ramp->from_us - ramp->held_us;
 
 	if (!ramp->on || part == 0)
@@ -152,7 +153,7 @@ static void walk(struct trial *t, const struct model *target)
 }
 
 /* Who got SIGTERM ends when the time has come. */
-static int end_terminated(struct trial *t)
+static int end_terminated(struct runner *t)
 {
 	struct cgg_snapshot *snap = NULL;
 	uint32_t i = 0;
@@ -163,14 +164,14 @@ static int end_terminated(struct trial *t)
 		if (us == 0 || us > t->time_us)
 			return 0;
 		if (model_snap(&t->now, t->time_us, &snap) < 0)
-			return trial_no_memory(t);
+			return runner_no_memory(t);
 		model_kill(&t->now, snap, i, t->now.cgroup[i].ends_one);
 		model_snap_free(snap);
 		t->ramp.on = false;
 	}
 }
 
-static int go_to(struct trial *t, const struct model *target, uint64_t until_us)
+static int go_to(struct runner *t, const struct model *target, uint64_t until_us)
 {
 	pass(t, until_us);
 	walk(t, target);
@@ -178,11 +179,11 @@ static int go_to(struct trial *t, const struct model *target, uint64_t until_us)
 }
 
 /* The next look: after a while, or sooner, when a rung or a process ends. */
-static uint64_t next_look(const struct trial *t)
+static uint64_t next_look(const struct runner *t)
 {
 	uint64_t next = t->time_us + t->every_us;
 	uint32_t ignored;
-	uint64_t sooner[] = {trial_next(t), model_next_end(&t->now, &ignored)};
+	uint64_t sooner[] = {runner_next(t), model_next_end(&t->now, &ignored)};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(sooner); i++) {
 		if (sooner[i] > t->time_us && sooner[i] < next)
@@ -191,14 +192,14 @@ static uint64_t next_look(const struct trial *t)
 	return next;
 }
 
-static int advance(struct trial *t, const struct model *target, bool first)
+static int advance(struct runner *t, const struct model *target, bool first)
 {
-	uint64_t end = TRIAL_BEGIN_US + t->step.at_us, next;
+	uint64_t end = RUNNER_BEGIN_US + t->step.at_us, next;
 	int r = 0;
 
 	if (first)
 		t->time_us = end;
-	t->ramp = (struct ramp){
+	t->ramp = (struct runner_ramp){
 		.on = t->step.ramp && !first, .from_us = t->time_us, .whole_us = end - t->time_us};
 	while (r == 0 && (next = next_look(t)) < end) {
 		r = go_to(t, target, next);
@@ -209,7 +210,7 @@ static int advance(struct trial *t, const struct model *target, bool first)
 }
 
 /* What the decisions stood on; t->snap stays, to tell growth by. */
-static void forget_decisions(struct trial *t)
+static void forget_decisions(struct runner *t)
 {
 	for (size_t i = 0; i < t->nkept; i++) {
 		if (t->kept[i] != t->snap)
@@ -220,7 +221,7 @@ static void forget_decisions(struct trial *t)
 }
 
 /* The kernel was first: the victim is dead, and counted, and its memory is back at the next look. */
-static int look_at_kernel_kill(struct trial *t)
+static int look_at_kernel_kill(struct runner *t)
 {
 	struct cgg_snapshot *snap = NULL;
 	uint32_t victim = 0, dies;
@@ -228,7 +229,7 @@ static int look_at_kernel_kill(struct trial *t)
 	int r;
 
 	if (model_snap(&t->now, t->time_us, &snap) < 0)
-		return trial_no_memory(t);
+		return runner_no_memory(t);
 	while (victim < snap->n && strcmp(snap->cgroups[victim].path, t->step.kernel_victim) != 0)
 		victim++;
 	if (victim == snap->n) {
@@ -245,7 +246,7 @@ static int look_at_kernel_kill(struct trial *t)
 }
 
 /* Go to the step, look on the way and there. */
-int trial_play(struct trial *t, bool first)
+int runner_play(struct runner *t, bool first)
 {
 	struct model target = {0};
 	bool reached;
@@ -253,14 +254,14 @@ int trial_play(struct trial *t, bool first)
 
 	forget_decisions(t);
 	if (model_copy(&t->now, &target) < 0)
-		return trial_no_memory(t);
-	r = t->step.has_set ? trial_read_set(&t->step.set, &target) : 0;
+		return runner_no_memory(t);
+	r = t->step.has_set ? scenario_read_set(&t->step.set, &target) : 0;
 	if (r == 0)
 		r = advance(t, &target, first);
 	model_finish(&target);
 	reached = !t->step.ramp || first || (t->ramp.on && t->ramp.whole_us == 0);
 	if (r == 0 && t->step.has_set && reached)
-		r = trial_read_set(&t->step.set, &t->now);
+		r = scenario_read_set(&t->step.set, &t->now);
 	if (r < 0)
 		return r;
 	return t->step.kernel_victim ? look_at_kernel_kill(t) : look(t);
@@ -268,47 +269,47 @@ int trial_play(struct trial *t, bool first)
 
 /* ---- what went wrong ------------------------------------------------------------------ */
 
-static void tell_decision(struct trial *t, const struct decision *d)
+static void tell_decision(struct runner *t, const struct runner_decision *d)
 {
-	const struct tell tell = {
+	const struct evaluation_view tell = {
 		.snap = d->snap,
 		.watched_us = d->got.at_us,
-		.top = TOLD_CANDIDATES,
+		.top = SHOWN_CANDIDATES,
 	};
 	struct pair pair = d->pair;
 
-	tell_pair(t->j, &t->pairs, &pair, &tell);
+	evaluation_put(t->j, &t->pairs, &pair, &tell);
 }
 
 /* A rule that was expected to act, as it is now. */
-static void tell_rule(struct trial *t, const struct trial_expect *want, unsigned int *told)
+static void tell_rule(struct runner *t, const struct scenario_decision *want, unsigned int *told)
 {
-	struct tell tell = {
+	struct evaluation_view tell = {
 		.snap = t->snap,
-		.watched_us = t->time_us - TRIAL_BEGIN_US,
-		.top = TOLD_CANDIDATES,
+		.watched_us = t->time_us - RUNNER_BEGIN_US,
+		.top = SHOWN_CANDIDATES,
 	};
 
-	for (size_t i = 0; i < t->pairs.n && *told < TOLD_MAX; i++) {
+	for (size_t i = 0; i < t->pairs.n && *told < SHOWN_MAX; i++) {
 		const struct pair *pair = &t->pairs.pair[i];
 
 		if (strcmp(t->policy->rule[pair->rule].name, want->rule) != 0 ||
 		    (want->domain && strcmp(t->snap->cgroups[pair->index].path, want->domain) != 0))
 			continue;
-		trial_tell(t, pair, &tell);
-		tell_pair(t->j, &t->pairs, pair, &tell);
+		runner_view(t, pair, &tell);
+		evaluation_put(t->j, &t->pairs, pair, &tell);
 		++*told;
 	}
 }
 
-static void tell_why(struct trial *t)
+static void tell_why(struct runner *t)
 {
-	const struct trial_step *s = &t->step;
+	const struct scenario_step *s = &t->step;
 	unsigned int told = 0;
 
 	json_open(t->j, "looks", '[');
-	for (size_t i = 0; i < t->ndecisions && told < TOLD_MAX; i++) {
-		if (i < s->nexpect && trial_agrees(&s->expect[i], &t->decision[i].got))
+	for (size_t i = 0; i < t->ndecisions && told < SHOWN_MAX; i++) {
+		if (i < s->nexpect && compare_agrees(&s->expect[i], &t->decision[i].got))
 			continue;
 		tell_decision(t, &t->decision[i]);
 		told++;
@@ -321,29 +322,29 @@ static void tell_why(struct trial *t)
 }
 
 /* Put all of a failure; true if there is none. */
-bool trial_judge(struct trial *t, size_t number)
+bool runner_judge(struct runner *t, size_t number)
 {
-	struct trial_got got[TRIAL_DECISIONS_MAX];
+	struct actual_decision got[SCENARIO_DECISIONS_MAX];
 
 	for (size_t i = 0; i < t->ndecisions; i++)
 		got[i] = t->decision[i].got;
-	if (trial_compare(t->j, &t->step, got, t->ndecisions))
+	if (compare_decisions(t->j, &t->step, got, t->ndecisions))
 		return true;
 	json_bool(t->j, "ok", false);
 	json_u64(t->j, "step", number);
 	json_u64(t->j, "at_us", t->step.at_us);
-	trial_put_expected(t->j, &t->step);
-	trial_put_got(t->j, got, t->ndecisions);
+	compare_put_expected(t->j, &t->step);
+	compare_put_actual(t->j, got, t->ndecisions);
 	tell_why(t);
 	return false;
 }
 
-void trial_end(struct trial *t)
+void runner_end(struct runner *t)
 {
 	forget_decisions(t);
 	t->snap = model_snap_free(t->snap);
 	model_finish(&t->now);
-	pairs_finish(&t->pairs);
+	evaluator_finish(&t->pairs);
 	memset(t->incident, 0, sizeof(t->incident));
 	t->time_us = 0;
 	t->nlooks = 0;

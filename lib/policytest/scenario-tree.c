@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A machine as `cgguard tree --json` printed it. */
-#include "engine/trial.h"
+#include "policytest/scenario.h"
 
 #include "util/attr.h"
 #include "util/err.h"
@@ -204,12 +204,12 @@ static int read_cgroup(const struct doc_node *node, struct model *model)
 		r = doc_no_memory(node);
 	if (r == 0 && path)
 		unescape(path);
-	if (r == 0 && !trial_is_path(path))
+	if (r == 0 && !scenario_is_path(path))
 		r = doc_fail(&value, "expected a cgroup's path");
 	if (r == 0)
 		r = read_parts(node, &cg);
 	if (r == 0)
-		r = trial_fail_memory(node, model_add(model, path, &m));
+		r = scenario_fail_memory(node, model_add(model, path, &m));
 	if (r < 0 || !m)
 		return r;
 	if (cg.id == 0)
@@ -221,7 +221,7 @@ static int read_cgroup(const struct doc_node *node, struct model *model)
 	return 0;
 }
 
-int trial_read_tree(const struct doc_node *root, struct model *model)
+int scenario_read_tree(const struct doc_node *root, struct model *model)
 {
 	struct doc_node host, cgroups, value;
 	size_t n = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine that is told in a few lines, or begun with a recorded one, and changed as a story goes on.
- * What is not told follows as the kernel would have it: a cgroup's memory is what its children add up
+ * The simulated machine of a policy test: written in a few lines, or begun with a recorded one, and changed by its steps.
+ * Values that are not given follow as the kernel would have it: a cgroup's memory is what its children add up
  * to, it has no limit, no pressure and no events.
  */
 #pragma once

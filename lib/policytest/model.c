@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "snap/model.h"
+#include "policytest/model.h"
 
 #include "cgfs/memory.h"
 #include "snap/take.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of policy tests: one policy, many stories. */
-#include "engine/trial.h"
+/* Files of policy tests: one policy, many tests. */
+#include "policytest/file.h"
 
 #include "policy/load.h"
+#include "policytest/runner.h"
 #include "util/arena.h"
 #include "util/attr.h"
 #include "util/err.h"
@@ -15,12 +16,12 @@
 
 #define LOOK_EVERY_US 100000ULL
 #define LOOK_LEAST_US 10000ULL
+#define TESTS_MAX     1000
 #define TEXT_MAX      (256U << 20) /* reserved, not used */
-#define FILE_MAX      (4U << 20)
 
 /* ---- one test ------------------------------------------------------------------------- */
 
-static int check_rules(const struct trial *t, const struct doc_node *step)
+static int check_rules(const struct runner *t, const struct doc_node *step)
 {
 	for (size_t i = 0; i < t->step.nexpect; i++) {
 		const char *name = t->step.expect[i].rule;
@@ -35,57 +36,57 @@ static int check_rules(const struct trial *t, const struct doc_node *step)
 }
 
 /* What follows a mistake is read for its own. */
-static void read_rest(struct trial *t, const struct doc_node *steps, size_t from, size_t n)
+static void read_rest(struct runner *t, const struct doc_node *steps, size_t from, size_t n)
 {
 	for (size_t i = from; i < n; i++) {
 		struct doc_node item = doc_item(steps, i);
 
-		(void)trial_read_step(&item, &t->step);
+		(void)scenario_read_step(&item, &t->step);
 	}
 }
 
-static int run_steps(struct trial *t, const struct doc_node *steps, bool *ret_ok)
+static int run_steps(struct runner *t, const struct doc_node *steps, bool *ret_ok)
 {
 	size_t n = 0;
-	int r = doc_array(steps, 1, TRIAL_STEPS_MAX, &n);
+	int r = doc_array(steps, 1, SCENARIO_STEPS_MAX, &n);
 
 	*ret_ok = true;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct doc_node item = doc_item(steps, i);
 
-		r = trial_read_step(&item, &t->step);
+		r = scenario_read_step(&item, &t->step);
 		if (r == 0)
 			r = check_rules(t, &item);
-		if (r == 0 && i > 0 && TRIAL_BEGIN_US + t->step.at_us <= t->time_us)
+		if (r == 0 && i > 0 && RUNNER_BEGIN_US + t->step.at_us <= t->time_us)
 			r = doc_fail(&item, "steps must be in the order of their times");
 		/* what follows a failure is read all the same: a bad file is one */
 		if (r == 0 && !*ret_ok)
-			t->time_us = TRIAL_BEGIN_US + t->step.at_us;
+			t->time_us = RUNNER_BEGIN_US + t->step.at_us;
 		else if (r == 0)
-			r = trial_play(t, i == 0);
+			r = runner_play(t, i == 0);
 		if (r == 0 && *ret_ok)
-			*ret_ok = trial_judge(t, i + 1);
+			*ret_ok = runner_judge(t, i + 1);
 		if (r < 0)
 			read_rest(t, steps, i + 1, n);
 	}
 	return r;
 }
 
-static int begin(struct trial *t, const struct doc_node *test)
+static int begin(struct runner *t, const struct doc_node *test)
 {
 	struct doc_node value;
 	int r = 0;
 
 	t->every_us = LOOK_EVERY_US;
 	if (doc_get(test, "look_every", &value)) {
-		r = trial_read_time(&value, &t->every_us);
+		r = scenario_read_time(&value, &t->every_us);
 		if (r == 0 && t->every_us < LOOK_LEAST_US)
 			return doc_fail(&value, "shorter than 10ms");
 	}
-	return r == 0 ? trial_read_machine(test, t->dir, &t->now) : r;
+	return r == 0 ? scenario_read_machine(test, t->dir, &t->now) : r;
 }
 
-static int run_test(struct trial *t, const struct doc_node *test)
+static int run_test(struct runner *t, const struct doc_node *test)
 {
 	static const char *const keys[] = {"name", "description", "host", "tree",
 					   "root", "look_every",  "steps"};
@@ -113,7 +114,7 @@ static int run_test(struct trial *t, const struct doc_node *test)
 	r = begin(t, test);
 	if (doc_need(test, "steps", &value) < 0)
 		r = r < 0 ? r : -EINVAL;
-	else if (r < 0 && doc_array(&value, 1, TRIAL_STEPS_MAX, &n) == 0)
+	else if (r < 0 && doc_array(&value, 1, SCENARIO_STEPS_MAX, &n) == 0)
 		read_rest(t, &value, 0, n);
 	else if (r == 0)
 		r = run_steps(t, &value, &ok);
@@ -122,14 +123,14 @@ static int run_test(struct trial *t, const struct doc_node *test)
 	json_close(t->j, '}');
 	t->passed += ok;
 	t->failed += !ok;
-	trial_end(t);
+	runner_end(t);
 	return r;
 }
 
 /* ---- the file ------------------------------------------------------------------------- */
 
 /* Nobody dies of a test: who may write the policy is not asked, as it is by run. */
-static int load_policy(const struct trial *t, const struct doc_node *node, struct cgg_policy **ret)
+static int load_policy(const struct runner *t, const struct doc_node *node, struct cgg_policy **ret)
 {
 	CGG_AUTO_FREE char *path = NULL, *text = NULL;
 	const char *name = NULL;
@@ -140,10 +141,10 @@ static int load_policy(const struct trial *t, const struct doc_node *node, struc
 
 	if (r < 0)
 		return r;
-	path = trial_path(t->dir, name);
+	path = scenario_path(t->dir, name);
 	text = malloc(POLICY_FILE_MAX + 2);
 	if (!path || !text)
-		return trial_no_memory(t);
+		return runner_no_memory(t);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return doc_fail(node, "cannot read '%s': %s", path, strerror(errno));
@@ -157,14 +158,14 @@ static int load_policy(const struct trial *t, const struct doc_node *node, struc
 	return policy_load_text(path, text, (size_t)len, ret, t->err);
 }
 
-static int run_tests(struct trial *t, const struct doc_node *root)
+static int run_tests(struct runner *t, const struct doc_node *root)
 {
 	struct doc_node tests;
 	size_t n = 0;
 	int r = doc_need(root, "tests", &tests);
 
 	if (r == 0)
-		r = doc_array(&tests, 1, TRIAL_TESTS_MAX, &n);
+		r = doc_array(&tests, 1, TESTS_MAX, &n);
 	json_open(t->j, "tests", '[');
 	/* a mistake ends its test, the others are read for theirs */
 	for (size_t i = 0; (r == 0 || r == -EINVAL) && i < n; i++) {
@@ -179,7 +180,7 @@ static int run_tests(struct trial *t, const struct doc_node *root)
 	return r;
 }
 
-static int run_document(struct trial *t, const struct doc_node *root)
+static int run_document(struct runner *t, const struct doc_node *root)
 {
 	static const char *const keys[] = {"$schema", "version", "description", "policy", "tests"};
 	struct cgg_policy *policy = NULL;
@@ -217,7 +218,7 @@ static char *directory_of(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-static int run_text(struct trial *t, const char *path, const char *text, size_t len)
+static int run_text(struct runner *t, const char *path, const char *text, size_t len)
 {
 	struct problems problems = {.fn = t->fn, .user = t->user, .err = t->err, .path = path};
 	struct doc_node root;
@@ -235,37 +236,11 @@ static int run_text(struct trial *t, const char *path, const char *text, size_t 
 	return problems_end(&problems) < 0 ? problems.code : r;
 }
 
-int trial_read_file(const char *path, char **ret, size_t *ret_len, struct cgg_error *err)
-{
-	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	char *text;
-	long len;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_errno(err, -errno, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_fail(err, -EINVAL, "%s: not a regular file", path);
-	if (st.st_size > FILE_MAX)
-		return err_fail(err, -E2BIG, "%s: larger than %u MiB", path, FILE_MAX >> 20);
-	text = malloc(FILE_MAX + 2);
-	if (!text)
-		return err_fail(err, -ENOMEM, "%s: out of memory", path);
-	len = fdio_read(fd, text, FILE_MAX + 2);
-	if (len < 0) {
-		free(text);
-		return err_errno(err, (int)len, "%s", path);
-	}
-	*ret = text;
-	*ret_len = (size_t)len;
-	return 0;
-}
-
-int trial_run(const char *path, cgg_policy_problem_fn fn, void *user, char **ret_json,
-	      struct cgg_error *err)
+int policytest_run(const char *path, cgg_policy_problem_fn fn, void *user, char **ret_json,
+		   struct cgg_error *err)
 {
 	CGG_AUTO_FREE char *text = NULL, *dir = directory_of(path);
-	CGG_AUTO_FREE struct trial *t = calloc(1, sizeof(*t));
+	CGG_AUTO_FREE struct runner *t = calloc(1, sizeof(*t));
 	struct arena told = {0};
 	struct json j;
 	size_t len = 0;
@@ -279,7 +254,7 @@ int trial_run(const char *path, cgg_policy_problem_fn fn, void *user, char **ret
 	t->user = user;
 	t->err = err;
 	t->j = &j;
-	r = trial_read_file(path, &text, &len, err);
+	r = scenario_read_file(path, &text, &len, err);
 	if (r == 0)
 		r = run_text(t, path, text, len);
 	if (r == 0 && json_end(&j) < 0)

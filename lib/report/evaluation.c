@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A rule in a domain as JSON: how far each condition is from true, who would be chosen, and why. */
-#include "engine/pairs.h"
+#include "report/evaluation.h"
 
 #include "cgfs/marks.h"
-#include "engine/record.h"
+#include "hook/owners.h"
 #include "policy/explain.h"
+#include "report/numbers.h"
 #include "util/attr.h"
 
 static const char *const truths[] = {"false", "true", "unknown"};
 
-void tell_host(struct json *j, const struct cgg_host *h)
+void evaluation_put_host(struct json *j, const struct cgg_host *h)
 {
 	json_open(j, "host", '{');
 	if (h->have & CGG_HOST_HAVE_MEMORY) {
@@ -26,7 +27,7 @@ void tell_host(struct json *j, const struct cgg_host *h)
 /* ---- conditions ----------------------------------------------------------------------- */
 
 static void put_unknown(struct json *j, const struct policy_rule *rule, uint8_t i,
-			const struct pair *pair, const struct tell *tell)
+			const struct pair *pair, const struct evaluation_view *tell)
 {
 	bool needs_past = rule->cond[i].kind >= POLICY_PRESSURE_ABOVE &&
 			  rule->cond[i].kind <= POLICY_EVENTS_ABOVE;
@@ -43,7 +44,7 @@ static void put_unknown(struct json *j, const struct policy_rule *rule, uint8_t 
 
 static void put_leaf(struct json *j, const struct policy_rule *rule, uint8_t i,
 		     const struct pair *pair, const struct policy_numbers *numbers,
-		     const struct tell *tell)
+		     const struct evaluation_view *tell)
 {
 	const struct policy_cond *cond = &rule->cond[i];
 	const struct policy_reading *r = &pair->reading[i];
@@ -68,7 +69,7 @@ static void put_leaf(struct json *j, const struct policy_rule *rule, uint8_t i,
 
 static void put_cond(struct json *j, const struct policy_rule *rule, uint8_t i, unsigned int depth,
 		     const struct pair *pair, const struct policy_numbers *numbers,
-		     const struct tell *tell)
+		     const struct evaluation_view *tell)
 {
 	const struct policy_cond *cond = &rule->cond[i];
 	const struct policy_reading *r = &pair->reading[i];
@@ -87,8 +88,9 @@ static void put_cond(struct json *j, const struct policy_rule *rule, uint8_t i, 
 	json_close(j, '}');
 }
 
-void tell_when(struct json *j, const struct policy_rule *rule, const struct pair *pair,
-	       const struct policy_numbers *numbers, const struct tell *tell)
+void evaluation_put_conditions(struct json *j, const struct policy_rule *rule,
+			       const struct pair *pair, const struct policy_numbers *numbers,
+			       const struct evaluation_view *tell)
 {
 	uint8_t open[POLICY_CONDS_MAX];
 	unsigned int depth = 0;
@@ -105,7 +107,7 @@ void tell_when(struct json *j, const struct policy_rule *rule, const struct pair
 
 /* ---- candidates ----------------------------------------------------------------------- */
 
-static void put_order(struct json *j, const struct pairs *pairs, const struct policy_rule *rule,
+static void put_order(struct json *j, const struct evaluator *pairs, const struct policy_rule *rule,
 		      const char *path, const struct cgg_group *group)
 {
 	const char *glob = NULL;
@@ -126,7 +128,7 @@ static void put_order(struct json *j, const struct pairs *pairs, const struct po
 		json_str(j, "priority_by", glob);
 }
 
-static void put_protection(struct json *j, const struct pairs *pairs,
+static void put_protection(struct json *j, const struct evaluator *pairs,
 			   const struct cgg_snapshot *snap, const struct cgg_group *group)
 {
 	struct policy_shield shield =
@@ -173,8 +175,8 @@ static void put_marks(struct json *j, const struct policy_rule *rule,
 	}
 }
 
-void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pair,
-		const struct cgg_snapshot *snap, const struct cgg_group *group)
+void evaluation_put_group(struct json *j, const struct evaluator *pairs, const struct pair *pair,
+			  const struct cgg_snapshot *snap, const struct cgg_group *group)
 {
 	const struct policy_rule *rule = &pairs->policy->rule[pair->rule];
 	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
@@ -182,7 +184,7 @@ void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pa
 	json_str(j, "cgroup", cg->path);
 	owners_put(j, "owner", pairs->owners, cg->path,
 		   owners_bound(pairs->owners, snap, group->cgroup));
-	json_str(j, "scope", pairs_scope(rule, group));
+	json_str(j, "scope", evaluator_scope(rule, group));
 	if (group->known & 1U << CGG_RANK_USAGE)
 		json_i64(j, "usage_bytes", group->term[CGG_RANK_USAGE]);
 	if (group->known & 1U << CGG_RANK_GAIN)
@@ -194,16 +196,16 @@ void tell_group(struct json *j, const struct pairs *pairs, const struct pair *pa
 		json_i64(j, "least_oom_score_adj", rule->least_adj);
 	if (group->oom_unit != CGG_NONE)
 		json_str(j, "oom_unit", snap->cgroups[group->oom_unit].path);
-	json_str(j, "verdict", policy_unfit_name(pairs_unfit(pairs, pair, snap, group)));
+	json_str(j, "verdict", policy_unfit_name(evaluator_unfit(pairs, pair, snap, group)));
 	put_protection(j, pairs, snap, group);
 	put_marks(j, rule, snap, pair->index, group);
 }
 
-static void put_candidates(struct json *j, struct pairs *pairs, const struct pair *pair,
-			   const struct tell *tell)
+static void put_candidates(struct json *j, struct evaluator *pairs, const struct pair *pair,
+			   const struct evaluation_view *tell)
 {
 	uint32_t victim;
-	size_t n = pairs_choose(pairs, pair, tell->snap, &victim);
+	size_t n = evaluator_choose(pairs, pair, tell->snap, &victim);
 	size_t top = tell->top == 0 || n < tell->top ? n : tell->top;
 
 	json_u64(j, "candidates_total", n);
@@ -213,7 +215,7 @@ static void put_candidates(struct json *j, struct pairs *pairs, const struct pai
 			continue;
 		json_open(j, NULL, '{');
 		json_u64(j, "rank", i + 1);
-		tell_group(j, pairs, pair, tell->snap, &pairs->groups[i]);
+		evaluation_put_group(j, pairs, pair, tell->snap, &pairs->groups[i]);
 		json_bool(j, "chosen", i == victim);
 		json_close(j, '}');
 	}
@@ -235,8 +237,8 @@ static void put_actions(struct json *j, const struct policy_rule *rule)
 	json_bool(j, "dry_run", rule->dry_run);
 }
 
-void tell_pair(struct json *j, struct pairs *pairs, const struct pair *pair,
-	       const struct tell *tell)
+void evaluation_put(struct json *j, struct evaluator *pairs, const struct pair *pair,
+		    const struct evaluation_view *tell)
 {
 	const struct policy_rule *rule = &pairs->policy->rule[pair->rule];
 	struct policy_numbers numbers;
@@ -253,8 +255,8 @@ void tell_pair(struct json *j, struct pairs *pairs, const struct pair *pair,
 		json_u64(j, "under_way_us", tell->under_way_us);
 	}
 	put_actions(j, rule);
-	record_numbers(j, "numbers", &numbers);
-	tell_when(j, rule, pair, &numbers, tell);
+	report_numbers(j, "numbers", &numbers);
+	evaluation_put_conditions(j, rule, pair, &numbers, tell);
 	json_open(j, "order", '[');
 	for (size_t i = 0; i < rule->nkeys; i++)
 		json_str(j, NULL, cgg_rank_key_name(rule->key[i]));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was expected beside what was decided, and how they differ. */
-#include "engine/trial.h"
+#include "policytest/compare.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static void put_line(struct lines *lines, const char *fmt, ...)
 	json_str(lines->j, NULL, text);
 }
 
-static const char *last_action(const struct trial_got *got)
+static const char *last_action(const struct actual_decision *got)
 {
 	return got->nactions > 0 ? got->actions[got->nactions - 1] : "nothing";
 }
@@ -61,8 +61,8 @@ static void compare_list(struct lines *lines, const char *what, const char *cons
 	}
 }
 
-static void compare_one(struct lines *lines, const struct trial_expect *want,
-			const struct trial_got *got)
+static void compare_one(struct lines *lines, const struct scenario_decision *want,
+			const struct actual_decision *got)
 {
 	compare_text(lines, "rule", want->rule, got->rule);
 	compare_text(lines, "domain", want->domain, got->domain);
@@ -82,7 +82,7 @@ static void compare_one(struct lines *lines, const struct trial_expect *want,
 			 got->dry_run ? "true" : "false");
 }
 
-bool trial_agrees(const struct trial_expect *want, const struct trial_got *got)
+bool compare_agrees(const struct scenario_decision *want, const struct actual_decision *got)
 {
 	struct lines lines = {0};
 
@@ -90,8 +90,8 @@ bool trial_agrees(const struct trial_expect *want, const struct trial_got *got)
 	return lines.n == 0;
 }
 
-bool trial_compare(struct json *j, const struct trial_step *step, const struct trial_got *got,
-		   size_t ngot)
+bool compare_decisions(struct json *j, const struct scenario_step *step,
+		       const struct actual_decision *got, size_t ngot)
 {
 	struct lines lines = {.j = j, .key = "differences"};
 
@@ -130,11 +130,11 @@ static void put_list(struct json *j, const char *key, const char *const *list, s
 	json_close(j, ']');
 }
 
-void trial_put_expected(struct json *j, const struct trial_step *step)
+void compare_put_expected(struct json *j, const struct scenario_step *step)
 {
 	json_open(j, "expected", '[');
 	for (size_t i = 0; i < step->nexpect; i++) {
-		const struct trial_expect *want = &step->expect[i];
+		const struct scenario_decision *want = &step->expect[i];
 
 		json_open(j, NULL, '{');
 		put_text(j, "rule", want->rule);
@@ -153,7 +153,7 @@ void trial_put_expected(struct json *j, const struct trial_step *step)
 	json_close(j, ']');
 }
 
-void trial_put_got(struct json *j, const struct trial_got *got, size_t ngot)
+void compare_put_actual(struct json *j, const struct actual_decision *got, size_t ngot)
 {
 	json_open(j, "got", '[');
 	for (size_t i = 0; i < ngot; i++) {

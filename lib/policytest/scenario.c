@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/trial.h"
+/* The machine of a policy test, and its changes, as the document gives them. */
+#include "policytest/scenario.h"
 
 #include "cgfs/marks.h"
 #include "cgfs/tree.h"
-#include "engine/choice.h"
+#include "policy/candidates.h"
 #include "snap/take.h"
 #include "util/attr.h"
 #include "util/err.h"
@@ -18,44 +19,9 @@
 #define EVENTS_MAX  1000000000000
 #define BADNESS_MAX EVENTS_MAX
 
-int trial_fail_memory(const struct doc_node *node, int r)
-{
-	if (r == -E2BIG)
-		return doc_fail(node, "more than %d cgroups, or one more than %d deep",
-				MODEL_CGROUPS_MAX, CGG_DEPTH_MAX);
-	return r == -ENOMEM ? doc_no_memory(node) : r;
-}
-
-/* Reading goes on after most mistakes, so that all are told: 0, or that there were some in this test. */
-int trial_told(const struct doc_node *node, int r)
-{
-	const struct problems *problems = node->doc->problems;
-
-	return r == 0 && problems->n + problems->again > problems->before ? -EINVAL : r;
-}
-
-char trial_first_byte(const struct doc_node *node)
-{
-	return node->doc->scan.text[node->doc->scan.value[node->index].at];
-}
-
-char *trial_path(const char *dir, const char *path)
-{
-	char *joined;
-
-	if (path[0] == '/')
-		return strdup(path);
-	return asprintf(&joined, "%s/%s", dir, path) < 0 ? NULL : joined;
-}
-
-bool trial_is_null(const struct doc_node *node)
-{
-	return trial_first_byte(node) == 'n';
-}
-
 /* ---- values --------------------------------------------------------------------------- */
 
-int trial_read_time(const struct doc_node *node, uint64_t *ret_us)
+int scenario_read_time(const struct doc_node *node, uint64_t *ret_us)
 {
 	const char *text = NULL;
 	int r = doc_string(node, "a time like \"2s\" or \"500ms\"", &text);
@@ -204,7 +170,7 @@ static int read_sigterm(const struct doc_node *node, struct model_cgroup *m)
 	if (r < 0)
 		return r;
 	m->heeds_sigterm = strcmp(text, "ignored") != 0;
-	return m->heeds_sigterm ? trial_read_time(node, &m->sigterm_us) : 0;
+	return m->heeds_sigterm ? scenario_read_time(node, &m->sigterm_us) : 0;
 }
 
 /* How long its processes need to end after it. */
@@ -216,7 +182,7 @@ static int read_sigkill(const struct doc_node *node, struct model_cgroup *m)
 	if (r < 0)
 		return r;
 	m->sigkill_us = UINT64_MAX;
-	return strcmp(text, "never") != 0 ? trial_read_time(node, &m->sigkill_us) : 0;
+	return strcmp(text, "never") != 0 ? scenario_read_time(node, &m->sigkill_us) : 0;
 }
 
 static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
@@ -287,26 +253,19 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 	return r;
 }
 
-bool trial_is_path(const char *path)
-{
-	size_t len = strlen(path);
-
-	return path[0] == '/' && !strstr(path, "//") && (len == 1 || path[len - 1] != '/');
-}
-
 static void read_cgroup(const struct doc_node *node, void *user)
 {
 	struct model *model = user;
 	struct model_cgroup *m = NULL;
 	int r;
 
-	if (!trial_is_path(node->key)) {
+	if (!scenario_is_path(node->key)) {
 		doc_fail(node, "expected a cgroup's path like \"/system.slice/a.service\"");
 		return;
 	}
 	r = doc_object(node, cgroup_keys, CGG_ARRAY_LEN(cgroup_keys));
 	if (r == 0)
-		r = trial_fail_memory(node, model_add(model, node->key, &m));
+		r = scenario_fail_memory(node, model_add(model, node->key, &m));
 	if (r == 0)
 		r = read_numbers(node, m);
 	if (r == 0)
@@ -359,7 +318,7 @@ static int read_tree_file(const struct doc_node *node, const char *path, struct 
 	char *text = NULL;
 	size_t len = 0;
 	struct doc doc;
-	int r = trial_read_file(path, &text, &len, &why);
+	int r = scenario_read_file(path, &text, &len, &why);
 
 	if (r < 0)
 		return doc_fail(node, "%s", why.msg);
@@ -367,7 +326,7 @@ static int read_tree_file(const struct doc_node *node, const char *path, struct 
 	r = doc_open(&doc, path, text, len, &problems);
 	if (r == 0) {
 		root = doc_root(&doc);
-		r = trial_told(&root, trial_read_tree(&root, model));
+		r = scenario_result(&root, scenario_read_tree(&root, model));
 		doc_close(&doc);
 	}
 	free(text);
@@ -387,9 +346,9 @@ static int read_root(const struct doc_node *node, const char *dir, struct model 
 
 	if (r < 0)
 		return r;
-	path = trial_path(dir, text);
+	path = scenario_path(dir, text);
 	if (!path)
-		return trial_fail_memory(node, -ENOMEM);
+		return scenario_fail_memory(node, -ENOMEM);
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
 		return read_tree_file(node, path, model);
 	r = tree_open(path, &tree, &why);
@@ -398,17 +357,17 @@ static int read_root(const struct doc_node *node, const char *dir, struct model 
 	if (r == 0)
 		r = snap_take(tree, &snap, &why);
 	if (r == 0)
-		choice_read_adj(tree, snap, 0, CGG_ADJ_MAX);
+		candidates_read_adj(tree, snap, 0, CGG_ADJ_MAX);
 	if (r < 0)
 		r = doc_fail(node, "%s", why.msg);
 	else
-		r = trial_fail_memory(node, model_load(model, snap));
+		r = scenario_fail_memory(node, model_load(model, snap));
 	snap_free(snap);
 	tree_close(tree);
 	return r;
 }
 
-int trial_read_machine(const struct doc_node *test, const char *dir, struct model *model)
+int scenario_read_machine(const struct doc_node *test, const char *dir, struct model *model)
 {
 	struct model_cgroup *root;
 	struct doc_node value;
@@ -417,12 +376,12 @@ int trial_read_machine(const struct doc_node *test, const char *dir, struct mode
 	if (doc_get(test, "root", &value))
 		r = read_root(&value, dir, model);
 	if (r == 0)
-		r = trial_fail_memory(test, model_add(model, "/", &root));
+		r = scenario_fail_memory(test, model_add(model, "/", &root));
 	if (r == 0 && doc_get(test, "host", &value))
 		r = read_host(&value, model);
 	if (r == 0 && doc_get(test, "tree", &value))
 		r = doc_members(&value, read_cgroup, model);
-	return trial_told(test, r);
+	return scenario_result(test, r);
 }
 
 static void read_change(const struct doc_node *node, void *user)
@@ -431,7 +390,7 @@ static void read_change(const struct doc_node *node, void *user)
 
 	if (strcmp(node->key, "host") == 0)
 		read_host(node, model);
-	else if (!trial_is_null(node))
+	else if (!scenario_is_null(node))
 		read_cgroup(node, user);
 	else if (strcmp(node->key, "/") == 0) /* null: it is removed */
 		doc_fail(node, "the root can't be removed");
@@ -441,7 +400,7 @@ static void read_change(const struct doc_node *node, void *user)
 		model_remove(model, node->key);
 }
 
-int trial_read_set(const struct doc_node *set, struct model *model)
+int scenario_read_set(const struct doc_node *set, struct model *model)
 {
-	return trial_told(set, doc_members(set, read_change, model));
+	return scenario_result(set, doc_members(set, read_change, model));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/choice.h"
+/* Badness, oom_score_adj and marks of candidates, read where a rule asks for them. */
+#include "policy/candidates.h"
 
 #include "cgfs/marks.h"
 #include "cgfs/procs.h"
@@ -11,7 +12,7 @@
 
 #include <unistd.h>
 
-bool choice_has_key(const struct policy_rule *rule, enum cgg_rank_key key)
+bool candidates_has_key(const struct policy_rule *rule, enum cgg_rank_key key)
 {
 	for (size_t i = 0; i < rule->nkeys; i++) {
 		if (rule->key[i] == key)
@@ -74,7 +75,8 @@ static void count_as_one(struct census *census, const struct cgg_cgroup *cg)
 	census->any = true;
 }
 
-void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain)
+void candidates_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
+			     uint32_t domain)
 {
 	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	const uint64_t total = badness_total_pages(snap, domain, page_bytes);
@@ -161,8 +163,8 @@ static uint32_t read_adj(const struct cgg_tree *tree, struct cgg_snapshot *snap,
 	return most < left ? left - most : 0;
 }
 
-void choice_read_adj(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain,
-		     int32_t enough)
+void candidates_read_adj(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain,
+			 int32_t enough)
 {
 	uint32_t left = CGG_ADJ_PER_TREE, end = snap->cgroups[domain].end;
 
@@ -201,15 +203,15 @@ static void read_marks(const struct cgg_tree *tree, struct cgg_snapshot *snap, u
 
 /* ---- all ------------------------------------------------------------------------------ */
 
-void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
-		 const struct policy_rule *rule, uint32_t domain)
+void candidates_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
+		     const struct policy_rule *rule, uint32_t domain)
 {
-	if (choice_has_key(rule, CGG_RANK_BADNESS))
-		choice_read_badness(tree, snap, domain);
-	if (choice_has_key(rule, CGG_RANK_OOM_SCORE_ADJ))
-		choice_read_adj(tree, snap, domain, CGG_ADJ_MAX);
+	if (candidates_has_key(rule, CGG_RANK_BADNESS))
+		candidates_read_badness(tree, snap, domain);
+	if (candidates_has_key(rule, CGG_RANK_OOM_SCORE_ADJ))
+		candidates_read_adj(tree, snap, domain, CGG_ADJ_MAX);
 	else if (rule->spares_adj)
-		choice_read_adj(tree, snap, domain, rule->least_adj);
+		candidates_read_adj(tree, snap, domain, rule->least_adj);
 	if (rule->honour_xattrs)
 		read_marks(tree, snap, domain);
 }

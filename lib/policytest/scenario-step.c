@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps of a story: when, what changes, and what must be decided. */
-#include "engine/trial.h"
+/* The steps of a policy test: when, what changes, and what must be decided. */
+#include "policytest/scenario.h"
 
 #include "util/attr.h"
 
@@ -20,9 +20,9 @@ static int read_strings(const struct doc_node *node, size_t max, const char **re
 	return r;
 }
 
-static int read_victim(const struct doc_node *node, struct trial_expect *ret)
+static int read_victim(const struct doc_node *node, struct scenario_decision *ret)
 {
-	ret->nobody = trial_is_null(node);
+	ret->nobody = scenario_is_null(node);
 	return ret->nobody ? 0 : doc_string(node, "a cgroup's path, or null", &ret->victim);
 }
 
@@ -41,7 +41,7 @@ static int read_named(const struct doc_node *node, const char *key, const char *
 	return r;
 }
 
-static int read_decision(const struct doc_node *node, struct trial_expect *ret)
+static int read_decision(const struct doc_node *node, struct scenario_decision *ret)
 {
 	static const char *const keys[] = {"rule",    "domain", "victim",  "action",
 					   "actions", "scope",	"dry_run", "candidates"};
@@ -66,22 +66,23 @@ static int read_decision(const struct doc_node *node, struct trial_expect *ret)
 	if (r == 0 && doc_get(node, "actions", &value))
 		r = read_strings(&value, POLICY_ACTIONS_MAX, ret->actions, &ret->nactions);
 	if (r == 0 && doc_get(node, "candidates", &value))
-		r = read_strings(&value, TRIAL_CANDIDATES_MAX, ret->candidate, &ret->ncandidates);
+		r = read_strings(&value, SCENARIO_CANDIDATES_MAX, ret->candidate,
+				 &ret->ncandidates);
 	ret->has_dry_run = r == 0 && doc_get(node, "dry_run", &value);
 	return ret->has_dry_run ? doc_bool(&value, &ret->dry_run) : r;
 }
 
-static int read_expect(const struct doc_node *node, struct trial_step *ret)
+static int read_expect(const struct doc_node *node, struct scenario_step *ret)
 {
 	const char *text = NULL;
 	int r;
 
-	switch (trial_first_byte(node)) {
+	switch (scenario_first_byte(node)) {
 	case '{':
 		ret->nexpect = 1;
 		return read_decision(node, &ret->expect[0]);
 	case '[':
-		r = doc_array(node, 1, TRIAL_DECISIONS_MAX, &ret->nexpect);
+		r = doc_array(node, 1, SCENARIO_DECISIONS_MAX, &ret->nexpect);
 		for (size_t i = 0; r == 0 && i < ret->nexpect; i++) {
 			struct doc_node item = doc_item(node, i);
 
@@ -96,7 +97,7 @@ static int read_expect(const struct doc_node *node, struct trial_step *ret)
 	}
 }
 
-int trial_read_step(const struct doc_node *node, struct trial_step *ret)
+int scenario_read_step(const struct doc_node *node, struct scenario_step *ret)
 {
 	static const char *const keys[] = {"at",   "set",    "kernel_kills",
 					   "ramp", "expect", "description"};
@@ -104,11 +105,11 @@ int trial_read_step(const struct doc_node *node, struct trial_step *ret)
 	const char *ignored;
 	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
 
-	*ret = (struct trial_step){0};
+	*ret = (struct scenario_step){0};
 	if (r == 0)
 		r = doc_need(node, "at", &value);
 	if (r == 0)
-		r = trial_read_time(&value, &ret->at_us);
+		r = scenario_read_time(&value, &ret->at_us);
 	if (r == 0 && doc_get(node, "description", &value))
 		r = doc_string(&value, "a sentence", &ignored);
 	if (r == 0 && doc_get(node, "ramp", &value))
@@ -122,5 +123,5 @@ int trial_read_step(const struct doc_node *node, struct trial_step *ret)
 	ret->has_set = r == 0 && doc_get(node, "set", &ret->set);
 	if (r == 0 && ret->ramp && !ret->has_set)
 		return doc_fail(node, "'ramp' without 'set': nothing to go to");
-	return trial_told(node, r);
+	return scenario_result(node, r);
 }

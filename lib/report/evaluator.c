@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/pairs.h"
+/* Every rule in every cgroup that it looks at: a list, remade for each snapshot. */
+#include "report/evaluator.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct pair *known(const struct pairs *pairs, uint16_t rule, uint64_t id)
+static struct pair *known(const struct evaluator *pairs, uint16_t rule, uint64_t id)
 {
 	for (size_t i = 0; i < pairs->n; i++) {
 		if (pairs->pair[i].rule == rule && pairs->pair[i].id == id)
@@ -14,14 +15,14 @@ static struct pair *known(const struct pairs *pairs, uint16_t rule, uint64_t id)
 	return NULL;
 }
 
-static bool looks_at(const struct pairs *pairs, uint16_t rule, const struct cgg_snapshot *snap,
+static bool looks_at(const struct evaluator *pairs, uint16_t rule, const struct cgg_snapshot *snap,
 		     uint32_t domain, uint32_t within)
 {
 	return (within == 0 || rank_is_below(snap, within, domain)) &&
 	       policy_is_domain(&pairs->policy->rule[rule], snap->cgroups[domain].path);
 }
 
-static size_t count(const struct pairs *pairs, const struct cgg_snapshot *snap, uint32_t within)
+static size_t count(const struct evaluator *pairs, const struct cgg_snapshot *snap, uint32_t within)
 {
 	size_t n = 0;
 
@@ -32,7 +33,7 @@ static size_t count(const struct pairs *pairs, const struct cgg_snapshot *snap, 
 	return n;
 }
 
-static void fill(const struct pairs *pairs, const struct cgg_snapshot *snap, uint32_t within,
+static void fill(const struct evaluator *pairs, const struct cgg_snapshot *snap, uint32_t within,
 		 struct pair *pair)
 {
 	for (uint16_t r = 0; r < pairs->policy->nrules; r++) {
@@ -52,7 +53,7 @@ static void fill(const struct pairs *pairs, const struct cgg_snapshot *snap, uin
 	}
 }
 
-static int make_room(struct pairs *pairs, size_t n)
+static int make_room(struct evaluator *pairs, size_t n)
 {
 	struct cgg_group *more;
 
@@ -66,12 +67,12 @@ static int make_room(struct pairs *pairs, size_t n)
 	return 0;
 }
 
-int pairs_match(struct pairs *pairs, const struct cgg_snapshot *snap, uint32_t within)
+int evaluator_match(struct evaluator *pairs, const struct cgg_snapshot *snap, uint32_t within)
 {
 	size_t n = count(pairs, snap, within);
 	struct pair *pair;
 
-	if (n > PAIRS_MAX)
+	if (n > EVALUATOR_MAX)
 		return -E2BIG;
 	if (make_room(pairs, snap->n) < 0)
 		return -ENOMEM;
@@ -85,22 +86,22 @@ int pairs_match(struct pairs *pairs, const struct cgg_snapshot *snap, uint32_t w
 	return 0;
 }
 
-void pairs_finish(struct pairs *pairs)
+void evaluator_finish(struct evaluator *pairs)
 {
 	free(pairs->groups);
 	free(pairs->pair);
-	*pairs = (struct pairs){0};
+	*pairs = (struct evaluator){0};
 }
 
-void pairs_look(const struct pairs *pairs, struct pair *pair, const struct cgg_snapshot *snap,
-		uint64_t now_us)
+void evaluator_look(const struct evaluator *pairs, struct pair *pair,
+		    const struct cgg_snapshot *snap, uint64_t now_us)
 {
 	pair->truth = policy_holds(&pairs->policy->rule[pair->rule], snap, pair->index, &pair->held,
 				   now_us, pair->reading);
 }
 
-size_t pairs_choose(struct pairs *pairs, const struct pair *pair, const struct cgg_snapshot *snap,
-		    uint32_t *ret_victim)
+size_t evaluator_choose(struct evaluator *pairs, const struct pair *pair,
+			const struct cgg_snapshot *snap, uint32_t *ret_victim)
 {
 	uint64_t ids[POLICY_EXCLUDED_MAX];
 	size_t n = policy_excluded_ids(&pairs->excluded, snap->time_us, ids);
@@ -109,8 +110,8 @@ size_t pairs_choose(struct pairs *pairs, const struct pair *pair, const struct c
 			     pairs->own_ids, pairs->nown_ids, ids, n, pairs->groups, ret_victim);
 }
 
-enum policy_unfit pairs_unfit(const struct pairs *pairs, const struct pair *pair,
-			      const struct cgg_snapshot *snap, const struct cgg_group *group)
+enum policy_unfit evaluator_unfit(const struct evaluator *pairs, const struct pair *pair,
+				  const struct cgg_snapshot *snap, const struct cgg_group *group)
 {
 	uint64_t ids[POLICY_EXCLUDED_MAX];
 	size_t n = policy_excluded_ids(&pairs->excluded, snap->time_us, ids);
@@ -118,7 +119,7 @@ enum policy_unfit pairs_unfit(const struct pairs *pairs, const struct pair *pair
 	return policy_unfit(snap, pair->index, group, ids, n);
 }
 
-const char *pairs_scope(const struct policy_rule *rule, const struct cgg_group *group)
+const char *evaluator_scope(const struct policy_rule *rule, const struct cgg_group *group)
 {
 	bool process = !group->whole;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What rungs do to a machine that is told: what a kill frees, what reclaim can take back. */
-#include "snap/model.h"
+#include "policytest/model.h"
 
 #include <string.h>
 

@@ -22,15 +22,16 @@ struct cgg_tree;
 #define CGG_ADJ_AT_LEAST   4
 
 /* All that a rule asks for, of what is at or below its domain. */
-void choice_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
-		 const struct policy_rule *rule, uint32_t domain);
+void candidates_read(const struct cgg_tree *tree, struct cgg_snapshot *snap,
+		     const struct policy_rule *rule, uint32_t domain);
 
 /* Has the rule this key in its order? */
-bool choice_has_key(const struct policy_rule *rule, enum cgg_rank_key key);
+bool candidates_has_key(const struct policy_rule *rule, enum cgg_rank_key key);
 
 /* See cgg_snapshot_badness(). */
-void choice_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain);
+void candidates_read_badness(const struct cgg_tree *tree, struct cgg_snapshot *snap,
+			     uint32_t domain);
 
 /* The highest oom_score_adj of each cgroup; of those that have one of enough, any such one. */
-void choice_read_adj(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain,
-		     int32_t enough);
+void candidates_read_adj(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t domain,
+			 int32_t enough);

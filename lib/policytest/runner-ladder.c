@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ladders of a policy test: events go into policy/ladder.h, as in the daemon; its orders change the model of the
- * machine (model-act.c), and what is begun is a decision.
+ * machine (model-act.c), and each rung that is begun is a decision.
  */
-#include "engine/trial.h"
+#include "policytest/runner.h"
 
 #include "policy/gate.h"
 #include "rank/rank.h"
@@ -12,10 +12,10 @@
 
 #define NEVER UINT64_MAX
 
-struct trial_incident *trial_incident_of(struct trial *t, const struct pair *pair)
+struct runner_incident *runner_incident_of(struct runner *t, const struct pair *pair)
 {
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		struct trial_incident *in = &t->incident[i];
+		struct runner_incident *in = &t->incident[i];
 
 		if (in->used && in->rule == pair->rule && in->domain_id == pair->id)
 			return in;
@@ -23,14 +23,14 @@ struct trial_incident *trial_incident_of(struct trial *t, const struct pair *pai
 	return NULL;
 }
 
-static struct trial_incident *incident_new(struct trial *t, const struct pair *pair)
+static struct runner_incident *incident_new(struct runner *t, const struct pair *pair)
 {
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		struct trial_incident *in = &t->incident[i];
+		struct runner_incident *in = &t->incident[i];
 
 		if (in->used)
 			continue;
-		*in = (struct trial_incident){
+		*in = (struct runner_incident){
 			.used = true,
 			.rule = pair->rule,
 			.domain_id = pair->id,
@@ -61,16 +61,16 @@ static bool is_empty(const struct cgg_snapshot *snap, uint32_t top)
 
 /* ---- decisions ------------------------------------------------------------------------ */
 
-static struct decision *decision_new(struct trial *t, const struct pair *pair)
+static struct runner_decision *decision_new(struct runner *t, const struct pair *pair)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	struct decision *d = &t->decision[t->ndecisions++];
+	struct runner_decision *d = &t->decision[t->ndecisions++];
 
-	*d = (struct decision){.pair = *pair, .snap = t->snap, .victim = CGG_NONE};
-	d->got = (struct trial_got){
+	*d = (struct runner_decision){.pair = *pair, .snap = t->snap, .victim = CGG_NONE};
+	d->got = (struct actual_decision){
 		.rule = rule->name,
 		.domain = t->snap->cgroups[pair->index].path,
-		.at_us = t->time_us - TRIAL_BEGIN_US,
+		.at_us = t->time_us - RUNNER_BEGIN_US,
 		.dry_run = rule->dry_run,
 	};
 	if (!t->snap_kept)
@@ -80,27 +80,27 @@ static struct decision *decision_new(struct trial *t, const struct pair *pair)
 }
 
 /* The one that the rungs begun in this look belong to. */
-static struct decision *decision_of(struct trial *t, const struct pair *pair,
-				    struct trial_incident *in)
+static struct runner_decision *decision_of(struct runner *t, const struct pair *pair,
+					   struct runner_incident *in)
 {
 	if (!in->decision)
 		in->decision = decision_new(t, pair);
 	return in->decision;
 }
 
-static void add_action(struct decision *d, const char *name)
+static void add_action(struct runner_decision *d, const char *name)
 {
 	d->got.actions[d->got.nactions++] = name;
 }
 
-static void put_candidates(const struct trial *t, size_t n, struct trial_got *got)
+static void put_candidates(const struct runner *t, size_t n, struct actual_decision *got)
 {
-	for (size_t i = 0; i < n && i < TRIAL_CANDIDATES_MAX; i++)
+	for (size_t i = 0; i < n && i < SCENARIO_CANDIDATES_MAX; i++)
 		got->candidate[got->ncandidates++] =
 			t->snap->cgroups[t->pairs.groups[i].cgroup].path;
 }
 
-static void put_victim(struct decision *d, uint32_t victim, bool process)
+static void put_victim(struct runner_decision *d, uint32_t victim, bool process)
 {
 	d->victim = victim;
 	d->got.victim = d->snap->cgroups[victim].path;
@@ -110,7 +110,7 @@ static void put_victim(struct decision *d, uint32_t victim, bool process)
 /* ---- orders --------------------------------------------------------------------------- */
 
 /* Change the model. When the rung is over by itself, NEVER: at its deadline. */
-static uint64_t act(struct trial *t, const struct policy_action *a, uint32_t victim, bool process)
+static uint64_t act(struct runner *t, const struct policy_action *a, uint32_t victim, bool process)
 {
 	uint64_t bytes, ends_us;
 
@@ -132,13 +132,14 @@ static uint64_t act(struct trial *t, const struct policy_action *a, uint32_t vic
 	}
 }
 
-static enum ladder_event start(struct trial *t, const struct pair *pair, struct trial_incident *in)
+static enum ladder_event start(struct runner *t, const struct pair *pair,
+			       struct runner_incident *in)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
 	const struct policy_action *a = &rule->action[in->ladder.rung];
 	uint32_t victim = find_id(t->snap, in->victim_id);
 	bool kill = a->kind == POLICY_KILL, process = a->process || !in->whole;
-	struct decision *d;
+	struct runner_decision *d;
 
 	if (victim == CGG_NONE || is_empty(t->snap, victim))
 		return LADDER_ON_VICTIM_GONE;
@@ -152,8 +153,8 @@ static enum ladder_event start(struct trial *t, const struct pair *pair, struct 
 	return kill && in->ends_us <= t->time_us ? LADDER_ON_KILL_DONE : LADDER_ON_NOTHING;
 }
 
-static enum ladder_event recheck(const struct trial *t, const struct pair *pair,
-				 const struct trial_incident *in)
+static enum ladder_event recheck(const struct runner *t, const struct pair *pair,
+				 const struct runner_incident *in)
 {
 	if (find_id(t->snap, in->victim_id) == CGG_NONE)
 		return LADDER_ON_VICTIM_GONE;
@@ -163,7 +164,7 @@ static enum ladder_event recheck(const struct trial *t, const struct pair *pair,
 }
 
 /* Every domain that the victim's memory comes back to starts its windows anew. */
-static void start_anew(struct trial *t, uint64_t victim_id)
+static void start_anew(struct runner *t, uint64_t victim_id)
 {
 	uint32_t victim = find_id(t->snap, victim_id);
 
@@ -173,7 +174,7 @@ static void start_anew(struct trial *t, uint64_t victim_id)
 	}
 }
 
-static void end(struct trial *t, struct pair *pair, struct trial_incident *in)
+static void end(struct runner *t, struct pair *pair, struct runner_incident *in)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
 	enum ladder_outcome outcome = in->ladder.outcome;
@@ -192,7 +193,7 @@ static void end(struct trial *t, struct pair *pair, struct trial_incident *in)
 		start_anew(t, in->victim_id);
 }
 
-static enum ladder_event obey(struct trial *t, struct pair *pair, struct trial_incident *in,
+static enum ladder_event obey(struct runner *t, struct pair *pair, struct runner_incident *in,
 			      enum ladder_order order)
 {
 	switch (order) {
@@ -221,7 +222,7 @@ static enum ladder_event obey(struct trial *t, struct pair *pair, struct trial_i
 	return LADDER_ON_NOTHING;
 }
 
-static void advance(struct trial *t, struct pair *pair, struct trial_incident *in,
+static void advance(struct runner *t, struct pair *pair, struct runner_incident *in,
 		    enum ladder_event event)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
@@ -238,10 +239,10 @@ static void advance(struct trial *t, struct pair *pair, struct trial_incident *i
 /* ---- events --------------------------------------------------------------------------- */
 
 /* A kill is under way, or was begun in this look, whose memory will come back there. */
-static bool is_blocked(const struct trial *t, const struct pair *pair)
+static bool is_blocked(const struct runner *t, const struct pair *pair)
 {
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		const struct trial_incident *in = &t->incident[i];
+		const struct runner_incident *in = &t->incident[i];
 		uint32_t victim = CGG_NONE;
 
 		if (in->used && ladder_is_killing(&in->ladder))
@@ -250,7 +251,7 @@ static bool is_blocked(const struct trial *t, const struct pair *pair)
 			return true;
 	}
 	for (size_t i = t->look_begins; i < t->ndecisions; i++) {
-		const struct decision *d = &t->decision[i];
+		const struct runner_decision *d = &t->decision[i];
 
 		if (d->kills && policy_concerns(t->snap, d->victim, pair->index))
 			return true;
@@ -259,7 +260,7 @@ static bool is_blocked(const struct trial *t, const struct pair *pair)
 }
 
 /* Reported once, until its turn has come. */
-static void wait(struct trial *t, struct pair *pair)
+static void wait(struct runner *t, struct pair *pair)
 {
 	if (pair->waits)
 		return;
@@ -267,17 +268,17 @@ static void wait(struct trial *t, struct pair *pair)
 	add_action(decision_new(t, pair), "wait");
 }
 
-void trial_begin(struct trial *t, struct pair *pair, bool preempted)
+void runner_begin(struct runner *t, struct pair *pair, bool preempted)
 {
 	const struct policy_rule *rule = &t->policy->rule[pair->rule];
-	struct trial_incident *in;
-	struct decision *d;
+	struct runner_incident *in;
+	struct runner_decision *d;
 	uint32_t victim;
 	uint64_t id = 0;
 	size_t n;
 
 	if (policy_rests_us(&pair->pace, t->time_us) > 0 || is_blocked(t, pair) ||
-	    t->ndecisions == TRIAL_DECISIONS_MAX)
+	    t->ndecisions == SCENARIO_DECISIONS_MAX)
 		return;
 	in = incident_new(t, pair);
 	if (!in) {
@@ -290,7 +291,7 @@ void trial_begin(struct trial *t, struct pair *pair, bool preempted)
 		advance(t, pair, in, LADDER_ON_REPORTED);
 		return;
 	}
-	n = pairs_choose(&t->pairs, pair, t->snap, &victim);
+	n = evaluator_choose(&t->pairs, pair, t->snap, &victim);
 	if (victim != CGG_NONE) {
 		id = t->snap->cgroups[t->pairs.groups[victim].cgroup].id;
 		in->whole = t->pairs.groups[victim].whole;
@@ -310,7 +311,7 @@ void trial_begin(struct trial *t, struct pair *pair, bool preempted)
 	advance(t, pair, in, id != 0 ? LADDER_ON_VICTIM : LADDER_ON_NOBODY);
 }
 
-static enum ladder_event poll(const struct trial *t, const struct trial_incident *in)
+static enum ladder_event poll(const struct runner *t, const struct runner_incident *in)
 {
 	bool over = t->time_us >= in->ends_us, due = t->time_us >= ladder_due_us(&in->ladder);
 
@@ -321,18 +322,18 @@ static enum ladder_event poll(const struct trial *t, const struct trial_incident
 	return over ? LADDER_ON_ACTION_DONE : LADDER_ON_TIME;
 }
 
-void trial_follow(struct trial *t, struct pair *pair, struct trial_incident *in, bool past)
+void runner_follow(struct runner *t, struct pair *pair, struct runner_incident *in, bool past)
 {
 	in->past = past;
 	if (past && ladder_is_acting(&in->ladder))
 		advance(t, pair, in, LADDER_ON_CLEARED);
-	else if (t->ndecisions < TRIAL_DECISIONS_MAX)
+	else if (t->ndecisions < SCENARIO_DECISIONS_MAX)
 		advance(t, pair, in, poll(t, in));
 }
 
-void trial_tell(struct trial *t, const struct pair *pair, struct tell *ret)
+void runner_view(struct runner *t, const struct pair *pair, struct evaluation_view *ret)
 {
-	const struct trial_incident *in = trial_incident_of(t, pair);
+	const struct runner_incident *in = runner_incident_of(t, pair);
 	uint64_t ends;
 
 	ret->under_way = NULL;
@@ -345,7 +346,7 @@ void trial_tell(struct trial *t, const struct pair *pair, struct tell *ret)
 
 /* ---- all of them ---------------------------------------------------------------------- */
 
-void trial_tidy(struct trial *t)
+void runner_tidy(struct runner *t)
 {
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		if (t->incident[i].used && find_id(t->snap, t->incident[i].domain_id) == CGG_NONE)
@@ -353,12 +354,12 @@ void trial_tidy(struct trial *t)
 	}
 }
 
-uint64_t trial_next(const struct trial *t)
+uint64_t runner_next(const struct runner *t)
 {
 	uint64_t next = NEVER;
 
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		const struct trial_incident *in = &t->incident[i];
+		const struct runner_incident *in = &t->incident[i];
 		uint64_t due = in->used ? ladder_due_us(&in->ladder) : NEVER;
 
 		if (in->used && in->ends_us < due && in->ends_us > t->time_us)
@@ -368,10 +369,10 @@ uint64_t trial_next(const struct trial *t)
 	return next;
 }
 
-bool trial_holds(const struct trial *t)
+bool runner_holds(const struct runner *t)
 {
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		const struct trial_incident *in = &t->incident[i];
+		const struct runner_incident *in = &t->incident[i];
 		enum policy_action_kind kind;
 
 		if (!in->used || !ladder_is_acting(&in->ladder))
