@@ -407,8 +407,8 @@ struct cgg_guard_options {
 	bool dry_run; /* decide and report, touch nothing */
 	cgg_report_fn report; /* must not block: a kill may be waiting behind it */
 	void *user;
-	/* Where to remember what is changed (a brake, a freeze, cpu.max) until it is put back, so
-	 * that the next start does after a crash; made if missing. NULL: nowhere. */
+	/* On a tmpfs: the journal of what is changed (a brake, a freeze, cpu.max) until it is put back; the
+	 * next start does so after a crash. Made if missing; unusable: no brakes. NULL: no journal. */
 	const char *state_dir;
 	/* Called from another thread, every 2 s once cgg_guard_dispatch() has not come back for 4 s: it
 	 * hangs, in the kernel say. A ladder under way still ends in its kill. Must not block. May be NULL. */

@@ -8,30 +8,25 @@
 /* Whether it is known to be running. */
 static bool is_thawed(const struct freeze *f)
 {
-	char buf[UNDO_VALUE_MAX];
+	char buf[JOURNAL_VALUE_MAX];
 
 	return fdio_read_at(f->req->dirfd, FILE_NAME, buf, sizeof(buf)) > 0 && buf[0] == '0';
 }
 
 static void forget(struct freeze *f)
 {
-	if (!f->entry)
-		return;
-	undo_drop(f->req->undo, f->entry);
-	f->entry = NULL;
-	(void)undo_write(f->req->undo);
+	if (f->slot)
+		journal_remove(f->req->journal, f->slot);
+	f->slot = NULL;
 }
 
-/* Only where that can't wait for a disk: the kill does not. Else a crash within it leaves them frozen. */
+/* Without a slot a crash within the kill leaves members frozen that are spared; the kill does not wait for one. */
 static void note(struct freeze *f)
 {
-	struct undo *undo = f->req->undo;
+	const struct kill_request *req = f->req;
 
-	if (!undo || !undo->in_memory || !f->req->path || f->req->id == 0)
-		return;
-	f->entry = undo_add(undo, f->req->id, f->req->path, FILE_NAME, "0", "1");
-	if (f->entry && !undo_write(undo))
-		forget(f);
+	if (req->journal && req->path && req->id != 0)
+		f->slot = journal_add(req->journal, req->id, req->path, JOURNAL_FREEZE, "0", "1");
 }
 
 /* What is paused already has been paused by its owner; SIGKILL ends it all the same. */

@@ -7,7 +7,7 @@
 struct freeze {
 	const struct kill_request *req;
 	bool set; /* by us: a group that its owner has paused stays as it is */
-	struct undo_entry *entry; /* remembered outside */
+	struct journal_slot *slot;
 };
 
 /* True if the group is frozen now, and was not before. */

@@ -184,7 +184,7 @@ void hurry_undo(struct members *run)
 
 static bool read_max(int dirfd, char *ret)
 {
-	if (fdio_read_at(dirfd, "cpu.max", ret, UNDO_VALUE_MAX) <= 0)
+	if (fdio_read_at(dirfd, "cpu.max", ret, JOURNAL_VALUE_MAX) <= 0)
 		return false;
 	ret[strcspn(ret, "\n")] = '\0';
 	return true;
@@ -215,7 +215,7 @@ static int add(void *user, int dirfd, unsigned int depth)
 		return 0;
 	snprintf(l->after, sizeof(l->after), "max%s", period);
 	l->id = st.st_ino;
-	l->entry = NULL;
+	l->slot = NULL;
 	l->dirfd = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	h->nlifts += l->dirfd >= 0;
 	return 0;
@@ -238,58 +238,41 @@ static void add_above(struct hurry *h)
 	}
 }
 
-/* From the nth on. */
-static void let_go(struct hurry *h, uint32_t from)
-{
-	for (uint32_t i = from; i < h->nlifts; i++) {
-		if (h->lift[i].entry)
-			undo_drop(h->req->undo, h->lift[i].entry);
-		close(h->lift[i].dirfd);
-	}
-	h->nlifts = from;
-}
-
 uint32_t hurry_lift(struct hurry *h, bool below)
 {
-	struct undo *undo = h->req->undo;
+	struct journal *journal = h->req->journal;
 	uint32_t n = 0;
 
-	if (!undo || !undo->in_memory || !h->req->path)
+	if (!journal || journal->place != JOURNAL_IN_FILE || !h->req->path)
 		return 0;
 	if (below)
 		(void)cgfs_each_below(h->req->dirfd, add, h);
 	else
 		(void)add(h, h->req->dirfd, 0);
 	add_above(h);
-	if (h->noted == h->nlifts)
-		return 0;
-	for (uint32_t i = h->noted; i < h->nlifts; i++)
-		h->lift[i].entry = undo_add(undo, h->lift[i].id, h->req->path, "cpu.max",
-					    h->lift[i].before, h->lift[i].after);
-	if (!undo_write(undo)) { /* what can't be remembered is not done */
-		let_go(h, h->noted);
-		return 0;
-	}
-	for (; h->noted < h->nlifts; h->noted++) {
-		if (h->lift[h->noted].entry)
-			n += fdio_write_at(h->lift[h->noted].dirfd, "cpu.max", "max") == 0;
+	for (; h->nlifted < h->nlifts; h->nlifted++) {
+		struct hurry_lift *l = &h->lift[h->nlifted];
+
+		l->slot = journal_add(journal, l->id, h->req->path, JOURNAL_CPU_MAX, l->before,
+				      l->after);
+		if (l->slot)
+			n += fdio_write_at(l->dirfd, "cpu.max", "max") == 0;
 	}
 	return n;
 }
 
 void hurry_put_back(struct hurry *h)
 {
-	char now[UNDO_VALUE_MAX];
+	char now[JOURNAL_VALUE_MAX];
 
-	if (h->nlifts == 0)
-		return;
 	for (uint32_t i = 0; i < h->nlifts; i++) {
 		const struct hurry_lift *l = &h->lift[i];
 
-		if (l->entry && read_max(l->dirfd, now) && strcmp(now, l->after) == 0)
+		if (l->slot && read_max(l->dirfd, now) && strcmp(now, l->after) == 0)
 			(void)fdio_write_at(l->dirfd, "cpu.max", l->before);
+		if (l->slot)
+			journal_remove(h->req->journal, l->slot);
+		close(l->dirfd);
 	}
-	let_go(h, 0);
-	h->noted = 0;
-	(void)undo_write(h->req->undo);
+	h->nlifts = h->nlifted = 0;
 }

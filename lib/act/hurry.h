@@ -11,8 +11,8 @@
  */
 #pragma once
 
+#include "act/journal.h"
 #include "act/members.h"
-#include "act/undo.h"
 
 #define HURRY_THREADS_MAX 1024 /* of all members, in one pass */
 #define HURRY_ROUNDS	  16
@@ -23,11 +23,11 @@ struct hurry {
 	struct hurry_lift {
 		int dirfd;
 		uint64_t id;
-		char before[UNDO_VALUE_MAX], after[UNDO_VALUE_MAX];
-		struct undo_entry *entry;
+		char before[JOURNAL_VALUE_MAX], after[JOURNAL_VALUE_MAX];
+		struct journal_slot *slot;
 	} lift[HURRY_LIFTS_MAX];
 	uint32_t nlifts;
-	uint32_t noted; /* of those, remembered outside */
+	uint32_t nlifted; /* of those, tried already */
 };
 
 /*
@@ -43,8 +43,7 @@ uint32_t hurry_members(struct members *run, bool *ret_all);
 void hurry_undo(struct members *run);
 
 /*
- * Lift cpu.max where it limits the group: only where that can be remembered without the chance of
- * waiting for a disk. below: in its descendants too, however many. Returns how many cgroups are lifted now.
+ * Lift cpu.max where it limits the group: only where a journal outlives this process. below: in its descendants too, however many. Returns how many cgroups are lifted now.
  */
 uint32_t hurry_lift(struct hurry *h, bool below);
 

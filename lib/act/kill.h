@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "act/undo.h"
+#include "act/journal.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -18,8 +18,8 @@ struct kill_request {
 	uint64_t id; /* the group's, dirfd must have it; 0: not known, dirfd is what was chosen */
 	int procfd;
 	int killfd; /* its cgroup.kill, open already; -1: not */
-	const char *path; /* of the group; NULL, or no undo: cpu.max stays */
-	struct undo *undo; /* remembers what is changed until it is put back */
+	const char *path; /* of the group; NULL, or no journal: cpu.max stays */
+	struct journal *journal; /* of what is changed until it is put back */
 	bool process; /* only the process with the highest badness */
 	bool kill_exempt; /* also members with oom_score_adj -1000 */
 	bool dry_run; /* find out, touch nothing */

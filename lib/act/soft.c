@@ -76,7 +76,7 @@ static enum soft_outcome reclaim(struct soft *s)
 
 static bool read_value(const struct soft *s, const char *file, char *ret)
 {
-	long len = fdio_read_at(s->req->dirfd, file, ret, UNDO_VALUE_MAX);
+	long len = fdio_read_at(s->req->dirfd, file, ret, JOURNAL_VALUE_MAX);
 
 	if (len <= 0)
 		return false;
@@ -90,7 +90,7 @@ static bool read_value(const struct soft *s, const char *file, char *ret)
  */
 static void set_again(struct soft *s, const char *file, const char *before, const char *after)
 {
-	char now[UNDO_VALUE_MAX];
+	char now[JOURNAL_VALUE_MAX];
 
 	if (strcmp(file, "memory.high") != 0 || strcmp(before, after) == 0 ||
 	    !read_value(s, file, now) || strcmp(now, before) != 0)
@@ -111,50 +111,51 @@ static bool hold(struct soft *s, const char *file, const char *before, const cha
 
 /* Put it back, unless somebody else has changed it meanwhile: then theirs stands. */
 static void put_back(struct soft *s, const char *file, const char *before, const char *after,
-		     struct undo_entry *e)
+		     struct journal_slot *slot)
 {
-	char now[UNDO_VALUE_MAX];
+	char now[JOURNAL_VALUE_MAX];
 
 	if (read_value(s, file, now) && strcmp(now, after) != 0)
 		s->res->drifted++;
 	else
 		(void)fdio_write_at(s->req->dirfd, file, before);
-	if (e)
-		undo_clear(s->req->undo, e);
+	if (slot)
+		journal_remove(s->req->journal, slot);
 }
 
-static enum soft_outcome hold_value(struct soft *s, const char *file, const char *after)
+static enum soft_outcome hold_value(struct soft *s, enum journal_target target, const char *after)
 {
-	char before[UNDO_VALUE_MAX];
-	struct undo_entry *e;
+	const char *file = journal_target_name(target);
+	char before[JOURNAL_VALUE_MAX];
+	struct journal_slot *slot;
 	bool early;
 	int r;
 
 	if (!read_value(s, file, before))
 		return failed(s, fdio_write_at(s->req->dirfd, file, after) < 0 ? -ENOENT : -EIO);
-	e = undo_note(s->req->undo, s->req->id, s->req->path, file, before, after);
+	slot = journal_add(s->req->journal, s->req->id, s->req->path, target, before, after);
 	r = fdio_write_at(s->req->dirfd, file, after);
 	if (r < 0) {
-		if (e)
-			undo_clear(s->req->undo, e);
+		if (slot)
+			journal_remove(s->req->journal, slot);
 		return failed(s, r);
 	}
 	early = hold(s, file, before, after);
-	put_back(s, file, before, after, e);
+	put_back(s, file, before, after, slot);
 	return early ? SOFT_EARLY : SOFT_DONE;
 }
 
 /* memory.high at what is used now: whoever grows on is made to reclaim, and to sleep for the rest. */
 static enum soft_outcome throttle(struct soft *s)
 {
-	char text[UNDO_VALUE_MAX];
+	char text[JOURNAL_VALUE_MAX];
 	uint64_t now;
 
 	if (!read_current(s, &now))
 		return failed(s, -ENOENT);
 	now = now / 4096 * 4096; /* as the kernel will show it */
 	snprintf(text, sizeof(text), "%" PRIu64, now);
-	return hold_value(s, "memory.high", text);
+	return hold_value(s, JOURNAL_HIGH, text);
 }
 
 /* ---- terminate ----------------------------------------------------------------------- */
@@ -274,7 +275,7 @@ static enum soft_outcome run(struct soft *s, struct members *m)
 	case SOFT_THROTTLE:
 		return throttle(s);
 	case SOFT_FREEZE:
-		return hold_value(s, "cgroup.freeze", "1");
+		return hold_value(s, JOURNAL_FREEZE, "1");
 	default:
 		return terminate(s, m);
 	}

@@ -7,7 +7,6 @@
 #pragma once
 
 #include "act/kill.h"
-#include "act/undo.h"
 
 enum soft_kind { SOFT_RECLAIM, SOFT_THROTTLE, SOFT_FREEZE, SOFT_TERMINATE };
 
@@ -40,7 +39,7 @@ struct soft_result {
 };
 
 /*
- * Do it. req gives the group, the deadline, scope, exemption and undo, as for a kill. *cancel becomes true
+ * Do it. req gives the group, the deadline, scope, exemption and journal, as for a kill. *cancel becomes true
  * when the danger is past.
  */
 enum soft_outcome soft_run(const struct kill_request *req, const struct soft_request *soft,

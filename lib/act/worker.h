@@ -13,6 +13,7 @@
 #define WORKERS		   4
 
 #define WORKER_PATIENCE_MS 3000
+#define WORKER_PATH_MAX	   4096
 
 /* ALONE: nobody came for the result of a soft action; the worker goes on with the kill by itself. */
 enum worker_state { WORKER_IDLE, WORKER_BUSY, WORKER_DONE, WORKER_ALONE };
@@ -44,7 +45,7 @@ struct worker {
 	bool is_soft;
 	struct kill_request request;
 	struct soft_request soft;
-	char path[UNDO_PATH_MAX];
+	char path[WORKER_PATH_MAX];
 	struct worker_last last;
 	int lastfd; /* as dirfd */
 	_Atomic uint64_t alone_us; /* deadline of the kill that it does alone; 0: not known yet */

@@ -14,8 +14,9 @@
  *   limit, and he is looked at until he is (plan_again()). Who stays below the gate then has it there.
  * - A group full of page cache would live at its brake. It is held where it was raised to, in case a hog
  *   hides in it, and unreclaimable memory is looked at now and then.
- * - Written only well above use, so that the writing never has to reclaim; remembered outside first, and
- *   put back when the domain ends, the policy changes, and at the next start after a crash.
+ * - Written only well above use, so that the writing never has to reclaim; in the journal first, and put
+ *   back when the domain ends, the policy changes, and at the next start after a crash. No brake without a
+ *   journal: a crash would leave it for ever.
  */
 #include "engine/brake.h"
 
@@ -35,7 +36,7 @@ int brake_read(const struct cgg_guard *g, const struct guard_brake *b, char *ret
 {
 	CGG_AUTO_FD opened = -1;
 	int dirfd = tree_dir(g->view.tree, b->index, &opened);
-	long len = dirfd < 0 ? dirfd : fdio_read_at(dirfd, HIGH, ret, UNDO_VALUE_MAX);
+	long len = dirfd < 0 ? dirfd : fdio_read_at(dirfd, HIGH, ret, JOURNAL_VALUE_MAX);
 
 	if (len <= 0)
 		return len < 0 ? (int)len : -EIO;
@@ -45,7 +46,7 @@ int brake_read(const struct cgg_guard *g, const struct guard_brake *b, char *ret
 
 void brake_print(uint64_t bytes, char *ret)
 {
-	snprintf(ret, UNDO_VALUE_MAX, "%" PRIu64, bytes);
+	snprintf(ret, JOURNAL_VALUE_MAX, "%" PRIu64, bytes);
 }
 
 /* Whether the domain's rule wants one: there, or of the host, at the tops. */
@@ -53,7 +54,8 @@ bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 
-	return rule->brake && !rule->dry_run && !g->options.dry_run;
+	return rule->brake && !rule->dry_run && !g->options.dry_run &&
+	       g->journal.place != JOURNAL_UNUSABLE;
 }
 
 /* ---- who wants what ------------------------------------------------------------------ */
@@ -146,13 +148,12 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 	bool cache = own && level >= gate && is_cache(cg, gate);
 	uint64_t at = own ? d->brake_at : 0;
 
-	d->brake_raised = own ? whole_pages(gate + (limit - gate) / 2) : 0;
 	if (own && level < policy_near(gate))
 		at = just_below(gate);
 	else if (own && at > gate && level < gate && !d->told && !is_cache(cg, gate))
 		at = gate;
 	else if (own && at != 0 && (level >= gate || (d->told && d->again < PLAN_AGAIN_MAX)))
-		at = d->brake_raised;
+		at = gate + (limit - gate) / 2;
 	if (cache)
 		d->over_us = 0;
 	else if (level >= gate && now_us >= d->over_us + BRAKE_STALL_US)
@@ -170,7 +171,7 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 /* Somebody has written memory.high: a lower one is theirs to have, any other is a reset. */
 static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 {
-	char now[UNDO_VALUE_MAX], ours[UNDO_VALUE_MAX];
+	char now[JOURNAL_VALUE_MAX], ours[JOURNAL_VALUE_MAX];
 
 	if (b->left) {
 		b->changed = true;
@@ -181,7 +182,7 @@ static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 	brake_print(b->bytes, ours);
 	if (strcmp(now, ours) == 0)
 		return;
-	b->bytes = b->kept[0] = b->kept[1] = 0; /* set again, or left to them, in brake_flush() */
+	b->bytes = 0; /* set again, or left to them, in brake_flush() */
 	b->changed = true;
 	g->brakes_changed = true;
 	g->brake_drift++;
@@ -189,7 +190,7 @@ static void check_drift(struct cgg_guard *g, struct guard_brake *b)
 
 void brake_look(struct cgg_guard *g)
 {
-	char now[UNDO_VALUE_MAX];
+	char now[JOURNAL_VALUE_MAX];
 
 	for (uint32_t i = 0; i < g->nbrakes; i++) {
 		struct guard_brake *b = &g->brake[i];
@@ -270,7 +271,8 @@ void brake_relocate(struct cgg_guard *g)
 			g->seen[b->index].brake = i;
 			continue;
 		}
+		if (b->slot)
+			journal_clear(b->slot);
 		b->used = false; /* its watches are ended by files_work() */
-		g->brakes_changed = g->brakes_stale = true;
 	}
 }

@@ -73,7 +73,7 @@ static struct kill_request request_of(struct cgg_guard *g, const struct incident
 		.procfd = g->view.tree->root.procfd,
 		.killfd = g->view.tree->entry[victim].killfd,
 		.path = cg->path,
-		.undo = &g->undo,
+		.journal = &g->journal,
 		.process = a->process || !in->candidate[in->victim_index].group.whole,
 		.kill_exempt = a->kill_exempt,
 		.dry_run = in->dry_run,

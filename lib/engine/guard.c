@@ -206,6 +206,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	if (r < 0)
 		return r;
 	set_handlers(g);
+	state_open(g);
 	cgfs_host_read(g->view.tree->root.procfd, ~0U, &g->view.snap.host);
 	r = guard_rescan(g, err);
 	if (r == CGG_GONE)
@@ -218,8 +219,8 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
 	kernel_begin(g);
 	tell_permissions(g);
-	r = state_init(g, err);
-	return r < 0 ? r : reset_init(g, err);
+	state_recover(g);
+	return reset_init(g, err);
 }
 
 int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
@@ -238,8 +239,7 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->undo.dirfd = g->undo.told_fd = -1;
-	g->brakes_late_us = UINT64_MAX;
+	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->journal.fd = g->journal.dirfd = -1;
 	for (size_t i = 0; i < WORKERS; i++)
 		g->workers.worker[i] =
 			(struct worker){.wake_fd = -1, .dirfd = -1, .killfd = -1, .lastfd = -1};
@@ -269,9 +269,8 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 		follow(g); /* the last records */
 	kernel_finish(g);
 	forget_domains(g);
-	brake_finish(g);
 	watch_finish(g);
-	undo_finish(&g->undo);
+	journal_finish(&g->journal);
 	reset_finish(&g->resets);
 	view_deinit(&g->view);
 	arena_finish(&g->domain_arena);

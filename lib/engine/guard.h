@@ -69,7 +69,6 @@ struct guard_domain {
 	bool kills_known; /* the kernel's kills in it at the last look near danger */
 	uint64_t kills;
 	uint64_t brake_at; /* where this rule wants memory.high held, 0: nowhere */
-	uint64_t brake_raised; /* and when that is reached */
 	uint64_t
 		unread_us; /* since then a better victim may be among what could not be read; 0: not */
 	uint64_t over_us; /* at its gate or above since then, and not by page cache */
@@ -79,15 +78,14 @@ struct guard_domain {
 /* memory.high of one cgroup as we hold it: the lowest that anybody wants. */
 struct guard_brake {
 	bool used, changed; /* changed: what is wanted may be another now */
-	bool saving; /* to be set as wanted, when that is remembered */
 	bool deaf; /* it would tell of itself all the time */
 	uint64_t id;
 	uint32_t index; /* as of the last scan */
 	int events_wd, high_wd; /* inotify watches of memory.events.local and of memory.high */
 	uint64_t bytes; /* what is written there, 0: nothing of ours */
-	uint64_t wanted, raised; /* raised: what may be wanted next, 0: not known */
-	uint64_t kept[2]; /* values that are remembered outside as ours */
-	char before[UNDO_VALUE_MAX];
+	uint64_t wanted;
+	struct journal_slot *slot; /* NULL: none yet */
+	char before[JOURNAL_VALUE_MAX];
 	bool left; /* a lower one is somebody else's: the file tells when it is no more */
 	bool again; /* no memory or fd for it in this flush: tried again in the next */
 	bool refused; /* it can't be written: not tried again */
@@ -218,7 +216,7 @@ struct cgg_guard {
 	const struct cgg_policy *policy;
 	struct cgg_guard_options options;
 	int epoll_fd, timer_fd;
-	struct source on_timer, on_worker, on_kmsg, on_state, on_owners;
+	struct source on_timer, on_worker, on_kmsg, on_owners;
 	struct pressure pressure;
 	uint64_t
 		pressure_after_us; /* a trigger was lost: those wanted are armed then; 0: none was */
@@ -253,13 +251,10 @@ struct cgg_guard {
 	struct hang hang;
 	struct guard_kernel kernel;
 	struct guard_metrics metrics;
-	struct undo undo;
+	struct journal journal;
 	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
 	uint32_t nbrakes; /* slots in use or once used */
 	bool brakes_changed;
-	bool brakes_stale; /* more is remembered than there is */
-	uint64_t brakes_late_us; /* what is being remembered should have been by then */
-	bool brakes_hang; /* and was not */
 	uint64_t brake_drift; /* times a brake was reset by others */
 	struct guard_resets resets;
 	struct guard_top top[GUARD_TOPS_MAX];
@@ -311,7 +306,6 @@ void watch_pressure_again(struct cgg_guard *g, uint64_t now_us); /* where one wa
 void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
-int watch_state(struct cgg_guard *g); /* and when the state is written */
 
 /* ---- hear.c: what wakes a domain ---- */
 void watch_domain(struct cgg_guard *g, struct guard_domain *d); /* about 10 system calls */
@@ -392,10 +386,10 @@ enum ladder_event execute_poll(struct incident *in);
 uint64_t execute_due_us(const struct incident *in); /* TIME is due then, UINT64_MAX: never */
 
 /* ---- state.c ---- */
-int state_init(struct cgg_guard *g, struct cgg_error *err);
+void state_open(struct cgg_guard *g);
+void state_recover(struct cgg_guard *g); /* what an earlier run has left changed is put back */
 
 /* ---- brake.c, brake-set.c ---- */
-#define BRAKE_FILE     "brakes" /* in the state directory */
 #define BRAKE_STALL_US 2000000 /* the longest that anybody is slowed down while no rule is true */
 bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d);
 void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
@@ -407,9 +401,7 @@ bool brake_on_file(struct cgg_guard *g, uint32_t index, int wd,
 		   uint64_t now_us); /* whether it was a brake's */
 void brake_look(struct cgg_guard *g); /* at all that are held, where nobody tells of them */
 void brake_relocate(struct cgg_guard *g); /* after a scan */
-void brake_flush(struct cgg_guard *g); /* set what is wanted, after remembering it */
-void brake_saved(struct cgg_guard *g); /* the state directory's thread has told */
-void brake_finish(struct cgg_guard *g); /* all are lifted: remember that */
+void brake_flush(struct cgg_guard *g); /* set what is wanted */
 
 /* ---- tops.c ---- */
 bool tops_is_for(const struct cgg_guard *g, const struct guard_domain *d);

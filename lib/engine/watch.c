@@ -46,14 +46,6 @@ static void on_worker(void *user, uint32_t events)
 	drain(g->workers.done_fd);
 }
 
-static void on_state(void *user, uint32_t events)
-{
-	struct cgg_guard *g = user;
-
-	drain(g->undo.told_fd);
-	brake_saved(g);
-}
-
 static void on_stall(void *user);
 static void on_lost_pressure(void *user, uint64_t id);
 
@@ -91,11 +83,6 @@ void watch_finish(struct cgg_guard *g)
 	cgg_close_fd(&g->timer_fd);
 	cgg_close_fd(&g->epoll_fd);
 	files_deinit(&g->files);
-}
-
-int watch_state(struct cgg_guard *g)
-{
-	return add(g, &g->on_state, g->undo.told_fd, on_state);
 }
 
 /* ---- pressure ------------------------------------------------------------------------ */
@@ -206,8 +193,6 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 
 	if (g->resets.due_us < next)
 		next = g->resets.due_us;
-	if (g->brakes_late_us < next)
-		next = g->brakes_late_us;
 
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		const struct guard_domain *d = &g->domain[i];

@@ -303,12 +303,12 @@ static bool kills_alone(struct workers *workers, const char *name, uint64_t gate
 				   .dirfd = fd,
 				   .by_usage = true,
 				   .gate_bytes = gate};
-	static struct undo undo = {.dirfd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+	static struct journal journal;
 	pid_t pid = spawn_holding(fd, 8 << 20);
 	struct worker *w = workers_idle(workers);
 	bool dead;
 
-	req.undo = &undo;
+	req.journal = &journal;
 	req.deadline_us = clock_now_us() + SECOND / 10;
 	T_MUST(w && worker_start(w, &req, &soft, &last) == 0);
 	for (int i = 0; taken && i < 500 && worker_take(w, 0) == 0; i++)

@@ -462,12 +462,12 @@ static void *run_kill(void *arg)
 
 TEST(a_group_that_its_owner_has_paused_stays_so_and_what_we_freeze_is_remembered)
 {
-	static struct undo undo;
+	static struct journal journal;
 	static struct kit_group g;
 	char dir[] = "/dev/shm/act-kill.XXXXXX", text[64];
 
 	T_MUST(mkdtemp(dir));
-	T_MUST(undo_init(&undo, dir, NULL) == 0);
+	T_MUST(journal_init(&journal, dir, 0, NULL) == 0);
 	for (int paused = 0; paused < 2; paused++) {
 		struct kill_request req;
 		struct kill_result *res;
@@ -482,12 +482,11 @@ TEST(a_group_that_its_owner_has_paused_stays_so_and_what_we_freeze_is_remembered
 		kit_group_put(&g, "cgroup.freeze", paused ? "1\n" : "0\n");
 		T_MUST(fstat(g.dirfd, &st) == 0);
 		req = request(&g, 4 * SECOND);
-		req.undo = &undo;
+		req.journal = &journal;
 		req.id = st.st_ino;
 		T_MUST(pthread_create(&thread, NULL, run_kill, &req) == 0);
 		for (int i = 0; i < 1000 && kit_group_alive(&g) > 1; i++) {
-			noted |= undo.entry[0].used &&
-				 strcmp(undo.entry[0].file, "cgroup.freeze") == 0;
+			noted |= journal_count(&journal, JOURNAL_FREEZE);
 			frozen |= fdio_read_at(g.dirfd, "cgroup.freeze", text, sizeof(text)) > 0 &&
 				  text[0] == '1';
 			usleep(1000);
@@ -498,11 +497,12 @@ TEST(a_group_that_its_owner_has_paused_stays_so_and_what_we_freeze_is_remembered
 		T_EQ_INT(res->frozen, !paused);
 		T_EQ_INT(noted, !paused);
 		T_ASSERT(frozen);
-		T_ASSERT(!undo.entry[0].used);
+		T_ASSERT(!journal_count(&journal, JOURNAL_FREEZE));
 		T_MUST(fdio_read_at(g.dirfd, "cgroup.freeze", text, sizeof(text)) > 0);
 		T_EQ_INT(text[0], paused ? '1' : '0');
 		kit_group_end(&g);
 	}
-	undo_finish(&undo);
+	journal_finish(&journal);
+	T_MUST(chdir(dir) == 0 && unlink("journal") == 0);
 	rmdir(dir);
 }

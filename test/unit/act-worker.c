@@ -9,7 +9,7 @@
 
 #define SECOND 1000000ULL
 
-static struct undo undo = {.dirfd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+static struct journal journal;
 
 static struct kill_request request(const struct kit_group *g, uint64_t within_us)
 {
@@ -17,7 +17,7 @@ static struct kill_request request(const struct kit_group *g, uint64_t within_us
 				     .procfd = g->procfd,
 				     .killfd = -1,
 				     .path = "/g",
-				     .undo = &undo,
+				     .journal = &journal,
 				     .deadline_us = clock_now_us() + within_us};
 }
 

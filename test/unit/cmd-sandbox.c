@@ -450,8 +450,12 @@ static int use_state(void)
 	fd = openat(dirfd, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	NEED(fd >= 0 && write(fd, "x", 1) == 1);
 	close(fd);
-	NEED(renameat(dirfd, "new", dirfd, "undo") == 0);
-	NEED(unlinkat(dirfd, "undo", 0) == 0);
+	NEED(renameat(dirfd, "new", dirfd, "other") == 0);
+	NEED(unlinkat(dirfd, "other", 0) == 0);
+	fd = openat(dirfd, "journal", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	NEED(fd >= 0 && (fallocate(fd, 0, 4096, 4096) == 0 || errno == EOPNOTSUPP));
+	close(fd);
+	NEED(unlinkat(dirfd, "journal", 0) == 0);
 	return LIVES;
 }
 

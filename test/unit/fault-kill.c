@@ -22,7 +22,7 @@ struct scenario {
 	bool exempt; /* the last one is at -1000, in a /proc of the test's own */
 	unsigned int lag_us;
 	const char *top;
-	struct undo *undo;
+	struct journal *journal;
 };
 
 /* A process beside the group. */
@@ -136,8 +136,8 @@ static void check(const struct scenario *s, struct kit_group *g, const struct ki
 	default:
 		T_FAIL("outcome %s", kill_outcome_name(res->outcome));
 	}
-	for (size_t i = 0; s->undo && i < UNDO_SLOTS; i++)
-		T_ASSERT(!s->undo->entry[i].used);
+	for (int i = 0; s->journal && i < JOURNAL_TARGETS; i++)
+		T_EQ_INT(journal_count(s->journal, (enum journal_target)i), 0);
 	if (!f || f->call != FAULT_WRITE) {
 		check_value(g, "cgroup.freeze", "0\n");
 		check_value(g, "cpu.max", "5000 100000\n");
@@ -163,7 +163,7 @@ static void run(void *user, const struct fault *f, const char *row)
 				    .procfd = g.procfd,
 				    .killfd = -1,
 				    .path = "/g",
-				    .undo = s->undo,
+				    .journal = s->journal,
 				    .process = s->process,
 				    .total_bytes = 1ULL << 30,
 				    .deadline_us = clock_now_us() + WITHIN};
@@ -183,11 +183,11 @@ static void run(void *user, const struct fault *f, const char *row)
 
 static void all_faults(struct scenario *s)
 {
-	static struct undo undo;
+	static struct journal journal;
 	char dir[] = "/dev/shm/fault-kill.XXXXXX";
 
-	T_MUST(mkdtemp(dir) && undo_init(&undo, dir, NULL) == 0);
-	s->undo = &undo;
+	T_MUST(mkdtemp(dir) && journal_init(&journal, dir, 0, NULL) == 0);
+	s->journal = &journal;
 	s->top = kit_tree("/g\nproc meminfo='MemTotal: 1024 kB\\n'");
 	stranger = fork();
 	if (stranger == 0) {
@@ -199,7 +199,8 @@ static void all_faults(struct scenario *s)
 	T_ASSERT(nfired > 20);
 	kill(stranger, SIGKILL);
 	waitpid(stranger, NULL, 0);
-	undo_finish(&undo);
+	journal_finish(&journal);
+	T_MUST(chdir(dir) == 0 && unlink(JOURNAL_FILE) == 0 && chdir("/") == 0);
 	rmdir(dir);
 }
 

@@ -25,6 +25,12 @@ guard_start()
 		fail "expected the guard to say 'guarding' in ${GUARD_START_S-10} s"
 }
 
+# journal_has PATH: the guard with --state $T/state has changed something in this cgroup or below it
+journal_has()
+{
+	grep -aq "$1" "$T/state/journal"
+}
+
 # guard_wait [SECONDS]: wait until it has ended by itself
 guard_wait()
 {

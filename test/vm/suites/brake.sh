@@ -135,7 +135,7 @@ two_rules_share_the_file()
 	wait_until 5 '[ "$(cg_read /box memory.high)" = '$(brake_at $((128 * 1048576 / 10 * 9)))' ]'
 	guard_stop
 	assert_eq max "$(cg_read /box memory.high)" 'after the end'
-	[ ! -e "$T/state/brakes" ] || fail "expected no brakes remembered, got $(cat "$T/state/brakes")"
+	assert_fails 1 journal_has /box
 }
 
 a_reset_is_seen_and_put_right()
@@ -173,7 +173,7 @@ after_sigkill_the_next_start_puts_it_back()
 	brake_policy
 	cg_run /box hog hold 10
 	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
-	assert_ok test -s "$T/state/brakes"
+	assert_ok journal_has /box
 	kill -9 "$GUARD_PID"
 	guard_wait
 	[ "$(cg_read /box memory.high)" != max ] || fail 'expected the brake to be left by a SIGKILL'
@@ -191,7 +191,7 @@ reload_lifts_what_the_new_policy_does_not_want()
 	sed -i 's/"brake": true/"brake": false/' "$T/policy.json"
 	kill -HUP "$GUARD_PID"
 	wait_until 5 '[ "$(cg_read /box memory.high)" = max ]'
-	[ ! -e "$T/state/brakes" ] || fail "expected no brakes remembered, got $(cat "$T/state/brakes")"
+	assert_fails 1 journal_has /box
 	guard_stop
 }
 

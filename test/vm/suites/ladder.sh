@@ -38,7 +38,7 @@ throttle_holds_then_kills_and_puts_back()
 	assert_eq throttle "$(incident -1 steps.0.action)"
 	assert_eq done "$(incident -1 steps.0.outcome)"
 	assert_eq max "$(cg_read /box memory.high)"
-	[ ! -e "$T/state/undo" ] || fail "expected nothing left to undo, got $(cat "$T/state/undo")"
+	assert_fails 1 journal_has /box
 	# slowed down: it grew by less than 12 MiB in that second, at 40 MiB/s it would have been 40
 	assert_between 0 12582912 $(($(incident -1 steps.0.after_bytes) - $(incident -1 steps.0.before_bytes)))
 	assert_no_oom_kill
@@ -78,14 +78,14 @@ freeze_stops_it_and_thaws_when_the_danger_is_past()
 	used=$(cg_read /box memory.current)
 	sleep 1
 	assert_between 0 1048576 $(($(cg_read /box memory.current) - used)) 'growth while frozen'
-	[ -s "$T/state/undo" ] || fail 'expected the freeze in the state file'
+	assert_ok journal_has /box
 	kill -9 "$pid" # the danger goes away
 	record
 	assert_eq averted "$(incident -1 outcome)"
 	assert_eq danger-past "$(incident -1 steps.0.outcome)"
 	wait_until 5 'grep -q "^frozen 0" $CG/box/cgroup.events'
 	assert_alive /box 1
-	[ ! -e "$T/state/undo" ] || fail 'expected nothing left to undo'
+	assert_fails 1 journal_has /box
 	guard_stop
 }
 
@@ -173,7 +173,7 @@ sigterm_puts_back_what_is_held()
 	assert_eq 0 "$(guard_rc)"
 	assert_eq 0 "$(cg_read /box cgroup.freeze)"
 	assert_alive /box 1
-	[ ! -e "$T/state/undo" ] || fail 'expected nothing left to undo'
+	assert_fails 1 journal_has /box
 }
 
 after_sigkill_the_next_start_puts_it_back()

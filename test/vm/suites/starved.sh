@@ -206,7 +206,7 @@ limits_are_lifted_and_put_back()
 	assert_eq '1000 100000' "$(cg_read /pod cpu.max)" 'cpu.max above'
 	assert_eq '2000 100000' "$(cg_read /pod/box cpu.max)" cpu.max
 	assert_eq '3000 100000' "$(cg_read /pod/box/in cpu.max)" 'cpu.max below'
-	[ ! -e "$T/state/undo" ] || fail "expected nothing left to undo, got $(cat "$T/state/undo")"
+	assert_fails 1 journal_has /pod
 }
 
 # lifted_for_long: cpu.max of /pod/box/in is lifted, and stays so while $TRACER lives
@@ -224,8 +224,8 @@ lifted_for_long()
 	TRACER=$(cg_run /tracer hog exitstop /pod/box/in 50)
 	t_defer "kill -9 $TRACER 2>/dev/null"
 	wait_until 30 '[ "$(cg_read /pod/box/in cpu.max)" = "max 50000" ]'
-	grep -q 'cpu.max 10000,50000 max,50000' "$T/state/undo" ||
-		fail "expected it to be remembered, got $(cat "$T/state/undo")"
+	assert_ok journal_has /pod/box/in
+	assert_ok grep -aq '10000 50000' "$T/state/journal"
 }
 
 a_crash_leaves_nothing_lifted()
@@ -247,7 +247,7 @@ what_others_changed_meanwhile_stands()
 	kill -9 "$TRACER"
 	incidents_are 1 20
 	assert_eq '7000 100000' "$(cg_read /pod/box/in cpu.max)" cpu.max
-	[ ! -e "$T/state/undo" ] || fail "expected nothing left to undo, got $(cat "$T/state/undo")"
+	assert_fails 1 journal_has /pod
 }
 
 # A first kill that had to read its own code from a disk would wait for whoever thrashes it.
