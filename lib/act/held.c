@@ -267,8 +267,14 @@ int members_signal(struct members *run)
 	return error;
 }
 
-/* Their memory comes back on our CPU time, not on that of a victim that has none. */
-void members_release(struct members *run)
+static bool release(const struct member *h, struct reaper *reaper, struct reaping *reaping)
+{
+	if (reaper)
+		return reaper_put(reaper, reaping, h->fd);
+	return syscall(SYS_process_mrelease, h->fd, 0) == 0;
+}
+
+void members_release(struct members *run, struct reaper *reaper, struct reaping *reaping)
 {
 	uint64_t until = clock_now_us() + RELEASE_US;
 	uint32_t n = 0;
@@ -278,10 +284,21 @@ void members_release(struct members *run)
 
 		/* not yet where that may have to wait; with the next pass cpu.max has been lifted */
 		if (h->listed && (!h->waits || run->res->passes > 0))
-			n += syscall(SYS_process_mrelease, h->fd, 0) == 0;
+			n += release(h, reaper, reaping);
 	}
-	if (n > run->res->released)
+	if (!reaper && n > run->res->released)
 		run->res->released = n;
+}
+
+int members_first_alive(const struct members *run)
+{
+	for (uint32_t i = 0; i < run->nheld; i++) {
+		struct pollfd p = {.fd = run->held[i].fd, .events = POLLIN};
+
+		if (run->held[i].listed && poll(&p, 1, 0) == 0)
+			return p.fd;
+	}
+	return -1;
 }
 
 /* Wait until all that are held have ended, at most ms. True if they have. */

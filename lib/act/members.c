@@ -19,8 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LEARN_AGAIN_US 10000
-
 /* ---- the first look ------------------------------------------------------------------ */
 
 /* Keep the largest few for the record, largest first. */
@@ -158,14 +156,10 @@ int members_choose(void *user, pid_t pid)
 	return 0;
 }
 
-void members_find_worst(struct members *run)
+bool members_find_worst(struct members *run)
 {
-	for (;;) {
-		members_let_go(run);
-		run->best.pid = 0;
-		members_list(run, members_choose);
-		if (!members_may_come(run, members_learn_until_us(run)))
-			return;
-		members_pause(LEARN_AGAIN_US); /* one that can't be read may be the largest */
-	}
+	members_let_go(run);
+	run->best.pid = 0;
+	members_list(run, members_choose);
+	return !members_may_come(run, members_learn_until_us(run));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "act/kill.h"
+#include "act/reaper.h"
 #include "cgfs/procs.h"
 
 #define MEMBERS_FIRST 32 /* so many are held when first seen */
@@ -72,8 +73,11 @@ void members_list(struct members *run, cgfs_pid_fn fn);
  */
 pid_t members_hold_next(struct members *run, pid_t after);
 
-/* Into best: the process of the highest badness, none if nobody may be acted on. */
-void members_find_worst(struct members *run);
+/*
+ * Into best: the process of the highest badness, none if nobody may be acted on. False: one that could not be read may
+ * be the largest, and may be readable soon.
+ */
+bool members_find_worst(struct members *run);
 
 /* Hold best, and nobody else. False: it has ended, or can't be held now. */
 bool members_hold_worst(struct members *run);
@@ -93,8 +97,14 @@ void members_pause(uint64_t us);
 int members_signal(struct members *run);
 void members_signalled(struct members *run);
 
-/* Their memory comes back on our CPU time, not on that of a victim that has none. */
-void members_release(struct members *run);
+/*
+ * Their memory comes back on our CPU time, not on that of a victim that has none: by the reaper, or with NULL here, which
+ * may have to wait for their mmap locks.
+ */
+void members_release(struct members *run, struct reaper *reaper, struct reaping *reaping);
+
+/* The pidfd of the first that is held, listed and has not ended, -1: all have. */
+int members_first_alive(const struct members *run);
 
 /* Wait until all that are held have ended, at most ms. True if they have. */
 bool members_wait(struct members *run, int ms);

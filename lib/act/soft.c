@@ -224,7 +224,8 @@ static int ask_all(struct soft *s, struct members *m)
 static int ask_worst(struct soft *s, struct members *m)
 {
 	do {
-		members_find_worst(m);
+		while (!members_find_worst(m)) /* it may be the largest that can't be read */
+			members_pause(SETTLE_MS * 1000ULL);
 		if (m->best.pid == 0)
 			return m->error;
 		if (members_hold_worst(m)) {

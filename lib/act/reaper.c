@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "act/reaper.h"
+
+#include "util/attr.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+#include "util/thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448 /* 5.15, after Debian 12's headers */
+#endif
+
+#define FINISH_MS 200
+#define FDS_SPARE 16
+
+static void count(struct reaping *reaping, uint32_t number)
+{
+	uint64_t now = atomic_load(&reaping->counted);
+
+	while (now >> 32 == number &&
+	       !atomic_compare_exchange_weak(&reaping->counted, &now, now + 1))
+		;
+}
+
+static void *reaper_main(void *arg)
+{
+	struct reaper *r = arg;
+
+	for (;;) {
+		unsigned int i = atomic_load(&r->taken);
+		eventfd_t n;
+
+		while (i == atomic_load(&r->put) && !atomic_load(&r->stop)) {
+			while (eventfd_read(r->wake_fd, &n) < 0 && errno == EINTR)
+				;
+		}
+		if (atomic_load(&r->stop)) {
+			atomic_store(&r->since_us, 0);
+			return NULL;
+		}
+		atomic_store(&r->since_us, clock_now_us());
+		if (syscall(SYS_process_mrelease, r->job[i % REAPER_QUEUE].fd, 0) == 0)
+			count(r->job[i % REAPER_QUEUE].reaping, r->job[i % REAPER_QUEUE].number);
+		atomic_store(&r->since_us, 0);
+		close(r->job[i % REAPER_QUEUE].fd);
+		atomic_store(&r->taken, i + 1);
+	}
+}
+
+int reaper_init(struct reaper *r)
+{
+	int code;
+
+	*r = (struct reaper){.wake_fd = eventfd(0, EFD_CLOEXEC)};
+	if (r->wake_fd < 0)
+		return -errno;
+	code = thread_start_as(&r->thread, THREAD_BELOW, THREAD_STACK, reaper_main, r);
+	r->started = code == 0;
+	return code;
+}
+
+bool reaper_finish(struct reaper *r)
+{
+	struct timespec until;
+
+	if (r->started) {
+		atomic_store(&r->stop, true);
+		(void)eventfd_write(r->wake_fd, 1);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += FINISH_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		if (pthread_timedjoin_np(r->thread, NULL, &until) != 0)
+			return false;
+		r->started = false;
+		for (; r->taken != r->put; r->taken++)
+			close(r->job[r->taken % REAPER_QUEUE].fd);
+	}
+	cgg_close_fd(&r->wake_fd);
+	r->wake_fd = -1;
+	return true;
+}
+
+bool reaper_hangs(const struct reaper *r, uint64_t now_us)
+{
+	uint64_t since = atomic_load(&r->since_us);
+
+	return since != 0 && now_us >= since + REAPER_HANGS_US;
+}
+
+void reaper_begin(struct reaper *r, struct reaping *reaping)
+{
+	reaping->number = ++r->numbers;
+	atomic_store(&reaping->counted, (uint64_t)reaping->number << 32);
+}
+
+bool reaper_put(struct reaper *r, struct reaping *reaping, int pidfd)
+{
+	unsigned int i = atomic_load(&r->put);
+	int fd;
+
+	if (i - atomic_load(&r->taken) == REAPER_QUEUE || reaper_hangs(r, clock_now_us()))
+		return false;
+	fd = fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	if (fdio_spare(fd) < FDS_SPARE) {
+		close(fd);
+		return false;
+	}
+	r->job[i % REAPER_QUEUE].fd = fd;
+	r->job[i % REAPER_QUEUE].reaping = reaping;
+	r->job[i % REAPER_QUEUE].number = reaping->number;
+	atomic_store(&r->put, i + 1);
+	(void)eventfd_write(r->wake_fd, 1);
+	return true;
+}
+
+uint32_t reaper_count(const struct reaping *reaping)
+{
+	return (uint32_t)atomic_load(&reaping->counted);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread that reaps: process_mrelease() gives a dying process's memory back on the caller's processor time, and waits
+ * for the victim's mmap lock, which may never come free. Then this thread hangs in the kernel, and kills go on
+ * without it.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REAPER_QUEUE	512
+#define REAPER_HANGS_US 2000000 /* with one process: it is taken for hung */
+
+/*
+ * What came of one pass of one kill: the number of the pass, and how many processes it has reaped. A reaper that comes
+ * back late does not count for another pass.
+ */
+struct reaping {
+	_Atomic uint64_t counted; /* number << 32 | processes */
+	uint32_t number;
+};
+
+struct reaper {
+	pthread_t thread;
+	bool started;
+	int wake_fd; /* -1: none */
+	uint32_t numbers; /* given out */
+	_Atomic bool stop;
+	_Atomic uint64_t since_us; /* it is at the process at hand since then, 0: at none */
+	_Atomic unsigned int put, taken; /* the caller writes the one, the thread the other */
+	struct {
+		int fd;
+		struct reaping *reaping;
+		uint32_t number;
+	} job[REAPER_QUEUE];
+};
+
+int reaper_init(struct reaper *r);
+
+/* False: it hangs in the kernel, and its struct has to stay. */
+bool reaper_finish(struct reaper *r);
+
+bool reaper_hangs(const struct reaper *r, uint64_t now_us);
+
+/* A new pass begins. */
+void reaper_begin(struct reaper *r, struct reaping *reaping);
+
+/* Reap the process some time; the pidfd is copied. False: it is not done, the reaper is busy enough or hangs. */
+bool reaper_put(struct reaper *r, struct reaping *reaping, int pidfd);
+
+/* Processes that were reaped in the last pass so far. */
+uint32_t reaper_count(const struct reaping *reaping);

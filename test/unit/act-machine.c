@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A kill as a state machine: what each step may lead to, several at once, and a reaper that does not come back. */
+#include "kit/group.h"
+
+#include "act/machine.h"
+#include "util/clock.h"
+
+#define SECOND 1000000ULL
+
+static struct kill_request request(const struct kit_group *g, uint64_t within_us)
+{
+	return (struct kill_request){.dirfd = g->dirfd,
+				     .procfd = g->procfd,
+				     .killfd = -1,
+				     .path = "/g",
+				     .total_bytes = 1ULL << 30,
+				     .deadline_us = clock_now_us() + within_us};
+}
+
+/* One step, when it is due; whether the table has the transition. */
+static void step(struct kill *k)
+{
+	uint64_t now = clock_now_us();
+	enum kill_state from = k->state;
+
+	if (k->due_us > now)
+		usleep((useconds_t)(k->due_us - now));
+	kill_step(k);
+	T_ASSERT(kill_may_move(from, k->state));
+}
+
+TEST(a_kill_moves_as_the_table_says_by_every_method)
+{
+	static const struct {
+		const char *name;
+		bool file, process, dry_run;
+		enum kill_outcome outcome;
+		enum kill_state seen[4];
+	} rows[] = {
+		{"cgroup.kill", true, false, false, KILL_DONE, {KILL_IN_BOOST, KILL_IN_WAIT}},
+		{"pidfds", false, false, false, KILL_DONE, {KILL_IN_BOOST, KILL_IN_REAP}},
+		{"one process", false, true, false, KILL_DONE, {KILL_IN_CHOICE, KILL_IN_WAIT}},
+		{"dry run", true, false, true, KILL_WOULD, {KILL_IN_RESTORE}},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		static struct kill k;
+		struct kit_group g;
+		struct kill_request req;
+		bool seen[KILL_STATES] = {false};
+
+		T_ROW(rows[i].name);
+		kit_group_start(&g, 3);
+		if (rows[i].file)
+			kit_group_put(&g, "cgroup.kill", "");
+		req = request(&g, 5 * SECOND);
+		req.process = rows[i].process;
+		req.dry_run = rows[i].dry_run;
+		kill_begin(&k, &req, NULL);
+		while (k.state != KILL_IN_END) {
+			step(&k);
+			seen[k.state] = true;
+		}
+		T_EQ_INT(k.res.outcome, rows[i].outcome);
+		T_ASSERT(seen[KILL_IN_RESTORE]);
+		for (size_t s = 0; s < CGG_ARRAY_LEN(rows[i].seen) && rows[i].seen[s]; s++)
+			T_ASSERT(seen[rows[i].seen[s]]);
+		T_EQ_INT(seen[KILL_IN_SIGNAL], !rows[i].dry_run);
+		usleep(20000);
+		T_EQ_INT(kit_group_alive(&g), rows[i].dry_run ? 3 : rows[i].process ? 2 : 0);
+		kit_group_end(&g);
+	}
+}
+
+/* Steps that are due, whoever's turn it is, until a kill has ended. */
+static void drive(struct kill *k, size_t n, const struct kill *until)
+{
+	while (until->state != KILL_IN_END) {
+		for (size_t i = 0; i < n; i++) {
+			uint64_t begin = clock_now_us();
+
+			if (k[i].state == KILL_IN_END || k[i].due_us > begin)
+				continue;
+			kill_step(&k[i]);
+			T_ASSERT(clock_now_us() < begin + SECOND / 2);
+		}
+		usleep(1000);
+	}
+}
+
+/* Their lists never become empty, and they have a member that no signal reaches: none. */
+TEST(kills_that_come_to_nothing_keep_no_other_waiting)
+{
+	static struct kill k[3];
+	static struct kit_group g[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		struct kill_request req;
+
+		kit_group_start(&g[i], 2);
+		kit_group_put(&g[i], "cgroup.kill", "");
+		if (i < 2)
+			kit_group_put(&g[i], "cgroup.procs", "2147483646\n");
+		req = request(&g[i], i < 2 ? 60 * SECOND : 5 * SECOND);
+		kill_begin(&k[i], &req, NULL);
+	}
+	drive(k, 3, &k[2]);
+	T_EQ_INT(k[2].res.outcome, KILL_DONE);
+	T_ASSERT(k[2].res.end_us < k[2].res.start_us + SECOND);
+	T_ASSERT(k[0].state != KILL_IN_END && k[1].state != KILL_IN_END);
+	k[0].req.deadline_us = k[1].req.deadline_us = 0;
+	drive(k, 3, &k[0]);
+	drive(k, 3, &k[1]);
+	T_EQ_INT(k[0].res.outcome, KILL_UNFINISHED);
+	for (size_t i = 0; i < 3; i++) {
+		kit_group_tell(&g[i]);
+		kit_group_end(&g[i]);
+	}
+}
+
+/* One that has no thread takes orders and does nothing, as one does that hangs in the kernel. */
+TEST(a_kill_ends_without_its_reaper)
+{
+	static struct reaper reaper;
+	static struct kill k;
+	struct kill_request req;
+	struct kit_group g;
+
+	for (int hangs = 0; hangs < 2; hangs++) {
+		reaper = (struct reaper){.wake_fd = -1, .since_us = hangs};
+		kit_group_start(&g, 3);
+		req = request(&g, 5 * SECOND);
+		kill_begin(&k, &req, &reaper);
+		while (k.state != KILL_IN_END)
+			step(&k);
+		T_EQ_INT(k.res.outcome, KILL_DONE);
+		T_EQ_INT(k.res.released, 0);
+		T_EQ_INT(reaper.put > 0, !hangs);
+		T_EQ_INT(reaper_hangs(&reaper, clock_now_us()), hangs);
+		while (reaper.taken != reaper.put)
+			close(reaper.job[reaper.taken++ % REAPER_QUEUE].fd);
+		kit_group_end(&g);
+	}
+}
+
+TEST(what_a_reaper_reaps_counts_for_the_pass_that_asked_for_it)
+{
+	static struct reaper reaper;
+	static struct kill k;
+	struct kill_request req;
+	struct kit_group g;
+
+	T_MUST(reaper_init(&reaper) == 0);
+	kit_group_start(&g, 3);
+	req = request(&g, 5 * SECOND);
+	kill_begin(&k, &req, &reaper);
+	while (k.state != KILL_IN_END)
+		step(&k);
+	T_EQ_INT(k.res.outcome, KILL_DONE);
+	T_ASSERT(k.res.released <= 3);
+	T_ASSERT(reaper_finish(&reaper));
+	T_ASSERT(reaper_count(&k.reaping) <= 3);
+	kit_group_end(&g);
+}
