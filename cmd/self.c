@@ -47,7 +47,7 @@ static void tell(self_notice_fn notice, void *user, int error, const char *what,
 
 int self_hurry(void)
 {
-	/* 3: above our workers (2), who are above those whom they kill (1) */
+	/* 3: above the signaller and the reaper (2), which are above those whom they kill (1) */
 	if (sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 3}) == 0)
 		return 0;
 	/* a kernel may have no real-time threads in cgroups (RT_GROUP_SCHED) */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kill, exactly: everything in a group, or its one worst process; verified, bounded, measured. Runs in
- * a thread of its own (worker.h) or in the caller's. Never allocates, forks, or trusts a pid.
+ * Kill, exactly: everything in a group, or its one worst process; verified, bounded, measured. kill_run() does it in
+ * the caller's thread; machine.h has its states, which the signaller drives. Never allocates, forks, or trusts a pid.
  */
 #pragma once
 

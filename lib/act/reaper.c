@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_process_mrelease
@@ -69,16 +68,10 @@ int reaper_init(struct reaper *r)
 
 bool reaper_finish(struct reaper *r)
 {
-	struct timespec until;
-
 	if (r->started) {
 		atomic_store(&r->stop, true);
 		(void)eventfd_write(r->wake_fd, 1);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += FINISH_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
-		if (pthread_timedjoin_np(r->thread, NULL, &until) != 0)
+		if (!thread_join(r->thread, FINISH_MS))
 			return false;
 		r->started = false;
 		for (; r->taken != r->put; r->taken++)

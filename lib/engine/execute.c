@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The execution of a ladder's rungs: each is handed to a worker, and its result becomes an event of the ladder
- * (follow.c). The ladder knows nothing of workers. Nothing here allocates, forks or waits.
+ * The execution of a ladder's rungs: each is a job of the signaller's, and its result becomes an event of the ladder
+ * (follow.c). The ladder knows nothing of jobs. Nothing here allocates, forks or waits.
  */
 #include "engine/guard.h"
 
@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#define WAITING_US	100000 /* a kill has no place for so long */
 #define RECORD_FRESH_US 20000 /* so long, what was read is as it is, for the record */
 
 /* ---- begin ---------------------------------------------------------------------------- */
@@ -26,22 +27,21 @@ static uint64_t badness_total(const struct cgg_guard *g, const struct incident *
 }
 
 /* How the ladder ends if we don't come back to it. */
-static struct worker_last last_of(const struct cgg_guard *g, const struct incident *in,
-				  int *ret_opened)
+static struct job_last last_of(const struct cgg_guard *g, const struct incident *in,
+			       int *ret_opened)
 {
 	const struct policy_action *a = &in->rule.action[in->rule.nactions - 1];
 	uint32_t domain = tree_find_id(g->view.tree, in->domain_id);
-	struct worker_last last = {.armed = a->kind == POLICY_KILL && domain != CGG_NONE,
-				   .dirfd = -1};
+	struct job_last last = {.armed = a->kind == POLICY_KILL && domain != CGG_NONE, .dirfd = -1};
 	bool host = domain == 0 && !g->root_has_current;
 
 	if (!last.armed || !(in->before.known & 1U << POLICY_N_LIMIT))
-		return (struct worker_last){.dirfd = -1};
+		return (struct job_last){.dirfd = -1};
 	last.process = a->process || !in->candidate[in->victim_index].group.whole;
 	last.kill_exempt = a->kill_exempt;
 	last.within_us = a->deadline_us;
 	last.by_usage = policy_by_usage(&in->rule);
-	last.gate_bytes = policy_gate(&in->rule, host, in->before.n[POLICY_N_LIMIT]);
+	last.bound_bytes = policy_gate(&in->rule, host, in->before.n[POLICY_N_LIMIT]);
 	if (!host) {
 		last.dirfd = tree_dir(g->view.tree, domain, ret_opened);
 		last.armed = last.dirfd >= 0;
@@ -61,7 +61,7 @@ static void tell_before(const struct cgg_cgroup *cg, const struct incident *in,
 	req->swap_before_bytes = cg->swap_current_bytes;
 }
 
-/* What the rung asks of a worker. */
+/* What the rung asks for. */
 static struct kill_request request_of(struct cgg_guard *g, const struct incident *in,
 				      const struct policy_action *a, uint32_t victim,
 				      int *ret_opened)
@@ -96,20 +96,53 @@ static enum ladder_event not_started(struct incident *in, int error)
 	return LADDER_ON_NOT_STARTED;
 }
 
+void execute_lack_slots(struct cgg_guard *g)
+{
+	guard_lacks(
+		g, LACK_INCIDENTS,
+		"%u ladders are under way, as many as there may be: a rule that is true waits for "
+		"one to end (shorter times of throttle, freeze and terminate end them sooner)",
+		LADDER_SLOTS);
+}
+
+/* What the signaller waits for, once; and that it does no longer. */
+void execute_watch(struct cgg_guard *g, uint64_t now_us)
+{
+	struct signaller *s = &g->signaller;
+	uint64_t waiting = atomic_load(&s->waiting_since_us);
+
+	if (reaper_hangs(&s->reaper, now_us))
+		guard_lacks(
+			g, LACK_REAPER,
+			"the kernel has not come back from process_mrelease(): kills go on, and "
+			"their victims' memory comes back as they end by themselves");
+	else
+		guard_has(g, LACK_REAPER);
+	if (waiting != 0 && now_us >= waiting + WAITING_US)
+		guard_lacks(g, LACK_KILLS,
+			    "%u kills are under way, and their victims do not die: another kill "
+			    "waits for one to end",
+			    KILLS);
+	else if (waiting == 0)
+		guard_has(g, LACK_KILLS);
+	if (job_free(s, true))
+		guard_has(g, LACK_INCIDENTS);
+}
+
 enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 {
-	static const enum soft_kind softs[POLICY_ACTION_MAX] = {
-		[POLICY_RECLAIM] = SOFT_RECLAIM,
-		[POLICY_THROTTLE] = SOFT_THROTTLE,
-		[POLICY_FREEZE] = SOFT_FREEZE,
-		[POLICY_TERMINATE] = SOFT_TERMINATE,
+	static const enum action_kind actions[POLICY_ACTION_MAX] = {
+		[POLICY_RECLAIM] = ACTION_RECLAIM,
+		[POLICY_THROTTLE] = ACTION_THROTTLE,
+		[POLICY_FREEZE] = ACTION_FREEZE,
+		[POLICY_TERMINATE] = ACTION_TERMINATE,
 	};
 	const struct policy_action *a = &in->rule.action[in->ladder.rung];
 	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
 	CGG_AUTO_FD opened = -1, domain_opened = -1;
-	struct worker_last last = {.dirfd = -1};
+	struct job_last last = {.dirfd = -1};
 	struct kill_request req;
-	struct soft_request soft;
+	struct action_request action;
 	int r;
 
 	if (in->act_us == 0)
@@ -117,8 +150,8 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 	if (victim == CGG_NONE)
 		return not_started(in, -ENOENT);
 	req = request_of(g, in, a, victim, &opened);
-	soft = (struct soft_request){
-		.kind = softs[a->kind],
+	action = (struct action_request){
+		.kind = actions[a->kind],
 		.amount_bytes =
 			policy_amount_bytes(&a->amount, g->view.snap.cgroups[victim].current_bytes),
 	};
@@ -126,54 +159,56 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 		last = last_of(g, in, &domain_opened);
 	if (!in->dry_run)
 		reserve_give(&g->reserve, clock_now_us());
-	in->worker = workers_idle(&g->workers);
-	if (!in->worker)
+	in->job = job_free(&g->signaller, a->kind != POLICY_KILL);
+	if (!in->job) {
+		execute_lack_slots(g);
 		return LADDER_ON_NO_SLOT;
-	r = worker_start(in->worker, &req, a->kind == POLICY_KILL ? NULL : &soft, &last);
+	}
+	r = job_start(&g->signaller, in->job, &req, a->kind == POLICY_KILL ? NULL : &action, &last);
 	if (r == 0)
 		return LADDER_ON_NOTHING;
-	in->worker = NULL;
+	in->job = NULL;
 	return not_started(in, r);
 }
 
 /* ---- end ------------------------------------------------------------------------------ */
 
-void execute_cancel(struct incident *in)
+void execute_cancel(struct cgg_guard *g, struct incident *in)
 {
-	atomic_store(&in->worker->cancel, true);
+	job_cancel(&g->signaller, in->job);
 }
 
 void execute_finish(struct incident *in)
 {
-	(void)in; /* a worker knows its deadline */
+	(void)in; /* a job knows its deadline */
 }
 
-static void note_step(struct incident *in, const struct soft_result *result)
+static void note_step(struct incident *in, const struct action_result *result)
 {
 	in->step[in->nsteps].kind = in->rule.action[in->ladder.rung].kind;
-	in->step[in->nsteps++].soft = *result;
+	in->step[in->nsteps++].action = *result;
 }
 
-void execute_abandon(struct incident *in)
+void execute_abandon(struct cgg_guard *g, struct incident *in)
 {
-	uint64_t deadline_us = in->worker->request.deadline_us;
+	uint64_t deadline_us = in->job->request.deadline_us;
 
 	note_step(in,
-		  &(struct soft_result){
-			  .outcome = SOFT_STUCK,
+		  &(struct action_result){
+			  .outcome = ACTION_STUCK,
 			  .start_us = deadline_us - in->rule.action[in->ladder.rung].deadline_us,
 			  .end_us = clock_now_us(),
 		  });
-	worker_leave(in->worker);
-	in->worker = NULL;
+	job_leave(&g->signaller, in->job);
+	in->job = NULL;
 }
 
-static enum ladder_event event_of_action(enum soft_outcome outcome)
+static enum ladder_event event_of_action(enum action_outcome outcome)
 {
 	switch (outcome) {
-	case SOFT_EARLY:
+	case ACTION_EARLY:
 		return LADDER_ON_ACTION_CANCELLED;
-	case SOFT_GONE:
+	case ACTION_GONE:
 		return LADDER_ON_VICTIM_GONE;
 	default:
 		return LADDER_ON_ACTION_DONE;
@@ -195,44 +230,44 @@ static enum ladder_event event_of_kill(enum kill_outcome outcome)
 	}
 }
 
-/* The worker went on to the kill, because nobody took the result of its action: certain once it has a deadline. */
-static bool is_autonomous(struct worker *w)
+/* The signaller went on to the kill, because nobody took the result of its action: certain once it has a deadline. */
+static bool is_autonomous(struct job *j)
 {
-	enum worker_state state = atomic_load(&w->state);
+	enum job_state state = atomic_load(&j->state);
 
-	return (state == WORKER_ALONE && atomic_load(&w->alone_us) != 0) ||
-	       (state == WORKER_DONE && w->was_alone);
+	return (state == JOB_AUTONOMOUS && atomic_load(&j->autonomous_us) != 0) ||
+	       (state == JOB_DONE && j->was_autonomous);
 }
 
 enum ladder_event execute_poll(struct incident *in)
 {
-	struct worker *w = in->worker;
+	struct job *j = in->job;
 
-	if (!w)
+	if (!j)
 		return LADDER_ON_NOTHING;
-	if (w->is_soft && !in->alone && is_autonomous(w)) {
-		note_step(in, &w->soft_result);
+	if (j->is_action && !in->alone && is_autonomous(j)) {
+		note_step(in, &j->action_result);
 		in->alone = true;
 		return LADDER_ON_AUTONOMOUS;
 	}
-	if (worker_take(w, 0) != 1)
+	if (!job_take(j))
 		return LADDER_ON_NOTHING;
-	in->worker = NULL;
-	if (w->is_soft && !in->alone) {
-		note_step(in, &w->soft_result);
-		return event_of_action(w->soft_result.outcome);
+	in->job = NULL;
+	if (j->is_action && !in->alone) {
+		note_step(in, &j->action_result);
+		return event_of_action(j->action_result.outcome);
 	}
 	if (in->ladder.state != LADDER_OVERDUE) /* reported already */
-		in->kill = w->result;
-	return event_of_kill(w->result.outcome);
+		in->kill = j->result;
+	return event_of_kill(j->result.outcome);
 }
 
 uint64_t execute_due_us(const struct incident *in)
 {
-	struct worker *w = in->worker;
+	struct job *j = in->job;
 
 	/* between action and kill by itself: it decides */
-	if (w && w->is_soft && !in->alone && atomic_load(&w->state) == WORKER_ALONE)
+	if (j && j->is_action && !in->alone && atomic_load(&j->state) == JOB_AUTONOMOUS)
 		return UINT64_MAX;
 	return ladder_due_us(&in->ladder);
 }

@@ -80,7 +80,7 @@ static void report(struct cgg_guard *g, struct incident *in, uint64_t now_us)
 		return;
 	}
 	incident_report(g, in, "incident");
-	in->used = in->ladder.state == LADDER_OVERDUE; /* its worker is not free yet */
+	in->used = in->ladder.state == LADDER_OVERDUE; /* its job is not free yet */
 }
 
 static void rest(struct cgg_guard *g, struct guard_domain *d, const struct incident *in,
@@ -137,13 +137,13 @@ static enum ladder_event obey(struct cgg_guard *g, struct guard_domain *d, struc
 	case LADDER_DO_KILL:
 		return execute_start(g, in);
 	case LADDER_DO_CANCEL:
-		execute_cancel(in);
+		execute_cancel(g, in);
 		break;
 	case LADDER_DO_FINISH:
 		execute_finish(in);
 		break;
 	case LADDER_DO_ABANDON:
-		execute_abandon(in);
+		execute_abandon(g, in);
 		return recheck(g, d, in);
 	case LADDER_DO_RECHECK:
 		return recheck(g, d, in);
@@ -192,7 +192,7 @@ static void follow_one(struct cgg_guard *g, struct incident *in)
 
 void follow(struct cgg_guard *g)
 {
-	workers_collect(&g->workers);
+	execute_watch(g, clock_now_us());
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		if (g->incident[i].used)
 			follow_one(g, &g->incident[i]);

@@ -198,7 +198,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	g->root_has_current = root_has_current(g->view.tree);
 	g->fastest = plan_fastest();
 	reserve_init(&g->reserve);
-	r = workers_init(&g->workers, err);
+	r = signaller_init(&g->signaller, err);
 	if (r == 0)
 		r = hang_init(&g->hang, g->options.hang, g->options.user, HANG_STEP_US, err);
 	if (r == 0)
@@ -239,10 +239,8 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
 	g->policy = policy;
-	g->epoll_fd = g->timer_fd = g->workers.done_fd = g->journal.fd = g->journal.dirfd = -1;
-	for (size_t i = 0; i < WORKERS; i++)
-		g->workers.worker[i] =
-			(struct worker){.wake_fd = -1, .dirfd = -1, .killfd = -1, .lastfd = -1};
+	g->epoll_fd = g->timer_fd = g->journal.fd = g->journal.dirfd = -1;
+	signaller_clear(&g->signaller);
 	kernel_init(&g->kernel);
 	if (options)
 		g->options = *options;
@@ -264,11 +262,13 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	if (!g)
 		return NULL;
 	hang_deinit(&g->hang);
-	workers_finish(&g->workers);
+	/* nobody stays slowed down while a kill is waited for, and no ladder goes on */
+	forget_domains(g);
+	if (!signaller_finish(&g->signaller))
+		return NULL; /* a thread hangs in the kernel, and uses all this: it stays */
 	if (g->view.snap.n)
 		follow(g); /* the last records */
 	kernel_finish(g);
-	forget_domains(g);
 	watch_finish(g);
 	journal_finish(&g->journal);
 	reset_finish(&g->resets);

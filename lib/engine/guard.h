@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "act/worker.h"
+#include "act/signaller.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/files.h"
@@ -113,7 +113,7 @@ struct incident_candidate {
 /* One rung that was tried before the kill. */
 struct incident_step {
 	enum policy_action_kind kind;
-	struct soft_result soft;
+	struct action_result action;
 };
 
 /* An action under way, and all that its record will say. */
@@ -142,8 +142,8 @@ struct incident {
 	const struct kernel_kill *kernel; /* preempted: what the kernel did, NULL: not known */
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
-	struct worker *worker; /* carries out the rung under way, NULL: nothing does */
-	bool alone; /* the worker killed by itself: the loop did not come back in time */
+	struct job *job; /* carries out the rung under way, NULL: nothing does */
+	bool alone; /* the signaller killed by itself: the loop did not come back in time */
 	struct kill_result kill;
 };
 
@@ -192,6 +192,9 @@ enum guard_lack {
 	LACK_CGROUP_KILL,
 	LACK_STATE,
 	LACK_KMSG, /* the kernel's log */
+	LACK_INCIDENTS, /* more ladders than LADDER_SLOTS */
+	LACK_KILLS, /* more kills than KILLS */
+	LACK_REAPER, /* it hangs in the kernel */
 	LACK_RESET, /* what systemd resets in a container */
 	LACK_MAX
 };
@@ -246,7 +249,7 @@ struct cgg_guard {
 	uint64_t paid; /* by the one that was looked at last: nobody saves up more */
 	uint32_t nheld_fds;
 
-	struct workers workers;
+	struct signaller signaller;
 	struct reserve reserve;
 	struct hang hang;
 	struct guard_kernel kernel;
@@ -377,9 +380,11 @@ void ladder_advance(struct cgg_guard *g, struct guard_domain *d, struct incident
 /* ---- execute.c: what carries out the rungs ---- */
 /* Begin the rung. NOTHING: it is under way; else NOT_STARTED, NO_SLOT. */
 enum ladder_event execute_start(struct cgg_guard *g, struct incident *in);
-void execute_cancel(struct incident *in); /* end an action early */
+void execute_lack_slots(struct cgg_guard *g); /* none is left */
+void execute_watch(struct cgg_guard *g, uint64_t now_us); /* what is degraded */
+void execute_cancel(struct cgg_guard *g, struct incident *in); /* end an action early */
 void execute_finish(struct incident *in); /* its time is up */
-void execute_abandon(struct incident *in); /* nobody waits for it any more */
+void execute_abandon(struct cgg_guard *g, struct incident *in); /* nobody waits for it any more */
 
 /* What has become of it, taken into the incident: an event each call, NOTHING at the end. */
 enum ladder_event execute_poll(struct incident *in);

@@ -2,8 +2,8 @@
 /*
  * A thread that wakes only when the guard's loop does not come back. While the loop sleeps the thread's timer is
  * off, so that it costs an idle machine nothing. The thread can't decide in the loop's stead (what was read
- * half-way is no ground to kill anybody on); a ladder that has begun is finished by the worker that runs it
- * (act/worker.h). It calls its owner, who can end the program for its manager to start it again.
+ * half-way is no ground to kill anybody on); a ladder that has begun is finished by the signaller
+ * (act/signaller.h). It calls its owner, who can end the program for its manager to start it again.
  */
 #include "engine/hang.h"
 

@@ -203,11 +203,11 @@ static void put_steps(struct json *j, const struct incident *in)
 {
 	json_open(j, "steps", '[');
 	for (uint8_t i = 0; i < in->nsteps; i++) {
-		const struct soft_result *r = &in->step[i].soft;
+		const struct action_result *r = &in->step[i].action;
 
 		json_open(j, NULL, '{');
 		json_str(j, "action", policy_action_name(in->step[i].kind));
-		json_str(j, "outcome", soft_outcome_name(r->outcome));
+		json_str(j, "outcome", action_outcome_name(r->outcome));
 		if (r->error)
 			json_i64(j, "errno", -r->error);
 		put_since(j, "from_us", in, r->start_us);

@@ -58,7 +58,7 @@ static int write_value(struct cgg_guard *g, int dirfd, size_t file, const char *
 	fd = openat(dirfd, state_files[file], O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (writer_put(&g->resets.writer, fd, value))
+	if (writer_put(&g->signaller.writer, fd, value))
 		return 0;
 	close(fd);
 	return -EAGAIN;
@@ -295,7 +295,6 @@ static void on_owners(void *user, uint32_t events)
 int reset_init(struct cgg_guard *g, struct cgg_error *err)
 {
 	struct guard_resets *r = &g->resets;
-	int code;
 
 	r->due_us = UINT64_MAX;
 	if (!g->options.owners || g->options.dry_run)
@@ -303,9 +302,6 @@ int reset_init(struct cgg_guard *g, struct cgg_error *err)
 	if (arena_init(&r->arena, CGG_OWNERS_MAX * sizeof(*r->one), 0) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
 	r->one = arena_alloc(&r->arena, CGG_OWNERS_MAX * sizeof(*r->one));
-	code = writer_init(&r->writer);
-	if (code < 0)
-		return err_errno(err, code, "cannot start the thread that writes memory.high");
 	reset_match(g);
 	if (owners_told_fd(g->options.owners) < 0)
 		return 0;
@@ -315,7 +311,5 @@ int reset_init(struct cgg_guard *g, struct cgg_error *err)
 
 void reset_finish(struct guard_resets *r)
 {
-	if (r->one)
-		writer_finish(&r->writer);
 	arena_finish(&r->arena);
 }

@@ -2,7 +2,6 @@
 /* What a hook has set for a container, and systemd undoes with a unit's other values, is put back. */
 #pragma once
 
-#include "act/writer.h"
 #include "hook/place.h"
 #include "util/arena.h"
 
@@ -31,7 +30,6 @@ struct guard_resets {
 	struct reset_one
 		*one; /* CGG_OWNERS_MAX, reserved, touched as used; NULL: nothing is put back */
 	uint32_t n;
-	struct writer writer;
 	uint64_t due_us; /* of what is owed, UINT64_MAX: nothing */
 	uint64_t undone; /* times that a value was put back */
 };

@@ -53,7 +53,7 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 static bool put_under_way(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
 	const struct incident *in = &g->incident[i];
-	bool runs = in->used && in->worker;
+	bool runs = in->used && in->job;
 
 	if (!runs)
 		return false;
@@ -125,6 +125,9 @@ static bool put_fallback(const struct cgg_guard *g, struct json *j, uint32_t i)
 		[LACK_CGROUP_KILL] = "cgroup.kill",
 		[LACK_STATE] = "state",
 		[LACK_KMSG] = "kernel-log",
+		[LACK_INCIDENTS] = "incidents",
+		[LACK_KILLS] = "kills",
+		[LACK_REAPER] = "reaper",
 	};
 
 	if (g->lack[i][0]) {
@@ -284,7 +287,7 @@ static uint32_t fallbacks(const struct cgg_guard *g)
 	return LACK_MAX;
 }
 
-static uint32_t workers(const struct cgg_guard *g)
+static uint32_t incidents(const struct cgg_guard *g)
 {
 	return LADDER_SLOTS;
 }
@@ -302,7 +305,7 @@ static const struct {
 } lists[] = {
 	{"fallbacks", fallbacks, put_fallback},
 	{"pressure_triggers", triggers, put_trigger},
-	{"under_way", workers, put_under_way},
+	{"under_way", incidents, put_under_way},
 	{"incidents", pasts, put_past},
 	{"rules", rules, put_rule},
 	{"domains", domains, put_domain},

@@ -4,7 +4,7 @@
  * is begun. Nothing here allocates, forks or waits.
  *
  *   due -> level below the gate? sleep : evaluate -> true? candidates -> choose -> look again
- *       -> the ladder, rung by rung (a worker's), while the danger lasts
+ *       -> the ladder, rung by rung (a job of the signaller's), while the danger lasts
  *       -> measure -> one incident record -> cooldown
  */
 #include "engine/guard.h"
@@ -213,8 +213,13 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	uint32_t victim, index;
 	bool nobody, fresh;
 
-	if (incident_of(g, d) || is_blocked(g, d) || !(in = incident_new(g)))
+	if (incident_of(g, d) || is_blocked(g, d))
 		return;
+	in = incident_new(g);
+	if (!in) {
+		execute_lack_slots(g);
+		return;
+	}
 	fill_incident(g, d, rule, in, now_us);
 	if (kernel_was_first(g, d, in))
 		return;

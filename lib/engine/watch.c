@@ -43,7 +43,7 @@ static void on_worker(void *user, uint32_t events)
 	struct cgg_guard *g = user;
 
 	g->count.by_worker++;
-	drain(g->workers.done_fd);
+	drain(g->signaller.done_fd);
 }
 
 static void on_stall(void *user);
@@ -73,7 +73,7 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err)
 			    err ? err->msg : "");
 	r = add(g, &g->on_timer, g->timer_fd, on_timer);
 	if (r == 0)
-		r = add(g, &g->on_worker, g->workers.done_fd, on_worker);
+		r = add(g, &g->on_worker, g->signaller.done_fd, on_worker);
 	return r < 0 ? err_errno(err, r, "cannot watch the timer") : 0;
 }
 

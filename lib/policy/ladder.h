@@ -8,7 +8,7 @@
 
 #include "policy/policy.h"
 
-#define LADDER_SLOTS 4 /* incidents under way at once */
+#define LADDER_SLOTS 64 /* incidents under way at once */
 #define LADDER_OVERDUE_US                                                                          \
 	500000 /* past its deadline by this much, an action or a kill hangs in the kernel */
 /* After a kill of the kernel's the rule waits for so long: the memory of its victim is coming back. */

@@ -3,6 +3,7 @@
 #include "util/thread.h"
 
 #include <signal.h>
+#include <time.h>
 
 #define STEP_MIN                                                                                   \
 	3 /* a real-time priority below that is kept: the kernel's own threads may have 1 */
@@ -51,4 +52,18 @@ int thread_start_as(pthread_t *ret, enum thread_priority priority, size_t stack_
 int thread_start(pthread_t *ret, void *(*run)(void *), void *arg)
 {
 	return thread_start_as(ret, THREAD_ORDINARY, THREAD_STACK, run, arg);
+}
+
+bool thread_join(pthread_t thread, unsigned int ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	return pthread_timedjoin_np(thread, NULL, &until) == 0;
 }

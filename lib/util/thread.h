@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define THREAD_STACK ((size_t)256 << 10) /* a static program has its thread-local data there too */
@@ -17,3 +18,6 @@ enum thread_priority {
 int thread_start(pthread_t *ret, void *(*run)(void *), void *arg);
 int thread_start_as(pthread_t *ret, enum thread_priority priority, size_t stack_size,
 		    void *(*run)(void *), void *arg);
+
+/* Wait for its end. False: it has not come by then, the thread may hang in the kernel. */
+bool thread_join(pthread_t thread, unsigned int ms);

@@ -6,7 +6,7 @@
 #include "kit/t.h"
 
 #include "act/hurry.h"
-#include "act/worker.h"
+#include "act/signaller.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "util/clock.h"
@@ -206,35 +206,41 @@ TEST(a_dry_run_touches_nobody_and_names_them)
 	drop("dry", fd);
 }
 
-TEST(four_workers_kill_four_groups_at_once)
+static bool is_done(const struct job *j)
 {
-	static struct workers workers;
-	struct worker *w[WORKERS];
-	pid_t pid[WORKERS];
-	int fd[WORKERS];
+	for (int i = 0; i < 500 && atomic_load(&j->state) != JOB_DONE; i++)
+		usleep(10000);
+	return atomic_load(&j->state) == JOB_DONE;
+}
+
+TEST(one_thread_kills_as_many_groups_at_once_as_there_are_places_and_more)
+{
+	enum { GROUPS = KILLS + 4 };
+	static struct signaller signaller;
+	struct job *j[GROUPS];
+	pid_t pid[GROUPS];
+	int fd[GROUPS];
 	char name[16];
 
-	T_MUST(workers_init(&workers, NULL) == 0);
-	for (int i = 0; i < WORKERS; i++) {
+	T_MUST(signaller_init(&signaller, NULL) == 0);
+	for (int i = 0; i < GROUPS; i++) {
 		struct kill_request req;
 
 		snprintf(name, sizeof(name), "w%d", i);
 		fd[i] = make(name);
 		pid[i] = spawn(fd[i]);
 		req = request(fd[i]);
-		w[i] = workers_idle(&workers);
-		T_MUST(w[i] && worker_start(w[i], &req, NULL, NULL) == 0);
+		j[i] = job_free(&signaller, false);
+		T_MUST(j[i] && job_start(&signaller, j[i], &req, NULL, NULL) == 0);
 	}
-	T_ASSERT(workers_idle(&workers) == NULL);
-	for (int i = 0; i < WORKERS; i++) {
-		for (int k = 0; k < 500 && atomic_load(&w[i]->state) != WORKER_DONE; k++)
-			usleep(10000);
-		T_EQ_INT(w[i]->result.outcome, KILL_DONE);
+	for (int i = 0; i < GROUPS; i++) {
+		T_ASSERT(is_done(j[i]));
+		T_EQ_INT(j[i]->result.outcome, KILL_DONE);
 		T_ASSERT(!lives(pid[i]));
 		snprintf(name, sizeof(name), "w%d", i);
 		drop(name, fd[i]);
 	}
-	workers_finish(&workers);
+	T_ASSERT(signaller_finish(&signaller));
 }
 
 /* A child in the cgroup that holds so much. */
@@ -292,38 +298,37 @@ TEST(a_member_that_has_left_before_the_kill_is_an_ordinary_process_again)
 	drop("other", to);
 }
 
-/* A soft rung whose result nobody takes: whether the worker has killed when it is taken at last. */
-static bool kills_alone(struct workers *workers, const char *name, uint64_t gate, bool taken)
+/* An action whose result nobody takes: whether the signaller has killed when it is taken at last. */
+static bool kills_alone(struct signaller *signaller, const char *name, uint64_t bound, bool taken)
 {
+	static const struct action_request freeze = {.kind = ACTION_FREEZE};
+	static struct journal journal;
 	int fd = make(name);
 	struct kill_request req = request(fd);
-	struct soft_request soft = {.kind = SOFT_FREEZE};
-	struct worker_last last = {.armed = true,
-				   .within_us = 5 * SECOND,
-				   .dirfd = fd,
-				   .by_usage = true,
-				   .gate_bytes = gate};
-	static struct journal journal;
+	struct job_last last = {.armed = true,
+				.within_us = 5 * SECOND,
+				.dirfd = fd,
+				.by_usage = true,
+				.bound_bytes = bound};
 	pid_t pid = spawn_holding(fd, 8 << 20);
-	struct worker *w = workers_idle(workers);
+	struct job *j = job_free(signaller, true);
 	bool dead;
 
 	req.journal = &journal;
 	req.deadline_us = clock_now_us() + SECOND / 10;
-	T_MUST(w && worker_start(w, &req, &soft, &last) == 0);
-	for (int i = 0; taken && i < 500 && worker_take(w, 0) == 0; i++)
+	T_MUST(j && job_start(signaller, j, &req, &freeze, &last) == 0);
+	T_ASSERT(is_done(j));
+	T_EQ_INT(j->action_result.outcome, ACTION_DONE);
+	if (taken)
+		T_ASSERT(job_take(j));
+	for (int i = 0; i < (int)(JOB_PATIENCE_US / 1000 + 2000) / 10 && lives(pid); i++)
 		usleep(10000);
-	for (int i = 0; i < (WORKER_PATIENCE_MS + 2000) / 10 && lives(pid); i++)
-		usleep(10000);
-	if (!taken) {
-		for (int i = 0; i < 500 && worker_take(w, 0) == 0; i++)
-			usleep(10000);
-		T_EQ_INT(w->soft_result.outcome, SOFT_DONE);
-	}
+	if (!taken)
+		T_ASSERT(is_done(j) && job_take(j));
 	dead = !lives(pid);
-	T_EQ_INT(w->was_alone, dead);
+	T_EQ_INT(j->was_autonomous, dead);
 	if (dead)
-		T_EQ_INT(w->result.outcome, KILL_DONE);
+		T_EQ_INT(j->result.outcome, KILL_DONE);
 	end(pid);
 	drop(name, fd);
 	return dead;
@@ -331,22 +336,22 @@ static bool kills_alone(struct workers *workers, const char *name, uint64_t gate
 
 TEST(a_ladder_whose_watcher_does_not_come_back_ends_in_its_kill)
 {
-	static struct workers workers;
+	static struct signaller signaller;
 
-	T_MUST(workers_init(&workers, NULL) == 0);
-	T_ASSERT(kills_alone(&workers, "alone", 4 << 20, false));
-	workers_finish(&workers);
+	T_MUST(signaller_init(&signaller, NULL) == 0);
+	T_ASSERT(kills_alone(&signaller, "alone", 4 << 20, false));
+	T_ASSERT(signaller_finish(&signaller));
 }
 
 TEST(but_not_where_the_danger_is_past_or_is_about_something_else_or_the_watcher_has_come)
 {
-	static struct workers workers;
+	static struct signaller signaller;
 
-	T_MUST(workers_init(&workers, NULL) == 0);
-	T_ASSERT(!kills_alone(&workers, "past", 64 << 20, false));
-	T_ASSERT(!kills_alone(&workers, "other", 0, false));
-	T_ASSERT(!kills_alone(&workers, "taken", 4 << 20, true));
-	workers_finish(&workers);
+	T_MUST(signaller_init(&signaller, NULL) == 0);
+	T_ASSERT(!kills_alone(&signaller, "past", 64 << 20, false));
+	T_ASSERT(!kills_alone(&signaller, "other", 0, false));
+	T_ASSERT(!kills_alone(&signaller, "taken", 4 << 20, true));
+	T_ASSERT(signaller_finish(&signaller));
 }
 
 /* The rescan's fds and ids on the real filesystem, whose link counts it trusts. */

@@ -3,10 +3,10 @@
  * Killing where something can't be had: what a member is, an fd, a pidfd, an end. The members are real
  * processes, in a directory that only looks like a cgroup; what /proc says of them is a test's own.
  */
+#include "kit/action.h"
 #include "kit/group.h"
 
 #include "act/members.h"
-#include "act/soft.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
@@ -334,9 +334,8 @@ TEST(without_a_pidfd_nobody_dies_and_the_errno_is_told)
 
 TEST(a_group_that_is_populated_is_not_gone)
 {
-	const _Atomic bool cancel = false;
-	struct soft_request soft = {.kind = SOFT_TERMINATE};
-	struct soft_result soft_res;
+	struct action_request terminate = {.kind = ACTION_TERMINATE};
+	struct action_result soft_res;
 	struct kill_request req;
 	struct kill_result res;
 	struct kit_group g;
@@ -353,7 +352,7 @@ TEST(a_group_that_is_populated_is_not_gone)
 		req.deadline_us = clock_now_us() + 200 * MS;
 		T_EQ_INT(kill_run(&req, &res), KILL_FAILED);
 		T_ASSERT(res.passes <= 30);
-		T_EQ_INT(soft_run(&req, &soft, &cancel, &soft_res), SOFT_FAILED);
+		T_EQ_INT(kit_action_run(&req, &terminate, false, &soft_res), ACTION_FAILED);
 	}
 	kit_group_tell(&g);
 	kit_group_end(&g);
@@ -414,35 +413,32 @@ TEST(the_worst_process_is_not_another_one_because_it_can_not_be_read)
 
 TEST(terminate_reaches_every_member_of_a_crowd)
 {
-	const _Atomic bool cancel = false;
-	struct soft_request soft = {.kind = SOFT_TERMINATE};
-	struct soft_result res;
+	struct action_request terminate = {.kind = ACTION_TERMINATE};
+	struct action_result res;
 	struct kill_request req;
 	static struct kit_group g;
 
 	kit_group_start(&g, 402);
 	req = request(&g, 20 * SECOND);
-	T_EQ_INT(soft_run(&req, &soft, &cancel, &res), SOFT_DONE);
+	T_EQ_INT(kit_action_run(&req, &terminate, false, &res), ACTION_DONE);
 	T_EQ_INT(kit_group_alive(&g), 0);
 	kit_group_end(&g);
 }
 
 TEST(terminate_ends_at_its_deadline_and_when_the_danger_is_past)
 {
-	struct soft_request soft = {.kind = SOFT_TERMINATE};
-	struct soft_result res;
+	struct action_request terminate = {.kind = ACTION_TERMINATE};
+	struct action_result res;
 	struct kill_request req;
 	struct kit_group g;
 
 	for (int past = 0; past < 2; past++) {
-		const _Atomic bool cancel = past;
-
 		start(&g, 2);
 		say(&g, 0, "-1000", 7, 400);
 		make_unknown(&g, 1, LINK);
 		req = request(&g, 300 * MS);
-		soft_run(&req, &soft, &cancel, &res);
-		T_EQ_INT(res.outcome, SOFT_FAILED);
+		kit_action_run(&req, &terminate, past, &res);
+		T_EQ_INT(res.outcome, ACTION_FAILED);
 		T_ASSERT(res.error < 0);
 		T_ASSERT(res.end_us - res.start_us < 600 * MS);
 		T_ASSERT(is_alive(&g, 0) && is_alive(&g, 1));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A kill as a state machine: what each step may lead to, several at once, and a reaper that does not come back. */
+#include "kit/action.h"
 #include "kit/group.h"
 
 #include "act/machine.h"
@@ -161,4 +162,86 @@ TEST(what_a_reaper_reaps_counts_for_the_pass_that_asked_for_it)
 	T_ASSERT(reaper_finish(&reaper));
 	T_ASSERT(reaper_count(&k.reaping) <= 3);
 	kit_group_end(&g);
+}
+
+/* ---- the very cgroup ------------------------------------------------------------------ */
+
+static uint64_t id_of(const struct kit_group *g)
+{
+	struct stat st;
+
+	T_MUST(fstat(g->dirfd, &st) == 0);
+	return st.st_ino;
+}
+
+TEST(a_directory_of_another_cgroup_than_the_chosen_one_is_not_touched)
+{
+	static const struct {
+		const char *name;
+		uint64_t off;
+		enum kill_outcome kill;
+		enum action_outcome terminate;
+		size_t left;
+	} rows[] = {
+		{"another", 1, KILL_MISMATCH, ACTION_MISMATCH, 2},
+		{"the same", 0, KILL_DONE, ACTION_DONE, 0},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		const struct action_request terminate = {.kind = ACTION_TERMINATE};
+		struct action_result result;
+		struct kill_request req;
+		struct kill_result res;
+		struct kit_group g;
+
+		T_ROW(rows[i].name);
+		kit_group_start(&g, 2);
+		req = request(&g, 5 * SECOND);
+		req.id = id_of(&g) + rows[i].off;
+		T_EQ_INT(kit_action_run(&req, &terminate, false, &result), rows[i].terminate);
+		usleep(20000);
+		T_EQ_INT(kit_group_alive(&g), rows[i].left);
+		kit_group_end(&g);
+
+		kit_group_start(&g, 2);
+		req = request(&g, 5 * SECOND);
+		req.id = id_of(&g) + rows[i].off;
+		for (int process = 0; process < 2; process++) {
+			req.process = process && rows[i].off;
+			T_EQ_INT(kill_run(&req, &res),
+				 process && !rows[i].off ? KILL_GONE : rows[i].kill);
+			T_EQ_INT(res.signal_us != 0, !process && rows[i].left == 0);
+			if (rows[i].off)
+				T_HAS(res.why, "another cgroup");
+		}
+		usleep(20000);
+		T_EQ_INT(kit_group_alive(&g), rows[i].left);
+		kit_group_end(&g);
+	}
+}
+
+/* The cgroup.kill that is open must be that of the directory: whose else it is is not written to. */
+TEST(a_cgroup_kill_of_another_directory_is_not_written_to)
+{
+	struct kit_group g, other;
+	struct kill_request req;
+	struct kill_result res;
+	struct stat st;
+	int killfd;
+
+	kit_group_start(&g, 1);
+	kit_group_start(&other, 1);
+	kit_group_put(&other, "cgroup.kill", "");
+	killfd = openat(other.dirfd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+	T_MUST(killfd >= 0);
+	req = request(&g, 5 * SECOND);
+	req.killfd = killfd;
+	T_EQ_INT(kill_run(&req, &res), KILL_DONE);
+	T_ASSERT(!res.by_cgroup_kill);
+	T_MUST(fstat(killfd, &st) == 0);
+	T_EQ_INT(st.st_size, 0);
+	T_EQ_INT(kit_group_alive(&g), 0);
+	close(killfd);
+	kit_group_end(&g);
+	kit_group_end(&other);
 }

@@ -5,6 +5,7 @@
 
 #include "act/writer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -64,6 +65,14 @@ static bool put(const char *value)
 	return false;
 }
 
+static void wait_idle(void)
+{
+	for (size_t i = 0; i < WRITER_QUEUE; i++) {
+		while (atomic_load(&writer.order[i].state) != WRITER_FREE)
+			usleep(1000);
+	}
+}
+
 TEST(what_is_asked_for_is_written_in_that_order)
 {
 	T_MUST(pipe(pipe_fd) == 0 && writer_init(&writer) == 0);
@@ -74,14 +83,14 @@ TEST(what_is_asked_for_is_written_in_that_order)
 		while (!put(value))
 			usleep(1000);
 	}
-	while (atomic_load(&writer.taken) != atomic_load(&writer.put))
-		usleep(1000);
+	wait_idle();
 	writer_finish(&writer);
 	T_EQ_INT(strncmp(rest(), "0 1 2 3 4 5 6 7 8 9 0 1 ", 24), 0);
 }
 
 TEST(a_write_that_hangs_holds_up_nobody_and_what_is_too_much_is_said)
 {
+	char expected[WRITER_QUEUE + 2];
 	unsigned int fds;
 	int n = 0;
 
@@ -95,11 +104,12 @@ TEST(a_write_that_hangs_holds_up_nobody_and_what_is_too_much_is_said)
 	drain();
 	while (!put("y"))
 		usleep(1000);
-	while (atomic_load(&writer.taken) != atomic_load(&writer.put))
-		usleep(1000);
+	wait_idle();
 	T_EQ_INT(kit_count_fds(), fds);
 	writer_finish(&writer);
-	T_EQ_STR(rest(), "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy");
+	memset(expected, 'x', WRITER_QUEUE);
+	memcpy(expected + WRITER_QUEUE, "y", 2);
+	T_EQ_STR(rest(), expected);
 }
 
 static void *finish(void *ended)
@@ -107,6 +117,47 @@ static void *finish(void *ended)
 	writer_finish(&writer);
 	atomic_store((_Atomic bool *)ended, true);
 	return NULL;
+}
+
+/* Ordered, and asked about or not. */
+TEST(who_has_ordered_a_write_can_ask_what_came_of_it_or_cancel_it)
+{
+	unsigned int fds;
+	struct writer_order *first, *second, *third;
+	int result = 1;
+
+	fill();
+	T_MUST(writer_init(&writer) == 0);
+	fds = kit_count_fds();
+	first = writer_begin(&writer, dup(pipe_fd[1]), "1");
+	while (atomic_load(&first->state) != WRITER_WRITING)
+		usleep(1000);
+	second = writer_begin(&writer, dup(pipe_fd[1]), "2");
+	third = writer_begin(&writer, dup(pipe_fd[0]), "3");
+	T_MUST(first && second && third);
+	T_ASSERT(!writer_take(first, &result) && !writer_take(second, &result));
+	T_ASSERT(writer_cancel(second));
+	T_ASSERT(!writer_cancel(first)); /* too late: it is at it */
+	drain();
+	while (!writer_take(third, &result))
+		usleep(1000);
+	T_EQ_INT(result, -EBADF);
+	wait_idle();
+	T_EQ_INT(kit_count_fds(), fds);
+	T_ASSERT(writer_finish(&writer));
+	T_EQ_STR(rest(), "1");
+}
+
+TEST(an_end_that_finds_a_write_hanging_waits_for_it_no_longer_than_a_moment)
+{
+	fill();
+	T_MUST(writer_init(&writer) == 0);
+	T_ASSERT(put("x"));
+	usleep(50000); /* until it is at it */
+	T_ASSERT(!writer_finish(&writer));
+	drain();
+	T_ASSERT(writer_finish(&writer));
+	T_EQ_STR(rest(), "x");
 }
 
 TEST(its_end_waits_for_the_write_under_way_and_does_not_begin_another)

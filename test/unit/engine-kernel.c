@@ -18,7 +18,7 @@ struct story {
 	struct guard_seen *seen;
 	uint64_t now;
 	size_t n;
-	struct json_object *record[32];
+	struct json_object *record[3 * LADDER_SLOTS];
 };
 
 static void on_report(void *user, enum cgg_report kind, const char *text, size_t len)
@@ -350,7 +350,7 @@ TEST(a_rule_that_came_too_late_shares_the_record)
 		T_EQ_STR(said(&s, 0, "victim/cgroup"), "/a/b");
 		if (row != 3)
 			T_EQ_STR(said(&s, 0, "victim/processes/0/pid"), "77");
-		for (size_t i = 0; i < WORKERS; i++)
+		for (size_t i = 0; i < LADDER_SLOTS; i++)
 			T_ASSERT(!s.g->incident[i].used);
 		end(&s);
 	}
@@ -361,10 +361,10 @@ TEST(rules_that_wait_for_the_kernel_take_nobodys_place)
 	struct story s;
 
 	begin(&s, true, TREE);
-	for (size_t i = 0; i < 3 * (size_t)WORKERS; i++)
+	for (size_t i = 0; i < 3 * (size_t)LADDER_SLOTS; i++)
 		late(&s);
 	after(&s, 10 * SEC);
-	T_EQ_INT(s.n, 3 * WORKERS);
+	T_EQ_INT(s.n, 3 * LADDER_SLOTS);
 	end(&s);
 }
 

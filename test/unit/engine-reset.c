@@ -121,7 +121,7 @@ static void start(const char *current)
 	registered();
 	g->options.owners = owners;
 	T_MUST(tree_open(top, &g->view.tree, NULL) == 0 && tree_watch(g->view.tree) == 0);
-	T_MUST(reset_init(g, NULL) == 0);
+	T_MUST(writer_init(&g->signaller.writer) == 0 && reset_init(g, NULL) == 0);
 	now = clock_now_us() + 2 * MINUTE;
 	notices = 0;
 }
@@ -129,6 +129,7 @@ static void start(const char *current)
 static void stop(void)
 {
 	reset_finish(&g->resets);
+	T_MUST(writer_finish(&g->signaller.writer));
 	watches_finish(&g->files.watches[WATCHES_OF_LIMITS]);
 	owners = cgg_owners_close(owners);
 	tree_close(g->view.tree);
@@ -243,7 +244,7 @@ TEST(what_finds_no_room_among_what_waits_to_be_written_is_written_later)
 	start("134217728"); /* so that to write memory.high would reclaim */
 	T_MUST(pipe(pipes) == 0 && fcntl(pipes[1], F_SETPIPE_SZ, 65536) == 65536);
 	T_MUST(write(pipes[1], page, sizeof(page)) == sizeof(page));
-	while (writer_put(&g->resets.writer, dup(pipes[1]), "x"))
+	while (writer_put(&g->signaller.writer, dup(pipes[1]), "x"))
 		n++;
 	T_EQ_INT(n, WRITER_QUEUE);
 	reload();
@@ -254,8 +255,10 @@ TEST(what_finds_no_room_among_what_waits_to_be_written_is_written_later)
 	close(pipes[1]);
 	for (ssize_t left = sizeof(page) + WRITER_QUEUE, r; left > 0; left -= r)
 		T_MUST((r = read(pipes[0], buf, sizeof(buf))) > 0);
-	while (atomic_load(&g->resets.writer.taken) != atomic_load(&g->resets.writer.put))
-		usleep(1000);
+	for (size_t i = 0; i < WRITER_QUEUE; i++) {
+		while (atomic_load(&g->signaller.writer.order[i].state) != WRITER_FREE)
+			usleep(1000);
+	}
 	now += RESET_AGAIN_US;
 	reset_work(g, now);
 	for (int i = 0; i < 1000 && strcmp(got("memory.high"), HIGH) != 0; i++)

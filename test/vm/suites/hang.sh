@@ -61,6 +61,49 @@ a_loop_that_hangs_before_it_has_decided_ends_the_guard()
 	assert_dead /box 20
 }
 
+# kill_each PATH...: one after the other a hog of 100 MiB, dead within 5 s
+kill_each()
+{
+	local path
+	for path; do
+		cg_run "$path" hog hold 100 >/dev/null
+		assert_dead "$path" 5
+	done
+}
+
+# The reaper hangs behind a victim's lock: every kill goes on, the one after it too.
+a_reaper_that_hangs_delays_no_kill()
+{
+	local i=0
+	[ -e /test/stall.so ] || fail 'no stall.so: build with -Dtests=true'
+	t_defer 'rm -f /tmp/mrelease'
+	while [ $((i += 1)) -le 5 ]; do
+		cg_create /box$i memory.max=128M memory.swap.max=0
+	done
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "each": "/box*", "cooldown": "200ms",
+		 "when": {"unreclaimable_above": "60%"}, "brake": false,
+		 "candidates": {"include": ["/box*"], "unit": "match"}, "then": [{"action": "kill"}]}]}
+	END
+	: >/tmp/mrelease
+	export LD_PRELOAD=/test/stall.so
+	guard_start --policy "$T/p.json" --state "$T/state" --status "$T/status.sock"
+	unset LD_PRELOAD
+	kill_each /box1 /box2 /box3
+	incidents_are 3
+	wait_until 10 'cgguard status "$T/status.sock" | grep -q process_mrelease'
+	assert_eq 3 "$(incident all outcome | grep -cx killed)" 'killed'
+	rm /tmp/mrelease
+	kill_each /box4
+	wait_until 10 '! cgguard status "$T/status.sock" | grep -q process_mrelease'
+	assert_eq 1 "$(grep -c process_mrelease "$T/guard.err")" 'times that it was told'
+	: >/tmp/mrelease
+	kill_each /box5
+	guard_stop # and so does the end of the guard
+	assert_eq 0 "$(guard_rc)"
+	assert_no_oom_kill
+}
+
 # A stopped process is not one that hangs.
 being_stopped_is_no_hang()
 {
@@ -77,5 +120,6 @@ being_stopped_is_no_hang()
 t 'a ladder whose loop hangs is finished by its kill, and told of later' the_ladder_is_finished_without_the_loop
 t 'a loop that hangs before it has decided ends the guard, whose next start acts' \
 	a_loop_that_hangs_before_it_has_decided_ends_the_guard
+t 'a process_mrelease that hangs delays no kill, and is told once' a_reaper_that_hangs_delays_no_kill
 t 'a guard that was stopped and goes on has not hung' being_stopped_is_no_hang
 t_plan_end

@@ -571,17 +571,10 @@ beside_stuck()
 
 one_domain_waits_for_no_other()
 {
-	beside_stuck 3
+	beside_stuck 4
 	pick 1
 	says outcome killed
 	says victim.cgroup /box5
-}
-
-fifth_domain_waits_for_a_deadline_at_the_most()
-{
-	beside_stuck 4
-	incident all . | grep '"outcome": *"killed"' | grep -q '"domain": *"/box5"' ||
-		fail 'the fifth was not killed by the guard'
 }
 
 daemon_goes_on_after_a_blocked_victim()
@@ -841,9 +834,7 @@ t 'a process that cannot die is named at the deadline' blocked_process_is_named
 t 'one that a tracer holds on its way out is named; its memory is back' \
 	traced_process_is_named_and_gives_its_memory_back
 t 'one whose core is dumped into a helper that hangs dies' dumping_process_dies
-t 'victims that cannot die in three domains delay no fourth' one_domain_waits_for_no_other
-t 'with four of them, one more waits for a deadline at the most' \
-	fifth_domain_waits_for_a_deadline_at_the_most
+t 'victims that cannot die in four domains delay no fifth' one_domain_waits_for_no_other
 t 'the daemon goes on to the next after a victim that cannot die' daemon_goes_on_after_a_blocked_victim
 t 'a cgroup made anew under the same name is another one' recreated_cgroup_is_another
 t 'what a kill freed is measured: tmpfs outlives its owner' tmpfs_outlives_its_owner

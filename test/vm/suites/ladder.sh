@@ -233,6 +233,42 @@ a_group_with_the_guard_in_it_is_not_frozen()
 	guard_stop
 }
 
+# Four that do not listen have 30 s; the guard has time for others.
+four_that_do_not_listen_keep_no_fifth_waiting()
+{
+	local i=0
+	while [ $((i += 1)) -le 4 ]; do
+		cg_create /slow$i memory.max=48M memory.swap.max=0
+	done
+	cg_create /box memory.max=128M memory.swap.max=0
+	cat >"$T/policy.json" <<-END
+	{"version": 1, "rules": [
+	 {"name": "slow", "each": "/slow*", "when": {"unreclaimable_above": "60%"},
+	  "candidates": {"include": ["/slow*"], "unit": "match"},
+	  "then": [{"action": "terminate", "grace": "30s"}, {"action": "kill"}]},
+	 {"name": "box", "domain": "/box", "when": {"unreclaimable_above": "60%"},
+	  "candidates": {"include": ["/box"], "unit": "match"}, "then": [{"action": "kill"}]}]}
+	END
+	guard_start --policy "$T/policy.json" --state "$T/state" --status "$T/status.sock"
+	i=0
+	while [ $((i += 1)) -le 4 ]; do
+		cg_run /slow$i hog termproof hold 36 >/dev/null
+	done
+	wait_until 20 '[ "$(cgguard status --json "$T/status.sock" | grep -o "\"action\": *\"terminate\"" | wc -l)" -eq 4 ]'
+	cg_run /box hog anon 120 40 >/dev/null
+	assert_dead /box 8
+	record
+	assert_eq box "$(incident 1 rule)"
+	assert_eq killed "$(incident 1 outcome)"
+	i=0
+	while [ $((i += 1)) -le 4 ]; do
+		assert_alive /slow$i 1
+	done
+	assert_no_oom_kill
+	guard_stop # without waiting for them
+	assert_eq 0 "$(guard_rc)"
+}
+
 t 'throttle slows it down, then it is killed, and memory.high is put back' throttle_holds_then_kills_and_puts_back
 t 'reclaim makes room, and nobody dies' reclaim_makes_room_and_nobody_dies
 t 'freeze stops it, and thaws when the danger is past' freeze_stops_it_and_thaws_when_the_danger_is_past
@@ -244,5 +280,6 @@ t 'a dry run goes through the whole ladder and changes nothing' dry_run_changes_
 t 'SIGTERM puts back what is held' sigterm_puts_back_what_is_held
 t 'after SIGKILL the next start puts it back' after_sigkill_the_next_start_puts_it_back
 t 'what somebody else changed meanwhile stands, a reset does not' what_somebody_else_changed_meanwhile_stands
+t 'four that do not listen for 30 s keep no fifth waiting' four_that_do_not_listen_keep_no_fifth_waiting
 t 'a group with the guard in it is not frozen' a_group_with_the_guard_in_it_is_not_frozen
 t_plan_end

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rungs before the kill, each a state machine: reclaim, throttle, freeze, terminate. Each has a deadline, ends
+ * early when it is cancelled, and leaves nothing changed behind. No step sleeps: what the kernel may make wait
+ * (memory.high below the usage, memory.reclaim) is written by the slow writer. So one that only waits holds no thread.
+ */
+#pragma once
+
+#include "act/journal.h"
+#include "act/members.h"
+#include "act/writer.h"
+
+#include <poll.h>
+
+enum action_kind { ACTION_RECLAIM, ACTION_THROTTLE, ACTION_FREEZE, ACTION_TERMINATE };
+
+enum action_state {
+	ACTION_IN_CHECK, /* the cgroup's id, and whether the guard or PID 1 is inside */
+	ACTION_IN_WRITE, /* reclaim: the slow writer is at a part of it; throttle: at memory.high */
+	ACTION_IN_HOLD, /* throttle, freeze: the value is in force */
+	ACTION_IN_CHOICE, /* terminate, scope process: find the worst one */
+	ACTION_IN_ASK, /* terminate: SIGTERM to the next members */
+	ACTION_IN_WAIT, /* terminate: for the end of those who were asked */
+	ACTION_IN_SETTLE, /* terminate: their memory is still coming back */
+	ACTION_IN_RESTORE, /* throttle, freeze: the value from before */
+	ACTION_IN_END, /* the result is complete */
+	ACTION_STATES
+};
+
+/* The one table of transitions. The deadline and a cancellation lead from any but CHECK and SETTLE to RESTORE or END. */
+/* clang-format off */
+#define ACTION_TABLE(ROW) \
+	ROW(CHECK,   WRITE) \
+	ROW(CHECK,   HOLD) \
+	ROW(CHECK,   CHOICE) \
+	ROW(CHECK,   ASK) \
+	ROW(CHECK,   END)     /* refused, gone, a dry run, or it can't be done */ \
+	ROW(WRITE,   WRITE)   /* it is not written yet; reclaim: the next part */ \
+	ROW(WRITE,   HOLD) \
+	ROW(WRITE,   RESTORE) \
+	ROW(WRITE,   END) \
+	ROW(HOLD,    HOLD) \
+	ROW(HOLD,    RESTORE) \
+	ROW(CHOICE,  CHOICE)  /* the worst has ended meanwhile, or can't be read or held */ \
+	ROW(CHOICE,  WAIT) \
+	ROW(CHOICE,  END) \
+	ROW(ASK,     ASK) \
+	ROW(ASK,     WAIT) \
+	ROW(ASK,     END) \
+	ROW(WAIT,    WAIT) \
+	ROW(WAIT,    SETTLE) \
+	ROW(WAIT,    END) \
+	ROW(SETTLE,  SETTLE) \
+	ROW(SETTLE,  END) \
+	ROW(RESTORE, RESTORE) /* the slow writer is at it still */ \
+	ROW(RESTORE, END)
+/* clang-format on */
+
+struct action_request {
+	enum action_kind kind;
+	uint64_t amount_bytes; /* reclaim: at the most */
+};
+
+enum action_outcome {
+	ACTION_NONE,
+	ACTION_DONE, /* reclaimed as much; held until the deadline; all have ended */
+	ACTION_WOULD, /* dry run */
+	ACTION_EARLY, /* cancelled: the danger is past */
+	ACTION_SHORT, /* less could be reclaimed; some did not end in time */
+	ACTION_GONE, /* the group was removed, or is empty */
+	ACTION_REFUSED, /* the guard or PID 1 is inside */
+	ACTION_UNSUPPORTED, /* this kernel or cgroup has no such file */
+	ACTION_FAILED,
+	ACTION_STUCK, /* the kernel has not come back from a write */
+	ACTION_MISMATCH, /* the directory is another cgroup's than the one chosen; nothing was done */
+};
+
+struct action_result {
+	enum action_outcome outcome;
+	int error; /* negative errno */
+	uint64_t start_us, end_us;
+	uint64_t before_bytes, after_bytes; /* memory.current of the group */
+	bool known; /* both of them */
+	uint32_t drifted; /* times somebody else changed what was set */
+};
+
+struct action {
+	enum action_state state;
+	uint64_t due_us; /* step it then at the latest */
+	struct kill_request
+		req; /* the group, deadline, scope, exemption and journal, as for a kill */
+	struct action_result res;
+	enum action_kind kind;
+	_Atomic bool cancelled; /* by any thread */
+	struct writer *writer; /* NULL: it is written here, and may wait */
+	struct writer_order *order; /* not taken yet, NULL: none */
+	uint64_t left_bytes, part_bytes; /* reclaim: to be asked for, and being asked for */
+	enum journal_target target; /* throttle, freeze */
+	const char *file; /* its name */
+	char before[JOURNAL_VALUE_MAX], after[JOURNAL_VALUE_MAX];
+	struct journal_slot *slot; /* what has to be put back, NULL: nothing */
+	bool applied; /* it was in force */
+	bool restored; /* the value from before is ordered, or written */
+	enum action_outcome ending; /* RESTORE: what comes after it */
+	uint64_t patience_us; /* the write under way is waited for no longer, 0: it is not yet */
+	int pidfd; /* the worst one, -1: none */
+	pid_t asked; /* all up to this one were */
+	uint32_t passes, signalled;
+	int error; /* negative errno: one could not be asked */
+	bool others; /* who is not asked, and stays: exempt, hidden, the guard */
+	uint64_t last_bytes; /* SETTLE */
+	uint32_t looks, still;
+};
+
+/* What one step needs room for; one serves all actions of a thread. */
+struct action_scratch {
+	struct members members;
+	struct kill_result seen;
+};
+
+/* req is copied; its path and fds have to stay until the end. */
+void action_begin(struct action *a, const struct kill_request *req,
+		  const struct action_request *action, struct writer *writer);
+void action_step(struct action *a, struct action_scratch *scratch);
+void action_cancel(struct action *a);
+bool action_is_cancelled(const struct action *a);
+
+/* Its time has come, it was cancelled, or the writer is through. */
+bool action_is_due(const struct action *a, uint64_t now_us);
+
+/* The fd and event that make it due before due_us. False: there is none. */
+bool action_wait_fd(const struct action *a, struct pollfd *ret);
+
+bool action_may_move(enum action_state from, enum action_state to);
+const char *action_outcome_name(enum action_outcome outcome);
