@@ -5,6 +5,7 @@
  */
 #include "act/machine.h"
 
+#include "cgfs/memory.h"
 #include "util/fdio.h"
 #include "util/parse.h"
 
@@ -19,12 +20,14 @@
 /* Whether the kernel has killed in the group since it was chosen. */
 static bool is_late(const struct kill *k)
 {
-	char buf[512];
-	uint64_t now;
+	struct cgg_cgroup cg = {0};
+	struct oom_counters now;
 
-	return k->req.oom_kill_known &&
-	       fdio_read_at(k->req.dirfd, "memory.events", buf, sizeof(buf)) > 0 &&
-	       parse_keyed(buf, "oom_kill", &now) == 0 && now > k->req.oom_kill;
+	if (!k->req.oom.known)
+		return false;
+	cgfs_read(k->req.dirfd, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL, &cg);
+	now = oom_counters_of(&cg);
+	return oom_concerns(&k->req.oom, &now);
 }
 
 static void measure_before(const struct kill_request *req, struct kill_result *res)

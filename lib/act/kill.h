@@ -6,6 +6,7 @@
 #pragma once
 
 #include "act/journal.h"
+#include "policy/preempted.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -24,10 +25,9 @@ struct kill_request {
 	bool kill_exempt; /* also members with oom_score_adj -1000 */
 	bool dry_run; /* find out, touch nothing */
 	uint64_t deadline_us; /* CLOCK_MONOTONIC */
-	/* memory.events oom_kill of the group when it was chosen: if the kernel has killed there since, the
-	 * one who was the danger is dead, and who is left is not. */
-	bool oom_kill_known;
-	uint64_t oom_kill;
+	/* The kernel's kills in the group when it was chosen: after one more that concerns it (oom_concerns()) the
+	 * rest of the group is not the danger. Not known: kill in any case. */
+	struct oom_counters oom;
 	bool before_known; /* what it holds was read a moment ago; else the kill reads it */
 	uint64_t before_bytes, swap_before_bytes;
 	uint64_t

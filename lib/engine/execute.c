@@ -78,8 +78,7 @@ static struct kill_request request_of(struct cgg_guard *g, const struct incident
 		.kill_exempt = a->kill_exempt,
 		.dry_run = in->dry_run,
 		.deadline_us = clock_now_us() + a->deadline_us,
-		.oom_kill_known = in->victim_oom_known,
-		.oom_kill = in->victim_oom_kill,
+		.oom = in->victim_oom,
 		.total_bytes = badness_total(g, in),
 	};
 

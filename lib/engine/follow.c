@@ -117,10 +117,8 @@ static void end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 	rest(g, d, in, now_us);
 	if (!killed || in->dry_run)
 		return;
-	if (d && in->ladder.outcome == LADDER_END_PREEMPTED) { /* not again at the next sample */
-		d->kills = in->kernel_kills_after;
-		d->kills_known = in->kernel_kills_known;
-	}
+	if (d && in->ladder.outcome == LADDER_END_PREEMPTED) /* not again at the next sample */
+		preempted_kill(&d->preempted, d->level_bytes, now_us);
 	start_anew(g, in, now_us);
 }
 

@@ -23,6 +23,7 @@
 #include "policy/exclude.h"
 #include "policy/ladder.h"
 #include "policy/pace.h"
+#include "policy/preempted.h"
 #include "util/arena.h"
 #include "util/attr.h"
 #include "util/source.h"
@@ -66,8 +67,9 @@ struct guard_domain {
 	struct policy_pace pace;
 	uint8_t again; /* looks that a brake's event was followed by, PLAN_AGAIN_MAX at most */
 	bool past; /* the last look found no danger */
-	bool kills_known; /* the kernel's kills in it at the last look near danger */
-	uint64_t kills;
+	struct oom_counters oom; /* at the last look near danger; of the host kills only */
+	uint64_t host_ooms; /* guard_oom.nkills at that look */
+	struct preempted preempted;
 	uint64_t brake_at; /* where this rule wants memory.high held, 0: nowhere */
 	uint64_t
 		unread_us; /* since then a better victim may be among what could not be read; 0: not */
@@ -126,8 +128,7 @@ struct incident {
 	uint64_t domain_id, domain_bound;
 	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
 	uint64_t victim_id;
-	bool victim_oom_known; /* memory.events oom_kill of the victim when it was chosen */
-	uint64_t victim_oom_kill;
+	struct oom_counters victim_oom; /* when it was chosen; not known: a kill there is no news */
 	bool victim_is_unit; /* the kernel would kill it whole as well */
 	struct incident_candidate candidate[INCIDENT_CANDIDATES];
 	uint32_t ncandidates, ncandidates_total;
@@ -214,6 +215,13 @@ struct guard_past {
 
 #define GUARD_PAST_MAX 8
 
+/* The kernel's kills, as far as the host's memory led to them. */
+struct guard_oom {
+	struct oom_host last, next; /* next: being read */
+	uint64_t read_us; /* last was */
+	uint64_t nkills; /* readings with such a kill, since the start */
+};
+
 struct cgg_guard {
 	struct view view;
 	const struct cgg_policy *policy;
@@ -232,6 +240,7 @@ struct cgg_guard {
 	uint64_t far_after_us; /* nobody far from danger is looked at before */
 
 	uint64_t host_us; /* view.snap.host was read then */
+	struct guard_oom oom;
 	struct guard_seen *seen; /* laid out with the snapshot, in its arena */
 	struct cgg_group *groups; /* room for snap.n */
 	struct cgfs_own own;
@@ -365,6 +374,11 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
 		     uint64_t now_us);
 uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known);
+
+/* ---- preempt.c: whether the kernel was first, see policy/preempted.h ---- */
+void preempt_sample(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t limit,
+		    uint64_t now_us);
+struct oom_counters preempt_read(struct cgg_guard *g, uint32_t index);
 
 /* ---- tick.c ---- */
 void tick(struct cgg_guard *g, uint64_t now_us);

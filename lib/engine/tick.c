@@ -113,22 +113,16 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 	in->look_us = now_us;
 	memcpy(in->reading, g->reading, sizeof(in->reading));
 	policy_measure(&g->view.snap, d->index, &in->before);
-	in->kernel_kills_before = look_kernel_kills(g, d->index, &in->kernel_kills_known);
+	in->kernel_kills_known = d->oom.known;
+	in->kernel_kills_before = d->oom.kills;
 }
 
 /* ---- act ----------------------------------------------------------------------------- */
 
-/*
- * The kernel has killed in the domain since the last look: whoever was the danger is dead, only his
- * memory is not back yet, and the largest of who is left is innocent.
- */
+/* The kernel has killed in the domain for its shortage, and the memory is not back yet. */
 static bool kernel_was_first(struct cgg_guard *g, struct guard_domain *d, struct incident *in)
 {
-	bool first = d->kills_known && in->kernel_kills_known && in->kernel_kills_before > d->kills;
-
-	d->kills_known = in->kernel_kills_known;
-	d->kills = in->kernel_kills_before;
-	if (!first)
+	if (preempted_until_us(&d->preempted) == 0)
 		return false;
 	in->decide_us = clock_now_us();
 	ladder_advance(g, d, in, LADDER_ON_PREEMPTED);
@@ -141,16 +135,12 @@ static bool still_true(struct cgg_guard *g, struct guard_domain *d, const struct
 	return look_evaluate(g, d, rule, clock_now_us()) == POLICY_TRUE;
 }
 
-/* The kernel's kills in whom we take: one more of them, and he was not ours. */
+/* The kernel's kills in the victim so far: one more that concerns it, and the danger is over. */
 static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 			      struct incident *in, uint32_t index)
 {
-	if (index != d->index) {
-		in->victim_oom_kill = look_kernel_kills(g, index, &in->victim_oom_known);
-		return;
-	}
-	in->victim_oom_known = in->kernel_kills_known;
-	in->victim_oom_kill = in->kernel_kills_before;
+	if (preempted_may_defer(&d->preempted))
+		in->victim_oom = preempt_read(g, index);
 }
 
 /* What choosing needs to know, read not longer ago than fresh_us. */
@@ -326,7 +316,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		d->past = true;
 		watch_danger(g, d, true);
 		policy_forget(&d->held);
-		d->kills_known = false;
+		preempted_far(&d->preempted);
 		return;
 	}
 	truth = look_evaluate(g, d, rule, now_us);
@@ -341,12 +331,11 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	plan_look(g, d, level, gate, limit, now_us);
 	ahead = braked && d->told && truth != POLICY_TRUE && plan_again(d, now_us) &&
 		can_read_ahead(g, d, rule);
+	preempt_sample(g, d, level, limit, now_us);
 	d->past = policy_is_past(gate, level, truth);
 	watch_danger(g, d, d->past);
 	if (truth == POLICY_TRUE && policy_rests_us(&d->pace, now_us) == 0)
 		decide(g, d, rule, now_us);
-	else if (truth != POLICY_TRUE)
-		d->kills = look_kernel_kills(g, d->index, &d->kills_known);
 	if (ahead)
 		prepare(g, d, rule, FRESH_US / 2, now_us);
 	else if (truth != POLICY_TRUE && candidates_has_key(rule, CGG_RANK_GROWTH))

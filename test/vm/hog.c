@@ -45,6 +45,7 @@ static const char usage[] =
 	"  cache FILE SIZE              read random pages of FILE for ever (made if short)\n"
 	"  dstate FILE                  append to FILE for ever; blocks while it is frozen\n"
 	"  fork SIZE                    fork bomb; each child holds SIZE and forks\n"
+	"  loop SIZE                    a child fills SIZE and ends, then the next, for ever\n"
 	"  swarm COUNT SIZE [RATE|max]  COUNT children, each grows to SIZE\n"
 	"  threadzombie SIZE            the leader exits, another thread holds SIZE\n"
 	"  spin COUNT                   COUNT processes that only compute\n"
@@ -307,6 +308,20 @@ _Noreturn static void fork_forever(size_t size)
 	}
 }
 
+_Noreturn static void fork_in_turn(size_t size)
+{
+	for (;;) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			grow(size, NO_RATE);
+			_exit(0);
+		}
+		while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+}
+
 static void swarm(unsigned long count, size_t size, unsigned long rate)
 {
 	for (unsigned long i = 0; i < count; i++) {
@@ -479,6 +494,8 @@ static void run(int count, char **args)
 		write_forever(args[1]);
 	else if (strcmp(mode, "fork") == 0 && count == 2)
 		fork_forever(to_number(args[1]) * MIB);
+	else if (strcmp(mode, "loop") == 0 && count == 2)
+		fork_in_turn(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "swarm") == 0 && (count == 3 || count == 4))
 		swarm(to_number(args[1]), to_number(args[2]) * MIB, to_rate(args[3]));
 	else if (strcmp(mode, "threadzombie") == 0 && count == 2)
