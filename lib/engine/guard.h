@@ -272,6 +272,7 @@ struct cgg_guard {
 	struct guard_top top[GUARD_TOPS_MAX];
 	uint32_t ntops; /* 0: the host is looked at now and then instead */
 	uint64_t tight_us; /* too little is left to share out, since then */
+	uint64_t spread_bytes; /* what was shared out last; 0: nothing is */
 	struct incident incident[LADDER_SLOTS];
 	uint64_t nincidents;
 	struct guard_counters count;
@@ -424,6 +425,8 @@ void brake_flush(struct cgg_guard *g); /* set what is wanted */
 
 /* ---- tops.c ---- */
 bool tops_is_for(const struct cgg_guard *g, const struct guard_domain *d);
+bool tops_is_due(const struct cgg_guard *g,
+		 const struct guard_domain *d); /* for tops_spread(), after a look */
 void tops_match(struct cgg_guard *g); /* after a scan, or with another policy */
 void tops_spread(struct cgg_guard *g, uint64_t now_us); /* after the host was looked at */
 bool tops_hold(const struct cgg_guard *g);

@@ -27,6 +27,7 @@
 #define BLIND_US	  (1000 * MS) /* where changes are not told of */
 #define AGAIN_US	  (MS / 2)
 #define YOUNG_LOOK_US	  (100 * MS)
+#define UNCHARGED_US	  (1000 * MS) /* no more often for memory that no brake sees */
 #define MEASURE_SAMPLES	  4
 #define MEASURE_CPUS_MAX  4 /* the kernel's own locks allow for no more */
 #define FASTEST_MIN	  (1ULL << 30)
@@ -130,13 +131,28 @@ void plan_paid(struct cgg_guard *g, uint64_t spent_us, uint64_t now_us)
 	g->far_after_us = now_us + (wait < FAR_MAX_US ? wait : FAR_MAX_US);
 }
 
+/*
+ * Memory that no cgroup is charged for (huge pages, drivers, a process in the root cgroup) trips no brake. The host
+ * is sampled for it, no sooner than all that is left can be used up, and not at all while that is half of its memory.
+ */
+static uint64_t uncharged_due(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	uint64_t left = d->gate_bytes > d->level_bytes ? d->gate_bytes - d->level_bytes : 0, wait;
+
+	if (!look_is_host(g, d) || left >= g->view.snap.host.total_bytes / 2)
+		return UINT64_MAX;
+	wait = left * 1000000 / g->fastest;
+	wait = wait < UNCHARGED_US ? UNCHARGED_US : wait > LOOK_MAX_US ? LOOK_MAX_US : wait;
+	return d->looked_us + wait;
+}
+
 /* When to look at it; UINT64_MAX: when it is told of. */
 uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
 {
 	if (d->woken)
 		return d->due_us;
 	if (plan_is_told(g, d, now_us))
-		return UINT64_MAX;
+		return uncharged_due(g, d);
 	return plan_is_far(d) && d->due_us < g->far_after_us ? g->far_after_us : d->due_us;
 }
 

@@ -224,7 +224,7 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
 	const struct guard_domain *d = &g->domain[i];
 	const struct policy_rule *rule;
-	uint64_t now = clock_now_us(), limit;
+	uint64_t now = clock_now_us(), limit, due;
 	bool host, near, told;
 	char path[INCIDENT_PATH_MAX];
 
@@ -251,10 +251,11 @@ static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 		json_u64(j, "looked_ago_us", now - d->looked_us);
 	}
 	told = !d->woken && plan_is_told(g, d, now);
-	if (told || d->due_us == UINT64_MAX)
+	due = plan_due(g, d, now);
+	if (due == UINT64_MAX)
 		json_null(j, "next_look_us");
 	else
-		json_u64(j, "next_look_us", d->due_us > now ? d->due_us - now : 0);
+		json_u64(j, "next_look_us", due > now ? due - now : 0);
 	json_str(j, "watched_by", watched_by(d, told, near));
 	if (d->brake_at)
 		json_u64(j, "brake_bytes", d->brake_at);

@@ -383,7 +383,7 @@ static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us
 	tick_look(g, d, now_us);
 	if (plan_is_far(d))
 		looks->far_us += clock_now_us() - start;
-	looks->host |= tops_is_for(g, d);
+	looks->host |= tops_is_due(g, d);
 	looks->calls -= calls < looks->calls ? calls : looks->calls;
 }
 

@@ -6,7 +6,8 @@
  * then is shared out anew: nobody is slowed down for longer than that takes.
  *
  * It does not see what is charged to none of them: processes in the root itself (with one the host is
- * looked at now and then instead), and memory that drivers take. PSI triggers see those when it hurts.
+ * looked at now and then instead), huge pages, and memory that drivers take. For those the host is sampled, see
+ * uncharged_due() of plan.c; the brakes stay where they are as long as most of what was shared out is left.
  */
 #include "engine/guard.h"
 
@@ -131,8 +132,9 @@ static bool headroom(const struct cgg_guard *g, uint64_t *ret_bytes, uint64_t *r
 	return *ret_bytes != UINT64_MAX;
 }
 
-static void share_out(struct cgg_guard *g, uint64_t share)
+static void share_out(struct cgg_guard *g, uint64_t bytes, uint64_t share)
 {
+	g->spread_bytes = bytes;
 	for (uint32_t i = 0; i < g->ntops; i++) {
 		struct guard_top *t = &g->top[i];
 
@@ -172,16 +174,27 @@ void tops_spread(struct cgg_guard *g, uint64_t now_us)
 	}
 	if (bytes >= g->view.snap.host.total_bytes / TIGHT_PART) {
 		g->tight_us = 0;
-		share_out(g, bytes / g->ntops);
+		share_out(g, bytes, bytes / g->ntops);
 	} else if (g->tight_us == 0) {
 		g->tight_us = now_us;
 		wake_at(g, now_us + HOLD_US);
 	} else if (now_us >= g->tight_us + HOLD_US) {
 		g->tight_us = 0;
-		share_out(g, bytes / 2 / g->ntops > SHARE_MIN ? bytes / 2 / g->ntops : SHARE_MIN);
+		share_out(g, bytes,
+			  bytes / 2 / g->ntops > SHARE_MIN ? bytes / 2 / g->ntops : SHARE_MIN);
 	} else {
 		wake_at(g, g->tight_us + HOLD_US);
 	}
+}
+
+bool tops_is_due(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	uint64_t bytes = 0, over_us = 0;
+
+	if (!tops_is_for(g, d))
+		return false;
+	return d->told || g->spread_bytes == 0 || !tops_hold(g) || !headroom(g, &bytes, &over_us) ||
+	       bytes < g->spread_bytes / 8 * 7;
 }
 
 bool tops_hold(const struct cgg_guard *g)
