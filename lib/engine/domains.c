@@ -7,7 +7,7 @@
  *   same limit, and goes by that limit: it is short of memory no sooner than that one is. Its memory.max is
  *   watched, so that a limit which comes later is seen.
  * - Nor does one without a memory controller; its parent's cgroup.subtree_control is watched.
- * - If the slots do not suffice they are shared out by the tree (share.h), not by who came first: a user
+ * - If the slots do not suffice they are shared out by owner (share.h), not by who came first: a user
  *   with ten thousand cgroups takes them from nobody but himself.
  * - Nothing here takes long, whoever makes or removes cgroups, and however many: globs are matched once for
  *   each cgroup, and files are watched DOMAINS_WATCH of them a turn.
@@ -16,6 +16,7 @@
 
 #include "engine/share.h"
 #include "policy/gate.h"
+#include "rank/rank.h"
 #include "util/attr.h"
 #include "util/clock.h"
 
@@ -187,8 +188,11 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 		const struct cgg_cgroup *cg = &g->view.snap.cgroups[i];
 		uint32_t want = (uint32_t)__builtin_popcountll(wanted[i]);
 
-		g->share[i] = (struct share){
-			.parent = cg->parent, .end = cg->end, .want = want, .granted = want};
+		g->share[i] = (struct share){.parent = cg->parent,
+					     .end = cg->end,
+					     .owner = g->view.snap.owner[i],
+					     .want = want,
+					     .granted = want};
 		total += want;
 	}
 	if (total <= GUARD_DOMAINS_MAX) {
@@ -196,23 +200,26 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 		return;
 	}
 	share_out(g->share, g->view.snap.n, GUARD_DOMAINS_MAX);
-	guard_lacks(g, LACK_SLOTS,
-		    "more than %d cgroups match the rules: each part of the tree gets its share, "
-		    "and the "
-		    "rest is not looked at",
-		    GUARD_DOMAINS_MAX);
+	guard_lacks(
+		g, LACK_SLOTS,
+		"more than %d cgroups match the rules: each owner gets its share, and the rest is "
+		"not looked at",
+		GUARD_DOMAINS_MAX);
 }
 
 void domains_match(struct cgg_guard *g)
 {
 	struct arena *a = &g->match_arena;
 	uint64_t now = clock_now_us(), took, *wanted, *above;
-	uint32_t from = 0;
+	uint32_t from = 0, *owner;
 
 	arena_reset(a); /* room for CGG_TREE_MAX */
 	wanted = arena_alloc(a, g->view.snap.n * sizeof(*wanted));
 	above = arena_alloc(a, g->view.snap.n * sizeof(*above));
 	g->share = arena_alloc(a, g->view.snap.n * sizeof(*g->share));
+	owner = arena_alloc(a, g->view.snap.n * sizeof(*owner));
+	rank_owners(&g->view.snap, owner);
+	g->view.snap.owner = owner;
 	g->prepared = NULL;
 	g->match_due = false;
 	relocate(g);

@@ -99,8 +99,10 @@ void execute_lack_slots(struct cgg_guard *g)
 {
 	guard_lacks(
 		g, LACK_INCIDENTS,
-		"%u ladders are under way, as many as there may be: a rule that is true waits for "
-		"one to end (shorter times of throttle, freeze and terminate end them sooner)",
+		"as many ladders are under way as there may be, %u in all, half of what is left "
+		"for "
+		"one owner: a rule that is true waits for one to end (shorter times of throttle, "
+		"freeze and terminate end them sooner)",
 		LADDER_SLOTS);
 }
 

@@ -18,10 +18,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MATCH_ARENA_SIZE ((size_t)CGG_TREE_MAX * (2 * sizeof(uint64_t) + sizeof(struct share) + 1))
-#define SETTLE_US	 500000
-#define SCAN_CALLS	 600 /* system calls of a scan in one turn of the loop */
-#define KILL_CALLS	 128 /* and to open cgroup.kill: twice as many, with getrlimit() */
+#define MATCH_ARENA_SIZE                                                                           \
+	((size_t)CGG_TREE_MAX *                                                                    \
+	 (2 * sizeof(uint64_t) + sizeof(uint32_t) + sizeof(struct share) + 1))
+#define SETTLE_US  500000
+#define SCAN_CALLS 600 /* system calls of a scan in one turn of the loop */
+#define KILL_CALLS 128 /* and to open cgroup.kill: twice as many, with getrlimit() */
 
 static void forget_domains(struct cgg_guard *g)
 {

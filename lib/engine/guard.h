@@ -126,6 +126,7 @@ struct incident {
 	bool dry_run;
 	char domain[INCIDENT_PATH_MAX];
 	uint64_t domain_id, domain_bound;
+	uint64_t owner_id; /* of the domain's owner */
 	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
 	uint64_t victim_id;
 	struct oom_counters victim_oom; /* when it was chosen; not known: a kill there is no news */
@@ -433,6 +434,8 @@ bool tops_hold(const struct cgg_guard *g);
 
 /* ---- incident.c ---- */
 struct incident *incident_new(struct cgg_guard *g);
+bool incident_has_place(const struct cgg_guard *g,
+			uint32_t index); /* for one more of the domain's owner */
 bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
 		    const struct guard_domain *d);
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event);

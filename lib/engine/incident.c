@@ -6,6 +6,7 @@
 #include "engine/guard.h"
 
 #include "engine/record.h"
+#include "engine/share.h"
 #include "policy/explain.h"
 #include "report/numbers.h"
 #include "util/clock.h"
@@ -28,6 +29,23 @@ struct incident *incident_new(struct cgg_guard *g)
 		return in;
 	}
 	return kernel_make_room(g) ? incident_new(g) : NULL;
+}
+
+/* An owner leaves as many places to others as its own incidents have. */
+bool incident_has_place(const struct cgg_guard *g, uint32_t index)
+{
+	uint64_t owner = g->view.snap.cgroups[g->view.snap.owner[index]].id;
+	uint32_t held = 0, free = 0;
+
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		const struct incident *in = &g->incident[i];
+		/* one that waits for what the kernel did makes room */
+		bool is_free = !in->used || in->ladder.state == LADDER_PREEMPTED;
+
+		held += !is_free && in->owner_id == owner;
+		free += is_free;
+	}
+	return share_may_take(held, free);
 }
 
 bool incident_is_of(const struct cgg_guard *g, const struct incident *in,

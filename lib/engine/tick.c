@@ -109,6 +109,7 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 	in->dry_run = g->options.dry_run || rule->dry_run;
 	incident_path(in->domain, g->view.snap.cgroups[d->index].path);
 	in->domain_id = d->id;
+	in->owner_id = g->view.snap.cgroups[g->view.snap.owner[d->index]].id;
 	in->domain_bound = owners_bound(g->options.owners, &g->view.snap, d->index);
 	in->look_us = now_us;
 	memcpy(in->reading, g->reading, sizeof(in->reading));
@@ -205,7 +206,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 
 	if (incident_of(g, d) || is_blocked(g, d))
 		return;
-	in = incident_new(g);
+	in = incident_has_place(g, d->index) ? incident_new(g) : NULL;
 	if (!in) {
 		execute_lack_slots(g);
 		return;

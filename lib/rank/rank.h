@@ -54,6 +54,12 @@ bool rank_is_hosts(const struct cgg_snapshot *snap, uint32_t index);
 /* There are processes in it or below it, for all that is known. */
 bool rank_may_hold(const struct cgg_snapshot *snap, uint32_t index);
 
+/*
+ * owner.c: into ret[snap->n], for each cgroup the index of the one that answers for it. That one answers for all that
+ * is below it, or for itself alone.
+ */
+void rank_owners(const struct cgg_snapshot *snap, uint32_t *ret);
+
 /* helper.c: a container runtime's monitor or a pod's sandbox: never taken on its own. */
 bool rank_is_helper(const struct cgg_snapshot *snap, uint32_t index);
 

@@ -7,6 +7,7 @@
 struct cgg_snapshot {
 	struct cgg_cgroup *cgroups; /* pre-order; siblings by name */
 	uint32_t n;
+	const uint32_t *owner; /* of each, its index, see rank_owners(); NULL: not known */
 	struct cgg_host host;
 	uint64_t time_us;
 };

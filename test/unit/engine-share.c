@@ -108,6 +108,91 @@ TEST(nesting_gains_nothing)
 	T_EQ_INT(sum(wide), 50);
 }
 
+/* The last n - from cgroups belong to from, if it owns what is below it, or each to itself. */
+static void owned(uint32_t from, bool whole)
+{
+	for (uint32_t i = from; i < n; i++)
+		s[i].owner = whole ? from : i;
+}
+
+/* A crowd of one owner beside pods below one parent: by the tree alone each side would get half. */
+TEST(an_owner_counts_once_wherever_it_stands)
+{
+	uint32_t pods, users, mallory;
+
+	begin();
+	pods = add(0, 0);
+	owned(pods, false);
+	for (int i = 0; i < 500; i++) {
+		uint32_t pod = add(pods, 1);
+
+		for (int k = 0; k < 11; k++)
+			add(pod, 1);
+		owned(pod, true);
+	}
+	users = add(0, 0);
+	owned(users, false);
+	mallory = add(users, 0);
+	for (int i = 0; i < 12000; i++)
+		add(mallory, 1);
+	owned(mallory, true);
+	share_out(s, n, 8192);
+	T_EQ_INT(sum(pods), 6000);
+	T_EQ_INT(sum(mallory), 2192);
+	share_price(s, n);
+	T_EQ_INT(s[pods + 1].price,
+		 12); /* all that a pod has costs what all that a user has does */
+	T_EQ_INT(s[mallory + 1].price, 2192);
+}
+
+TEST(an_inner_cgroup_answers_for_itself_alone)
+{
+	uint32_t slice, a;
+
+	begin();
+	slice = add(0, 3);
+	owned(slice, false);
+	for (int i = 0; i < 10; i++) {
+		a = add(slice, 3);
+		owned(a, true);
+	}
+	share_out(s, n, 22); /* two each */
+	T_EQ_INT(s[slice].granted, 2);
+	for (uint32_t i = slice + 1; i < n; i++)
+		T_EQ_INT(s[i].granted, 2);
+	share_price(s, n);
+	T_EQ_INT(s[slice].price, 2);
+}
+
+TEST(too_many_owners_are_shared_out_by_the_tree)
+{
+	uint32_t crowd, beside;
+
+	begin();
+	crowd = add(0, 0);
+	owned(crowd, false);
+	for (int i = 0; i < 9000; i++)
+		owned(add(crowd, 1), true);
+	beside = add(0, 0);
+	owned(beside, false);
+	for (int i = 0; i < 1000; i++)
+		owned(add(beside, 1), true);
+	share_out(s, n, 8192);
+	T_EQ_INT(sum(beside), 1000);
+	T_EQ_INT(sum(crowd), 7192);
+}
+
+TEST(of_a_few_places_one_takes_no_more_than_it_leaves)
+{
+	T_ASSERT(share_may_take(0, 4));
+	T_ASSERT(share_may_take(1, 3));
+	T_ASSERT(!share_may_take(2, 2));
+	T_ASSERT(share_may_take(0, 2));
+	T_ASSERT(!share_may_take(1, 1));
+	T_ASSERT(share_may_take(0, 1));
+	T_ASSERT(!share_may_take(0, 0));
+}
+
 TEST(random_trees_are_shared_out_whole_and_nobody_gets_more_than_he_asks_for)
 {
 	unsigned int seed = 7;
