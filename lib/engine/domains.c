@@ -108,6 +108,7 @@ static void end(struct cgg_guard *g, struct guard_domain *d)
 {
 	g->nunwatched -= d->first_us != 0 && !d->watched;
 	watch_domain_end(g, d);
+	history_release(&g->history, &d->history);
 	d->used = false;
 }
 
@@ -266,6 +267,8 @@ void domains_forget(struct cgg_guard *g)
 		g->domain[slot].granted = false;
 	end_others(g);
 }
+
+_Static_assert(HISTORY_MAX >= GUARD_DOMAINS_MAX, "each domain can have one");
 
 /* ---- a turn -------------------------------------------------------------------------- */
 

@@ -52,7 +52,7 @@ static void start_anew(struct cgg_guard *g, const struct incident *in, uint64_t 
 
 		if (!d->used || !rank_is_below(&g->view.snap, victim, d->index))
 			continue;
-		policy_forget(&d->held);
+		history_release(&g->history, &d->history);
 		d->due_us = now_us;
 	}
 }
@@ -91,7 +91,7 @@ static void rest(struct cgg_guard *g, struct guard_domain *d, const struct incid
 	if (!d)
 		return;
 	policy_rest(&d->pace, ladder_rest_us(in->ladder.outcome, &in->rule), now_us);
-	policy_forget(&d->held);
+	history_release(&g->history, &d->history);
 	if (d->pace.rest_until_us <= now_us)
 		d->due_us = now_us;
 }

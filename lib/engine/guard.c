@@ -193,7 +193,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		       GUARD_DOMAINS_MAX * sizeof(*g->domain) +
 			       GUARD_BRAKES_MAX * sizeof(*g->brake) + 32,
 		       0) < 0 ||
-	    arena_init(&g->match_arena, MATCH_ARENA_SIZE, 0) < 0)
+	    arena_init(&g->match_arena, MATCH_ARENA_SIZE, 0) < 0 || history_init(&g->history) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
 	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
 	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
@@ -277,6 +277,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	view_deinit(&g->view);
 	arena_finish(&g->domain_arena);
 	arena_finish(&g->match_arena);
+	history_finish(&g->history);
 	reserve_finish(&g->reserve);
 	free(g);
 	return NULL;

@@ -14,6 +14,7 @@
 #include "cgfs/tree.h"
 #include "engine/files.h"
 #include "engine/hang.h"
+#include "engine/history.h"
 #include "engine/kernel.h"
 #include "engine/metrics.h"
 #include "engine/pressure.h"
@@ -74,7 +75,7 @@ struct guard_domain {
 	uint64_t
 		unread_us; /* since then a better victim may be among what could not be read; 0: not */
 	uint64_t over_us; /* at its gate or above since then, and not by page cache */
-	struct policy_held held;
+	uint16_t history; /* of its conditions, near danger, see history_of(); 0: none */
 };
 
 /* memory.high of one cgroup as we hold it: the lowest that anybody wants. */
@@ -250,6 +251,7 @@ struct cgg_guard {
 
 	struct arena domain_arena, match_arena; /* match_arena: of domains_match() while it runs */
 	struct share *share;
+	struct history history;
 	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
 	uint32_t ndomains; /* slots in use or once used */
 	uint32_t

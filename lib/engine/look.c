@@ -158,7 +158,8 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 		if (snap_read(g->view.tree, &g->view.snap, d->index, needs(rule)) == CGG_GONE)
 			return POLICY_UNKNOWN;
 	}
-	return policy_holds(rule, &g->view.snap, d->index, &d->held, now_us, g->reading);
+	return policy_holds(rule, &g->view.snap, d->index, history_of(&g->history, &d->history),
+			    now_us, g->reading);
 }
 
 static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)

@@ -190,9 +190,11 @@ static void put_conditions(const struct cgg_guard *g, struct json *j, const stru
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
 	struct evaluation_view view = {.snap = &g->view.snap, .sparing = true};
-	struct pair pair = {.rule = d->rule, .index = d->index, .held = d->held, .idle = !near};
+	struct pair pair = {.rule = d->rule, .index = d->index, .idle = !near};
 	struct policy_numbers numbers = {0};
 
+	if (d->history != 0)
+		pair.held = *history_at(&g->history, d->history);
 	view.watched_us = d->looked_us - d->found_us;
 	if (near) {
 		policy_measure(&g->view.snap, d->index, &numbers);

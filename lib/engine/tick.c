@@ -285,8 +285,9 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		d->first_us = now_us;
 		g->nunwatched++;
 	}
-	if (d->due_us != 0 && now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
-		policy_unseen(&d->held, now_us - d->due_us, now_us);
+	if (d->history != 0 && d->due_us != 0 &&
+	    now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
+		policy_unseen(history_of(&g->history, &d->history), now_us - d->due_us, now_us);
 	if (!look_level(g, d, now_us, &level, &limit)) {
 		g->view.scan_due = true;
 		d->due_us = now_us + GONE_AGAIN_US;
@@ -316,7 +317,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 		plan_look(g, d, level, gate, limit, now_us);
 		d->past = true;
 		watch_danger(g, d, true);
-		policy_forget(&d->held);
+		history_release(&g->history, &d->history);
 		preempted_far(&d->preempted);
 		return;
 	}

@@ -293,6 +293,29 @@ TEST(whoever_makes_ten_thousand_cgroups_takes_the_slots_of_nobody)
 	end();
 }
 
+TEST(an_owner_leaves_places_of_incidents_to_others)
+{
+	uint32_t user, b;
+
+	begin("/ memory.current=1\n/user/1 " FREE "/user/2 " FREE "/b " FREE,
+	      EACH_RULE("/**", "{\"usage_above\": \"50%\"}"));
+	user = tree_find(tree, "/user");
+	b = tree_find(tree, "/b");
+	for (int i = 0; i < LADDER_SLOTS / 2; i++) {
+		T_ASSERT(incident_has_place(g, tree_find(tree, "/user/1")));
+		g->incident[i].used = true;
+		g->incident[i].owner_id = tree->entry[user].id;
+	}
+	T_ASSERT(!incident_has_place(g, tree_find(tree, "/user/1")));
+	T_ASSERT(!incident_has_place(g, tree_find(tree, "/user/2")));
+	T_ASSERT(incident_has_place(g, b));
+	g->incident[0].ladder.state = LADDER_PREEMPTED;
+	T_ASSERT(incident_has_place(g, tree_find(tree, "/user/2")));
+	for (int i = 0; i < LADDER_SLOTS; i++)
+		g->incident[i].used = false;
+	end();
+}
+
 TEST(another_policy_has_its_own_domains)
 {
 	struct cgg_policy *other;
