@@ -35,10 +35,11 @@ static const struct {
 	const char *name;
 	int errors[10];
 } calls[FAULT_CALLS] = {
-	[FAULT_OPEN] = {"open", {EMFILE, ENOMEM, ENODEV, ENFILE, EACCES, ENOENT, EINTR}},
-	[FAULT_READ] = {"read", {EINTR, ENODEV, FAULT_SHORT, ENOMEM, EIO}},
-	[FAULT_PREAD] = {"pread", {EINTR, ENODEV, ENOMEM, EIO, ESRCH}},
-	[FAULT_WRITE] = {"write", {EINTR, EBUSY, ENOMEM, ENODEV, EACCES, EAGAIN, EINVAL}},
+	[FAULT_OPEN] = {"open", {EMFILE, ENOMEM, ENODEV, ENFILE, EACCES, ENOENT}},
+	[FAULT_READ] = {"read", {EINTR, ENODEV, FAULT_SHORT, ENOMEM}},
+	[FAULT_READ_EVENT] = {"read of an event", {EINTR}},
+	[FAULT_PREAD] = {"pread", {EINTR, ENODEV, ENOMEM, ESRCH}},
+	[FAULT_WRITE] = {"write", {EINTR, EBUSY, ENOMEM, ENODEV}},
 	[FAULT_STAT] = {"stat", {ENOMEM, ENOENT}},
 	[FAULT_ACCESS] = {"access", {ENOENT, ENOMEM}},
 	[FAULT_LIST] = {"getdents64", {ENOENT, ENOMEM}},
@@ -48,7 +49,7 @@ static const struct {
 	[FAULT_SCHED] = {"sched_setscheduler", {EPERM, ESRCH, EINVAL}},
 	[FAULT_POLL] = {"poll", {EINTR, ENOMEM}},
 	[FAULT_SLEEP] = {"nanosleep", {EINTR}},
-	[FAULT_DUP] = {"dup", {EMFILE, EBUSY}},
+	[FAULT_DUP] = {"dup", {EMFILE}},
 	[FAULT_EVENTFD] = {"eventfd", {EMFILE, ENOMEM}},
 	[FAULT_EPOLL_CREATE] = {"epoll_create1", {EMFILE, ENOMEM}},
 	[FAULT_EPOLL_CTL] = {"epoll_ctl", {ENOMEM, ENOSPC}},
@@ -162,7 +163,6 @@ WRAP(int, nanosleep, (const struct timespec *t, struct timespec *left), (t, left
      NULL)
 WRAP(int, poll, (struct pollfd * p, nfds_t n, int ms), (p, n, ms), FAULT_POLL, NULL)
 WRAP(int, dup, (int fd), (fd), FAULT_DUP, NULL)
-WRAP(int, dup3, (int fd, int to, int flags), (fd, to, flags), FAULT_DUP, NULL)
 WRAP(int, eventfd, (unsigned int n, int flags), (n, flags), FAULT_EVENTFD, NULL)
 WRAP(int, epoll_create1, (int flags), (flags), FAULT_EPOLL_CREATE, NULL)
 WRAP(int, epoll_wait, (int fd, struct epoll_event *e, int n, int ms), (fd, e, n, ms),
@@ -191,11 +191,18 @@ int __wrap_epoll_ctl(int fd, int op, int of, struct epoll_event *e)
 	return __real_epoll_ctl(fd, op, of, e);
 }
 
+static bool is_file(int fd)
+{
+	struct stat64 st;
+
+	return __real_fstat64(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size)
 {
-	int error = fault_at(FAULT_READ, NULL);
+	int error = fault_at(is_file(fd) ? FAULT_READ : FAULT_READ_EVENT, NULL);
 
 	if (error == FAULT_SHORT && size > 1)
 		size = size > 8 ? 5 : size - 1;
@@ -215,7 +222,8 @@ ssize_t __wrap_write(int fd, const void *buf, size_t size)
 {
 	ssize_t n;
 
-	if (fails(FAULT_WRITE, NULL))
+	/* an eventfd takes what it is given */
+	if (is_file(fd) && fails(FAULT_WRITE, NULL))
 		return -1;
 	n = __real_write(fd, buf, size);
 	if (n > 0 && subject && fault_on_write) {
@@ -359,16 +367,16 @@ void fault_each(void (*run)(void *user, const struct fault *f, const char *row),
 	memcpy(count, counted, sizeof(count));
 	for (enum fault_call call = 0; call < FAULT_CALLS; call++) {
 		const int *errors = calls[call].errors;
-		uint32_t n = most > 0 && !all && count[call] > most ? most : count[call],
-			 nerrors = 0;
+		uint32_t step = all || count[call] < most ? 1 : (count[call] + most - 1) / most;
+		uint32_t nerrors = 0, turn = 0;
 
 		while (errors[nerrors] != 0)
 			nerrors++;
-		for (uint32_t nth = 1; nth <= n; nth++) {
+		for (uint32_t nth = 1; nth <= count[call]; nth += step, turn++) {
 			for (uint32_t i = 0; i < nerrors; i++) {
 				struct fault f = {call, nth, errors[i], false};
 
-				if (!all && i != (nth - 1) % nerrors)
+				if (!all && i != turn % nerrors)
 					continue;
 				one(run, user, &f);
 				/* what is interrupted is not so for ever */

@@ -16,6 +16,7 @@
 enum fault_call {
 	FAULT_OPEN,
 	FAULT_READ,
+	FAULT_READ_EVENT, /* from what is no file */
 	FAULT_PREAD,
 	FAULT_WRITE,
 	FAULT_STAT,
@@ -76,8 +77,8 @@ extern void (*fault_on_write)(int fd, const void *buf, size_t len);
 
 /*
  * Run a scenario without a fault and then with each. By default every call fails once, with one errno in
- * turn; with FAULT_ALL=1 in the environment it fails with every errno, and for some n all later ones do, too. most:
- * of one kind of call only the first so many fail (0: all).
+ * turn; with FAULT_ALL=1 in the environment it fails with every errno, and for some n all later ones do, too. most: of
+ * one kind of call about so many fail, evenly spread.
  */
 void fault_each(void (*run)(void *user, const struct fault *f, const char *row), void *user,
 		uint32_t most);

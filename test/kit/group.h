@@ -26,8 +26,8 @@ struct kit_group {
 	pid_t pid[KIT_GROUP_MAX];
 	_Atomic bool lives[KIT_GROUP_MAX];
 	_Atomic bool stop;
-	unsigned int
-		lag_us; /* so long the kernel takes until a member that has died is listed no more */
+	void (*on_empty)(struct kit_group *g); /* the last one has died; may be NULL */
+	unsigned int lag_us; /* until a member that has died is listed no more */
 	pthread_t keeper;
 };
 
@@ -78,6 +78,8 @@ static inline void *kit_group_keep(void *arg)
 		}
 		if (changed) {
 			usleep(g->lag_us);
+			if (g->on_empty && kit_group_alive(g) == 0)
+				g->on_empty(g);
 			kit_group_tell(g);
 		}
 		usleep(1000);
@@ -85,12 +87,13 @@ static inline void *kit_group_keep(void *arg)
 	return NULL;
 }
 
-/* So many processes that sleep until a signal ends them, in /g of a tree that is there. */
-static inline void kit_group_start_in(struct kit_group *g, const char *top, size_t n)
+/* So many processes that sleep until a signal ends them, in a cgroup of a tree that is there. */
+static inline void kit_group_start_at(struct kit_group *g, const char *top, const char *path,
+				      size_t n)
 {
 	*g = (struct kit_group){.n = n};
 	g->top = top;
-	g->dirfd = kit_tree_fd(g->top, "/g");
+	g->dirfd = kit_tree_fd(g->top, path);
 	g->procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	T_MUST(n <= KIT_GROUP_MAX && g->dirfd >= 0 && g->procfd >= 0);
 	for (size_t i = 0; i < n; i++) {
@@ -108,7 +111,7 @@ static inline void kit_group_start_in(struct kit_group *g, const char *top, size
 
 static inline void kit_group_start(struct kit_group *g, size_t n)
 {
-	kit_group_start_in(g, kit_tree("/g"), n);
+	kit_group_start_at(g, kit_tree("/g"), "/g", n);
 }
 
 static inline void kit_group_end(struct kit_group *g)

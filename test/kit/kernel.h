@@ -9,12 +9,29 @@
 #include "kit/fault.h"
 #include "kit/group.h"
 
-static struct kit_group *kit_kernel_group;
+#define KIT_KERNEL_GROUPS 4
+
+static struct kit_group *kit_kernel_group[KIT_KERNEL_GROUPS];
+
+/* The group at a path. */
+static inline struct kit_group *kit_kernel_find(const char *path)
+{
+	struct stat st, own;
+
+	for (size_t i = 0; i < KIT_KERNEL_GROUPS && kit_kernel_group[i]; i++) {
+		struct kit_group *g = kit_kernel_group[i];
+
+		if (stat(path, &st) == 0 && fstat(g->dirfd, &own) == 0 && st.st_ino == own.st_ino &&
+		    st.st_dev == own.st_dev)
+			return g;
+	}
+	return NULL;
+}
 
 static inline void kit_kernel_write(int fd, const void *buf, size_t len)
 {
-	struct kit_group *g = kit_kernel_group;
 	char link[32], path[256], *file, value[64];
+	struct kit_group *g;
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -22,8 +39,12 @@ static inline void kit_kernel_write(int fd, const void *buf, size_t len)
 	if (n <= 0)
 		return;
 	path[n] = '\0';
-	file = strrchr(path, '/') + 1;
-	if (strncmp(path, g->top, strlen(g->top)) != 0 || len + 16 > sizeof(value))
+	file = strrchr(path, '/');
+	if (path[0] != '/' || !file || file == path || len + 16 > sizeof(value))
+		return;
+	*file++ = '\0';
+	g = kit_kernel_find(path);
+	if (!g)
 		return;
 	if (strcmp(file, "cgroup.kill") == 0) {
 		for (size_t i = 0; i < g->n; i++) {
@@ -39,9 +60,11 @@ static inline void kit_kernel_write(int fd, const void *buf, size_t len)
 	       pwrite(fd, value, strlen(value), 0) == (ssize_t)strlen(value));
 }
 
-static inline void kit_kernel_start(struct kit_group *g)
+/* These are all that there are. */
+static inline void kit_kernel_start(struct kit_group *g, struct kit_group *other)
 {
-	kit_kernel_group = g;
+	kit_kernel_group[0] = g;
+	kit_kernel_group[1] = other;
 	fault_on_write = kit_kernel_write;
 }
 

@@ -29,8 +29,9 @@ struct scenario {
 static pid_t stranger;
 static unsigned int nfired;
 
-/* What /proc says of a member; its threads are the real ones. */
-static void say(const struct kit_group *g, size_t i, const char *adj, unsigned int kib)
+/* What /proc says of a member; its threads are the real ones, whose memory is another. */
+static void say(const struct kit_group *g, size_t i, const char *adj, unsigned int kib,
+		bool threads)
 {
 	char text[512], path[32], to[48];
 
@@ -40,6 +41,8 @@ static void say(const struct kit_group *g, size_t i, const char *adj, unsigned i
 		 "status='VmRSS: %u kB\\n'",
 		 g->pid[i], adj, g->pid[i], kib / 4, kib);
 	kit_tree_add(g->top, text);
+	if (!threads)
+		return;
 	snprintf(path, sizeof(path), "%d/task", g->pid[i]);
 	snprintf(to, sizeof(to), "/proc/%d/task", g->pid[i]);
 	T_MUST(symlinkat(to, g->procfd, path) == 0);
@@ -57,9 +60,9 @@ static void forget(const struct kit_group *g)
 
 static void start(const struct scenario *s, struct kit_group *g)
 {
-	kit_group_start_in(g, s->top, s->n);
+	kit_group_start_at(g, s->top, "/g", s->n);
 	g->lag_us = s->lag_us;
-	kit_kernel_start(g);
+	kit_kernel_start(g, NULL);
 	kit_group_put(g, "cgroup.freeze", "0\n");
 	kit_group_put(g, "cpu.max", "5000 100000\n");
 	kit_group_put(g, "memory.current", "4096\n");
@@ -69,7 +72,8 @@ static void start(const struct scenario *s, struct kit_group *g)
 		close(g->procfd);
 		g->procfd = kit_tree_fd(g->top, "proc");
 		for (size_t i = 0; i < s->n; i++)
-			say(g, i, s->exempt && i == s->n - 1 ? "-1000" : "0", i == 0 ? 800 : 400);
+			say(g, i, s->exempt && i == s->n - 1 ? "-1000" : "0", i == 0 ? 800 : 400,
+			    !s->process);
 	}
 }
 
@@ -78,13 +82,26 @@ static bool must_live(const struct scenario *s, size_t i)
 	return (s->exempt && i == s->n - 1) || (s->process && i > 0);
 }
 
-/* Whether all who should die will, and none; those who must live do. */
-static void see(const struct scenario *s, struct kit_group *g, bool *ret_all, bool *ret_none)
+/* The kernel has said that a file or a process is no more: then another process may be the largest. */
+static bool says_gone(const struct fault *f)
 {
+	return f && (f->error == ENODEV || f->error == ENOENT || f->error == ESRCH);
+}
+
+/* Whether all who should die will, and none; those who must live do. */
+static void see(const struct scenario *s, struct kit_group *g, const struct fault *f, bool *ret_all,
+		bool *ret_none)
+{
+	unsigned int nkilled = 0;
+
 	*ret_all = *ret_none = true;
 	for (size_t i = 0; i < s->n; i++) {
 		bool killed = kit_is_killed(g->pid[i]);
 
+		if (s->process && says_gone(f)) {
+			nkilled += killed;
+			continue;
+		}
 		if (must_live(s, i)) {
 			T_ASSERT(!killed);
 			T_EQ_INT(sched_getscheduler(g->pid[i]), SCHED_OTHER);
@@ -93,6 +110,11 @@ static void see(const struct scenario *s, struct kit_group *g, bool *ret_all, bo
 		*ret_all &= killed;
 		*ret_none &= !killed;
 	}
+	if (s->process && says_gone(f)) {
+		*ret_all = nkilled == 1;
+		*ret_none = nkilled == 0;
+	}
+	T_ASSERT(nkilled <= 1);
 	T_ASSERT(!kit_is_killed(stranger));
 	T_EQ_INT(sched_getscheduler(stranger), SCHED_OTHER);
 }
@@ -105,17 +127,12 @@ static void check_value(const struct kit_group *g, const char *file, const char 
 	T_EQ_STR(text, want);
 }
 
-static bool says_gone(const struct fault *f)
-{
-	return f && (f->error == ENODEV || f->error == ENOENT || f->error == ESRCH);
-}
-
 static void check(const struct scenario *s, struct kit_group *g, const struct kill_result *res,
 		  const struct fault *f)
 {
 	bool all, none;
 
-	see(s, g, &all, &none);
+	see(s, g, f, &all, &none);
 	switch (res->outcome) {
 	case KILL_DONE:
 		T_ASSERT(all);
@@ -138,7 +155,7 @@ static void check(const struct scenario *s, struct kit_group *g, const struct ki
 	}
 	for (int i = 0; s->journal && i < JOURNAL_TARGETS; i++)
 		T_EQ_INT(journal_count(s->journal, (enum journal_target)i), 0);
-	if (!f || f->call != FAULT_WRITE) {
+	if (!f || (f->call != FAULT_WRITE && f->call != FAULT_OPEN && f->call != FAULT_PREAD)) {
 		check_value(g, "cgroup.freeze", "0\n");
 		check_value(g, "cpu.max", "5000 100000\n");
 	}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guard from its start to its end, with one danger in between, and one system call that fails. The machine is
+ * made of files, the processes are real ones. Whatever fails: the group in danger ends, no other does, the record
+ * is true, limits are as before, and no fd is left open.
+ */
+#include "kit/kernel.h"
+#include "kit/policy.h"
+
+#include "engine/guard.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <poll.h>
+
+#define SECOND 1000000ULL
+
+#define GROUP(path, mib)                                                                           \
+	path " memory.max=max memory.high=max memory.oom.group=0 memory.swap.current=0 "           \
+	     "memory.current=" mib "000000 cgroup.kill= cgroup.freeze=0 "                          \
+	     "memory.events='oom_kill 0\\n' memory.events.local='high 0\\n' "                      \
+	     "memory.stat='anon " mib "000000\\ninactive_anon " mib "000000\\n'\n"
+#define HOST(kb)                                                                                   \
+	"MemTotal: 1048576 kB\nMemFree: 9000 kB\nMemAvailable: " kb " kB\n"                        \
+	"SwapTotal: 0 kB\nSwapFree: 0 kB\n"
+
+static const char machine[] =
+	"root sys/fs/cgroup\n"
+	"proc vmstat='oom_kill 0\\n'\n"
+	"/ cgroup.controllers='cpu memory\\n'\n" GROUP("/g", "400") GROUP("/h", "20");
+
+struct scenario {
+	const char *policy;
+	char dir[32]; /* the guard's state */
+	const char *top;
+	struct kit_group g, h;
+	struct json_object *first; /* record */
+	unsigned int nrecords, nfired;
+};
+
+static void put(int dirfd, const char *file, const char *text)
+{
+	struct kit_group at = {.dirfd = dirfd};
+
+	kit_group_put(&at, file, text);
+}
+
+/* Memory comes back with the last of the large group. */
+static void on_empty(struct kit_group *g)
+{
+	put(g->dirfd, "memory.stat", "anon 0\ninactive_anon 0\n");
+	put(g->dirfd, "memory.current", "0\n");
+	put(g->procfd, "meminfo", HOST("500000"));
+}
+
+static void say(const struct kit_group *g, unsigned int kib)
+{
+	char text[512];
+
+	for (size_t i = 0; i < g->n; i++) {
+		snprintf(text, sizeof(text),
+			 "proc/%d oom_score_adj=0 stat='%d (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 "
+			 "1 0 "
+			 "7 0 %u\\n' status='VmRSS: %u kB\\n'",
+			 g->pid[i], g->pid[i], kib / 4, kib);
+		kit_tree_add(g->top, text);
+	}
+}
+
+static void start_one(struct scenario *s, struct kit_group *g, const char *path, size_t n)
+{
+	kit_group_start_at(g, s->top, path, n);
+	close(g->procfd);
+	g->procfd = kit_tree_fd(s->top, "proc");
+	say(g, 1000);
+}
+
+static void start(struct scenario *s)
+{
+	kit_tree_add(s->top, machine);
+	start_one(s, &s->g, "/g", 2);
+	start_one(s, &s->h, "/h", 1);
+	put(s->g.procfd, "meminfo", HOST("20000"));
+	s->g.on_empty = on_empty;
+	kit_kernel_start(&s->g, &s->h);
+	s->first = NULL;
+	s->nrecords = 0;
+}
+
+static void end_one(struct kit_group *g)
+{
+	char path[32];
+
+	kit_group_end(g);
+	for (size_t i = 0; i < g->n; i++) {
+		snprintf(path, sizeof(path), "proc/%d", g->pid[i]);
+		kit_tree_remove(g->top, path);
+	}
+}
+
+static void on_report(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	struct scenario *s = user;
+
+	(void)len;
+	if (kind != CGG_REPORT_INCIDENT)
+		return;
+	s->nrecords++;
+	if (!s->first)
+		s->first = json_tokener_parse(text);
+}
+
+static bool is_gone(struct kit_group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (!kit_is_killed(g->pid[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Guard until the large group is dead and the record of it is written, or for 8 s. */
+static void guard_for_a_while(struct scenario *s, struct cgg_guard *g)
+{
+	uint64_t until = clock_now_us() + 8 * SECOND;
+	bool busy = true;
+
+	while ((kit_group_alive(&s->g) > 0 || !s->first || busy) && clock_now_us() < until) {
+		struct cgg_error err = {0};
+
+		poll(&(struct pollfd){.fd = g->epoll_fd, .events = POLLIN}, 1, 20);
+		T_EQ_INT(guard_dispatch(g, &err), 0);
+		guard_state(g, &busy, NULL, NULL);
+	}
+}
+
+static void check_value(const struct kit_group *g, const char *file, const char *want)
+{
+	char text[64] = "";
+
+	T_ASSERT(fdio_read_at(g->dirfd, file, text, sizeof(text)) > 0);
+	T_EQ_STR(text, want);
+}
+
+static const char *victim(struct scenario *s)
+{
+	struct json_object *v = json_object_object_get(s->first, "victim");
+
+	return v ? json_object_get_string(json_object_object_get(v, "cgroup")) : NULL;
+}
+
+/* The kernel has said that a cgroup or a process is no more: then the other one may be the larger. */
+static bool says_gone(const struct fault *f)
+{
+	return f && (f->error == ENODEV || f->error == ENOENT || f->error == ESRCH);
+}
+
+static void check(struct scenario *s, const struct fault *f, bool opened)
+{
+	T_ASSERT(says_gone(f) || !is_gone(&s->h));
+	if (!opened) {
+		T_ASSERT(f && !is_gone(&s->g) && s->nrecords == 0);
+		return;
+	}
+	T_ASSERT(says_gone(f) || is_gone(&s->g));
+	T_ASSERT(s->first != NULL);
+	if (s->first && !says_gone(f))
+		T_EQ_STR(victim(s), "/g");
+	check_value(&s->h, "memory.high", "max\n");
+	if (f && f->call == FAULT_WRITE)
+		return;
+	check_value(&s->g, "memory.high", "max\n");
+	check_value(&s->g, "cgroup.freeze", "0\n");
+}
+
+static void run(void *user, const struct fault *f, const char *row)
+{
+	struct scenario *s = user;
+	struct cgg_guard_options o = {.report = on_report, .user = user, .state_dir = s->dir};
+	struct cgg_error err = {0};
+	struct cgg_tree *tree = NULL;
+	struct cgg_guard *g = NULL;
+	struct cgg_policy *policy = kit_load(s->policy, &err);
+	struct fault_seen seen;
+	unsigned int fds;
+	int r;
+
+	T_ROW(row);
+	T_MUST(policy);
+	start(s);
+	fds = kit_count_fds();
+	fault_begin(f);
+	r = tree_open(s->top, &tree, &err);
+	if (r == 0) {
+		tree->root.live = true; /* for all that the guard can see */
+		r = guard_open(tree, policy, &o, &g, &err);
+	}
+	if (r == 0) {
+		guard_for_a_while(s, g);
+		guard_close(g);
+	} else {
+		T_ASSERT(r < 0 && err.msg[0]);
+	}
+	tree_close(tree);
+	seen = fault_end();
+	s->nfired += seen.fired;
+	T_EQ_INT(kit_count_fds(), fds);
+	if (!f)
+		fault_ran(&seen);
+	check(s, f, r == 0);
+	cgg_policy_free(policy);
+	json_object_put(s->first);
+	end_one(&s->g);
+	end_one(&s->h);
+}
+
+static void all_faults(const char *policy)
+{
+	static struct scenario s;
+
+	s = (struct scenario){.policy = policy};
+	snprintf(s.dir, sizeof(s.dir), "/dev/shm/fault-guard.XXXXXX");
+	T_MUST(mkdtemp(s.dir));
+	s.top = kit_tree(machine);
+	fault_each(run, &s, 6);
+	T_ASSERT(s.nfired > 40);
+	kit_tree_into(s.dir, "");
+}
+
+/* Its members end when they are asked to. */
+TEST(a_ladder_in_a_limit)
+{
+	all_faults(
+		"{\"version\": 1, \"rules\": [{\"name\": \"box\", \"each\": \"/g\", "
+		"\"brake\": true, \"cooldown\": \"0ms\", \"when\": {\"usage_above\": \"300Mi\"}, "
+		"\"then\": [{\"action\": \"throttle\", \"for\": \"10ms\"}, "
+		"{\"action\": \"freeze\", \"for\": \"10ms\"}, "
+		"{\"action\": \"terminate\", \"grace\": \"2s\"}, "
+		"{\"action\": \"kill\", \"scope\": \"group\"}]}]}");
+}
+
+TEST(a_kill_for_the_host)
+{
+	all_faults("{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": \"/\", "
+		   "\"cooldown\": \"0ms\", \"when\": {\"available_below\": \"10%\"}, "
+		   "\"then\": [{\"action\": \"kill\", \"scope\": \"group\"}]}]}");
+}
