@@ -18,9 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOLD_US	    100000 /* memory.high is looked at: has somebody reset it? */
-#define WRITE_US    20000 /* so often the writer is asked */
-#define PATIENCE_US 200000 /* the writer is waited for, where the action is to end */
+#define HOLD_US		 100000 /* memory.high is looked at: has somebody reset it? */
+#define WRITE_US	 20000 /* so often the writer is asked */
+#define RESTORE_AGAIN_US 10000
+#define RESTORE_US	 1000000 /* so long a write that fails is tried again */
+#define PATIENCE_US	 200000 /* the writer is waited for, where the action is to end */
 #define RECLAIM_STEP                                                                               \
 	(8ULL << 20) /* bytes asked for at once: the kernel does not come back before */
 
@@ -237,16 +239,26 @@ static void step_hold(struct action *a)
 	hold(a);
 }
 
+/* A write that fails for want of memory is tried again for a while. */
+static bool is_worth_another(struct action *a)
+{
+	if (a->restore_until_us == 0)
+		a->restore_until_us = clock_now_us() + RESTORE_US;
+	return clock_now_us() < a->restore_until_us;
+}
+
 /* To write memory.high below the usage takes long. */
 static void put_back(struct action *a)
 {
 	uint64_t before, now;
+	int r;
 
 	a->restored = true;
 	if (a->kind == ACTION_THROTTLE && parse_u64(a->before, &before) == 0 &&
 	    action_read_current(a, &now) && before < now && order(a, a->file, a->before) == 0)
 		return;
-	(void)fdio_write_at(a->req.dirfd, a->file, a->before);
+	r = fdio_write_at(a->req.dirfd, a->file, a->before);
+	a->restored = r == 0 || fdio_is_gone(r);
 }
 
 /*
@@ -257,11 +269,14 @@ static void step_restore(struct action *a)
 {
 	char now[JOURNAL_VALUE_MAX];
 	bool begun = is_written(a);
+	int r = taken(a);
 
-	if (taken(a) == 0 && (begun || a->restored) && is_patient(a)) {
+	if (r == 0 && (begun || a->restored) && is_patient(a)) {
 		action_move(a, ACTION_IN_RESTORE, clock_now_us() + WRITE_US);
 		return;
 	}
+	if (r < 0 && !fdio_is_gone(r)) /* it was ordered, and failed */
+		a->restored = false;
 	(void)leave_order(a);
 	if (!a->restored && read_value(a, now) && strcmp(now, a->after) != 0) {
 		a->res.drifted += a->applied || strcmp(now, a->before) != 0;
@@ -272,6 +287,12 @@ static void step_restore(struct action *a)
 			action_move(a, ACTION_IN_RESTORE, clock_now_us() + WRITE_US);
 			return;
 		}
+		if (!a->restored && is_worth_another(a)) {
+			action_move(a, ACTION_IN_RESTORE, clock_now_us() + RESTORE_AGAIN_US);
+			return;
+		}
+		if (!a->restored) /* the journal keeps it for the next start */
+			a->slot = NULL;
 	}
 	forget(a);
 	action_finish(a, a->ending);

@@ -52,7 +52,7 @@ enum action_state {
 	ROW(WAIT,    END) \
 	ROW(SETTLE,  SETTLE) \
 	ROW(SETTLE,  END) \
-	ROW(RESTORE, RESTORE) /* the slow writer is at it still */ \
+	ROW(RESTORE, RESTORE) /* the slow writer is at it still, or a write has failed */ \
 	ROW(RESTORE, END)
 /* clang-format on */
 
@@ -101,6 +101,8 @@ struct action {
 	struct journal_slot *slot; /* what has to be put back, NULL: nothing */
 	bool applied; /* it was in force */
 	bool restored; /* the value from before is ordered, or written */
+	uint64_t
+		restore_until_us; /* so long a write that fails is tried again, 0: none has failed */
 	enum action_outcome ending; /* RESTORE: what comes after it */
 	uint64_t patience_us; /* the write under way is waited for no longer, 0: it is not yet */
 	int pidfd; /* the worst one, -1: none */

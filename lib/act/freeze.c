@@ -41,10 +41,13 @@ bool freeze_set(struct freeze *f)
 	return f->set;
 }
 
-void freeze_put_back(struct freeze *f)
+bool freeze_put_back(struct freeze *f)
 {
-	if (f->set && !is_thawed(f))
-		(void)fdio_write_at(f->req->dirfd, FILE_NAME, "0");
+	int r = f->set && !is_thawed(f) ? fdio_write_at(f->req->dirfd, FILE_NAME, "0") : 0;
+
+	if (r < 0 && !fdio_is_gone(r))
+		return false;
 	f->set = false;
 	forget(f);
+	return true;
 }

@@ -14,4 +14,4 @@ struct freeze {
 bool freeze_set(struct freeze *f);
 
 /* Members that were spared go on, unless somebody else has changed it meanwhile. */
-void freeze_put_back(struct freeze *f);
+bool freeze_put_back(struct freeze *f); /* false: not yet, the write failed */

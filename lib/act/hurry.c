@@ -261,18 +261,40 @@ uint32_t hurry_lift(struct hurry *h, bool below)
 	return n;
 }
 
-void hurry_put_back(struct hurry *h)
+static bool is_put_back(const struct hurry_lift *l)
 {
 	char now[JOURNAL_VALUE_MAX];
+	long r = fdio_read_at(l->dirfd, "cpu.max", now, sizeof(now));
+
+	if (r > 0) {
+		now[strcspn(now, "\n")] = '\0';
+		r = strcmp(now, l->after) == 0 ? fdio_write_at(l->dirfd, "cpu.max", l->before) : 0;
+	}
+	return r >= 0 || fdio_is_gone(r);
+}
+
+bool hurry_put_back(struct hurry *h)
+{
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < h->nlifts; i++) {
 		const struct hurry_lift *l = &h->lift[i];
 
-		if (l->slot && read_max(l->dirfd, now) && strcmp(now, l->after) == 0)
-			(void)fdio_write_at(l->dirfd, "cpu.max", l->before);
+		if (l->slot && !is_put_back(l)) {
+			h->lift[n++] = *l;
+			continue;
+		}
 		if (l->slot)
 			journal_remove(h->req->journal, l->slot);
 		close(l->dirfd);
 	}
+	h->nlifts = h->nlifted = n;
+	return n == 0;
+}
+
+void hurry_leave(struct hurry *h)
+{
+	for (uint32_t i = 0; i < h->nlifts; i++)
+		close(h->lift[i].dirfd);
 	h->nlifts = h->nlifted = 0;
 }

@@ -48,4 +48,7 @@ void hurry_undo(struct members *run);
 uint32_t hurry_lift(struct hurry *h, bool below);
 
 /* Put it all back, but what somebody else has changed meanwhile. */
-void hurry_put_back(struct hurry *h);
+bool hurry_put_back(struct hurry *h); /* false: not all yet, a read or a write failed */
+
+/* Give up what could not be put back: the journal keeps it for the next start. */
+void hurry_leave(struct hurry *h);

@@ -15,12 +15,28 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define RESTORE_AGAIN_US 10000
+#define RESTORE_US	 1000000 /* so long a write that fails is tried again */
+
+/* Members that are spared stay frozen, or throttled less than they should be, until this has succeeded. */
+static bool put_back(struct kill *k)
+{
+	bool thawed = freeze_put_back(&k->freeze);
+
+	return hurry_put_back(&k->hurry) && thawed;
+}
+
 static void step_restore(struct kill *k)
 {
 	struct kill_result *res = &k->res;
 
-	freeze_put_back(&k->freeze);
-	hurry_put_back(&k->hurry);
+	if (k->restore_until_us == 0)
+		k->restore_until_us = clock_now_us() + RESTORE_US;
+	if (!put_back(k) && clock_now_us() < k->restore_until_us) {
+		kill_stay(k, RESTORE_AGAIN_US);
+		return;
+	}
+	hurry_leave(&k->hurry);
 	hurry_undo(&k->members);
 	members_let_go(&k->members);
 	cgg_close_fd(&k->events_fd);
@@ -63,6 +79,7 @@ void kill_begin(struct kill *k, const struct kill_request *req, struct reaper *r
 	k->reaper = reaper;
 	atomic_store(&k->reaping.counted, 0);
 	k->pass = 0;
+	k->restore_until_us = 0;
 	k->signal_error = 0;
 	k->events_fd = -1;
 }

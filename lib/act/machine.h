@@ -47,6 +47,7 @@ enum kill_state {
 	ROW(WAIT,    SIGNAL)  /* there may be others by now */ \
 	ROW(WAIT,    BOOST)   /* scope process: it is the same one */ \
 	ROW(WAIT,    RESTORE) /* all are dead, or the deadline has passed */ \
+	ROW(RESTORE, RESTORE) /* a value could not be put back now */ \
 	ROW(RESTORE, END)
 /* clang-format on */
 
@@ -66,6 +67,8 @@ struct kill {
 	struct reaping reaping;
 	uint32_t pass; /* of signal, boost, reap and wait */
 	uint64_t wait_until_us; /* of this pass */
+	uint64_t
+		restore_until_us; /* what can't be put back is left to the journal then; 0: not known yet */
 	bool ended; /* all that are held have, in WAIT */
 	int signal_error; /* negative errno: one could not be signalled */
 	int events_fd; /* cgroup.events, in WAIT; -1: not open */
