@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's side of a ladder, on a machine made of files. What carries out the rungs is wrapped (see meson.build): a
+ * test says what becomes of each, and sees what was ordered and reported.
+ */
+#include "kit/policy.h"
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include "engine/guard.h"
+#include "util/clock.h"
+
+#include <poll.h>
+
+#define MEMINFO(available)                                                                         \
+	"proc meminfo='MemTotal: 1048576 kB\\nMemFree: 9000 kB\\nMemAvailable: " available         \
+	" kB\\nSwapTotal: 0 kB\\nSwapFree: 0 kB\\n' vmstat='oom_kill 0\\n'\n"
+#define GROUP(path, pid, mib)                                                                      \
+	path " cgroup.procs=" pid " cgroup.events='populated 1\\n' memory.max=max "                \
+	     "memory.oom.group=0 memory.swap.current=0 memory.current=" mib "000000 "              \
+	     "memory.stat='anon " mib "000000\\ninactive_anon " mib "000000\\n'\n"
+
+static const char machine[] =
+	"root sys/fs/cgroup\n" MEMINFO("20000") "/ cgroup.controllers='cpu memory\\n'\n" GROUP(
+		"/large", "2147483001", "400") GROUP("/next", "2147483002", "300");
+
+#define HOST_RULE(cooldown, then)                                                                  \
+	"{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": \"/\", \"cooldown\": "      \
+	"\"" cooldown "\", \"when\": {\"available_below\": \"10%\"}, \"then\": [" then "]}]}"
+#define KILL_RULE HOST_RULE("1h", "{\"action\": \"kill\"}")
+#define THROTTLE_RULE                                                                              \
+	HOST_RULE("1h", "{\"action\": \"throttle\", \"for\": \"9s\"}, {\"action\": \"kill\"}")
+
+/* What carries out the rungs here. */
+static struct {
+	enum ladder_event answer; /* when a rung is begun */
+	enum ladder_event next; /* what becomes of the one under way, told once */
+	enum kill_outcome kill; /* with it */
+	unsigned int started, cancelled, abandoned;
+	uint64_t victim_id;
+	uint8_t rung;
+	struct incident *incident; /* the last one */
+} rungs;
+
+/* The records, by their outcomes. */
+static struct {
+	unsigned int n;
+	char text[4][4096];
+} records;
+
+enum ladder_event __wrap_execute_start(struct cgg_guard *g, struct incident *in);
+enum ladder_event __wrap_execute_poll(struct incident *in);
+void __wrap_execute_cancel(void);
+void __wrap_execute_abandon(void);
+
+enum ladder_event __wrap_execute_start(struct cgg_guard *g, struct incident *in)
+{
+	(void)g;
+	rungs.started++;
+	rungs.victim_id = in->victim_id;
+	rungs.rung = in->ladder.rung;
+	rungs.incident = in;
+	return rungs.answer;
+}
+
+enum ladder_event __wrap_execute_poll(struct incident *in)
+{
+	enum ladder_event event = rungs.next;
+
+	if (event == LADDER_ON_NOTHING || in != rungs.incident)
+		return LADDER_ON_NOTHING;
+	rungs.next = LADDER_ON_NOTHING;
+	if (in->ladder.state != LADDER_OVERDUE)
+		in->kill.outcome = rungs.kill;
+	return event;
+}
+
+void __wrap_execute_cancel(void)
+{
+	rungs.cancelled++;
+}
+
+void __wrap_execute_abandon(void)
+{
+	rungs.abandoned++;
+}
+
+static void record(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	(void)user;
+	(void)len;
+	if (kind == CGG_REPORT_INCIDENT && records.n < CGG_ARRAY_LEN(records.text))
+		snprintf(records.text[records.n++], sizeof(records.text[0]), "%s", text);
+}
+
+struct life {
+	const char *top;
+	struct cgg_policy *policy;
+	struct cgg_tree *tree;
+	struct cgg_guard *g;
+};
+
+static struct life begin(const char *policy)
+{
+	struct life l = {.top = kit_tree(machine)};
+	const struct cgg_guard_options options = {.report = record};
+	struct cgg_error err = {0};
+
+	memset(&rungs, 0, sizeof(rungs));
+	memset(&records, 0, sizeof(records));
+	T_MUST(tree_open(l.top, &l.tree, &err) == 0);
+	l.tree->root.live = true; /* for all that the guard can see */
+	l.policy = kit_load(policy, &err);
+	T_MUST(l.policy && guard_open(l.tree, l.policy, &options, &l.g, &err) == 0);
+	return l;
+}
+
+static void end(struct life *l)
+{
+	guard_close(l->g);
+	cgg_policy_free(l->policy);
+	tree_close(l->tree);
+}
+
+static void turn(struct life *l)
+{
+	poll(&(struct pollfd){.fd = l->g->epoll_fd, .events = POLLIN}, 1, 5);
+	follow(l->g);
+	T_MUST(guard_dispatch(l->g, NULL) == 0);
+}
+
+/* Until so many rungs were begun and incidents reported. */
+static void until(struct life *l, unsigned int started, unsigned int reported)
+{
+	uint64_t end_us = clock_now_us() + 5000000;
+
+	while ((rungs.started < started || records.n < reported) && clock_now_us() < end_us)
+		turn(l);
+	for (int i = 0; i < 5; i++) /* and no more */
+		turn(l);
+	T_EQ_INT(rungs.started, started);
+	T_EQ_INT(records.n, reported);
+}
+
+static void becomes(enum ladder_event event, enum kill_outcome kill)
+{
+	rungs.next = event;
+	rungs.kill = kill;
+}
+
+static void victim_is(struct life *l, const char *path)
+{
+	uint32_t index = tree_find_id(l->g->view.tree, rungs.victim_id);
+
+	T_EQ_STR(index == CGG_NONE ? "none" : l->g->view.snap.cgroups[index].path, path);
+}
+
+/* Its deadline passes. */
+static void expire(struct life *l)
+{
+	rungs.incident->ladder.until_us = 1;
+	turn(l);
+}
+
+TEST(after_a_kill_the_rule_rests)
+{
+	struct life l = begin(KILL_RULE);
+
+	until(&l, 1, 0);
+	victim_is(&l, "/large");
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, 1, 1);
+	T_HAS(records.text[0], "\"outcome\":\"killed\"");
+	end(&l);
+}
+
+TEST(a_victim_that_could_not_be_killed_is_passed_over)
+{
+	static const struct {
+		enum ladder_event event;
+		enum kill_outcome kill;
+		const char *outcome, *next;
+	} rows[] = {
+		{LADDER_ON_KILL_FAILED, KILL_UNFINISHED, "unfinished", "/next"},
+		{LADDER_ON_KILL_FAILED, KILL_REFUSED, "refused", "/next"},
+		{LADDER_ON_KILL_FAILED, KILL_MISMATCH, "identity-mismatch", "/next"},
+		{LADDER_ON_VICTIM_GONE, KILL_GONE, "gone",
+		 "/large"}, /* it has been removed, most often */
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct life l = begin(KILL_RULE);
+
+		T_ROW(rows[i].outcome);
+		until(&l, 1, 0);
+		becomes(rows[i].event, rows[i].kill);
+		until(&l, 2, 1);
+		T_HAS(records.text[0], rows[i].outcome);
+		victim_is(&l, rows[i].next);
+		end(&l);
+	}
+}
+
+TEST(a_rung_that_can_not_be_begun_is_reported_and_the_next_candidate_taken)
+{
+	struct life l = begin(KILL_RULE);
+
+	rungs.answer = LADDER_ON_NOT_STARTED;
+	until(&l, 2, 3); /* and at last that there is nobody */
+	victim_is(&l, "/next");
+	T_HAS(records.text[2], "no-victim");
+	end(&l);
+}
+
+TEST(without_a_slot_the_rule_rests)
+{
+	struct life l = begin(KILL_RULE);
+
+	rungs.answer = LADDER_ON_NO_SLOT;
+	until(&l, 1, 1);
+	T_HAS(records.text[0], "no-worker");
+	end(&l);
+}
+
+TEST(the_next_rung_follows_while_the_danger_lasts)
+{
+	struct life l = begin(THROTTLE_RULE);
+
+	until(&l, 1, 0);
+	T_EQ_INT(rungs.rung, 0);
+	becomes(LADDER_ON_ACTION_DONE, KILL_NONE);
+	until(&l, 2, 0);
+	T_EQ_INT(rungs.rung, 1);
+	victim_is(&l, "/large");
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, 2, 1);
+	end(&l);
+}
+
+TEST(a_danger_that_is_past_cancels_the_action_and_ends_the_ladder)
+{
+	struct life l = begin(THROTTLE_RULE);
+
+	until(&l, 1, 0);
+	kit_tree_add(l.top, MEMINFO("900000"));
+	for (int i = 0; i < 1000 && rungs.cancelled == 0; i++)
+		turn(&l);
+	T_EQ_INT(rungs.cancelled, 1);
+	until(&l, 1, 0);
+	T_EQ_INT(rungs.cancelled, 1);
+	becomes(LADDER_ON_ACTION_CANCELLED, KILL_NONE);
+	until(&l, 1, 1);
+	T_HAS(records.text[0], "\"outcome\":\"averted\"");
+	end(&l);
+}
+
+TEST(the_domain_is_sampled_again_before_the_next_rung)
+{
+	struct life l = begin(THROTTLE_RULE);
+
+	until(&l, 1, 0);
+	kit_tree_add(l.top, MEMINFO("900000"));
+	becomes(LADDER_ON_ACTION_DONE, KILL_NONE);
+	until(&l, 1, 1);
+	T_HAS(records.text[0], "\"outcome\":\"averted\"");
+	end(&l);
+}
+
+TEST(a_victim_that_was_removed_ends_the_ladder)
+{
+	struct life l = begin(THROTTLE_RULE);
+
+	until(&l, 1, 0);
+	kit_tree_remove(l.top, "/large");
+	for (int i = 0; i < 1000 && tree_find_id(l.g->view.tree, rungs.victim_id) != CGG_NONE; i++)
+		turn(&l);
+	becomes(LADDER_ON_ACTION_DONE, KILL_NONE);
+	until(&l, 1, 1);
+	T_HAS(records.text[0], "\"outcome\":\"averted\"");
+	end(&l);
+}
+
+TEST(an_action_that_hangs_is_left_behind)
+{
+	struct life l = begin(THROTTLE_RULE);
+
+	until(&l, 1, 0);
+	expire(&l);
+	T_EQ_INT(rungs.abandoned, 0);
+	expire(&l);
+	T_EQ_INT(rungs.abandoned, 1);
+	until(&l, 2, 0);
+	T_EQ_INT(rungs.rung, 1);
+	end(&l);
+}
+
+TEST(a_kill_that_hangs_is_reported_once_and_keeps_its_slot)
+{
+	struct life l = begin(KILL_RULE);
+	struct incident *hangs;
+
+	until(&l, 1, 0);
+	hangs = rungs.incident;
+	expire(&l);
+	T_EQ_INT(records.n, 0);
+	expire(&l);
+	until(&l, 2, 1);
+	T_HAS(records.text[0], "\"outcome\":\"unfinished\"");
+	victim_is(&l, "/next");
+	T_ASSERT(hangs->used && rungs.incident != hangs);
+	rungs.incident = hangs;
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, 2, 1);
+	T_ASSERT(!hangs->used);
+	end(&l);
+}
