@@ -27,7 +27,7 @@ int runner_no_memory(const struct runner *t)
 /* How near a domain is to danger, as the daemon sees it. */
 struct nearness {
 	bool host, known;
-	uint64_t level, gate;
+	uint64_t level, gate, limit;
 };
 
 static struct nearness nearness_of(const struct pair *pair, const struct policy_rule *rule,
@@ -48,22 +48,44 @@ static struct nearness nearness_of(const struct pair *pair, const struct policy_
 		n.known = cg->have & CGG_HAVE_CURRENT;
 	}
 	n.gate = policy_gate(rule, n.host, limit);
+	n.limit = limit;
 	return n;
 }
 
-/* Whether the kernel has killed in the domain since the last look near danger. */
-static bool is_preempted(struct pair *pair, const struct nearness *n,
-			 const struct cgg_snapshot *snap)
+/* The kernel's kills for the memory of the host, since the last look. */
+static void sample_host_kills(struct runner *t)
 {
-	const struct cgg_cgroup *cg = &snap->cgroups[pair->index];
-	bool known =
-		n->host ? snap->host.have & CGG_HOST_HAVE_OOM_KILL : cg->have & CGG_HAVE_EVENTS;
-	uint64_t kills = n->host ? snap->host.oom_kill : cg->events.oom_kill;
-	bool preempted = pair->kills_known && known && kills > pair->kills;
+	const struct cgg_snapshot *snap = t->snap;
+	struct oom_host now = {
+		.known = snap->host.have & CGG_HOST_HAVE_OOM_KILL,
+		.kills = snap->host.oom_kill,
+	};
+	uint32_t i = 1;
 
-	pair->kills_known = known;
-	pair->kills = kills;
-	return preempted;
+	for (; i < snap->n && now.ntops < OOM_TOPS_MAX; i = snap->cgroups[i].end)
+		now.top[now.ntops++] = (struct oom_top){
+			.id = snap->cgroups[i].id,
+			.counters = oom_counters_of(&snap->cgroups[i]),
+		};
+	now.cut = i < snap->n;
+	t->host_kills += oom_concerns_host(&t->host_ooms, &now);
+	t->host_ooms = now;
+}
+
+/* Whether the kernel was first there, and the memory of its victim is awaited. */
+static bool is_preempted(const struct runner *t, struct pair *pair, const struct nearness *n,
+			 uint64_t level)
+{
+	struct oom_counters now = oom_counters_of(&t->snap->cgroups[pair->index]);
+	bool killed;
+
+	if (pair->preempted.state == PREEMPTED_UNKNOWN)
+		pair->oom = (struct oom_counters){0};
+	killed = n->host ? pair->host_kills != t->host_kills : oom_concerns(&pair->oom, &now);
+	pair->oom = now;
+	pair->host_kills = t->host_kills;
+	preempted_sample(&pair->preempted, killed, level, policy_gain_floor(n->limit), t->time_us);
+	return preempted_until_us(&pair->preempted) != 0;
 }
 
 /* Below its gate a condition is not looked at, and what was held is forgotten. */
@@ -82,10 +104,12 @@ static void look_at(struct runner *t, struct pair *pair)
 		       t->time_us); /* of an idle one it may have to be told */
 	if (pair->idle) {
 		policy_forget(&pair->held);
-		pair->kills_known = false;
+		preempted_far(&pair->preempted);
 	} else {
-		past = policy_is_past(n.gate, policy_level(rule, cg, n.host, n.level), pair->truth);
-		preempted = is_preempted(pair, &n, t->snap);
+		uint64_t level = policy_level(rule, cg, n.host, n.level);
+
+		past = policy_is_past(n.gate, level, pair->truth);
+		preempted = is_preempted(t, pair, &n, level);
 	}
 	if (in)
 		runner_follow(t, pair, in, n.known && past);
@@ -120,6 +144,7 @@ static int look(struct runner *t)
 				EVALUATOR_MAX);
 	t->look_begins = t->ndecisions;
 	runner_tidy(t);
+	sample_host_kills(t);
 	for (size_t i = 0; i < t->pairs.n; i++)
 		look_at(t, &t->pairs.pair[i]);
 	return 0;
@@ -348,4 +373,6 @@ void runner_end(struct runner *t)
 	memset(t->incident, 0, sizeof(t->incident));
 	t->time_us = 0;
 	t->nlooks = 0;
+	t->host_ooms = (struct oom_host){0};
+	t->host_kills = 0;
 }

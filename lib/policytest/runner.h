@@ -62,6 +62,8 @@ struct runner {
 	struct runner_incident incident[LADDER_SLOTS]; /* as many as the daemon has */
 	struct runner_ramp ramp;
 	struct scenario_step step;
+	struct oom_host host_ooms; /* at the last look */
+	uint64_t host_kills; /* looks so far that found a kill for the host's memory */
 	size_t passed, failed;
 };
 

@@ -7,6 +7,7 @@
 
 #include "policy/exclude.h"
 #include "policy/pace.h"
+#include "policy/preempted.h"
 
 #define EVALUATOR_MAX	  8192
 #define EVALUATOR_OWN_MAX (CGG_DEPTH_MAX + 1)
@@ -21,8 +22,9 @@ struct pair {
 	struct policy_pace pace;
 	bool idle; /* too far from danger to be watched: it has no past */
 	bool waits; /* the rule is true, and all slots are taken */
-	bool kills_known; /* the kernel's kills in the domain at the last look near danger */
-	uint64_t kills;
+	struct preempted preempted;
+	struct oom_counters oom; /* at the last look near danger */
+	uint64_t host_kills; /* runner.host_kills at that look */
 };
 
 struct evaluator {

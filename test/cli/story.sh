@@ -293,6 +293,11 @@ is 0
 race '' '{"at": "1s", "kernel_kills": "/c/none", "expect": "nothing"}'
 is 2
 err_has '/tests/0/steps/1/kernel_kills' 'no such cgroup'
+race '' '{"at": "1s", "set": {"/c": {"max": "100Mi", "events": {"oom": 1, "oom_kill": 1}}}, "expect": {"rule": "full", "victim": "/c/one"}}'
+is 0
+race ', "oom_group": true' '{"at": "1s", "kernel_kills": "/c/one", "set": {"/c/two": {"anon": "35Mi"}, "/c/three": {"anon": "60Mi", "procs": 1}}, "expect": "nothing"},
+ {"at": "1200ms", "kernel_kills": "/c/two", "expect": "nothing"}, {"at": "9s", "expect": "nothing"}'
+is 0
 verdict "after a kill of the kernel's no innocent dies, and the rule acts if that was not enough"
 
 race ', "sigkill": "never"' '{"at": "1s", "expect": {"rule": "full", "victim": "/c/one"}}, {"at": "2900ms", "expect": "nothing"},
