@@ -11,9 +11,10 @@
 
 #include "act/action.h"
 #include "act/machine.h"
+#include "policy/ladder.h"
 
-#define JOBS		64 /* rungs under way */
-#define JOBS_OF_ACTIONS 48 /* of them: the others are kept for kills */
+#define JOBS		LADDER_SLOTS /* rungs under way */
+#define JOBS_OF_ACTIONS LADDER_SLOTS_ACTING
 #define KILLS		12 /* of them, under way at once */
 #define KILL_YIELD_US                                                                              \
 	1000000 /* one that has waited so long for its victims gives its place to another */

@@ -97,13 +97,13 @@ static enum ladder_event not_started(struct incident *in, int error)
 
 void execute_lack_slots(struct cgg_guard *g)
 {
-	guard_lacks(
-		g, LACK_INCIDENTS,
-		"as many ladders are under way as there may be, %u in all, half of what is left "
-		"for "
-		"one owner: a rule that is true waits for one to end (shorter times of throttle, "
-		"freeze and terminate end them sooner)",
-		LADDER_SLOTS);
+	guard_lacks(g, LACK_INCIDENTS,
+		    "as many ladders are under way as there may be, %u in all, %u of them in an "
+		    "action, half "
+		    "of what is left for one owner: a rule that is true waits for one to end "
+		    "(shorter times "
+		    "of throttle, freeze and terminate end them sooner)",
+		    LADDER_SLOTS, LADDER_SLOTS_ACTING);
 }
 
 /* What the signaller waits for, once; and that it does no longer. */

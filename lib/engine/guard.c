@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PREFAULT_INCIDENTS 16 /* the others are as they are used */
+#define PREFAULT_PAGE	   4096
 #define MATCH_ARENA_SIZE                                                                           \
 	((size_t)CGG_TREE_MAX *                                                                    \
 	 (2 * sizeof(uint64_t) + sizeof(uint32_t) + sizeof(struct share) + 1))
@@ -225,6 +227,13 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	return reset_init(g, err);
 }
 
+/* The pages that danger needs are there before it. */
+static void prefault(void *memory, size_t size)
+{
+	for (size_t at = 0; at < size; at += PREFAULT_PAGE)
+		((volatile char *)memory)[at] = 0;
+}
+
 int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	       const struct cgg_guard_options *options, struct cgg_guard **ret,
 	       struct cgg_error *err)
@@ -240,6 +249,8 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
+	prefault(&g->signaller, sizeof(g->signaller));
+	prefault(g->incident, PREFAULT_INCIDENTS * sizeof(g->incident[0]));
 	g->policy = policy;
 	g->epoll_fd = g->timer_fd = g->journal.fd = g->journal.dirfd = -1;
 	signaller_clear(&g->signaller);

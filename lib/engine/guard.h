@@ -435,7 +435,7 @@ void tops_spread(struct cgg_guard *g, uint64_t now_us); /* after the host was lo
 bool tops_hold(const struct cgg_guard *g);
 
 /* ---- incident.c ---- */
-struct incident *incident_new(struct cgg_guard *g);
+struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rule); /* NULL: wait */
 bool incident_has_place(const struct cgg_guard *g,
 			uint32_t index); /* for one more of the domain's owner */
 bool incident_is_of(const struct cgg_guard *g, const struct incident *in,

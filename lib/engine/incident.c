@@ -16,8 +16,19 @@
 #include <string.h>
 #include <time.h>
 
-struct incident *incident_new(struct cgg_guard *g)
+static uint32_t count_acting(const struct cgg_guard *g)
 {
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < LADDER_SLOTS; i++)
+		n += g->incident[i].used && ladder_is_acting(&g->incident[i].ladder);
+	return n;
+}
+
+struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rule)
+{
+	if (!ladder_may_begin(rule, count_acting(g)))
+		return NULL;
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		struct incident *in = &g->incident[i];
 
@@ -28,7 +39,7 @@ struct incident *incident_new(struct cgg_guard *g)
 		in->victim_index = CGG_NONE;
 		return in;
 	}
-	return kernel_make_room(g) ? incident_new(g) : NULL;
+	return kernel_make_room(g) ? incident_new(g, rule) : NULL;
 }
 
 /* An owner leaves as many places to others as its own incidents have. */

@@ -206,7 +206,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 
 	if (incident_of(g, d) || is_blocked(g, d))
 		return;
-	in = incident_has_place(g, d->index) ? incident_new(g) : NULL;
+	in = incident_has_place(g, d->index) ? incident_new(g, rule) : NULL;
 	if (!in) {
 		execute_lack_slots(g);
 		return;

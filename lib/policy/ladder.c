@@ -96,6 +96,21 @@ uint64_t ladder_due_us(const struct ladder *ladder)
 	return ladder->until_us != 0 ? ladder->until_us : UINT64_MAX;
 }
 
+/* The first rung that does anything. */
+static bool begins_with_action(const struct policy_rule *rule)
+{
+	for (uint8_t i = 0; i < rule->nactions; i++) {
+		if (rule->action[i].kind != POLICY_NOTIFY)
+			return rule->action[i].kind != POLICY_KILL;
+	}
+	return false;
+}
+
+bool ladder_may_begin(const struct policy_rule *rule, uint32_t acting)
+{
+	return !begins_with_action(rule) || acting < LADDER_SLOTS_ACTING;
+}
+
 bool ladder_is_acting(const struct ladder *ladder)
 {
 	return ladder->state == LADDER_ACTION || ladder->state == LADDER_CANCELLED ||

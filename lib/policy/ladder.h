@@ -8,7 +8,8 @@
 
 #include "policy/policy.h"
 
-#define LADDER_SLOTS 64 /* incidents under way at once */
+#define LADDER_SLOTS	    64 /* incidents under way at once */
+#define LADDER_SLOTS_ACTING 48 /* of them, in an action: the others are kept for kills */
 #define LADDER_OVERDUE_US                                                                          \
 	500000 /* past its deadline by this much, an action or a kill hangs in the kernel */
 /* After a kill of the kernel's the rule waits for so long: the memory of its victim is coming back. */
@@ -161,6 +162,9 @@ struct ladder_move ladder_step(const struct ladder *ladder, const struct policy_
 
 /* From when on TIME means something, UINT64_MAX: never in this state. */
 uint64_t ladder_due_us(const struct ladder *ladder);
+
+/* Whether one more incident of the rule may begin beside so many that are in an action. */
+bool ladder_may_begin(const struct policy_rule *rule, uint32_t acting);
 
 bool ladder_is_acting(const struct ladder *ladder); /* an action before the kill is under way */
 bool ladder_is_killing(const struct ladder *ladder); /* and is not overdue */

@@ -23,8 +23,19 @@ struct runner_incident *runner_incident_of(struct runner *t, const struct pair *
 	return NULL;
 }
 
+static uint32_t count_acting(const struct runner *t)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < LADDER_SLOTS; i++)
+		n += t->incident[i].used && ladder_is_acting(&t->incident[i].ladder);
+	return n;
+}
+
 static struct runner_incident *incident_new(struct runner *t, const struct pair *pair)
 {
+	if (!ladder_may_begin(&t->policy->rule[pair->rule], count_acting(t)))
+		return NULL;
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
 		struct runner_incident *in = &t->incident[i];
 

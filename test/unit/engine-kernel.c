@@ -313,7 +313,12 @@ TEST(deaths_without_a_report_are_placed_by_the_counters)
 /* A rule saw that it came too late. */
 static struct incident *late(struct story *s)
 {
-	struct incident *in = incident_new(s->g);
+	static const struct cgg_policy policy;
+	static const struct policy_rule rule;
+	struct incident *in;
+
+	s->g->policy = &policy;
+	in = incident_new(s->g, &rule);
 
 	T_MUST(in);
 	in->ladder = ladder_step(&in->ladder, &in->rule, LADDER_ON_PREEMPTED, s->now).ladder;

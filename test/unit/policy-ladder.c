@@ -379,3 +379,32 @@ TEST(excluded_victims_come_back_and_the_oldest_makes_room)
 	for (size_t i = 0; i < POLICY_EXCLUDED_MAX; i++)
 		T_ASSERT(ids[i] != 7 && ids[i] != 100);
 }
+
+TEST(kills_have_slots_however_many_actions_are_under_way)
+{
+	static const struct {
+		const char *name;
+		enum policy_action_kind first, second;
+		uint32_t acting;
+		bool may;
+	} rows[] = {
+		{"none is under way", POLICY_FREEZE, POLICY_KILL, 0, true},
+		{"one less", POLICY_FREEZE, POLICY_KILL, LADDER_SLOTS_ACTING - 1, true},
+		{"an action", POLICY_FREEZE, POLICY_KILL, LADDER_SLOTS_ACTING, false},
+		{"a kill", POLICY_KILL, POLICY_KILL, LADDER_SLOTS_ACTING, true},
+		{"a notice and a kill", POLICY_NOTIFY, POLICY_KILL, LADDER_SLOTS_ACTING, true},
+		{"a notice and an action", POLICY_NOTIFY, POLICY_FREEZE, LADDER_SLOTS_ACTING,
+		 false},
+		{"notices", POLICY_NOTIFY, POLICY_NOTIFY, LADDER_SLOTS_ACTING, true},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		static struct policy_rule rule;
+
+		T_ROW(rows[i].name);
+		rule.nactions = 2;
+		rule.action[0].kind = rows[i].first;
+		rule.action[1].kind = rows[i].second;
+		T_EQ_INT(ladder_may_begin(&rule, rows[i].acting), rows[i].may);
+	}
+}

@@ -25,21 +25,21 @@ static void write_story(FILE *f, const char *policy)
 	fprintf(f, "{\"version\": 1, \"policy\": \"%s\", \"tests\": [{\"name\": \"slots\", ",
 		policy);
 	fprintf(f, "\"tree\": {");
-	for (int i = 0; i <= LADDER_SLOTS; i++)
+	for (int i = 0; i <= LADDER_SLOTS_ACTING; i++)
 		fprintf(f, "%s\"/c%d\": {\"max\": \"100Mi\", \"anon\": \"1Mi\", \"procs\": 1}",
 			i > 0 ? ", " : "", i);
 	fprintf(f, "}, \"steps\": [");
-	for (int i = 0; i <= LADDER_SLOTS; i++)
+	for (int i = 0; i <= LADDER_SLOTS_ACTING; i++)
 		fprintf(f,
 			"{\"at\": \"%dms\", \"set\": {\"/c%d\": {\"anon\": \"95Mi\"}}, "
 			"\"expect\": " DECISION "}, ",
-			i * 100, i, i, i < LADDER_SLOTS ? "terminate" : "wait");
+			i * 100, i, i, i < LADDER_SLOTS_ACTING ? "terminate" : "wait");
 	/* said once; when another one's danger is past there is a slot */
 	fprintf(f, "{\"at\": \"20s\", \"expect\": \"nothing\"}, ");
 	fprintf(f,
 		"{\"at\": \"21s\", \"set\": {\"/c0\": {\"anon\": \"1Mi\"}}, \"expect\": " DECISION
 		"}",
-		LADDER_SLOTS, "terminate");
+		LADDER_SLOTS_ACTING, "terminate");
 	fprintf(f, "]}]}");
 }
 
