@@ -295,7 +295,8 @@ int members_first_alive(const struct members *run)
 	for (uint32_t i = 0; i < run->nheld; i++) {
 		struct pollfd p = {.fd = run->held[i].fd, .events = POLLIN};
 
-		if (run->held[i].listed && poll(&p, 1, 0) == 0)
+		/* whoever can't be polled now is not said to have ended */
+		if (run->held[i].listed && poll(&p, 1, 0) <= 0)
 			return p.fd;
 	}
 	return -1;
