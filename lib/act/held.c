@@ -55,22 +55,28 @@ static bool is_ended(int error)
 	return error == -ESRCH || error == -EINVAL;
 }
 
+bool members_has_ended(struct members *run, pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0 && is_ended(-errno))
+		return true;
+	run->error = fd < 0 ? -errno : -EACCES; /* it lives, and is hidden */
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
 /* Where /proc hides processes (hidepid), those that live are not permitted, or said not to be there. */
 enum exemption members_exemption(struct members *run, pid_t pid)
 {
 	int32_t adj = 0;
-	int r = cgfs_proc_adj(run->req->procfd, pid, &adj), fd;
+	int r = cgfs_proc_adj(run->req->procfd, pid, &adj);
 
 	if (r == 0)
 		return adj == CGG_ADJ_MIN ? EXEMPT_YES : EXEMPT_NO;
-	if (r == -ENOENT || r == -ESRCH) {
-		fd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (fd < 0 && is_ended(-errno))
-			return EXEMPT_ENDED;
-		r = fd < 0 ? -errno : -EACCES; /* it lives, and is hidden */
-		if (fd >= 0)
-			close(fd);
-	}
+	if (r == -ENOENT || r == -ESRCH)
+		return members_has_ended(run, pid) ? EXEMPT_ENDED : EXEMPT_UNKNOWN;
 	run->error = r;
 	return EXEMPT_UNKNOWN;
 }

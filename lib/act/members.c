@@ -138,7 +138,9 @@ int members_choose(void *user, pid_t pid)
 	r = cgfs_proc_read(run->req->procfd, pid, &p);
 	if (r == 0 && run->spare && !p.adj_known && members_exemption(run, pid) == EXEMPT_UNKNOWN)
 		run->unknown++;
-	if (r < 0 && r != -ENOENT && r != -ESRCH)
+	if (r == -ENOENT || r == -ESRCH)
+		(void)members_has_ended(run, pid);
+	else if (r < 0)
 		run->error = r;
 	/* it is just ending, or could be the largest */
 	if (r == 0 && (!p.memory_known || !p.adj_known) && run->error == 0)

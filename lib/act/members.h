@@ -62,6 +62,8 @@ int members_take(struct members *run, pid_t pid); /* asked before; 1: no more ca
 
 /* Whether a member must be spared. What can't be read is not known: there may be no fd or memory for it. */
 enum exemption { EXEMPT_NO, EXEMPT_YES, EXEMPT_UNKNOWN, EXEMPT_ENDED };
+/* Whether one that /proc does not know has; else it is hidden, and error says so. */
+bool members_has_ended(struct members *run, pid_t pid);
 enum exemption members_exemption(struct members *run, pid_t pid);
 
 /* Call fn for each member, and remember in error if the list could not be read to its end. */
