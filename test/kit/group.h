@@ -87,9 +87,12 @@ static inline void *kit_group_keep(void *arg)
 	return NULL;
 }
 
-/* So many processes that sleep until a signal ends them, in a cgroup of a tree that is there. */
-static inline void kit_group_start_at(struct kit_group *g, const char *top, const char *path,
-				      size_t n)
+/*
+ * So many processes that sleep until a signal ends them, in a cgroup of a tree that is there. What the keeper is to
+ * know is set before kit_group_keep_on().
+ */
+static inline void kit_group_prepare(struct kit_group *g, const char *top, const char *path,
+				     size_t n)
 {
 	*g = (struct kit_group){.n = n};
 	g->top = top;
@@ -106,12 +109,17 @@ static inline void kit_group_start_at(struct kit_group *g, const char *top, cons
 		atomic_store(&g->lives[i], true);
 	}
 	kit_group_tell(g);
+}
+
+static inline void kit_group_keep_on(struct kit_group *g)
+{
 	T_MUST(pthread_create(&g->keeper, NULL, kit_group_keep, g) == 0);
 }
 
 static inline void kit_group_start(struct kit_group *g, size_t n)
 {
-	kit_group_start_at(g, kit_tree("/g"), "/g", n);
+	kit_group_prepare(g, kit_tree("/g"), "/g", n);
+	kit_group_keep_on(g);
 }
 
 static inline void kit_group_end(struct kit_group *g)

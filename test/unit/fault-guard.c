@@ -69,21 +69,23 @@ static void say(const struct kit_group *g, unsigned int kib)
 	}
 }
 
-static void start_one(struct scenario *s, struct kit_group *g, const char *path, size_t n)
+static void start_one(struct scenario *s, struct kit_group *g, const char *path, size_t n,
+		      void (*on_empty_fn)(struct kit_group *g))
 {
-	kit_group_start_at(g, s->top, path, n);
+	kit_group_prepare(g, s->top, path, n);
 	close(g->procfd);
 	g->procfd = kit_tree_fd(s->top, "proc");
 	say(g, 1000);
+	g->on_empty = on_empty_fn;
+	kit_group_keep_on(g);
 }
 
 static void start(struct scenario *s)
 {
 	kit_tree_add(s->top, machine);
-	start_one(s, &s->g, "/g", 2);
-	start_one(s, &s->h, "/h", 1);
+	start_one(s, &s->g, "/g", 2, on_empty);
+	start_one(s, &s->h, "/h", 1, NULL);
 	put(s->g.procfd, "meminfo", HOST("20000"));
-	s->g.on_empty = on_empty;
 	kit_kernel_start(&s->g, &s->h);
 	s->first = NULL;
 	s->nrecords = 0;
