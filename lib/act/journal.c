@@ -202,6 +202,18 @@ uint32_t journal_count(const struct journal *j, enum journal_target target)
 	return n;
 }
 
+bool journal_has(const struct journal *j, uint64_t id, enum journal_target target)
+{
+	bool has = false;
+
+	for (uint32_t i = 0; j->map && i < JOURNAL_ACTIONS && !has; i++) {
+		const struct journal_record *r = journal_read(slot_at(j, i));
+
+		has = r && r->id == id && r->target == target;
+	}
+	return has;
+}
+
 int journal_keep(struct journal *j, uint32_t n, struct journal_slot **ret)
 {
 	struct journal_slot *s;

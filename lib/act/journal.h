@@ -84,8 +84,9 @@ struct journal_slot *journal_add(struct journal *j, uint64_t id, const char *pat
 				 enum journal_target target, const char *before, const char *after);
 void journal_remove(struct journal *j, struct journal_slot *s);
 
-/* How many slots of actions hold a change of this file. */
+/* How many slots of actions hold a change of this file; whether one does of this cgroup. */
 uint32_t journal_count(const struct journal *j, enum journal_target target);
+bool journal_has(const struct journal *j, uint64_t id, enum journal_target target);
 
 /*
  * The nth of the other slots, which the caller numbers. -ENOSPC, -ENOMEM: there is no room for it now. Not to be

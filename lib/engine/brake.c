@@ -1,55 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The brake: memory.high held just below a rule's gate, the usage below which its condition can't be true.
- * A group that gets there is slowed down to a few MiB a second and the kernel wakes us by
+ * Where the rules want their brakes: memory.high just below a rule's gate, the usage below which its condition can't
+ * be true. A group that gets there is slowed down to a few MiB a second and the kernel wakes the guard by
  * memory.events.local within a millisecond; until then the domain costs no look at all. (Measured
  * against a hog at full speed in 32 MiB: with the brake the kernel won 0 of 90 races, with a look every
- * 100 ms 56 of 90.)
+ * 100 ms 56 of 90.) lib/brake/ owns the files.
  *
- * - A file has one holder: several rules, and the tripwire of the host (tops.c), may want it, and the
- *   lowest has it. A memory.high that somebody else has set lower is a brake already, and theirs.
- * - Who is slowed down is stalled, so it has a deadline: who stays above the gate without the rule
- *   becoming true is let go, and looked at as without a brake.
+ * - Several rules may want the same file, and the lowest has it.
+ * - Who is slowed down is stalled, so it has a deadline: who stays above the gate without an action of that
+ *   domain under way is let go, and looked at as without a brake.
  * - Who gets there is not in danger yet: the brake is raised to half of the way between the gate and his
  *   limit, and he is looked at until he is (plan_again()). Who stays below the gate then has it there.
  * - A group full of page cache would live at its brake. It is held where it was raised to, in case a hog
  *   hides in it, and unreclaimable memory is looked at now and then.
- * - Written only well above use, so that the writing never has to reclaim; in the journal first, and put
- *   back when the domain ends, the policy changes, and at the next start after a crash. No brake without a
- *   journal: a crash would leave it for ever.
  */
-#include "engine/brake.h"
+#include "engine/guard.h"
 
 #include "policy/gate.h"
-#include "snap/take.h"
-#include "util/fdio.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PAGE 4096
 
-int brake_read(const struct cgg_guard *g, const struct guard_brake *b, char *ret)
-{
-	CGG_AUTO_FD opened = -1;
-	int dirfd = tree_dir(g->view.tree, b->index, &opened);
-	long len = dirfd < 0 ? dirfd : fdio_read_at(dirfd, HIGH, ret, JOURNAL_VALUE_MAX);
-
-	if (len <= 0)
-		return len < 0 ? (int)len : -EIO;
-	ret[strcspn(ret, "\n")] = '\0';
-	return 0;
-}
-
-void brake_print(uint64_t bytes, char *ret)
-{
-	snprintf(ret, JOURNAL_VALUE_MAX, "%" PRIu64, bytes);
-}
-
-/* Whether the domain's rule wants one: there, or of the host, at the tops. */
+/* Whether the domain's rule wants one: there, or of the host, at the cgroups below the root. */
 bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
@@ -58,62 +31,7 @@ bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d)
 	       g->journal.place != JOURNAL_UNUSABLE;
 }
 
-/* ---- who wants what ------------------------------------------------------------------ */
-
-struct guard_brake *brake_of(const struct cgg_guard *g, uint32_t index)
-{
-	uint32_t slot = g->seen[index].brake;
-
-	return slot == CGG_NONE ? NULL : &g->brake[slot];
-}
-
-static struct guard_brake *new_brake(struct cgg_guard *g, uint32_t index)
-{
-	uint32_t slot = 0;
-
-	while (slot < g->nbrakes && g->brake[slot].used)
-		slot++;
-	if (slot == GUARD_BRAKES_MAX)
-		return NULL;
-	if (slot == g->nbrakes)
-		g->nbrakes++;
-	g->seen[index].brake = slot;
-	g->brake[slot] = (struct guard_brake){
-		.used = true,
-		.id = g->view.tree->entry[index].id,
-		.index = index,
-		.events_wd = -1,
-		.high_wd = -1,
-	};
-	return &g->brake[slot];
-}
-
-static uint64_t whole_pages(uint64_t bytes)
-{
-	return bytes / PAGE * PAGE; /* as the kernel will show it */
-}
-
-void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t bytes)
-{
-	struct guard_brake *b;
-
-	bytes = whole_pages(bytes);
-	if (*at == bytes)
-		return;
-	b = g->seen[index].brake == CGG_NONE ? new_brake(g, index) : brake_of(g, index);
-	if (!b)
-		return;
-	*at = bytes;
-	b->changed = true;
-	g->brakes_changed = true;
-}
-
-uint64_t brake_held(const struct cgg_guard *g, uint32_t index)
-{
-	const struct guard_brake *b = brake_of(g, index);
-
-	return b && b->events_wd >= 0 ? b->bytes : 0;
-}
+/* ---- a domain's brake ------------------------------------------------------------------ */
 
 /* Its own memory.max is what limits it, so that the brake can't be above what stops it anyway. */
 static bool has_own_limit(const struct cgg_cgroup *cg)
@@ -138,12 +56,31 @@ static uint64_t just_below(uint64_t gate)
 	return gate - gate / 128;
 }
 
+/* The lowest that a rule wants in this cgroup. */
+static void want_lowest(struct cgg_guard *g, uint32_t index)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
+		uint64_t at = g->domain[slot].brake_at;
+
+		if (at != 0 && (bytes == 0 || at < bytes))
+			bytes = at;
+	}
+	(void)brakes_want(&g->brakes, index, BRAKE_RULE, bytes);
+}
+
+void brake_end(struct cgg_guard *g, struct guard_domain *d)
+{
+	d->brake_at = 0;
+	want_lowest(g, d->index);
+}
+
 /* level: memory.current; the files of the rule's conditions were read, if it is near the gate. */
 void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 		uint64_t limit, uint64_t now_us)
 {
 	const struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
-	struct guard_brake *b = brake_of(g, d->index);
 	bool own = has_own_limit(cg) && gate > 0;
 	bool cache = own && level >= gate && is_cache(cg, gate);
 	uint64_t at = own ? d->brake_at : 0;
@@ -158,121 +95,154 @@ void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uin
 		d->over_us = 0;
 	else if (level >= gate && now_us >= d->over_us + BRAKE_STALL_US)
 		at = 0;
-	brake_want(g, d->index, &d->brake_at, at);
-	if (!b || b->deaf == cache)
-		return;
-	b->deaf = cache; /* a cache at its brake tells of itself all the time */
-	if (b->bytes)
-		brake_listen(g, b);
+	d->brake_at = at / PAGE * PAGE;
+	want_lowest(g, d->index);
+	brakes_quiet(&g->brakes, d->index, cache);
 }
 
-/* ---- what is told of them ------------------------------------------------------------ */
+/* ---- the host's brake ------------------------------------------------------------------ */
 
-/* Somebody has written memory.high: a lower one is theirs to have, any other is a reset. */
-static void check_drift(struct cgg_guard *g, struct guard_brake *b)
+bool brake_is_host(const struct cgg_guard *g, const struct guard_domain *d)
 {
-	char now[JOURNAL_VALUE_MAX], ours[JOURNAL_VALUE_MAX];
-
-	if (b->left) {
-		b->changed = true;
-		g->brakes_changed = true;
-	}
-	if (!b->bytes || brake_read(g, b, now) < 0)
-		return;
-	brake_print(b->bytes, ours);
-	if (strcmp(now, ours) == 0)
-		return;
-	b->bytes = 0; /* set again, or left to them, in brake_flush() */
-	b->changed = true;
-	g->brakes_changed = true;
-	g->brake_drift++;
+	return d->used && brake_is_for(g, d) && look_is_host(g, d);
 }
 
-void brake_look(struct cgg_guard *g)
+static bool is_wanted(const struct cgg_guard *g)
 {
-	char now[JOURNAL_VALUE_MAX];
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		if (brake_is_host(g, &g->domain[i]))
+			return true;
+	}
+	return false;
+}
 
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		struct guard_brake *b = &g->brake[i];
+void brake_match_host(struct cgg_guard *g)
+{
+	const char *why = host_brake_match(&g->host_brake, &g->brakes, is_wanted(g));
 
-		/* one that was left to somebody: if it is another now */
-		if (b->used && b->high_wd < 0 &&
-		    (!b->left || (brake_read(g, b, now) == 0 && strcmp(now, b->before) != 0)))
-			check_drift(g, b);
+	if (why)
+		guard_lacks(g, LACK_TOPS,
+			    "no brake tells of the host's memory (%s): looking at it now and then",
+			    why);
+	else
+		guard_has(g, LACK_TOPS);
+}
+
+/* What the host can still give before the first of its rules can be true. False: it can be now. */
+static bool headroom(const struct cgg_guard *g, uint64_t *ret_bytes, uint64_t *ret_over_us)
+{
+	*ret_bytes = UINT64_MAX;
+	*ret_over_us = 0;
+	for (uint32_t i = 0; i < g->ndomains; i++) {
+		const struct guard_domain *d = &g->domain[i];
+
+		if (!brake_is_host(g, d))
+			continue;
+		if (d->level_bytes >= d->gate_bytes) {
+			*ret_over_us = d->over_us;
+			return false;
+		}
+		if (d->gate_bytes - d->level_bytes < *ret_bytes)
+			*ret_bytes = d->gate_bytes - d->level_bytes;
+	}
+	return *ret_bytes != UINT64_MAX;
+}
+
+bool brake_host_is_due(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	uint64_t bytes = 0, over_us = 0, spread = g->host_brake.spread_bytes;
+
+	if (!brake_is_host(g, d))
+		return false;
+	return d->told || spread == 0 || !host_brake_holds(&g->host_brake, &g->brakes) ||
+	       !headroom(g, &bytes, &over_us) || bytes < spread / 8 * 7;
+}
+
+static void wake_host(struct cgg_guard *g, uint64_t when_us)
+{
+	for (uint32_t slot = g->seen[0].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
+		if (brake_is_host(g, &g->domain[slot]))
+			plan_wake(&g->domain[slot], when_us);
 	}
 }
+
+/* In danger who grows is held while it is decided, but not for long. */
+void brake_spread_host(struct cgg_guard *g, uint64_t now_us)
+{
+	uint64_t bytes = 0, over_us = 0, again_us;
+
+	if (!headroom(g, &bytes, &over_us)) {
+		if (over_us != 0 && now_us >= over_us + BRAKE_STALL_US)
+			host_brake_let_go(&g->host_brake, &g->brakes);
+		g->host_brake.tight_us = 0;
+		return;
+	}
+	again_us = host_brake_spread(&g->host_brake, &g->brakes, bytes,
+				     g->view.snap.host.total_bytes, now_us);
+	if (again_us != 0)
+		wake_host(g, again_us);
+}
+
+/* ---- what is told of them -------------------------------------------------------------- */
 
 /* Who relied on being told here is looked at. */
-static void wake(struct cgg_guard *g, const struct guard_brake *b, uint64_t now_us)
+static void wake(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 {
-	bool top = g->view.tree->entry[b->index].parent == 0;
+	uint64_t held = brakes_held(&g->brakes, index);
 
-	for (uint32_t slot = top ? g->seen[0].domain : CGG_NONE; slot != CGG_NONE;
-	     slot = g->domain[slot].next) {
-		if (tops_is_for(g, &g->domain[slot]))
-			plan_wake(&g->domain[slot], now_us);
-	}
-	for (uint32_t i = b->index; i < g->view.snap.cgroups[b->index].end; i++) {
+	if (g->view.tree->entry[index].parent == 0)
+		wake_host(g, now_us);
+	for (uint32_t i = index; i < g->view.snap.cgroups[index].end; i++) {
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
 		     slot = g->domain[slot].next) {
 			struct guard_domain *d = &g->domain[slot];
 
-			if (i == b->index || d->gate_bytes >= b->bytes)
+			if (i == index || d->gate_bytes >= held)
 				plan_wake(d, now_us);
 		}
 	}
 }
 
-bool brake_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
+void brake_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
 {
-	struct guard_brake *b = brake_of(g, index);
-
-	if (!b || (b->events_wd != wd && b->high_wd != wd))
-		return false;
-	if (b->events_wd == wd)
-		wake(g, b, now_us);
-	else
-		check_drift(g, b);
-	return true;
+	if (brakes_on_file(&g->brakes, index, wd) == BRAKE_TRIPPED)
+		wake(g, index, now_us);
 }
 
-void brake_listen(struct cgg_guard *g, struct guard_brake *b)
+/* ---- what the registry asks for -------------------------------------------------------- */
+
+static int on_watch(void *user, uint32_t index, const char *file)
 {
-	if (b->deaf) {
-		watch_file_end(g, b->events_wd);
-		b->events_wd = -1;
-	}
-	if (b->events_wd < 0 && !b->deaf)
-		b->events_wd = watch_file(g, b->index, "memory.events.local");
-	if (b->events_wd < 0 && !b->deaf) /* before 5.2 */
-		b->events_wd = watch_file(g, b->index, "memory.events");
-	if (b->high_wd < 0)
-		b->high_wd = watch_file(g, b->index, HIGH);
+	return watch_file(user, index, file);
 }
 
-void brake_unlisten(struct cgg_guard *g, struct guard_brake *b)
+static void on_unwatch(void *user, int wd)
 {
-	watch_file_end(g, b->events_wd);
-	watch_file_end(g, b->high_wd);
-	b->events_wd = b->high_wd = -1;
+	watch_file_end(user, wd);
 }
 
-void brake_relocate(struct cgg_guard *g)
+static void on_refused(void *user, uint32_t index, int error)
 {
-	for (uint32_t i = 0; i < g->view.snap.n; i++)
-		g->seen[i].brake = CGG_NONE;
-	for (uint32_t i = 0; i < g->nbrakes; i++) {
-		struct guard_brake *b = &g->brake[i];
+	struct cgg_guard *g = user;
 
-		if (!b->used)
-			continue;
-		b->index = tree_find_id(g->view.tree, b->id);
-		if (b->index != CGG_NONE) {
-			g->seen[b->index].brake = i;
-			continue;
-		}
-		if (b->slot)
-			journal_clear(b->slot);
-		b->used = false; /* its watches are ended by files_work() */
-	}
+	guard_lacks(g, LACK_BRAKE,
+		    "memory.high can't be written (%s): going on without a brake, looking "
+		    "often, where that is so: '%s'",
+		    strerror(-error), g->view.snap.cgroups[index].path);
+}
+
+static void on_no_room(void *user)
+{
+	guard_lacks(user, LACK_STATE,
+		    "no room in the state directory: going on with the brakes that are held");
+}
+
+int brake_init(struct cgg_guard *g)
+{
+	static const struct brake_ops ops = {.watch = on_watch,
+					     .unwatch = on_unwatch,
+					     .refused = on_refused,
+					     .no_room = on_no_room};
+
+	return brakes_init(&g->brakes, GUARD_BRAKES_MAX, g->view.tree, &g->journal, &ops, g);
 }

@@ -148,7 +148,7 @@ static void end_others(struct cgg_guard *g)
 
 		if (!d->used || d->granted)
 			continue;
-		brake_want(g, d->index, &d->brake_at, 0);
+		brake_end(g, d); /* of the same cgroup others may want one still */
 		end(g, d);
 	}
 	while (g->ndomains > 0 && !g->domain[g->ndomains - 1].used)

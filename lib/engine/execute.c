@@ -130,6 +130,20 @@ void execute_watch(struct cgg_guard *g, uint64_t now_us)
 		guard_has(g, LACK_INCIDENTS);
 }
 
+/* While a throttle lasts memory.high is its own. */
+static bool is_throttle(const struct job *j)
+{
+	return j->is_action && j->asked.kind == ACTION_THROTTLE;
+}
+
+static void throttle_ended(struct cgg_guard *g, const struct incident *in)
+{
+	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
+
+	if (victim != CGG_NONE)
+		brakes_lent_back(&g->brakes, victim);
+}
+
 enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 {
 	static const enum action_kind actions[POLICY_ACTION_MAX] = {
@@ -165,9 +179,12 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 		execute_lack_slots(g);
 		return LADDER_ON_NO_SLOT;
 	}
+	if (a->kind == POLICY_THROTTLE && !in->dry_run)
+		brakes_lend(&g->brakes, victim);
 	r = job_start(&g->signaller, in->job, &req, a->kind == POLICY_KILL ? NULL : &action, &last);
 	if (r == 0)
 		return LADDER_ON_NOTHING;
+	throttle_ended(g, in);
 	in->job = NULL;
 	return not_started(in, r);
 }
@@ -193,6 +210,7 @@ static void note_step(struct incident *in, const struct action_result *result)
 void execute_abandon(struct cgg_guard *g, struct incident *in)
 {
 	uint64_t deadline_us = in->job->request.deadline_us;
+	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
 
 	note_step(in,
 		  &(struct action_result){
@@ -200,6 +218,8 @@ void execute_abandon(struct cgg_guard *g, struct incident *in)
 			  .start_us = deadline_us - in->rule.action[in->ladder.rung].deadline_us,
 			  .end_us = clock_now_us(),
 		  });
+	if (is_throttle(in->job) && victim != CGG_NONE)
+		brakes_lent_left(&g->brakes, victim);
 	job_leave(&g->signaller, in->job);
 	in->job = NULL;
 }
@@ -240,7 +260,7 @@ static bool is_autonomous(struct job *j)
 	       (state == JOB_DONE && j->was_autonomous);
 }
 
-enum ladder_event execute_poll(struct incident *in)
+enum ladder_event execute_poll(struct cgg_guard *g, struct incident *in)
 {
 	struct job *j = in->job;
 
@@ -248,6 +268,8 @@ enum ladder_event execute_poll(struct incident *in)
 		return LADDER_ON_NOTHING;
 	if (j->is_action && !in->alone && is_autonomous(j)) {
 		note_step(in, &j->action_result);
+		if (is_throttle(j))
+			throttle_ended(g, in);
 		in->alone = true;
 		return LADDER_ON_AUTONOMOUS;
 	}
@@ -256,6 +278,8 @@ enum ladder_event execute_poll(struct incident *in)
 	in->job = NULL;
 	if (j->is_action && !in->alone) {
 		note_step(in, &j->action_result);
+		if (is_throttle(j))
+			throttle_ended(g, in);
 		return event_of_action(j->action_result.outcome);
 	}
 	if (in->ladder.state != LADDER_OVERDUE) /* reported already */

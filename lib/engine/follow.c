@@ -182,7 +182,7 @@ static void follow_one(struct cgg_guard *g, struct incident *in)
 {
 	enum ladder_event event;
 
-	while ((event = execute_poll(in)) != LADDER_ON_NOTHING)
+	while ((event = execute_poll(g, in)) != LADDER_ON_NOTHING)
 		ladder_advance(g, domain_of(g, in), in, event);
 	if (in->used && clock_now_us() >= execute_due_us(in))
 		ladder_advance(g, domain_of(g, in), in, LADDER_ON_TIME);

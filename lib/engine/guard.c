@@ -30,8 +30,8 @@
 static void forget_domains(struct cgg_guard *g)
 {
 	domains_forget(g);
-	tops_match(g);
-	brake_flush(g);
+	brake_match_host(g);
+	brakes_flush(&g->brakes);
 }
 
 /* ---- the table and the snapshot ------------------------------------------------------ */
@@ -69,19 +69,19 @@ static void on_changed(void *user, const struct cgg_snapshot *before)
 	g->seen = g->view.state;
 	g->groups = g->view.room;
 	files_relocate(&g->files);
-	brake_relocate(g);
+	brakes_relocate(&g->brakes);
 	reset_match(g);
 	counts_forget(g, before, clock_now_us());
 	counts_listen(g);
 	domains_match(g);
-	tops_match(g);
+	brake_match_host(g);
 	watch_pressure(g);
 }
 
 static void begin_seen(void *state, uint64_t now_us)
 {
-	*(struct guard_seen *)state = (struct guard_seen){
-		.found_us = now_us, .brake = CGG_NONE, .reset = CGG_NONE, .domain = CGG_NONE};
+	*(struct guard_seen *)state =
+		(struct guard_seen){.found_us = now_us, .reset = CGG_NONE, .domain = CGG_NONE};
 }
 
 static void on_beat(void *user)
@@ -174,7 +174,7 @@ static void tell_permissions(struct cgg_guard *g)
 
 static void on_brake_file(void *user, uint32_t index, int wd, uint64_t now_us)
 {
-	(void)brake_on_file(user, index, wd, now_us);
+	brake_on_file(user, index, wd, now_us);
 }
 
 static void set_handlers(struct cgg_guard *g)
@@ -191,14 +191,11 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
 
-	if (arena_init(&g->domain_arena,
-		       GUARD_DOMAINS_MAX * sizeof(*g->domain) +
-			       GUARD_BRAKES_MAX * sizeof(*g->brake) + 32,
-		       0) < 0 ||
-	    arena_init(&g->match_arena, MATCH_ARENA_SIZE, 0) < 0 || history_init(&g->history) < 0)
+	if (arena_init(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain) + 16, 0) < 0 ||
+	    arena_init(&g->match_arena, MATCH_ARENA_SIZE, 0) < 0 || history_init(&g->history) < 0 ||
+	    brake_init(g) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
 	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
-	g->brake = arena_alloc(&g->domain_arena, GUARD_BRAKES_MAX * sizeof(*g->brake));
 	g->root_has_current = root_has_current(g->view.tree);
 	g->fastest = plan_fastest();
 	reserve_init(&g->reserve);
@@ -277,14 +274,19 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	hang_deinit(&g->hang);
 	/* nobody stays slowed down while a kill is waited for, and no ladder goes on */
 	forget_domains(g);
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		if (g->incident[i].used && g->incident[i].job && g->incident[i].job->is_action)
+			execute_cancel(g, &g->incident[i]);
+	}
+	brakes_deinit(&g->brakes);
 	if (!signaller_finish(&g->signaller))
 		return NULL; /* a thread hangs in the kernel, and uses all this: it stays */
 	if (g->view.snap.n)
 		follow(g); /* the last records */
 	kernel_finish(g);
 	watch_finish(g);
-	journal_finish(&g->journal);
 	reset_finish(&g->resets);
+	journal_finish(&g->journal);
 	view_deinit(&g->view);
 	arena_finish(&g->domain_arena);
 	arena_finish(&g->match_arena);
@@ -372,7 +374,7 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
 	g->policy = policy;
 	guard_has(g, LACK_PRESSURE); /* tried, and told, anew */
 	domains_match_anew(g);
-	tops_match(g);
+	brake_match_host(g);
 	watch_pressure(g);
 	watch_sleep(g, clock_now_us());
 	return 0;

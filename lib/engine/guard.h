@@ -10,6 +10,7 @@
 #pragma once
 
 #include "act/signaller.h"
+#include "brake/host.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/files.h"
@@ -31,8 +32,7 @@
 
 #define GUARD_DOMAINS_MAX  8192 /* rules times the cgroups that each looks at */
 #define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
-#define GUARD_BRAKES_MAX   (GUARD_DOMAINS_MAX + GUARD_TOPS_MAX)
-#define GUARD_TOPS_MAX	   64
+#define GUARD_BRAKES_MAX   (GUARD_DOMAINS_MAX + HOST_BRAKE_MAX)
 #define GUARD_YOUNG_US	   3000000 /* a manager makes a cgroup first and writes its limits after */
 #define PLAN_AGAIN_MAX	   10 /* after 0.5, 0.5, 1, 1, 1.5 ... 2.5 ms: 15 ms */
 #define GUARD_RECORD_MAX   65536 /* bytes of one incident record */
@@ -76,29 +76,6 @@ struct guard_domain {
 		unread_us; /* since then a better victim may be among what could not be read; 0: not */
 	uint64_t over_us; /* at its gate or above since then, and not by page cache */
 	uint16_t history; /* of its conditions, near danger, see history_of(); 0: none */
-};
-
-/* memory.high of one cgroup as we hold it: the lowest that anybody wants. */
-struct guard_brake {
-	bool used, changed; /* changed: what is wanted may be another now */
-	bool deaf; /* it would tell of itself all the time */
-	uint64_t id;
-	uint32_t index; /* as of the last scan */
-	int events_wd, high_wd; /* inotify watches of memory.events.local and of memory.high */
-	uint64_t bytes; /* what is written there, 0: nothing of ours */
-	uint64_t wanted;
-	struct journal_slot *slot; /* NULL: none yet */
-	char before[JOURNAL_VALUE_MAX];
-	bool left; /* a lower one is somebody else's: the file tells when it is no more */
-	bool again; /* no memory or fd for it in this flush: tried again in the next */
-	bool refused; /* it can't be written: not tried again */
-};
-
-/* A child of the root: memory.high a little above its usage tells when the host's memory shrinks. */
-struct guard_top {
-	uint64_t id;
-	uint32_t index;
-	uint64_t at; /* where memory.high is wanted, 0: nowhere */
 };
 
 #define INCIDENT_CANDIDATES 5
@@ -151,7 +128,7 @@ struct incident {
 };
 
 /* What is known of one cgroup beside its snapshot: bytes at an earlier time, for growth as a term of the
- * order; its brake, CGG_NONE; whether a change of its limit is told; deaths that were told of. */
+ * order; whether a change of its limit is told; deaths that were told of. */
 struct guard_seen {
 	uint64_t id, time_us, bytes;
 	uint64_t kills, group_kills; /* of memory.events, accounted for */
@@ -162,7 +139,7 @@ struct guard_seen {
 	bool no_memory; /* no memory controller: nothing to look at, until the parent enables it */
 	int control_wd; /* inotify watch of cgroup.subtree_control, which would tell; 0: none */
 	uint32_t domain; /* slot of its first domain, CGG_NONE */
-	uint32_t brake, reset; /* slots, CGG_NONE */
+	uint32_t reset; /* slot, CGG_NONE */
 	int max_wd; /* inotify watch of memory.max, 0: none */
 };
 
@@ -267,15 +244,9 @@ struct cgg_guard {
 	struct guard_kernel kernel;
 	struct guard_metrics metrics;
 	struct journal journal;
-	struct guard_brake *brake; /* GUARD_BRAKES_MAX slots, reserved, touched as used */
-	uint32_t nbrakes; /* slots in use or once used */
-	bool brakes_changed;
-	uint64_t brake_drift; /* times a brake was reset by others */
+	struct brakes brakes;
+	struct host_brake host_brake;
 	struct guard_resets resets;
-	struct guard_top top[GUARD_TOPS_MAX];
-	uint32_t ntops; /* 0: the host is looked at now and then instead */
-	uint64_t tight_us; /* too little is left to share out, since then */
-	uint64_t spread_bytes; /* what was shared out last; 0: nothing is */
 	struct incident incident[LADDER_SLOTS];
 	uint64_t nincidents;
 	struct guard_counters count;
@@ -405,34 +376,28 @@ void execute_finish(struct incident *in); /* its time is up */
 void execute_abandon(struct cgg_guard *g, struct incident *in); /* nobody waits for it any more */
 
 /* What has become of it, taken into the incident: an event each call, NOTHING at the end. */
-enum ladder_event execute_poll(struct incident *in);
+enum ladder_event execute_poll(struct cgg_guard *g, struct incident *in);
 uint64_t execute_due_us(const struct incident *in); /* TIME is due then, UINT64_MAX: never */
 
 /* ---- state.c ---- */
 void state_open(struct cgg_guard *g);
 void state_recover(struct cgg_guard *g); /* what an earlier run has left changed is put back */
 
-/* ---- brake.c, brake-set.c ---- */
-#define BRAKE_STALL_US 2000000 /* the longest that anybody is slowed down while no rule is true */
+/* ---- brake.c: where the rules want memory.high, see brake/brake.h ---- */
+#define BRAKE_STALL_US                                                                             \
+	2000000 /* the longest that anybody is slowed down without an action of the domain */
+int brake_init(struct cgg_guard *g);
 bool brake_is_for(const struct cgg_guard *g, const struct guard_domain *d);
 void brake_keep(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 		uint64_t limit, uint64_t now_us);
-void brake_want(struct cgg_guard *g, uint32_t index, uint64_t *at, uint64_t bytes);
-uint64_t brake_held(const struct cgg_guard *g,
-		    uint32_t index); /* what wakes us there, 0: nothing */
-bool brake_on_file(struct cgg_guard *g, uint32_t index, int wd,
-		   uint64_t now_us); /* whether it was a brake's */
-void brake_look(struct cgg_guard *g); /* at all that are held, where nobody tells of them */
-void brake_relocate(struct cgg_guard *g); /* after a scan */
-void brake_flush(struct cgg_guard *g); /* set what is wanted */
-
-/* ---- tops.c ---- */
-bool tops_is_for(const struct cgg_guard *g, const struct guard_domain *d);
-bool tops_is_due(const struct cgg_guard *g,
-		 const struct guard_domain *d); /* for tops_spread(), after a look */
-void tops_match(struct cgg_guard *g); /* after a scan, or with another policy */
-void tops_spread(struct cgg_guard *g, uint64_t now_us); /* after the host was looked at */
-bool tops_hold(const struct cgg_guard *g);
+void brake_end(struct cgg_guard *g, struct guard_domain *d); /* the domain ends */
+void brake_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us);
+bool brake_is_host(const struct cgg_guard *g,
+		   const struct guard_domain *d); /* it wants the host's */
+bool brake_host_is_due(const struct cgg_guard *g,
+		       const struct guard_domain *d); /* for brake_spread_host(), after a look */
+void brake_match_host(struct cgg_guard *g); /* after a scan, or with another policy */
+void brake_spread_host(struct cgg_guard *g, uint64_t now_us); /* after the host was looked at */
 
 /* ---- incident.c ---- */
 struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rule); /* NULL: wait */

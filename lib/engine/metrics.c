@@ -189,15 +189,6 @@ static uint64_t domains_of(const struct cgg_guard *g)
 	return n;
 }
 
-static uint64_t brakes_of(const struct cgg_guard *g)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < g->nbrakes; i++)
-		n += g->brake[i].used && g->brake[i].bytes != 0;
-	return n;
-}
-
 static uint64_t fallbacks_of(const struct cgg_guard *g)
 {
 	uint64_t n = 0;
@@ -216,11 +207,11 @@ NUMBER(put_kills, g->count.kills)
 NUMBER(put_freed, g->metrics.freed_bytes)
 NUMBER(put_ooms, g->count.kernel_ooms)
 NUMBER(put_deaths, g->count.kernel_kills)
-NUMBER(put_drift, g->brake_drift)
+NUMBER(put_drift, g->brakes.drift)
 NUMBER(put_resets, g->resets.undone)
 NUMBER(put_cgroups, g->view.snap.n)
 NUMBER(put_domains, domains_of(g))
-NUMBER(put_brakes, brakes_of(g))
+NUMBER(put_brakes, brakes_count(&g->brakes))
 NUMBER(put_fallbacks, fallbacks_of(g))
 NUMBER(put_rules, g->policy->nrules)
 NUMBER(put_dry_run, g->options.dry_run)

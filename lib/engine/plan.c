@@ -75,7 +75,7 @@ uint64_t plan_fastest(void)
 static bool is_held(const struct cgg_guard *g, const struct guard_domain *d)
 {
 	for (uint32_t i = d->index; i != 0 && i != CGG_NONE; i = g->view.tree->entry[i].parent) {
-		uint64_t held = brake_held(g, i);
+		uint64_t held = brakes_held(&g->brakes, i);
 
 		if (held != 0 && held <= d->gate_bytes)
 			return true;
@@ -112,7 +112,9 @@ bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint6
 		return is_calm(g, d, now_us);
 	if (d->level_bytes >= d->gate_bytes)
 		return false;
-	return look_is_host(g, d) ? tops_is_for(g, d) && tops_hold(g) : is_held(g, d);
+	return look_is_host(g, d)
+		       ? brake_is_host(g, d) && host_brake_holds(&g->host_brake, &g->brakes)
+		       : is_held(g, d);
 }
 
 /* ---- or it doesn't ---------------------------------------------------------------- */

@@ -19,18 +19,16 @@
 static void put_head(const struct cgg_guard *g, struct json *j)
 {
 	const struct guard_counters *c = &g->count;
-	uint64_t domains = 0, brakes = 0;
+	uint64_t domains = 0;
 
 	for (uint32_t i = 0; i < g->ndomains; i++)
 		domains += g->domain[i].used;
-	for (uint32_t i = 0; i < g->nbrakes; i++)
-		brakes += g->brake[i].used && g->brake[i].bytes != 0;
 	json_bool(j, "dry_run", g->options.dry_run);
 	json_u64(j, "uptime_us", clock_now_us() - g->started_us);
 	json_u64(j, "fastest_bytes_per_s", g->fastest);
 	json_u64(j, "cgroups", g->view.snap.n);
 	json_u64(j, "domains_total", domains);
-	json_u64(j, "brakes", brakes);
+	json_u64(j, "brakes", brakes_count(&g->brakes));
 	json_open(j, "counters", '{');
 	json_u64(j, "wakeups", c->wakeups);
 	json_u64(j, "by_timer", c->by_timer);
@@ -45,7 +43,7 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	json_u64(j, "kills", c->kills);
 	json_u64(j, "kernel_ooms", c->kernel_ooms);
 	json_u64(j, "kernel_kills", c->kernel_kills);
-	json_u64(j, "brake_drift", g->brake_drift);
+	json_u64(j, "brake_drift", g->brakes.drift);
 	json_u64(j, "resets_undone", g->resets.undone);
 	json_close(j, '}');
 }

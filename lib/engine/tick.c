@@ -324,7 +324,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	truth = look_evaluate(g, d, rule, now_us);
 	if (truth != POLICY_TRUE)
 		d->unread_us = 0;
-	if (level >= gate && (d->over_us == 0 || truth == POLICY_TRUE || incident_of(g, d)))
+	if (level >= gate && (d->over_us == 0 || incident_of(g, d)))
 		d->over_us = now_us;
 	if (braked)
 		brake_keep(g, d, level, gate, limit, now_us);
@@ -385,7 +385,7 @@ static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us
 	tick_look(g, d, now_us);
 	if (plan_is_far(d))
 		looks->far_us += clock_now_us() - start;
-	looks->host |= tops_is_due(g, d);
+	looks->host |= brake_host_is_due(g, d);
 	looks->calls -= calls < looks->calls ? calls : looks->calls;
 }
 
@@ -466,6 +466,6 @@ void tick(struct cgg_guard *g, uint64_t now_us)
 	if (looks.far_us > 0)
 		plan_paid(g, looks.far_us, clock_now_us());
 	if (looks.host)
-		tops_spread(g, now_us);
-	brake_flush(g);
+		brake_spread_host(g, now_us);
+	brakes_flush(&g->brakes);
 }

@@ -182,7 +182,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 		g->view.scan_due = true;
 	if (files_look(&g->files, now_us)) {
 		reset_look(g, now_us); /* before the brakes, which stand on what is there */
-		brake_look(g);
+		brakes_check(&g->brakes);
 	}
 }
 
@@ -193,6 +193,8 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 
 	if (g->resets.due_us < next)
 		next = g->resets.due_us;
+	if (brakes_pending(&g->brakes) && now_us + BRAKE_RETRY_US < next)
+		next = now_us + BRAKE_RETRY_US;
 
 	for (uint32_t i = 0; i < g->ndomains; i++) {
 		const struct guard_domain *d = &g->domain[i];

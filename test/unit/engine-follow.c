@@ -49,7 +49,7 @@ static struct {
 } records;
 
 enum ladder_event __wrap_execute_start(struct cgg_guard *g, struct incident *in);
-enum ladder_event __wrap_execute_poll(struct incident *in);
+enum ladder_event __wrap_execute_poll(struct cgg_guard *g, struct incident *in);
 void __wrap_execute_cancel(void);
 void __wrap_execute_abandon(void);
 
@@ -63,10 +63,11 @@ enum ladder_event __wrap_execute_start(struct cgg_guard *g, struct incident *in)
 	return rungs.answer;
 }
 
-enum ladder_event __wrap_execute_poll(struct incident *in)
+enum ladder_event __wrap_execute_poll(struct cgg_guard *g, struct incident *in)
 {
 	enum ladder_event event = rungs.next;
 
+	(void)g;
 	if (event == LADDER_ON_NOTHING || in != rungs.incident)
 		return LADDER_ON_NOTHING;
 	rungs.next = LADDER_ON_NOTHING;

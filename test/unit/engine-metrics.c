@@ -76,7 +76,7 @@ TEST(counters_and_gauges_have_their_values)
 
 	g->count.wakeups = 7;
 	g->count.by_kmsg = 3;
-	g->brake_drift = 2;
+	g->brakes.drift = 2;
 	g->resets.undone = 3;
 	metrics_incident(g, "killed", "/a", 0, true, 4096);
 	metrics_incident(g, "killed", "/a", 0, true, 4096);

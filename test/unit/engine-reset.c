@@ -115,8 +115,7 @@ static void start(const char *current)
 				.files = {.view = &guard.view, .events_fd = -1},
 				.seen = seen,
 				.options.report = on_report};
-	seen[0] = seen[1] =
-		(struct guard_seen){.brake = CGG_NONE, .reset = CGG_NONE, .domain = CGG_NONE};
+	seen[0] = seen[1] = (struct guard_seen){.reset = CGG_NONE, .domain = CGG_NONE};
 	T_MUST(watches_init(&g->files.watches[WATCHES_OF_LIMITS]) == 0);
 	registered();
 	g->options.owners = owners;

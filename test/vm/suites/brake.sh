@@ -210,6 +210,98 @@ a_second_guard_leaves_the_firsts_state_alone()
 	assert_eq max "$(cg_read /box memory.high)"
 }
 
+# throttled_box: /box holds 100 MiB of its 128, above its brake, and is within a throttle of 3 s
+throttled_box()
+{
+	GATE=$((128 * 1048576 * 6 / 10))
+	cg_create /box memory.max=128M memory.swap.max=0
+	cat >"$T/policy.json" <<-END
+	{"version": 1, "rules": [{"name": "box", "domain": "/box", "brake": true, "cooldown": "30s",
+	 "when": {"unreclaimable_above": "60%"}, "candidates": {"include": ["/box"], "unit": "match"},
+	 "then": [{"action": "throttle", "for": "3s"}, {"action": "notify"}]}]}
+	END
+	guard_start --policy "$T/policy.json" --state "$T/state"
+	wait_until 5 '[ "$(cg_read /box memory.high)" = '$(brake_at $GATE)' ]'
+	cg_run /box hog hold 100
+	wait_until 20 is_throttled
+}
+
+# At use: above the gate, and not where the brake is raised to.
+is_throttled()
+{
+	set -- "$(cg_read /box memory.high)"
+	[ "$1" != max ] && [ "$1" -gt "$GATE" ] &&
+		[ "$1" != $(((GATE + (128 * 1048576 - GATE) / 2) / 4096 * 4096)) ]
+}
+
+a_throttle_on_a_brake_leaves_nothing()
+{
+	throttled_box
+	wait_until 20 '[ "$(incidents | grep -c "\"event\":\"incident\"")" -ge 1 ]'
+	wait_until 10 '[ "$(cg_read /box memory.high)" = max ]' # above the gate, and nothing is done
+	assert_alive /box 1
+	guard_stop
+	assert_eq max "$(cg_read /box memory.high)" 'after the end'
+	assert_fails 1 journal_has /box
+}
+
+a_reload_or_an_end_within_a_throttle_leaves_nothing()
+{
+	throttled_box
+	kill -HUP "$GUARD_PID"
+	wait_until 20 '[ "$(incidents | grep -c "\"event\":\"incident\"")" -ge 1 ]'
+	guard_stop
+	assert_eq max "$(cg_read /box memory.high)" 'after a reload and the end'
+	cg_write /box cgroup.kill 1
+	throttled_box
+	guard_stop
+	assert_eq max "$(cg_read /box memory.high)" 'after an end within the throttle'
+	assert_fails 1 journal_has /box
+}
+
+a_crash_within_a_throttle_leaves_nothing()
+{
+	throttled_box
+	kill -9 "$GUARD_PID"
+	guard_wait
+	[ "$(cg_read /box memory.high)" != max ] || fail 'expected the throttle to be left by a SIGKILL'
+	guard_start --state "$T/state" --dry-run
+	wait_until 5 '[ "$(cg_read /box memory.high)" = max ]'
+	guard_stop
+}
+
+what_others_write_within_a_throttle_stands()
+{
+	throttled_box
+	cg_write /box memory.high 126M # docker update
+	wait_until 20 '[ "$(incidents | grep -c "\"event\":\"incident\"")" -ge 1 ]'
+	wait_until 10 '[ "$(cg_read /box memory.high)" = $((126 * 1048576)) ]'
+	guard_stop
+	assert_eq $((126 * 1048576)) "$(cg_read /box memory.high)" 'after the end'
+}
+
+# Its rule is true for ever, and nobody may be killed: nothing is gained by slowing it down.
+who_may_not_be_killed_is_let_go()
+{
+	cg_create /box memory.max=128M memory.swap.max=0
+	cg_create /box/in
+	cat >"$T/policy.json" <<-END
+	{"version": 1, "protect": ["/box/in"], "rules": [{"name": "box", "domain": "/box", "brake": true,
+	 "cooldown": "0ms", "when": {"unreclaimable_above": "60%"},
+	 "candidates": {"include": ["/box/*"], "unit": "match"}, "then": [{"action": "kill"}]}]}
+	END
+	guard_start --policy "$T/policy.json" --state "$T/state"
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	cg_run /box/in hog hold 115
+	wait_until 20 '[ "$(cg_read /box memory.current)" -gt $((110 * 1048576)) ]'
+	wait_until 5 '[ "$(cg_read /box memory.high)" = max ]'
+	sleep 3
+	assert_eq max "$(cg_read /box memory.high)" 'later'
+	assert_alive /box 1
+	assert_eq no-victim "$(incident 1 outcome)"
+	guard_stop
+}
+
 t "a hog at full speed in 128 MiB never gets to the kernel's killer, in $RUNS runs" race_128
 t "a hog at full speed in 32 MiB never gets to the kernel's killer, in $RUNS runs" race_32
 t 'far from its brake, a group costs next to no wake-ups' far_from_its_brake_it_costs_nothing
@@ -221,4 +313,9 @@ t 'the brake follows memory.max' the_brake_follows_the_limit
 t 'after SIGKILL the next start puts memory.high back' after_sigkill_the_next_start_puts_it_back
 t 'a second guard leaves the state of the first alone' a_second_guard_leaves_the_firsts_state_alone
 t 'a reload lifts the brakes that the new policy does not want' reload_lifts_what_the_new_policy_does_not_want
+t 'a throttle on a brake is lifted with it' a_throttle_on_a_brake_leaves_nothing
+t 'so it is by a reload and at the end' a_reload_or_an_end_within_a_throttle_leaves_nothing
+t 'and by the next start after a crash' a_crash_within_a_throttle_leaves_nothing
+t 'what others write within a throttle stands' what_others_write_within_a_throttle_stands
+t 'who may not be killed is not slowed down' who_may_not_be_killed_is_let_go
 t_plan_end

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one owner of memory.high: for each cgroup, who wants it where, and what the guard has written there. The lowest
+ * want is written. What others wrote last is what is put back when nobody wants anything.
+ *
+ * A value that others write while the guard holds the file (docker update, systemctl daemon-reload) is found by
+ * inotify, or when the guard reads the file before it writes: it becomes `before`. A value of the guard's own is
+ * never taken for theirs.
+ *
+ * A throttle is an action (act/action.h), which writes the file below the usage by a thread and puts back what it
+ * found. While it lasts the file is lent to it: wants are noted, and count when it is over.
+ *
+ * Written only above use, so that the writer never has to reclaim. Every value is in the journal before it is in the
+ * cgroup.
+ *
+ *	state   ->  state   when
+ *	FREE        IDLE    something is wanted of a cgroup for the first time
+ *	IDLE        HELD    the lowest want was written
+ *	IDLE, HELD  YIELDED others' own value is as low: theirs stands, and inotify tells when it changes
+ *	IDLE        REFUSED the file cannot be written (EACCES, EPERM, EROFS)
+ *	HELD        IDLE    nothing is wanted: `before` was written
+ *	HELD        IDLE    others have written the file: theirs becomes `before`, and the wants count anew
+ *	YIELDED     IDLE    others have written the file
+ *	any         FREE    the cgroup was removed
+ */
+#pragma once
+
+#include "act/journal.h"
+#include "cgfs/tree.h"
+#include "util/arena.h"
+
+#define BRAKE_RETRY_US 100000 /* after an error that may pass, or while the file is lent */
+
+enum brake_want { BRAKE_RULE, BRAKE_HOST, BRAKE_WANTS };
+
+enum brake_state {
+	BRAKE_FREE,
+	BRAKE_IDLE,
+	BRAKE_HELD,
+	BRAKE_YIELDED,
+	BRAKE_REFUSED,
+};
+
+/* LEFT: nobody waits for the throttle; it is over when no slot of the journal is its own. */
+enum brake_lent { BRAKE_OURS, BRAKE_LENT, BRAKE_LENT_LEFT };
+
+struct brake {
+	enum brake_state state;
+	bool changed; /* what is wanted, or what others want, may be another now */
+	bool quiet; /* it would wake the guard all the time */
+	enum brake_lent lent;
+	uint64_t id;
+	uint32_t index; /* as of the last scan */
+	uint64_t want[BRAKE_WANTS]; /* bytes, 0: nothing */
+	uint64_t bytes; /* what the guard wrote last, 0: nothing of ours */
+	char before[JOURNAL_VALUE_MAX]; /* what others wrote last */
+	struct journal_slot *slot; /* NULL: none yet */
+	int events_wd, high_wd; /* watches of memory.events.local and of memory.high, -1 */
+};
+
+/* What the registry asks of its owner. */
+struct brake_ops {
+	int (*watch)(void *user, uint32_t index, const char *file); /* the watch, or -1 */
+	void (*unwatch)(void *user, int wd);
+	void (*refused)(void *user, uint32_t index, int error); /* memory.high cannot be written */
+	void (*no_room)(void *user); /* for another slot in the journal */
+};
+
+struct brakes {
+	const struct cgg_tree *tree;
+	struct journal *journal;
+	const struct brake_ops *ops;
+	void *user;
+	struct arena arena;
+	struct brake *brake; /* max of them, reserved, touched as used */
+	uint32_t max, n; /* n: in use or once used */
+	uint32_t *slot; /* of a cgroup, by index: 1 + its brake, 0: none */
+	uint32_t nindexed; /* cgroups that the table had then */
+	bool changed;
+	uint64_t drift;
+};
+
+/* max: brakes at the most. 0 or -ENOMEM. */
+int brakes_init(struct brakes *b, uint32_t max, const struct cgg_tree *tree,
+		struct journal *journal, const struct brake_ops *ops, void *user);
+
+/* Nothing is wanted any more: put everything back. What is lent is waited for a moment; its throttles were cancelled. */
+void brakes_deinit(struct brakes *b);
+
+/* Want memory.high of a cgroup there, 0: nowhere. Done by brakes_flush(). -ENOSPC: there are max brakes. */
+int brakes_want(struct brakes *b, uint32_t index, enum brake_want want, uint64_t bytes);
+uint64_t brakes_wanted(const struct brakes *b, uint32_t index, enum brake_want want);
+
+/* A throttle is about to begin; the file is its own until it is over, or left by the caller while it ends. */
+void brakes_lend(struct brakes *b, uint32_t index);
+void brakes_lent_back(struct brakes *b, uint32_t index);
+void brakes_lent_left(struct brakes *b, uint32_t index);
+
+/* Where the kernel wakes the guard, 0: nowhere. */
+uint64_t brakes_held(const struct brakes *b, uint32_t index);
+
+/* A cgroup full of page cache lives at its brake and would wake the guard all the time. */
+void brakes_quiet(struct brakes *b, uint32_t index, bool quiet);
+
+/* The brake of a cgroup, NULL: none. */
+const struct brake *brakes_find(const struct brakes *b, uint32_t index);
+
+/* Bring the files to what is wanted: what is to be let go first. */
+void brakes_flush(struct brakes *b);
+
+/* Whether brakes_flush() has to be called again without anything having happened. */
+bool brakes_pending(const struct brakes *b);
+
+/* A watched file was written. */
+enum brake_event { BRAKE_NOT_OURS, BRAKE_TRIPPED, BRAKE_WRITTEN };
+enum brake_event brakes_on_file(struct brakes *b, uint32_t index, int wd);
+
+/* Read every memory.high of which no watch tells. */
+void brakes_check(struct brakes *b);
+
+/* After a scan: each cgroup's index is another. */
+void brakes_relocate(struct brakes *b);
+
+/* How many hold a value of ours. */
+uint32_t brakes_count(const struct brakes *b);

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The owner of memory.high, on a tree of plain files: who wants it where, what others write meanwhile, what a crash
+ * leaves. To write a file here replaces what is in it, as the kernel does; a test can make it fail.
+ */
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include "brake/brake.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB(n) ((uint64_t)(n) << 20)
+
+ssize_t __real_write(int fd, const void *buf, size_t n);
+ssize_t __wrap_write(int fd, const void *buf, size_t n);
+int __real_openat64(int dirfd, const char *name, int flags, mode_t mode);
+int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode);
+
+static struct {
+	int write_error, read_error; /* of memory.high */
+	bool others; /* it is they who write */
+	int writes; /* of ours */
+	int exit_after; /* that many writes; 0: not */
+} shim;
+
+ssize_t __wrap_write(int fd, const void *buf, size_t n)
+{
+	struct stat st;
+
+	if (shim.others || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return __real_write(fd, buf, n);
+	if (shim.write_error) {
+		errno = shim.write_error;
+		return -1;
+	}
+	shim.writes++;
+	T_MUST(ftruncate(fd, 0) == 0);
+	n = (size_t)pwrite(fd, buf, n, 0);
+	if (shim.writes == shim.exit_after)
+		_exit(0);
+	return (ssize_t)n;
+}
+
+int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
+{
+	if (shim.read_error && strcmp(name, "memory.high") == 0 &&
+	    (flags & O_ACCMODE) == O_RDONLY) {
+		errno = shim.read_error;
+		return -1;
+	}
+	return __real_openat64(dirfd, name, flags, mode);
+}
+
+/* ---- the tree ----------------------------------------------------------------------------- */
+
+static const char *top;
+static struct cgg_tree *tree;
+static struct journal journal;
+static struct brakes brakes;
+static int refused, no_room;
+static char state[64];
+
+static int on_watch(void *user, uint32_t index, const char *file)
+{
+	(void)user;
+	return (int)index * 10 + (strcmp(file, "memory.high") == 0);
+}
+
+static void on_unwatch(void *user, int wd)
+{
+	(void)user;
+	(void)wd;
+}
+
+static void on_refused(void *user, uint32_t index, int error)
+{
+	(void)user;
+	(void)index;
+	refused = error;
+}
+
+static void on_no_room(void *user)
+{
+	(void)user;
+	no_room++;
+}
+
+static const struct brake_ops ops = {on_watch, on_unwatch, on_refused, on_no_room};
+
+static void set(uint32_t index, const char *file, const char *value)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s\n", value);
+	shim.others = true;
+	kit_tree_write(top, tree->entry[index].path, file, text, strlen(text));
+	shim.others = false;
+}
+
+static const char *get(uint32_t index)
+{
+	static char text[64];
+	int opened = -1, dirfd = tree_dir(tree, index, &opened);
+	int fd = __real_openat64(dirfd, "memory.high", O_RDONLY | O_CLOEXEC, 0);
+
+	T_MUST(fdio_read(fd, text, sizeof(text)) >= 0);
+	close(fd);
+	if (opened >= 0)
+		close(opened);
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+#define T_HIGH(index, mib) T_EQ_INT(strtoull(get(index), NULL, 10), MIB(mib))
+
+static void open_brakes(const char *dir)
+{
+	struct cgg_error err = {0};
+
+	T_MUST(journal_init(&journal, dir, 8, &err) == 0);
+	T_MUST(brakes_init(&brakes, 8, tree, &journal, &ops, NULL) == 0);
+}
+
+static void begin(void)
+{
+	struct cgg_error err = {0};
+
+	memset(&shim, 0, sizeof(shim));
+	refused = no_room = 0;
+	shim.others = true;
+	top = kit_tree("/ cgroup.controllers=memory\n"
+		       "/a memory.high=max memory.current=52428800 memory.events.local='high 0'\n"
+		       "/b memory.high=max memory.current=52428800 memory.events.local='high 0'\n");
+	T_MUST(tree_open(top, &tree, &err) == 0);
+	T_MUST(tree_scan(tree, &err) >= 0 && tree->n == 3);
+	shim.others = false;
+	open_brakes(NULL);
+}
+
+static void end(void)
+{
+	brakes_deinit(&brakes);
+	journal_finish(&journal);
+	tree_close(tree);
+}
+
+/* As often as the guard's loop would, until nothing is left to be done. */
+static void flush(void)
+{
+	for (int i = 0; i < 2000 && brakes_pending(&brakes); i++) {
+		brakes_flush(&brakes);
+		if (brakes_pending(&brakes))
+			usleep(1000);
+	}
+	T_ASSERT(!brakes_pending(&brakes));
+}
+
+static void want(uint32_t index, enum brake_want kind, uint64_t bytes)
+{
+	T_EQ_INT(brakes_want(&brakes, index, kind, bytes), 0);
+	flush();
+}
+
+static enum brake_state state_of(uint32_t index)
+{
+	const struct brake *one = brakes_find(&brakes, index);
+
+	return one ? one->state : BRAKE_FREE;
+}
+
+/* ---- wants -------------------------------------------------------------------------------- */
+
+TEST(the_lowest_want_is_written_and_the_first_value_put_back)
+{
+	begin();
+	want(1, BRAKE_RULE, MIB(90));
+	T_HIGH(1, 90);
+	want(1, BRAKE_HOST, MIB(80));
+	T_HIGH(1, 80);
+	want(1, BRAKE_RULE, MIB(70));
+	T_HIGH(1, 70);
+	want(1, BRAKE_RULE, MIB(85));
+	T_HIGH(1, 80);
+	T_EQ_INT(brakes_held(&brakes, 1), MIB(80));
+	T_EQ_INT(brakes_count(&brakes), 1);
+	want(1, BRAKE_HOST, 0);
+	T_HIGH(1, 85);
+	want(1, BRAKE_RULE, 0);
+	T_EQ_STR(get(1), "max");
+	T_EQ_INT(brakes_count(&brakes), 0);
+	T_EQ_INT(brakes_held(&brakes, 1), 0);
+	T_EQ_STR(get(2), "max");
+	end();
+}
+
+TEST(nothing_is_written_at_use_or_below)
+{
+	begin();
+	want(1, BRAKE_RULE, MIB(50));
+	want(1, BRAKE_HOST, MIB(45));
+	T_EQ_STR(get(1), "max");
+	T_EQ_INT(shim.writes, 0);
+	T_EQ_INT(state_of(1), BRAKE_IDLE);
+	end();
+}
+
+/* A hog at its brake is above it; so may it be of where the brake is to be raised to. */
+TEST(a_brake_that_may_not_be_raised_yet_stays)
+{
+	begin();
+	want(1, BRAKE_RULE, MIB(60));
+	set(1, "memory.current", "73400320");
+	want(1, BRAKE_RULE, MIB(65));
+	T_HIGH(1, 60);
+	want(1, BRAKE_RULE, MIB(80));
+	T_HIGH(1, 80);
+	end();
+}
+
+/* ---- others ------------------------------------------------------------------------------- */
+
+/* With inotify, or found when the guard is about to write. */
+TEST(what_others_write_meanwhile_is_what_is_put_back)
+{
+	for (int told = 0; told < 2; told++) {
+		T_ROW(told ? "by inotify" : "read before it is written");
+		begin();
+		want(1, BRAKE_RULE, MIB(90));
+		set(1, "memory.high", "209715200");
+		if (told)
+			T_EQ_INT(brakes_on_file(&brakes, 1, 11), BRAKE_WRITTEN);
+		want(1, BRAKE_RULE, MIB(80));
+		T_HIGH(1, 80);
+		T_EQ_INT(brakes.drift, 1);
+		want(1, BRAKE_RULE, 0);
+		T_HIGH(1, 200);
+		end();
+	}
+}
+
+TEST(a_lower_one_of_others_stands_until_it_is_another)
+{
+	begin();
+	set(1, "memory.high", "62914560");
+	want(1, BRAKE_RULE, MIB(90));
+	T_HIGH(1, 60);
+	T_EQ_INT(state_of(1), BRAKE_YIELDED);
+	set(1, "memory.high", "max");
+	T_EQ_INT(brakes_on_file(&brakes, 1, 11), BRAKE_WRITTEN);
+	flush();
+	T_HIGH(1, 90);
+	set(1, "memory.high", "68157440"); /* while it is held */
+	brakes_on_file(&brakes, 1, 11);
+	flush();
+	T_HIGH(1, 65);
+	T_EQ_INT(state_of(1), BRAKE_YIELDED);
+	want(1, BRAKE_RULE, MIB(60)); /* and is undercut still */
+	T_HIGH(1, 60);
+	want(1, BRAKE_RULE, MIB(80)); /* but never exceeded */
+	T_HIGH(1, 65);
+	want(1, BRAKE_RULE, 0);
+	T_HIGH(1, 65);
+	end();
+}
+
+TEST(a_value_of_ours_is_never_taken_for_theirs)
+{
+	begin();
+	want(1, BRAKE_RULE, MIB(90));
+	brakes_on_file(&brakes, 1, 11); /* of the guard's own write */
+	flush();
+	T_EQ_INT(brakes.drift, 0);
+	set(1, "memory.high", "94371840"); /* nor one that others write as well */
+	brakes_on_file(&brakes, 1, 11);
+	want(1, BRAKE_RULE, 0);
+	T_EQ_STR(get(1), "max");
+	T_EQ_INT(brakes.drift, 0);
+	end();
+}
+
+/* ---- a throttle ---------------------------------------------------------------------------- */
+
+/* As an action does it: with a slot of its own in the journal, and what it found put back. */
+static struct journal_slot *throttle(const char *value)
+{
+	struct journal_slot *s =
+		journal_add(&journal, tree->entry[1].id, "/a", JOURNAL_HIGH, get(1), value);
+
+	T_MUST(s);
+	set(1, "memory.high", value);
+	(void)brakes_on_file(&brakes, 1, 11);
+	return s;
+}
+
+static void end_throttle(struct journal_slot *s)
+{
+	if (strcmp(get(1), journal_read(s)->after) == 0)
+		set(1, "memory.high", journal_read(s)->before);
+	journal_remove(&journal, s);
+}
+
+TEST(while_the_file_is_lent_to_a_throttle_wants_are_noted_and_count_after_it)
+{
+	for (int i = 0; i < 5; i++) {
+		struct journal_slot *s;
+
+		T_ROW(((const char *const[]){"nothing", "a reload", "others write",
+					     "others reset it", "nobody waits for its end"})[i]);
+		begin();
+		want(1, BRAKE_RULE, MIB(90));
+		brakes_lend(&brakes, 1);
+		(void)brakes_want(&brakes, 1, BRAKE_RULE, MIB(85));
+		brakes_flush(&brakes);
+		T_HIGH(1, 90); /* it may not have begun yet */
+		s = throttle("52428800");
+		if (i == 1)
+			(void)brakes_want(&brakes, 1, BRAKE_RULE, 0);
+		if (i == 2 || i == 3)
+			set(1, "memory.high", i == 2 ? "209715200" : "max");
+		brakes_on_file(&brakes, 1, 11);
+		brakes_flush(&brakes);
+		T_HIGH(1, i == 2 ? 200 : i == 3 ? 0 : 50);
+		T_EQ_INT(brakes.drift, 0);
+		if (i == 4)
+			brakes_lent_left(&brakes, 1);
+		brakes_flush(&brakes);
+		T_HIGH(1, i == 2 ? 200 : i == 3 ? 0 : 50);
+		end_throttle(s);
+		if (i != 4)
+			brakes_lent_back(&brakes, 1);
+		flush();
+		T_HIGH(1, i == 1 ? 0 : 85);
+		T_EQ_INT(brakes.drift, i == 2 || i == 3);
+		want(1, BRAKE_RULE, 0);
+		T_EQ_INT(strtoull(get(1), NULL, 10), i == 2 ? MIB(200) : 0);
+		end();
+	}
+}
+
+TEST(the_end_waits_a_moment_for_a_throttle_and_lifts_the_others_at_once)
+{
+	struct journal_slot *s;
+	uint64_t start;
+
+	begin();
+	want(2, BRAKE_RULE, MIB(90));
+	want(1, BRAKE_RULE, MIB(90));
+	brakes_lend(&brakes, 1);
+	s = throttle("52428800");
+	start = clock_now_us();
+	brakes_deinit(&brakes);
+	T_ASSERT(clock_now_us() - start < 5000000);
+	T_EQ_STR(get(2), "max");
+	T_HIGH(1, 50);
+	end_throttle(s);
+	T_HIGH(1, 90);
+	/* the journal knows what the next start has to put back */
+	T_ASSERT(memmem(journal.map, journal.size, "94371840", 8));
+	end();
+}
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+TEST(what_may_pass_is_tried_again_and_what_is_forbidden_is_not)
+{
+	static const struct {
+		int error;
+		bool passes;
+	} rows[] = {{ENOMEM, true},  {EMFILE, true}, {ENFILE, true}, {EIO, true},
+		    {EACCES, false}, {EPERM, false}, {EROFS, false}};
+
+	for (int written = 0; written < 2; written++) {
+		for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+			int error = rows[i].error;
+			T_ROW(strerror(error));
+			begin();
+			*(written ? &shim.write_error : &shim.read_error) = error;
+			T_EQ_INT(brakes_want(&brakes, 1, BRAKE_RULE, MIB(90)), 0);
+			brakes_flush(&brakes);
+			T_EQ_STR(get(1), "max");
+			T_EQ_INT(brakes_count(&brakes), 0);
+			T_EQ_INT(brakes_pending(&brakes), rows[i].passes);
+			T_EQ_INT(refused, rows[i].passes ? 0 : -error);
+			shim.write_error = shim.read_error = 0;
+			brakes_flush(&brakes);
+			T_HIGH(1, rows[i].passes ? 90 : 0);
+			if (rows[i].passes) { /* and is let go in the same way */
+				*(written ? &shim.write_error : &shim.read_error) = error;
+				T_EQ_INT(brakes_want(&brakes, 1, BRAKE_RULE, 0), 0);
+				brakes_flush(&brakes);
+				T_HIGH(1, 90);
+				shim.write_error = shim.read_error = 0;
+				flush();
+				T_EQ_STR(get(1), "max");
+			}
+			end();
+		}
+	}
+}
+
+TEST(there_are_so_many_brakes_and_no_more)
+{
+	struct cgg_error err = {0};
+
+	begin();
+	for (int i = 0; i < 8; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "/c%d memory.high=max memory.current=4096\n", i);
+		kit_tree_add(top, text);
+	}
+	tree_stale_wd(tree, -1);
+	T_MUST(tree_scan(tree, &err) >= 0 && tree->n == 11);
+	brakes_relocate(&brakes);
+	for (uint32_t i = 1; i <= 8; i++)
+		want(i, BRAKE_RULE, MIB(90));
+	T_EQ_INT(brakes_want(&brakes, 9, BRAKE_RULE, MIB(90)), -ENOSPC);
+	T_EQ_INT(brakes_want(&brakes, 9, BRAKE_RULE, 0), 0);
+	T_EQ_INT(brakes_count(&brakes), 8);
+	T_EQ_INT(no_room, 0);
+	end();
+}
+
+TEST(a_brake_goes_where_its_cgroup_goes_and_ends_with_it)
+{
+	struct cgg_error err = {0};
+	uint32_t b;
+
+	begin();
+	want(1, BRAKE_RULE, MIB(80));
+	want(2, BRAKE_RULE, MIB(90));
+	kit_tree_remove(top, "/a");
+	kit_tree_add(top, "/0 memory.high=max memory.current=4096\n/00 memory.high=max\n");
+	tree_stale_wd(tree, -1);
+	T_MUST(tree_scan(tree, &err) >= 0 && tree->n == 4);
+	brakes_relocate(&brakes);
+	b = tree_find(tree, "/b");
+	T_EQ_INT(b, 3);
+	T_EQ_INT(brakes_count(&brakes), 1);
+	T_EQ_INT(brakes_wanted(&brakes, b, BRAKE_RULE), MIB(90));
+	T_EQ_INT(state_of(1), BRAKE_FREE);
+	want(1, BRAKE_RULE, MIB(70)); /* in the place that is free */
+	T_HIGH(1, 70);
+	T_EQ_INT(brakes.n, 2);
+	want(b, BRAKE_RULE, 0);
+	T_EQ_STR(get(b), "max");
+	end();
+}
+
+/* ---- a crash ------------------------------------------------------------------------------ */
+
+static void put_back(void *user, const struct journal_record *r, const char *path)
+{
+	uint32_t index = tree_find_id(tree, r->id);
+
+	(void)user;
+	T_EQ_STR(path, "/a");
+	T_EQ_INT(index, 1);
+	if (strcmp(get(1), r->after) == 0 || strcmp(get(1), r->was) == 0)
+		set(1, "memory.high", r->before);
+}
+
+static const char *state_dir(void)
+{
+	snprintf(state, sizeof(state), "%s", "/dev/shm/brake.XXXXXX");
+	T_MUST(mkdtemp(state));
+	return state;
+}
+
+static void remove_state(void)
+{
+	T_MUST(chdir(state) == 0 && unlink("journal") == 0 && chdir("/") == 0 && rmdir(state) == 0);
+}
+
+/* A brake, a throttle on it, a value of others in between, and the end; _exit() after so many steps. */
+static void live(int steps, int writes)
+{
+	struct journal_slot *s = NULL;
+
+	shim.exit_after = shim.writes + writes; /* before the journal says that it is applied */
+
+	for (int step = 0; step < steps; step++) {
+		switch (step) {
+		case 0:
+			want(1, BRAKE_RULE, MIB(90));
+			break;
+		case 1:
+			want(1, BRAKE_RULE, MIB(80));
+			break;
+		case 2:
+			brakes_lend(&brakes, 1);
+			s = throttle("52428800");
+			break;
+		case 3:
+			(void)brakes_want(&brakes, 1, BRAKE_RULE, 0);
+			brakes_flush(&brakes);
+			break;
+		case 4:
+			end_throttle(s);
+			break;
+		case 5:
+			brakes_lent_back(&brakes, 1);
+			break;
+		case 6:
+			want(1, BRAKE_RULE, MIB(90));
+			break;
+		case 7:
+			set(1, "memory.high", "209715200");
+			break;
+		case 8:
+			brakes_on_file(&brakes, 1, 11);
+			break;
+		case 9:
+			flush();
+			break;
+		default:
+			want(1, BRAKE_RULE, 0);
+		}
+	}
+	_exit(0);
+}
+
+TEST(after_a_crash_at_any_step_the_next_start_puts_back_what_others_wrote_last)
+{
+	for (int row = 1; row <= 16; row++) {
+		int steps = row <= 11 ? row : 11, writes = row <= 11 ? 100 : row - 11;
+		bool theirs = row <= 11 ? steps >= 8 : writes >= 4;
+		struct cgg_error err = {0};
+		char name[64];
+		int status;
+		pid_t pid;
+
+		snprintf(name, sizeof(name), "%d steps, %d writes", steps, writes);
+		T_ROW(name);
+		begin();
+		brakes_deinit(&brakes);
+		journal_finish(&journal);
+		state_dir();
+		fflush(stdout);
+		pid = fork();
+		T_MUST(pid >= 0);
+		if (pid == 0) {
+			open_brakes(state);
+			live(steps, writes);
+		}
+		T_MUST(waitpid(pid, &status, 0) == pid && status == 0);
+		T_MUST(journal_init(&journal, state, 8, &err) == 0);
+		T_ASSERT(journal_recover(&journal, put_back, NULL) >= 0);
+		T_EQ_INT(strtoull(get(1), NULL, 10), theirs ? MIB(200) : 0);
+		T_EQ_INT(journal_recover(&journal, put_back, NULL), 0);
+		journal_finish(&journal);
+		tree_close(tree);
+		remove_state();
+	}
+}
