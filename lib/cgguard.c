@@ -11,6 +11,7 @@
 #include "engine/guard.h"
 #include "engine/record.h"
 #include "engine/scores.h"
+#include "engine/status.h"
 #include "host-policy.h"
 #include "log/log.h"
 #include "policy/candidates.h"

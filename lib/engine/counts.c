@@ -102,10 +102,11 @@ static void give(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t group
 
 	account(g, index, n, groups);
 	if (gone)
-		kernel_counted(g, gone->path, gone->id, true, (uint32_t)n, (uint32_t)groups,
-			       now_us);
+		g->kernel.counted(g, gone->path, gone->id, true, (uint32_t)n, (uint32_t)groups,
+				  now_us);
 	else
-		kernel_counted(g, cg->path, cg->id, false, (uint32_t)n, (uint32_t)groups, now_us);
+		g->kernel.counted(g, cg->path, cg->id, false, (uint32_t)n, (uint32_t)groups,
+				  now_us);
 }
 
 static void note_gone(struct cgg_guard *g, const struct cgg_snapshot *snap, uint32_t index,

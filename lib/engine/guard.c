@@ -5,7 +5,9 @@
 #include "engine/guard.h"
 
 #include "cgfs/host.h"
+#include "engine/hear.h"
 #include "engine/share.h"
+#include "engine/watch.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/clock.h"

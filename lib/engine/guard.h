@@ -286,22 +286,6 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d); /* so
 void domains_controllers(void *user, uint32_t index, int wd, uint64_t now_us);
 void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us);
 
-/* ---- watch.c: what the kernel tells ---- */
-int watch_init(struct cgg_guard *g, struct cgg_error *err);
-void watch_finish(struct cgg_guard *g);
-void watch_pressure_again(struct cgg_guard *g, uint64_t now_us); /* where one was lost */
-void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
-void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
-void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */
-
-/* ---- hear.c: what wakes a domain ---- */
-void watch_domain(struct cgg_guard *g, struct guard_domain *d); /* about 10 system calls */
-void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
-void watch_hear(struct cgg_guard *g,
-		struct guard_domain *d); /* events again, where noise was shut out */
-void hear_event(void *user, uint32_t index, int wd, uint64_t now_us);
-void hear_limit(void *user, uint32_t index, int wd, uint64_t now_us);
-
 /* A brake's watch of a file, or -1; and its end. */
 static inline int watch_file(struct cgg_guard *g, uint32_t index, const char *file)
 {
@@ -407,6 +391,3 @@ bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
 		    const struct guard_domain *d);
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event);
 void incident_path(char *ret, const char *path);
-
-/* ---- status.c: see cgg_guard_status() ---- */
-long status_piece(const struct cgg_guard *g, uint64_t *position, char *buf, size_t size);

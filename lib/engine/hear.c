@@ -2,6 +2,7 @@
 /* What wakes a domain: its memory.events, and the limits of its cgroup and of those above. */
 #include "engine/guard.h"
 
+#include "engine/hear.h"
 #include "policy/gate.h"
 #include "util/attr.h"
 #include "util/fdio.h"

@@ -26,14 +26,6 @@
 
 /* ---- paths --------------------------------------------------------------------------- */
 
-void kernel_copy(char *to, const char *path)
-{
-	size_t len = strnlen(path, CGG_PATH_MAX - 1);
-
-	memcpy(to, path, len);
-	to[len] = '\0';
-}
-
 static bool is_below(const char *path, const char *top)
 {
 	size_t len = strlen(top);
@@ -188,8 +180,9 @@ static uint32_t take_told(struct cgg_guard *g, const char *path, uint32_t n, uin
 	return n;
 }
 
-void kernel_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gone, uint32_t n,
-		    uint32_t group_kills, uint64_t now_us)
+/* memory.events counts n deaths more in a cgroup. */
+static void on_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gone, uint32_t n,
+		       uint32_t group_kills, uint64_t now_us)
 {
 	struct guard_kernel *k = &g->kernel;
 	struct kernel_kill *kill = NULL;
@@ -368,6 +361,7 @@ void kernel_init(struct guard_kernel *k)
 {
 	explicit_bzero(k, sizeof(*k)); /* touched, and so ours, from now on */
 	k->log_fd = k->stop_fd = k->told_fd = -1;
+	k->counted = on_counted;
 }
 
 void kernel_begin(struct cgg_guard *g)

@@ -9,8 +9,11 @@
 
 #include "cgguard.h"
 
+#include "engine/counts.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #define KERNEL_DEAD_MAX	   8 /* of one report, in full */
 #define KERNEL_QUEUE	   8 /* reports between the thread and the loop */
@@ -108,9 +111,9 @@ struct guard_kernel {
 	uint32_t ntold;
 	struct kernel_gone gone[KERNEL_GONE_MAX];
 	uint32_t ngone;
+	counts_fn counted; /* deaths that the counters have found are given to it */
 };
 
-struct cgg_guard;
 struct guard_domain;
 
 /* ---- kmsg.c ---- */
@@ -120,18 +123,16 @@ bool kmsg_take(struct guard_kernel *k,
 	       struct kernel_report *ret); /* the next one, if there is one */
 void kmsg_report(void *user, const struct cgg_log_report *report); /* a cgg_log_fn */
 
-/* ---- counts.c ---- */
-void counts_begin(struct cgg_guard *g); /* what is counted so far is nobody's news */
-bool counts_is_gone(const struct cgg_guard *g, uint32_t index); /* since the last scan */
-/* False: there are many, and the next turn goes on. */
-bool counts_look(struct cgg_guard *g, uint64_t now_us);
-void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us);
-void counts_listen(struct cgg_guard *g); /* where the log can't be read */
-void counts_unlisten(struct cgg_guard *g);
-void counts_on_file(void *user, uint32_t index, int wd, uint64_t now_us);
-
 /* ---- kernel.c ---- */
-void kernel_copy(char *to, const char *path); /* CGG_PATH_MAX bytes; what is longer is cut */
+/* CGG_PATH_MAX bytes; a longer path is cut. */
+static inline void kernel_copy(char *to, const char *path)
+{
+	size_t len = strnlen(path, CGG_PATH_MAX - 1);
+
+	memcpy(to, path, len);
+	to[len] = '\0';
+}
+
 void kernel_init(struct guard_kernel *k);
 void kernel_begin(struct cgg_guard *g); /* when the tree is known */
 void kernel_finish(struct cgg_guard *g); /* tell all */
@@ -143,10 +144,6 @@ const char *kernel_domain(const struct cgg_guard *g, const struct kernel_kill *k
 /* See owners_bound(): of a path and id (0: not known) which may be gone. */
 uint64_t kernel_bound(const struct cgg_guard *g, const char *path, uint64_t id);
 bool kernel_is_busy(const struct cgg_guard *g);
-
-/* memory.events counts n deaths more in a cgroup. */
-void kernel_counted(struct cgg_guard *g, const char *path, uint64_t id, bool gone, uint32_t n,
-		    uint32_t group_kills, uint64_t now_us);
 
 /*
  * A rule would have acted, but the kernel was first. The incident is kept until what the kernel did is

@@ -6,6 +6,7 @@
 #include "engine/guard.h"
 
 #include "engine/record.h"
+#include "engine/status.h"
 #include "policy/gate.h"
 #include "report/evaluation.h"
 #include "util/attr.h"

@@ -9,6 +9,7 @@
  */
 #include "engine/guard.h"
 
+#include "engine/hear.h"
 #include "hook/owners.h"
 #include "policy/candidates.h"
 #include "policy/gate.h"

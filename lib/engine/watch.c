@@ -10,6 +10,7 @@
  */
 #include "engine/guard.h"
 
+#include "engine/watch.h"
 #include "util/clock.h"
 #include "util/err.h"
 
