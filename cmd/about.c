@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Print the daemon's own lines of a status. */
 #include "about.h"
 
 #include "print.h"

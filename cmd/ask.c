@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Hand requests for text from a thread to the loop, and pieces of text back. */
 #include "ask.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard adjust: read and set oom_score_adj. */
 #include "cmd.h"
 #include "opt.h"
 #include "print.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard check: validate policies. */
 #include "cmd.h"
 #include "opt.h"
 #include "print.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard explain: who would be killed now, and why. */
 #include "cmd.h"
 #include "explain-kernel.h"
 #include "opt.h"

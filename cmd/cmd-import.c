@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard import: another guard's configuration as a policy. */
 #include "cmd.h"
 #include "import.h"
 #include "print.h"

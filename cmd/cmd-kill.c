@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard kill: kill a group by hand. */
 #include "cmd.h"
 #include "opt.h"
 #include "self.h"

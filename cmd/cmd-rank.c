@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard rank: groups by what they use. */
 #include "cmd.h"
 #include "opt.h"
 #include "print-owner.h"

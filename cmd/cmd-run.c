@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard run: the daemon. */
 #include "about.h"
 #include "cmd.h"
 #include "kmsg.h"

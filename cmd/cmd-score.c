@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard score: the kernel's badness of processes, term by term. */
 #include "cmd.h"
 #include "opt.h"
 #include "print-score.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard test: run policy tests. */
 #include "cmd.h"
 #include "opt.h"
 #include "print-look.h"

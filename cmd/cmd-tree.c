@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgguard tree: the tree with its limits and usage. */
 #include "cmd.h"
 #include "opt.h"
 #include "print-owner.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Print the kernel's choice in a domain, and who dies with it. */
 #include "explain-kernel.h"
 
 #include "cmd.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Build the policy of an import, and the list of what was not carried over. */
 #include "import.h"
 
 #include "cmd.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Send incidents to systemd's journal. */
 #include "journal.h"
 
 #include "cgguard.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Open the kernel's log, and hand it to the guard. */
 #include "kmsg.h"
 
 #include <errno.h>

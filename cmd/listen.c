@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Bind a UNIX stream socket to a path, and remove its file afterwards. */
 #include "listen.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Write the guard's numbers to a file, and serve them over HTTP, from a thread. */
 #include "metrics.h"
 
 #include "clock.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Send the state of the service to NOTIFY_SOCKET, and ping the watchdog. */
 #include "notify.h"
 
 #include "clock.h"

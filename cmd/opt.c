@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Read the options of all commands from one table. */
 #include "opt.h"
 
 #include "cmd.h"

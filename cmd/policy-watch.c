@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Watch a policy's files by inotify, and compare their state after a pause. */
 #include "policy-watch.h"
 
 #include "clock.h"

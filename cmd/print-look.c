@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Print what the library says of a rule in a domain. */
 #include "print-look.h"
 
 #include "print.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Print the owner of a cgroup. */
 #include "print-owner.h"
 
 #include <stdarg.h>

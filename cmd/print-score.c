@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Print processes with their scores. */
 #include "print-score.h"
 
 #include "print.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Print sizes, shares, paths, tables and JSON. */
 #include "print.h"
 
 #include "print-owner.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Open the file, stdout or journal that takes the records of incidents. */
 #include "records.h"
 
 #include "cmd.h"

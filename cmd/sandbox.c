@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Drop capabilities, restrict files by Landlock and system calls by seccomp. */
 #include "sandbox.h"
 
 #include <cap-ng.h>

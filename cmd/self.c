@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lock memory, raise limits, and set priority and oom_score_adj of this process. */
 #include "self.h"
 
 #include <errno.h>

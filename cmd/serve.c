@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Answer status requests at a UNIX socket, from a thread. */
 #include "serve.h"
 
 #include "ask.h"

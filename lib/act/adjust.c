@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Write oom_score_adj of processes that are held by pidfd. */
 #include "act/adjust.h"
 
 #include "cgfs/procs.h"

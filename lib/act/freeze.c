@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Write cgroup.freeze, and put it back. The journal has it before the cgroup does. */
 #include "act/freeze.h"
 
 #include "util/fdio.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Make the threads of dying processes real-time ones, and lift cpu.max of the cgroups that throttle
+ * them.
+ */
 #include "act/hurry.h"
 
 #include "util/attr.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A ring of pidfds between the signaller, which puts them in, and the reaper thread, which takes
+ * them out.
+ */
 #include "act/reaper.h"
 
 #include "util/attr.h"

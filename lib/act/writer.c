@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that writes, and the orders that it takes one after the other. */
 #include "act/writer.h"
 
 #include "util/thread.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Read meminfo and vmstat's count of OOM kills. */
 #include "cgfs/host.h"
 
 #include "cgfs/memory.h"

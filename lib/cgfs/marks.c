@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Read a cgroup's extended attributes, and by whom they can have been set. */
 #include "cgfs/marks.h"
 
 #include "util/attr.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Read memory.* of a cgroup into a struct cgg_cgroup, and derive what is not in any file. */
 #include "cgfs/memory.h"
 
 #include "cgfs/procs.h"

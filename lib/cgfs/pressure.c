@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Open a PSI trigger with the smallest window that the kernel allows this process. */
 #include "cgfs/pressure.h"
 
 #include "util/attr.h"

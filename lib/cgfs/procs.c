@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Read cgroup.procs and cgroup.threads of a subtree, and a process from /proc. */
 #include "cgfs/procs.h"
 
 #include "cgguard.h"

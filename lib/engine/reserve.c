@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hold pages that the kernel charges to the guard's own cgroup, and give them back when they are
+ * needed.
+ */
 #include "engine/reserve.h"
 
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Write and read the registration of a container. */
 #include "hook/record.h"
 
 #include "hook/text.h"

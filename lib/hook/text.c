@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Find members in a scanned JSON text, without a parser and without allocating. */
 #include "hook/text.h"
 
 #include "policy/scan-char.h"

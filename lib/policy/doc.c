@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A JSON document's values, each with its place: the scanner's and json-c's, walked side by side.
+ */
 #include "policy/doc.h"
 
 #include "util/path.h"

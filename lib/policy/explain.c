@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Put the reasons of a decision together: conditions, protection, exclusion. */
 #include "policy/explain.h"
 
 #include "cgfs/marks.h"

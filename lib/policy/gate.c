@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compute the least memory at which a rule's condition can be true. */
 #include "policy/gate.h"
 
 uint64_t policy_amount_bytes(const struct policy_amount *a, uint64_t whole)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Collect what is wrong with a policy, and print it with its line. */
 #include "policy/problem.h"
 
 #include "util/err.h"

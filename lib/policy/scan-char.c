@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Decode UTF-8 and the escapes of a JSON string. */
 #include "policy/scan-char.h"
 
 #include "util/path.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Check who can write a policy file, or the way to it. */
 #include "policy/trust.h"
 
 #include "util/fdio.h"

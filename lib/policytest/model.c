@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Build the simulated machine, and make a snapshot of it. */
 #include "policytest/model.h"
 
 #include "cgfs/memory.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compute a process's badness as the running kernel does. */
 #include "rank/badness.h"
 
 #include "rank/number.h"

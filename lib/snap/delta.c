@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compute the rates of two snapshots. */
 #include "snap/take.h"
 
 #include "util/path.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lay a snapshot out from a table of cgroups, and read values into it. */
 #include "snap/take.h"
 
 #include "cgfs/host.h"

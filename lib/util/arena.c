@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reserve address space by mmap(), and hand it out. */
 #include "util/arena.h"
 
 #include <errno.h>

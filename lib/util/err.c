@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Fill in errors. */
 #include "util/err.h"
 
 #include "util/path.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Read and write small files, and know which errors may pass.
+ */
 #include "util/fdio.h"
 
 #include "util/attr.h"

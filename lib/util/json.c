@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Write JSON into a fixed buffer. */
 #include "util/json.h"
 
 #include "util/path.h"

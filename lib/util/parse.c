@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Parse numbers, sizes, shares and times. */
 #include "util/parse.h"
 
 #include "util/attr.h"

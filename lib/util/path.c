@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Escape and order the names of cgroups. */
 #include "util/path.h"
 
 #include <stdbool.h>
