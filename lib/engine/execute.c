@@ -164,6 +164,8 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 		in->act_us = clock_now_us();
 	if (victim == CGG_NONE)
 		return not_started(in, -ENOENT);
+	if (!in->dry_run) /* the directory may have to be opened */
+		reserve_give(&g->reserve, clock_now_us());
 	req = request_of(g, in, a, victim, &opened);
 	action = (struct action_request){
 		.kind = actions[a->kind],
@@ -172,8 +174,6 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 	};
 	if (a->kind != POLICY_KILL)
 		last = last_of(g, in, &domain_opened);
-	if (!in->dry_run)
-		reserve_give(&g->reserve, clock_now_us());
 	in->job = job_free(&g->signaller, a->kind != POLICY_KILL);
 	if (!in->job) {
 		execute_lack_slots(g);
