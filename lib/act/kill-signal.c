@@ -206,6 +206,8 @@ static enum kill_outcome all_reached(const struct kill *k)
 static void reap(struct kill *k)
 {
 	kill_note_reaped(k);
+	if (k->reaper && !reaper_is_due(&k->reaping, clock_now_us()))
+		return;
 	if (k->reaper)
 		reaper_begin(k->reaper, &k->reaping);
 	members_release(&k->members, k->reaper, &k->reaping);

@@ -78,6 +78,8 @@ void kill_begin(struct kill *k, const struct kill_request *req, struct reaper *r
 	k->freeze = (struct freeze){.req = &k->req};
 	k->reaper = reaper;
 	atomic_store(&k->reaping.counted, 0);
+	atomic_store(&k->reaping.done, 0);
+	k->reaping.put = 0;
 	k->pass = 0;
 	k->restore_until_us = 0;
 	k->signal_error = 0;

@@ -24,13 +24,27 @@
 #define FINISH_MS 200
 #define FDS_SPARE 16
 
-static void count(struct reaping *reaping, uint32_t number)
+static void count(_Atomic uint64_t *counter, uint32_t number)
 {
-	uint64_t now = atomic_load(&reaping->counted);
+	uint64_t now = atomic_load(counter);
 
-	while (now >> 32 == number &&
-	       !atomic_compare_exchange_weak(&reaping->counted, &now, now + 1))
+	while (now >> 32 == number && !atomic_compare_exchange_weak(counter, &now, now + 1))
 		;
+}
+
+static void reap(int fd, struct reaping *reaping, uint32_t number)
+{
+	uint64_t begun_us = clock_now_us(), now_us;
+	bool reaped = syscall(SYS_process_mrelease, fd, 0) == 0;
+
+	if (reaped)
+		count(&reaping->counted, number);
+	now_us = clock_now_us();
+	if (atomic_load(&reaping->done) >> 32 == number) {
+		atomic_fetch_add(&reaping->spent_us, now_us - begun_us);
+		atomic_store(&reaping->ended_us, now_us);
+	}
+	count(&reaping->done, number);
 }
 
 static void *reaper_main(void *arg)
@@ -50,8 +64,8 @@ static void *reaper_main(void *arg)
 			return NULL;
 		}
 		atomic_store(&r->since_us, clock_now_us());
-		if (syscall(SYS_process_mrelease, r->job[i % REAPER_QUEUE].fd, 0) == 0)
-			count(r->job[i % REAPER_QUEUE].reaping, r->job[i % REAPER_QUEUE].number);
+		reap(r->job[i % REAPER_QUEUE].fd, r->job[i % REAPER_QUEUE].reaping,
+		     r->job[i % REAPER_QUEUE].number);
 		atomic_store(&r->since_us, 0);
 		close(r->job[i % REAPER_QUEUE].fd);
 		atomic_store(&r->taken, i + 1);
@@ -93,10 +107,22 @@ bool reaper_hangs(const struct reaper *r, uint64_t now_us)
 	return since != 0 && now_us >= since + REAPER_HANGS_US;
 }
 
+bool reaper_is_due(const struct reaping *reaping, uint64_t now_us)
+{
+	if (reaping->put == 0)
+		return true;
+	return (uint32_t)atomic_load(&reaping->done) == reaping->put &&
+	       now_us >= atomic_load(&reaping->ended_us) +
+				 REAPER_RESTS * atomic_load(&reaping->spent_us);
+}
+
 void reaper_begin(struct reaper *r, struct reaping *reaping)
 {
 	reaping->number = ++r->numbers;
+	reaping->put = 0;
+	atomic_store(&reaping->spent_us, 0);
 	atomic_store(&reaping->counted, (uint64_t)reaping->number << 32);
+	atomic_store(&reaping->done, (uint64_t)reaping->number << 32);
 }
 
 bool reaper_put(struct reaper *r, struct reaping *reaping, int pidfd)
@@ -116,6 +142,7 @@ bool reaper_put(struct reaper *r, struct reaping *reaping, int pidfd)
 	r->job[i % REAPER_QUEUE].fd = fd;
 	r->job[i % REAPER_QUEUE].reaping = reaping;
 	r->job[i % REAPER_QUEUE].number = reaping->number;
+	reaping->put++;
 	atomic_store(&r->put, i + 1);
 	(void)eventfd_write(r->wake_fd, 1);
 	return true;

@@ -14,12 +14,13 @@
 #define REAPER_HANGS_US 2000000 /* with one process: it is taken for hung */
 
 /*
- * What came of one pass of one kill: the number of the pass, and how many processes it has reaped. A reaper that comes
- * back late does not count for another pass.
+ * What came of one pass of one kill: the number of the pass, how many processes it has reaped, and with how many it is
+ * done. A reaper that comes back late does not count for another pass.
  */
 struct reaping {
-	_Atomic uint64_t counted; /* number << 32 | processes */
-	uint32_t number;
+	_Atomic uint64_t counted, done; /* number << 32 | processes */
+	_Atomic uint64_t spent_us, ended_us; /* on those done; and when, with the last one */
+	uint32_t number, put;
 };
 
 struct reaper {
@@ -43,6 +44,14 @@ int reaper_init(struct reaper *r);
 bool reaper_finish(struct reaper *r);
 
 bool reaper_hangs(const struct reaper *r, uint64_t now_us);
+
+/*
+ * Whether another pass is of use: the last one is through, and the victims have had REAPER_RESTS times as long to end by
+ * themselves. process_mrelease() of a process with a large address space takes a second, each time, and where there is one
+ * processor the victim has none meanwhile.
+ */
+#define REAPER_RESTS 9
+bool reaper_is_due(const struct reaping *reaping, uint64_t now_us);
 
 /* A new pass begins. */
 void reaper_begin(struct reaper *r, struct reaping *reaping);
