@@ -7,6 +7,7 @@
 #include "util/attr.h"
 #include "util/clock.h"
 #include "util/err.h"
+#include "util/fdio.h"
 #include "util/thread.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <sys/eventfd.h>
 
 /* below_children() of cgfs/procs.c is what needs this much, at CGG_DEPTH_MAX */
+#define JOB_FDS_PART  8 /* of the fds that this process may have */
 #define STACK_SIZE    (CGG_DEPTH_MAX * 6144 + (128 << 10))
 
 #define PLACE_US      10000 /* so often a kill that has no place asks for one */
@@ -307,6 +309,15 @@ static void *signaller_main(void *arg)
 
 /* ---- start and end ------------------------------------------------------------------- */
 
+/* Where fds are scarce the last jobs have none before they begin, and may get none then. */
+static int job_reserve_fd(struct job *j, size_t index)
+{
+	if (index >= fdio_spare(-1) / JOB_FDS_PART)
+		return 0;
+	j->dirfd = open("/", O_PATH | O_CLOEXEC);
+	return j->dirfd < 0 ? -errno : 0;
+}
+
 void signaller_clear(struct signaller *s)
 {
 	s->wake_fd = s->done_fd = s->reaper.wake_fd = s->writer.wake_fd = -1;
@@ -322,10 +333,8 @@ int signaller_init(struct signaller *s, struct cgg_error *err)
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = s->wake_fd < 0 || s->done_fd < 0 ? -errno : 0;
-	for (size_t i = 0; r == 0 && i < JOBS; i++) {
-		s->job[i].dirfd = open("/", O_PATH | O_CLOEXEC);
-		r = s->job[i].dirfd < 0 ? -errno : 0;
-	}
+	for (size_t i = 0; r == 0 && i < JOBS; i++)
+		r = job_reserve_fd(&s->job[i], i);
 	if (r == 0)
 		r = reaper_init(&s->reaper);
 	if (r == 0)

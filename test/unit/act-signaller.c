@@ -6,6 +6,7 @@
 #include "util/clock.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 #define SECOND 1000000ULL
 
@@ -209,4 +210,44 @@ TEST(one_that_was_left_is_free_when_it_has_ended)
 	T_EQ_INT(atomic_load(&j->state), JOB_FREE);
 	T_ASSERT(signaller_finish(&signaller));
 	kit_group_end(&g);
+}
+
+TEST(where_fds_are_few_it_leaves_most_of_them_to_others)
+{
+	struct rlimit old, few = {64, 64};
+	struct kit_group victim;
+	unsigned int before;
+	struct job *j;
+
+	kit_group_start(&victim, 1);
+	T_MUST(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	few.rlim_max = old.rlim_max;
+	T_MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	before = kit_count_fds();
+	begin();
+	T_ASSERT(kit_count_fds() - before <= 8 + 4);
+	j = start(&victim, SECOND, NULL, NULL);
+	T_ASSERT(is_done(j) && job_take(j));
+	T_EQ_INT(j->result.outcome, KILL_DONE);
+	T_ASSERT(signaller_finish(&signaller));
+	T_MUST(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	kit_group_end(&victim);
+}
+
+TEST(a_victim_is_reaped_again_only_when_it_had_time_to_end_by_itself)
+{
+	struct reaping r = {0};
+	struct reaper none = {.wake_fd = -1};
+
+	T_ASSERT(reaper_is_due(&r, 1000));
+	reaper_begin(&none, &r);
+	T_ASSERT(reaper_is_due(&r, 1000)); /* nobody was handed over */
+	r.put = 2;
+	atomic_fetch_add(&r.done, 1);
+	T_ASSERT(!reaper_is_due(&r, 60 * SECOND)); /* one is under way */
+	atomic_fetch_add(&r.done, 1);
+	atomic_store(&r.spent_us, SECOND);
+	atomic_store(&r.ended_us, 100 * SECOND);
+	T_ASSERT(!reaper_is_due(&r, (100 + REAPER_RESTS) * SECOND - 1));
+	T_ASSERT(reaper_is_due(&r, (100 + REAPER_RESTS) * SECOND));
 }
