@@ -2,6 +2,8 @@
 /* The loop's side of the signaller: it hands out jobs and takes their results, and never waits. */
 #include "act/signaller.h"
 
+#include "util/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,6 +62,7 @@ int job_start(struct signaller *s, struct job *j, const struct kill_request *req
 	else if (j->last.dirfd >= 0)
 		j->last.armed = false;
 	j->is_begun = j->was_autonomous = false;
+	j->ordered_us = clock_now_us();
 	atomic_store(&j->autonomous_us, 0);
 	atomic_store(&j->cancelled, false);
 	atomic_store(&j->left, false);

@@ -15,11 +15,12 @@
 #include <sys/eventfd.h>
 
 /* below_children() of cgfs/procs.c is what needs this much, at CGG_DEPTH_MAX */
-#define JOB_FDS_PART  8 /* of the fds that this process may have */
-#define STACK_SIZE    (CGG_DEPTH_MAX * 6144 + (128 << 10))
+#define JOB_FDS_PART   8 /* of the fds that this process may have */
+#define STACK_SIZE     (CGG_DEPTH_MAX * 6144 + (128 << 10))
 
-#define PLACE_US      10000 /* so often a kill that has no place asks for one */
-#define END_MARGIN_US 2000000
+#define PLACE_US       10000 /* so often a kill that has no place asks for one */
+#define ACTION_LATE_US 250000 /* an action that begins late by as much still has its whole time */
+#define END_MARGIN_US  2000000
 
 /* ---- results ------------------------------------------------------------------------- */
 
@@ -174,7 +175,10 @@ static bool step_action(struct signaller *s, struct job *j)
 	if (state != JOB_BUSY || !j->is_action)
 		return false;
 	if (!j->is_begun) {
+		uint64_t late_us = now - j->ordered_us;
+
 		action_begin(&j->action, &j->request, &j->asked, &s->writer);
+		j->action.req.deadline_us += late_us < ACTION_LATE_US ? late_us : ACTION_LATE_US;
 		j->is_begun = true;
 	}
 	if (atomic_load(&j->cancelled))

@@ -52,6 +52,7 @@ struct job {
 	_Atomic bool cancelled; /* the danger is past: end an action early */
 	bool is_action;
 	bool is_begun; /* by the signaller */
+	uint64_t ordered_us; /* by the loop */
 	int dirfd, killfd, lastfd; /* the job's own, dup3()ed over; -1: it has none yet */
 	struct kill_request request;
 	struct action_request asked;
