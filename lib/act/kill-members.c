@@ -17,17 +17,20 @@
 	"the directory at hand is another cgroup's than the one that was chosen: nothing was "     \
 	"signalled"
 
-/* Whether the kernel has killed in the group since it was chosen. */
+/* Whether the kernel has killed in the group since it was chosen. Read twice, see oom_concerns(). */
 static bool is_late(const struct kill *k)
 {
-	struct cgg_cgroup cg = {0};
-	struct oom_counters now;
+	bool late = k->req.oom.known;
 
-	if (!k->req.oom.known)
-		return false;
-	cgfs_read(k->req.dirfd, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL, &cg);
-	now = oom_counters_of(&cg);
-	return oom_concerns(&k->req.oom, &now);
+	for (int i = 0; late && i < 2; i++) {
+		struct cgg_cgroup cg = {0};
+		struct oom_counters now;
+
+		cgfs_read(k->req.dirfd, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL, &cg);
+		now = oom_counters_of(&cg);
+		late = oom_concerns(&k->req.oom, &now);
+	}
+	return late;
 }
 
 static void measure_before(const struct kill_request *req, struct kill_result *res)

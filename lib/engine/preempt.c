@@ -57,23 +57,34 @@ static void read_tops(struct cgg_guard *g, struct oom_host *ret)
 	ret->cut = i < g->view.snap.n;
 }
 
+/* All counters of the host, with no kill in between. */
+static void read_host(struct cgg_guard *g)
+{
+	struct oom_host *next = &g->oom.next;
+	uint64_t kills;
+
+	for (int i = 0; i < HOST_TRIES; i++) {
+		kills = next->kills;
+		read_tops(g, next);
+		next->kills = look_kernel_kills(g, 0, &next->known);
+		if (next->kills == kills)
+			break;
+	}
+}
+
 static void sample_host(struct cgg_guard *g, uint64_t now_us)
 {
 	struct guard_oom *o = &g->oom;
-	uint64_t kills;
 
 	o->next.kills = look_kernel_kills(g, 0, &o->next.known);
 	if (o->last.known && o->next.known && o->next.kills == o->last.kills &&
 	    now_us < o->read_us + TOPS_FRESH_US)
 		return;
-	for (int i = 0; i < HOST_TRIES; i++) {
-		kills = o->next.kills;
-		read_tops(g, &o->next);
-		o->next.kills = look_kernel_kills(g, 0, &o->next.known);
-		if (o->next.kills == kills)
-			break;
+	read_host(g);
+	if (oom_concerns_host(&o->last, &o->next)) {
+		read_host(g); /* see oom_concerns() */
+		o->nkills += oom_concerns_host(&o->last, &o->next);
 	}
-	o->nkills += oom_concerns_host(&o->last, &o->next);
 	o->last = o->next;
 	o->read_us = now_us;
 }
@@ -96,6 +107,10 @@ static bool was_seen(struct cgg_guard *g, struct guard_domain *d, uint64_t now_u
 		d->oom = (struct oom_counters){0};
 	now = read_again(g, d->index, &d->oom);
 	seen = oom_concerns(&d->oom, &now);
+	if (seen) { /* see oom_concerns() */
+		now = read_again(g, d->index, &d->oom);
+		seen = oom_concerns(&d->oom, &now);
+	}
 	d->oom = now;
 	return seen;
 }

@@ -40,7 +40,11 @@ struct oom_host {
 /* Of the values that cgfs_read() has read. */
 struct oom_counters oom_counters_of(const struct cgg_cgroup *cg);
 
-/* Whether a kill in the cgroup between the two readings was due to its own limit, or to one above it. */
+/*
+ * Whether a kill in the cgroup between the two readings was due to its own limit, or to one above it. The kernel prints
+ * the counters of a file one after the other, "oom" first: an OOM that comes in between is a kill without a limit. So
+ * what is true of one reading is believed if it is true of a second one.
+ */
 bool oom_concerns(const struct oom_counters *before, const struct oom_counters *now);
 
 /* Whether a kill between the two readings was due to the host's memory. */
