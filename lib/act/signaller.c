@@ -15,7 +15,8 @@
 #include <sys/eventfd.h>
 
 /* below_children() of cgfs/procs.c is what needs this much, at CGG_DEPTH_MAX */
-#define JOB_FDS_PART   8 /* of the fds that this process may have */
+#define JOBS_WITH_FD   16 /* from the start: more than there are places for kills */
+#define JOB_FDS_PART   8 /* or this part of the fds that the process may have, if that is less */
 #define STACK_SIZE     (CGG_DEPTH_MAX * 6144 + (128 << 10))
 
 #define PLACE_US       10000 /* so often a kill that has no place asks for one */
@@ -313,10 +314,10 @@ static void *signaller_main(void *arg)
 
 /* ---- start and end ------------------------------------------------------------------- */
 
-/* Where fds are scarce the last jobs have none before they begin, and may get none then. */
+/* The others get theirs when they begin, and keep it. */
 static int job_reserve_fd(struct job *j, size_t index)
 {
-	if (index >= fdio_spare(-1) / JOB_FDS_PART)
+	if (index >= JOBS_WITH_FD || index >= fdio_spare(-1) / JOB_FDS_PART)
 		return 0;
 	j->dirfd = open("/", O_PATH | O_CLOEXEC);
 	return j->dirfd < 0 ? -errno : 0;
