@@ -20,6 +20,7 @@
 #define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
 #define WAIT_FIRST_US  10000ULL
 #define WAIT_MAX_US    100000
+#define REAPING_US     100000 /* so long a pass may last longer */
 #define LIST_AGAIN_US  1000
 
 static uint64_t backoff_us(const struct kill *k)
@@ -240,6 +241,24 @@ void kill_step_reap(struct kill *k)
 
 /* ---- WAIT ---------------------------------------------------------------------------- */
 
+/*
+ * Another pass takes some milliseconds, at a priority above the reaper's and the victims': not while their memory is
+ * coming back, for a while.
+ */
+static bool is_waiting(struct kill *k)
+{
+	uint64_t now = clock_now_us();
+
+	if (now < k->wait_until_us)
+		kill_move(k, KILL_IN_WAIT, k->wait_until_us);
+	else if (reaper_is_at(&k->reaping) && now < k->wait_until_us + REAPING_US &&
+		 !kill_is_overdue(k))
+		kill_move(k, KILL_IN_WAIT, now + WAIT_FIRST_US);
+	else
+		return false;
+	return true;
+}
+
 static void again(struct kill *k, enum kill_state to)
 {
 	k->pass++;
@@ -258,9 +277,9 @@ static void wait_by_file(struct kill *k)
 	}
 	if (k->events_fd >= 0) /* other events are not waited for */
 		(void)fdio_read(k->events_fd, buf, sizeof(buf));
-	if (clock_now_us() < k->wait_until_us)
-		kill_move(k, KILL_IN_WAIT, k->wait_until_us);
-	else if (kill_is_overdue(k))
+	if (is_waiting(k))
+		return;
+	if (kill_is_overdue(k))
 		kill_finish(k, unfinished(k));
 	else
 		again(k, KILL_IN_SIGNAL);
@@ -273,11 +292,8 @@ static void wait_by_pidfd(struct kill *k)
 
 	for (uint32_t i = 0; i < m->nheld; i++)
 		listed |= m->held[i].listed;
-	if (!k->ended && !(listed && (members_first_alive(m) < 0)) &&
-	    clock_now_us() < k->wait_until_us) {
-		kill_move(k, KILL_IN_WAIT, k->wait_until_us);
+	if (!k->ended && !(listed && (members_first_alive(m) < 0)) && is_waiting(k))
 		return;
-	}
 	if (!k->ended && listed && (members_first_alive(m) < 0)) {
 		k->ended = true;
 		if (k->signal_error == 0 && m->error == 0 && !m->overflow &&
@@ -300,8 +316,8 @@ static void wait_for_one(struct kill *k)
 {
 	if (members_first_alive(&k->members) < 0)
 		kill_finish(k, KILL_DONE);
-	else if (clock_now_us() < k->wait_until_us)
-		kill_move(k, KILL_IN_WAIT, k->wait_until_us);
+	else if (is_waiting(k))
+		return;
 	else if (kill_is_overdue(k))
 		kill_finish(k, unfinished(k));
 	else

@@ -107,11 +107,16 @@ bool reaper_hangs(const struct reaper *r, uint64_t now_us)
 	return since != 0 && now_us >= since + REAPER_HANGS_US;
 }
 
+bool reaper_is_at(const struct reaping *reaping)
+{
+	return (uint32_t)atomic_load(&reaping->done) != reaping->put;
+}
+
 bool reaper_is_due(const struct reaping *reaping, uint64_t now_us)
 {
 	if (reaping->put == 0)
 		return true;
-	return (uint32_t)atomic_load(&reaping->done) == reaping->put &&
+	return !reaper_is_at(reaping) &&
 	       now_us >= atomic_load(&reaping->ended_us) +
 				 REAPER_RESTS * atomic_load(&reaping->spent_us);
 }

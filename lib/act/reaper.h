@@ -53,6 +53,9 @@ bool reaper_hangs(const struct reaper *r, uint64_t now_us);
 #define REAPER_RESTS 9
 bool reaper_is_due(const struct reaping *reaping, uint64_t now_us);
 
+/* Whether it is at a process of the last pass, or has yet to be. */
+bool reaper_is_at(const struct reaping *reaping);
+
 /* A new pass begins. */
 void reaper_begin(struct reaper *r, struct reaping *reaping);
 
