@@ -120,14 +120,20 @@ static void reclaim(struct action *a, int r)
 
 /* ---- throttle, freeze: a value that is held and put back ----------------------------- */
 
-static bool read_value(const struct action *a, char *ret)
+/* 0 or a negative errno. */
+static int read_file(const struct action *a, char *ret)
 {
 	long len = fdio_read_at(a->req.dirfd, a->file, ret, JOURNAL_VALUE_MAX);
 
 	if (len <= 0)
-		return false;
+		return len < 0 ? (int)len : -EIO;
 	ret[strcspn(ret, "\n")] = '\0';
-	return true;
+	return 0;
+}
+
+static bool read_value(const struct action *a, char *ret)
+{
+	return read_file(a, ret) == 0;
 }
 
 static void forget(struct action *a)
@@ -163,8 +169,9 @@ static void set_value(struct action *a, enum journal_target target)
 
 	a->target = target;
 	a->file = journal_target_name(target);
-	if (!read_value(a, a->before)) {
-		action_fail(a, fdio_write_at(a->req.dirfd, a->file, a->after) < 0 ? -ENOENT : -EIO);
+	r = read_file(a, a->before);
+	if (r < 0) { /* what was there could not be put back */
+		action_fail(a, r);
 		return;
 	}
 	a->slot = journal_add(a->req.journal, a->req.id, a->req.path, target, a->before, a->after);

@@ -16,12 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FREEZE_MEMBERS 16 /* so many are stopped first: they fork, and take the CPU from us */
-#define FREEZE_AFTER   3 /* passes that left somebody new: fewer, but forking faster than we list */
-#define WAIT_FIRST_US  10000ULL
-#define WAIT_MAX_US    100000
-#define REAPING_US     100000 /* so long a pass may last longer */
-#define LIST_AGAIN_US  1000
+#define FREEZE_MEMBERS	16 /* so many are stopped first: they fork, and take the CPU from us */
+#define FREEZE_AFTER	3 /* passes that left somebody new: fewer, but forking faster than we list */
+#define WAIT_FIRST_US	10000ULL
+#define WAIT_MAX_US	100000
+#define REAPING_US	100000 /* so long a pass may last longer */
+#define REAPING_STEP_US 40000 /* the end of all is an event, and needs no step */
+#define LIST_AGAIN_US	1000
 
 static uint64_t backoff_us(const struct kill *k)
 {
@@ -253,7 +254,7 @@ static bool is_waiting(struct kill *k)
 		kill_move(k, KILL_IN_WAIT, k->wait_until_us);
 	else if (reaper_is_at(&k->reaping) && now < k->wait_until_us + REAPING_US &&
 		 !kill_is_overdue(k))
-		kill_move(k, KILL_IN_WAIT, now + WAIT_FIRST_US);
+		kill_move(k, KILL_IN_WAIT, now + REAPING_STEP_US);
 	else
 		return false;
 	return true;
