@@ -121,19 +121,9 @@ static void reclaim(struct action *a, int r)
 /* ---- throttle, freeze: a value that is held and put back ----------------------------- */
 
 /* 0 or a negative errno. */
-static int read_file(const struct action *a, char *ret)
+static int read_value(const struct action *a, char *ret)
 {
-	long len = fdio_read_at(a->req.dirfd, a->file, ret, JOURNAL_VALUE_MAX);
-
-	if (len <= 0)
-		return len < 0 ? (int)len : -EIO;
-	ret[strcspn(ret, "\n")] = '\0';
-	return 0;
-}
-
-static bool read_value(const struct action *a, char *ret)
-{
-	return read_file(a, ret) == 0;
+	return fdio_read_line(a->req.dirfd, a->file, ret, JOURNAL_VALUE_MAX);
 }
 
 static void forget(struct action *a)
@@ -169,7 +159,7 @@ static void set_value(struct action *a, enum journal_target target)
 
 	a->target = target;
 	a->file = journal_target_name(target);
-	r = read_file(a, a->before);
+	r = read_value(a, a->before);
 	if (r < 0) { /* what was there could not be put back */
 		action_fail(a, r);
 		return;
@@ -231,15 +221,15 @@ static void step_write(struct action *a)
 }
 
 /*
- * memory.high that is what it was before: systemd sets all of a unit's values anew, at each daemon-reload.
- * Who thaws a group means it.
+ * Write memory.high again if it has its former value: systemd writes all values of a unit at each daemon-reload.
+ * cgroup.freeze is not written again: whoever thaws a group does so on purpose.
  */
 static void step_hold(struct action *a)
 {
 	char now[JOURNAL_VALUE_MAX];
 
 	if (a->kind == ACTION_THROTTLE && taken(a) != 0 && strcmp(a->before, a->after) != 0 &&
-	    read_value(a, now) && strcmp(now, a->before) == 0) {
+	    read_value(a, now) == 0 && strcmp(now, a->before) == 0) {
 		a->res.drifted++;
 		(void)order(a, a->file, a->after);
 	}
@@ -285,7 +275,7 @@ static void step_restore(struct action *a)
 	if (r < 0 && !fdio_is_gone(r)) /* it was ordered, and failed */
 		a->restored = false;
 	(void)leave_order(a);
-	if (!a->restored && read_value(a, now) && strcmp(now, a->after) != 0) {
+	if (!a->restored && read_value(a, now) == 0 && strcmp(now, a->after) != 0) {
 		a->res.drifted += a->applied || strcmp(now, a->before) != 0;
 	} else if (!a->restored) {
 		put_back(a);

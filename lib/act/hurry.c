@@ -188,10 +188,7 @@ void hurry_undo(struct members *run)
 
 static bool read_max(int dirfd, char *ret)
 {
-	if (fdio_read_at(dirfd, "cpu.max", ret, JOURNAL_VALUE_MAX) <= 0)
-		return false;
-	ret[strcspn(ret, "\n")] = '\0';
-	return true;
+	return fdio_read_line(dirfd, "cpu.max", ret, JOURNAL_VALUE_MAX) == 0;
 }
 
 static bool is_lifted(const struct hurry *h, uint64_t id)

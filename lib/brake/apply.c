@@ -22,12 +22,8 @@ static int read_file(const struct brakes *b, const struct brake *one, const char
 {
 	CGG_AUTO_FD opened = -1;
 	int dirfd = tree_dir(b->tree, one->index, &opened);
-	long len = dirfd < 0 ? dirfd : fdio_read_at(dirfd, file, ret, JOURNAL_VALUE_MAX);
 
-	if (len <= 0)
-		return len < 0 ? (int)len : -EIO;
-	ret[strcspn(ret, "\n")] = '\0';
-	return 0;
+	return dirfd < 0 ? dirfd : fdio_read_line(dirfd, file, ret, JOURNAL_VALUE_MAX);
 }
 
 static int write_file(const struct brakes *b, const struct brake *one, const char *value)

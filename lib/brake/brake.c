@@ -39,7 +39,6 @@ const struct brake *brakes_find(const struct brakes *b, uint32_t index)
 
 void brakes_deinit(struct brakes *b)
 {
-
 	for (uint32_t i = 0; i < b->n; i++) {
 		memset(b->brake[i].want, 0, sizeof(b->brake[i].want));
 		b->brake[i].changed = b->changed = true;

@@ -95,11 +95,8 @@ static bool read_value(struct cgg_guard *g, const struct reset_one *o, size_t fi
 {
 	CGG_AUTO_FD opened = -1;
 
-	if (fdio_read_at(tree_dir(g->view.tree, o->index, &opened), state_files[file], ret,
-			 PLACE_VALUE_MAX) <= 0)
-		return false;
-	ret[strcspn(ret, "\n")] = '\0';
-	return true;
+	return fdio_read_line(tree_dir(g->view.tree, o->index, &opened), state_files[file], ret,
+			      PLACE_VALUE_MAX) == 0;
 }
 
 /* Written, and not by systemd. */

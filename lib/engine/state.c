@@ -36,9 +36,8 @@ static void put_back(void *user, const struct journal_record *r, const char *pat
 	if (index == CGG_NONE)
 		return;
 	dirfd = tree_dir(g->view.tree, index, &opened);
-	if (fdio_read_at(dirfd, file, now, sizeof(now)) <= 0)
+	if (fdio_read_line(dirfd, file, now, sizeof(now)) < 0)
 		return;
-	now[strcspn(now, "\n")] = '\0';
 	if ((strcmp(now, r->after) == 0 || strcmp(now, r->was) == 0) &&
 	    fdio_write_at(dirfd, file, r->before) == 0)
 		guard_notice(g, "put back %s of '%s' to %s, which an earlier run had left at %s",

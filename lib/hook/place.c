@@ -270,10 +270,7 @@ static const char *check_swap(const struct ask *a, char *text, size_t size)
 
 static bool read_value(const struct ask *a, char *ret)
 {
-	if (fdio_read_at(a->dirfd, a->file, ret, PLACE_VALUE_MAX) <= 0)
-		return false;
-	ret[strcspn(ret, "\n")] = '\0';
-	return true;
+	return fdio_read_line(a->dirfd, a->file, ret, PLACE_VALUE_MAX) == 0;
 }
 
 /* As the kernel shows it then: a guard compares it with what is there later. */

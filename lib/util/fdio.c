@@ -55,6 +55,16 @@ long fdio_read_at(int dirfd, const char *name, char *buf, size_t size)
 	return fd < 0 ? fd : fdio_read(fd, buf, size);
 }
 
+int fdio_read_line(int dirfd, const char *name, char *buf, size_t size)
+{
+	long len = fdio_read_at(dirfd, name, buf, size);
+
+	if (len <= 0)
+		return len < 0 ? (int)len : -EIO;
+	buf[strcspn(buf, "\n")] = '\0';
+	return 0;
+}
+
 int fdio_write_at(int dirfd, const char *name, const char *text)
 {
 	CGG_AUTO_FD fd = open_at(dirfd, name, O_WRONLY);

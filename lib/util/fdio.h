@@ -11,7 +11,10 @@
  */
 long fdio_read_at(int dirfd, const char *name, char *buf, size_t size);
 
-/* The same from an fd that is open, from its start. */
+/* A file of one line, without its newline. 0 or a negative errno; -EIO: it is empty. */
+int fdio_read_line(int dirfd, const char *name, char *buf, size_t size);
+
+/* The same as fdio_read_at() from an fd that is open, from its start. */
 long fdio_read(int fd, char *buf, size_t size);
 
 /* Write text in one write(2). 0 or a negative errno. */

@@ -23,6 +23,20 @@ TEST(a_file_is_read_whole_and_terminated)
 	T_EQ_STR(buf, "a");
 }
 
+TEST(a_line_is_read_without_its_newline_and_an_empty_file_is_an_error)
+{
+	CGG_AUTO_FD dir = kit_tree_fd(kit_tree("d f='max\\n' bare='7' empty=''"), "d");
+	char buf[8];
+
+	T_EQ_INT(fdio_read_line(dir, "f", buf, sizeof(buf)), 0);
+	T_EQ_STR(buf, "max");
+	T_EQ_INT(fdio_read_line(dir, "bare", buf, sizeof(buf)), 0);
+	T_EQ_STR(buf, "7");
+	T_EQ_INT(fdio_read_line(dir, "empty", buf, sizeof(buf)), -EIO);
+	T_EQ_INT(fdio_read_line(dir, "none", buf, sizeof(buf)), -ENOENT);
+	T_EQ_INT(fdio_read_line(dir, "f", buf, 4), -EFBIG);
+}
+
 TEST(a_file_that_does_not_fit_is_an_error_at_each_size)
 {
 	const char *top = kit_tree("d");
