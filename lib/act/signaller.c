@@ -14,9 +14,9 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
+#define JOBS_WITH_FD 16 /* from the start: more than there are places for kills */
+#define JOB_FDS_PART 8 /* or this part of the fds that the process may have, if that is less */
 /* below_children() of cgfs/procs.c is what needs this much, at CGG_DEPTH_MAX */
-#define JOBS_WITH_FD   16 /* from the start: more than there are places for kills */
-#define JOB_FDS_PART   8 /* or this part of the fds that the process may have, if that is less */
 #define STACK_SIZE     (CGG_DEPTH_MAX * 6144 + (128 << 10))
 
 #define PLACE_US       10000 /* so often a kill that has no place asks for one */
@@ -77,6 +77,13 @@ static struct kill *place_of(struct signaller *s)
 	return NULL;
 }
 
+/* At the end of the guard no kill lasts longer than SIGNALLER_FINISH_US. */
+static void bound_deadline(const struct signaller *s, struct kill *k)
+{
+	if (s->stop_us != 0 && k->req.deadline_us > s->stop_us + SIGNALLER_FINISH_US)
+		k->req.deadline_us = s->stop_us + SIGNALLER_FINISH_US;
+}
+
 static bool begin_kill(struct signaller *s, struct job *j, const struct kill_request *req)
 {
 	j->kill = place_of(s);
@@ -84,8 +91,7 @@ static bool begin_kill(struct signaller *s, struct job *j, const struct kill_req
 		return false;
 	j->is_begun = true;
 	kill_begin(j->kill, req, &s->reaper);
-	if (s->stop_us != 0 && j->kill->req.deadline_us > s->stop_us + SIGNALLER_FINISH_US)
-		j->kill->req.deadline_us = s->stop_us + SIGNALLER_FINISH_US;
+	bound_deadline(s, j->kill);
 	return true;
 }
 
@@ -278,8 +284,8 @@ static void begin_stop(struct signaller *s)
 
 		if (state == JOB_BUSY && j->is_action)
 			atomic_store(&j->cancelled, true);
-		else if (j->kill && j->kill->req.deadline_us > s->stop_us + SIGNALLER_FINISH_US)
-			j->kill->req.deadline_us = s->stop_us + SIGNALLER_FINISH_US;
+		else if (j->kill)
+			bound_deadline(s, j->kill);
 	}
 }
 
