@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the states of an action have in common: how one leads to another, and how it ends. */
+/* The transitions and the end of an action, which all its states share. */
 #include "act/action-steps.h"
 
 #include "util/clock.h"

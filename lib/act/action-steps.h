@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What action-state.c and terminate.c have for action.c. */
+/* Functions of action-state.c and terminate.c for action.c. */
 #pragma once
 
 #include "act/action.h"

@@ -114,7 +114,7 @@ struct action {
 	uint32_t looks, still;
 };
 
-/* What one step needs room for; one serves all actions of a thread. */
+/* Memory of one step; all actions of a thread share it. */
 struct action_scratch {
 	struct members members;
 	struct kill_result seen;

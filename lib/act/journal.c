@@ -105,7 +105,7 @@ static void copy_value(char *ret, const char *value)
 	(void)!snprintf(ret, JOURNAL_VALUE_MAX, "%s", value);
 }
 
-/* Of a path that is too long the end says more. */
+/* Keep the end of a path that is too long. */
 static void copy_path(struct journal_slot *s, const char *path)
 {
 	size_t len = strlen(path);

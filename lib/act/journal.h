@@ -75,7 +75,10 @@ struct journal {
 int journal_init(struct journal *j, const char *dir, uint32_t nkeeps, struct cgg_error *err);
 void journal_finish(struct journal *j);
 
-/* What an earlier run left, once; each slot is cleared when fn has returned. Returns how many, or a negative errno. */
+/*
+ * Call fn for each slot that an earlier run left, once; the slot is cleared when fn has returned. Returns the number of
+ * slots, or a negative errno.
+ */
 typedef void (*journal_fn)(void *user, const struct journal_record *r, const char *path);
 int journal_recover(struct journal *j, journal_fn fn, void *user);
 
@@ -84,7 +87,7 @@ struct journal_slot *journal_add(struct journal *j, uint64_t id, const char *pat
 				 enum journal_target target, const char *before, const char *after);
 void journal_remove(struct journal *j, struct journal_slot *s);
 
-/* How many slots of actions hold a change of this file; whether one does of this cgroup. */
+/* Count the slots of actions that hold a change of this file; whether one of them is of this cgroup. */
 uint32_t journal_count(const struct journal *j, enum journal_target target);
 bool journal_has(const struct journal *j, uint64_t id, enum journal_target target);
 
