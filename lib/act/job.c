@@ -15,9 +15,7 @@ struct job *job_free(struct signaller *s, bool is_action)
 	struct job *free = NULL;
 	uint32_t actions = 0;
 
-	for (size_t i = 0; i < JOBS; i++) {
-		struct job *j = &s->job[i];
-
+	for (struct job *j = s->job; j < s->job + JOBS; j++) {
 		if (atomic_load(&j->state) != JOB_FREE)
 			actions += j->is_action;
 		else if (!free)

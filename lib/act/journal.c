@@ -371,7 +371,7 @@ int journal_init(struct journal *j, const char *dir, uint32_t nkeeps, struct cgg
 	j->place = r < 0 ? JOURNAL_UNUSABLE : JOURNAL_ANONYMOUS;
 	j->size = size_of(nkeeps);
 	mapped = map(j, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-	if (mapped == 0)
+	if (j->map)
 		mapped = populate(j, 0, PAGE + JOURNAL_ACTIONS * sizeof(struct journal_slot));
 	return r < 0 ? r : mapped < 0 ? err_errno(err, mapped, "no room for the journal") : 0;
 }

@@ -58,13 +58,14 @@ static void *writer_main(void *arg)
 	eventfd_t count;
 
 	for (;;) {
-		while (!(o = next_order(w)) && !atomic_load(&w->stop)) {
-			while (eventfd_read(w->wake_fd, &count) < 0 && errno == EINTR)
-				;
-		}
+		o = next_order(w);
 		if (atomic_load(&w->stop))
 			return NULL;
-		write_order(w, o);
+		if (o)
+			write_order(w, o);
+		else
+			while (eventfd_read(w->wake_fd, &count) < 0 && errno == EINTR)
+				;
 	}
 }
 

@@ -235,9 +235,12 @@ static int is_below_use(const struct brakes *b, const struct brake *one, uint64_
 	uint64_t current;
 	int r = read_file(b, one, "memory.current", text);
 
-	if (r == 0)
-		r = parse_u64(text, &current);
-	return r < 0 ? r : current >= bytes;
+	if (r < 0)
+		return r;
+	r = parse_u64(text, &current);
+	if (r < 0)
+		return r;
+	return current >= bytes;
 }
 
 static int bring(struct brakes *b, struct brake *one, uint64_t bytes)

@@ -61,6 +61,8 @@ static struct brake *begin(struct brakes *b, uint32_t index)
 {
 	uint32_t i = 0;
 
+	if (!b->brake)
+		return NULL;
 	while (i < b->n && b->brake[i].state != BRAKE_FREE)
 		i++;
 	if (i == b->max || index >= CGG_TREE_MAX)

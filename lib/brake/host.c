@@ -47,8 +47,7 @@ static const char *match(struct host_brake *next, const struct brakes *b)
 			return "a cgroup below the root has no memory controller";
 		next->id[next->n++] = tree->entry[i].id;
 	}
-	if (cgfs_procs_each(tree->root.dirfd, find_user_process, (void *)(uintptr_t)tree, &nprocs) >
-	    0)
+	if (cgfs_procs_each(tree->root.dirfd, find_user_process, (void *)tree, &nprocs) > 0)
 		return "processes run in the root cgroup";
 	return NULL;
 }
