@@ -14,8 +14,11 @@
  * - A group full of page cache would live at its brake. It is held where it was raised to, in case a hog
  *   hides in it, and unreclaimable memory is looked at now and then.
  */
-#include "engine/guard.h"
+#include "engine/brake.h"
 
+#include "engine/guard.h"
+#include "engine/look.h"
+#include "engine/plan.h"
 #include "policy/gate.h"
 
 #include <string.h>
@@ -213,12 +216,16 @@ void brake_on_file(struct cgg_guard *g, uint32_t index, int wd, uint64_t now_us)
 
 static int on_watch(void *user, uint32_t index, const char *file)
 {
-	return watch_file(user, index, file);
+	struct cgg_guard *g = user;
+
+	return files_watch(&g->files, index, file, WATCH_BY_BRAKE);
 }
 
 static void on_unwatch(void *user, int wd)
 {
-	watch_file_end(user, wd);
+	struct cgg_guard *g = user;
+
+	files_unwatch(&g->files, wd, WATCH_BY_BRAKE);
 }
 
 static void on_refused(void *user, uint32_t index, int error)

@@ -14,6 +14,7 @@
  */
 #include "engine/guard.h"
 
+#include "engine/brake.h"
 #include "engine/hear.h"
 #include "engine/share.h"
 #include "policy/gate.h"

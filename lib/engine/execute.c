@@ -3,8 +3,9 @@
  * The execution of a ladder's rungs: each is a job of the signaller's, and its result becomes an event of the ladder
  * (follow.c). The ladder knows nothing of jobs. Nothing here allocates, forks or waits.
  */
-#include "engine/guard.h"
+#include "engine/execute.h"
 
+#include "engine/guard.h"
 #include "policy/gate.h"
 #include "rank/badness.h"
 #include "util/attr.h"

@@ -3,8 +3,12 @@
  * The ladder of an incident in the daemon: events go into policy/ladder.h, its orders are carried out here, those about
  * rungs by execute.c. At its end there is one record. Nothing here allocates, forks or waits.
  */
-#include "engine/guard.h"
+#include "engine/follow.h"
 
+#include "engine/execute.h"
+#include "engine/guard.h"
+#include "engine/look.h"
+#include "engine/tick.h"
 #include "snap/take.h"
 #include "util/clock.h"
 

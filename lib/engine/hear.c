@@ -3,6 +3,8 @@
 #include "engine/guard.h"
 
 #include "engine/hear.h"
+#include "engine/look.h"
+#include "engine/plan.h"
 #include "policy/gate.h"
 #include "util/attr.h"
 #include "util/fdio.h"

@@ -4,6 +4,8 @@
 
 #include "cgguard.h"
 
+#define GUARD_HELD_FDS_MAX 512 /* memory.current kept open: 4 KiB of kernel memory each */
+
 struct cgg_guard;
 struct guard_domain;
 

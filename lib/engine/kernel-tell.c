@@ -2,6 +2,7 @@
 /* The record of an OOM of the kernel's: the same words as for our own kills, and what the kernel said. */
 #include "engine/guard.h"
 
+#include "engine/follow.h"
 #include "engine/record.h"
 
 #include <string.h>

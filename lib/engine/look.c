@@ -3,10 +3,11 @@
  * What a look reads, and no more: one cheap number while a domain is far from danger, the files of its
  * conditions when it is near, the candidates when it is in danger.
  */
-#include "engine/guard.h"
+#include "engine/look.h"
 
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
+#include "engine/guard.h"
 #include "policy/candidates.h"
 #include "policy/gate.h"
 #include "snap/take.h"
@@ -17,6 +18,12 @@
 #define LIMIT_FRESH_US (1000 * MS)
 #define LIMIT_TOLD_US  (60000 * MS)
 #define SEEN_MIN_US    (50 * MS)
+
+bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	/* a namespace's root has memory.current, the kernel's has not */
+	return d->index == 0 && !g->root_has_current;
+}
 
 static void look_host_since(struct cgg_guard *g, uint64_t fresh_us, uint64_t now_us)
 {

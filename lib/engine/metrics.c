@@ -6,6 +6,7 @@
 #include "engine/metrics.h"
 
 #include "engine/guard.h"
+#include "engine/look.h"
 #include "hook/owners.h"
 #include "policy/gate.h"
 #include "util/attr.h"

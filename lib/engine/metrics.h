@@ -28,6 +28,18 @@ struct guard_metrics {
 	struct metrics_row others; /* all that had to make room */
 };
 
+/* What it cost us, and what we did, since the start. A wake-up can have several causes. */
+struct guard_counters {
+	uint64_t wakeups; /* times that something was due or had happened */
+	uint64_t by_timer, by_inotify, by_pressure, by_worker;
+	uint64_t looks; /* at one domain's cheap number */
+	uint64_t evaluations; /* of a rule's conditions in one */
+	uint64_t scans; /* of the tree */
+	uint64_t by_kmsg;
+	uint64_t kernel_ooms, kernel_kills; /* its OOMs, and who died of them */
+	uint64_t kills; /* that were carried through, or at least begun */
+};
+
 struct cgg_guard;
 
 /* An incident is over. path: whose it was, "" nobody's; bound: see owners_bound(); ours: we killed there. */

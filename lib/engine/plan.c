@@ -4,8 +4,11 @@
  * all. Plain growth below a limit it does not tell of: there the way left to the gate over the fastest
  * growth that this machine can do says when, seldom far away, often when close.
  */
-#include "engine/guard.h"
+#include "engine/plan.h"
 
+#include "engine/brake.h"
+#include "engine/guard.h"
+#include "engine/look.h"
 #include "policy/gate.h"
 #include "util/clock.h"
 

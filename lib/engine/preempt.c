@@ -3,9 +3,11 @@
  * The kernel's OOM kills near danger, read for policy/preempted.h: a cgroup's from its memory.events, the host's from
  * /proc/vmstat and the memory.events of the root's children.
  */
-#include "engine/guard.h"
+#include "engine/preempt.h"
 
 #include "cgfs/memory.h"
+#include "engine/guard.h"
+#include "engine/look.h"
 #include "policy/gate.h"
 #include "snap/take.h"
 #include "util/attr.h"

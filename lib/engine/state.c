@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The journal in the state directory: opened before anything is changed, and what an earlier run left is put back. */
-#include "engine/guard.h"
+#include "engine/state.h"
 
+#include "engine/brake.h"
+#include "engine/guard.h"
 #include "util/fdio.h"
 
 #include <string.h>

@@ -5,6 +5,8 @@
  */
 #include "engine/guard.h"
 
+#include "engine/look.h"
+#include "engine/plan.h"
 #include "engine/record.h"
 #include "engine/status.h"
 #include "policy/gate.h"

@@ -7,9 +7,16 @@
  *       -> the ladder, rung by rung (a job of the signaller's), while the danger lasts
  *       -> measure -> one incident record -> cooldown
  */
-#include "engine/guard.h"
+#include "engine/tick.h"
 
+#include "engine/brake.h"
+#include "engine/execute.h"
+#include "engine/follow.h"
+#include "engine/guard.h"
 #include "engine/hear.h"
+#include "engine/look.h"
+#include "engine/plan.h"
+#include "engine/preempt.h"
 #include "hook/owners.h"
 #include "policy/candidates.h"
 #include "policy/gate.h"

@@ -2,6 +2,8 @@
 /* A domain is looked at sooner than was planned. */
 #include "engine/guard.h"
 
+#include "engine/plan.h"
+
 void plan_wake(struct guard_domain *d, uint64_t when_us)
 {
 	d->woken = true;

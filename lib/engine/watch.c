@@ -10,6 +10,9 @@
  */
 #include "engine/guard.h"
 
+#include "engine/execute.h"
+#include "engine/look.h"
+#include "engine/plan.h"
 #include "engine/watch.h"
 #include "util/clock.h"
 #include "util/err.h"

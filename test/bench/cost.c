@@ -13,6 +13,7 @@
 #include "cgguard.h"
 #include "engine/guard.h"
 
+#include "engine/tick.h"
 #include "kit/tree.h"
 #include "util/clock.h"
 

@@ -7,6 +7,7 @@
 #include "kit/t.h"
 #include "kit/tree.h"
 
+#include "engine/follow.h"
 #include "engine/guard.h"
 #include "util/clock.h"
 

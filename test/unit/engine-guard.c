@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/guard.h"
+#include "engine/tick.h"
 #include "kit/policy.h"
 #include "kit/t.h"
 #include "kit/tree.h"

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The incidents: actions under way, the record of each, and the last ones in short. */
+#pragma once
+
+#include "act/signaller.h"
+#include "policy/decide.h"
+#include "policy/ladder.h"
+
+#define GUARD_RECORD_MAX    65536 /* bytes of one incident record */
+#define INCIDENT_CANDIDATES 5
+#define INCIDENT_PATH_MAX   512 /* a longer one keeps its tail */
+
+struct incident_candidate {
+	char path[INCIDENT_PATH_MAX];
+	enum policy_unfit unfit;
+	struct cgg_group group;
+	uint64_t usage_bytes, gain_bytes;
+	bool usage_known, gain_known;
+	uint64_t bound; /* see owners_bound(): the owner when it was chosen */
+};
+
+/* One rung that was tried before the kill. */
+struct incident_step {
+	enum policy_action_kind kind;
+	struct action_result action;
+};
+
+/* An action under way, and all that its record will say. */
+struct incident {
+	bool used;
+	uint64_t number;
+	struct policy_rule rule; /* a copy: a reload does not change what runs */
+	bool dry_run;
+	char domain[INCIDENT_PATH_MAX];
+	uint64_t domain_id, domain_bound;
+	uint64_t owner_id; /* of the domain's owner */
+	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
+	uint64_t victim_id;
+	struct oom_counters victim_oom; /* when it was chosen; not known: a kill there is no news */
+	bool victim_is_unit; /* the kernel would kill it whole as well */
+	struct incident_candidate candidate[INCIDENT_CANDIDATES];
+	uint32_t ncandidates, ncandidates_total;
+	uint32_t nunread; /* cgroups that might have been better, and could not be read */
+	struct policy_reading reading[POLICY_CONDS_MAX];
+	struct policy_numbers before, after;
+	uint64_t kernel_kills_before, kernel_kills_after;
+	bool kernel_kills_known;
+	struct ladder ladder;
+	struct incident_step step[POLICY_ACTIONS_MAX];
+	uint8_t nsteps;
+	const struct kernel_kill *kernel; /* preempted: what the kernel did, NULL: not known */
+	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
+	uint64_t notify_us; /* 0: no such rung */
+	struct job *job; /* carries out the rung under way, NULL: nothing does */
+	bool alone; /* the signaller killed by itself: the loop did not come back in time */
+	struct kill_result kill;
+};
+
+/* A finished incident in short. */
+struct guard_past {
+	uint64_t number, look_us;
+	char rule[POLICY_NAME_MAX + 1];
+	char domain[INCIDENT_PATH_MAX], victim[INCIDENT_PATH_MAX]; /* victim "": nobody */
+	uint64_t victim_bound; /* see owners_bound() */
+	const char *outcome; /* static storage */
+	bool dry_run, freed_known;
+	uint64_t freed_bytes;
+};
+
+#define GUARD_PAST_MAX 8
+
+struct cgg_guard;
+struct guard_domain;
+struct kernel_kill;
+
+struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rule); /* NULL: wait */
+bool incident_has_place(const struct cgg_guard *g,
+			uint32_t index); /* for one more of the domain's owner */
+bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
+		    const struct guard_domain *d);
+void incident_report(struct cgg_guard *g, struct incident *in, const char *event);
+void incident_path(char *ret, const char *path);

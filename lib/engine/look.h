@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a look reads, and no more. */
+#pragma once
+
+#include "policy/decide.h"
+
+struct cgg_guard;
+struct guard_domain;
+
+/* The domain is the machine, by its own numbers. */
+bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d);
+void look_host(struct cgg_guard *g, uint64_t now_us);
+
+/* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
+bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
+		uint64_t *ret_limit);
+bool look_limits_are_told(const struct cgg_guard *g,
+			  uint32_t index); /* a write to them is noticed */
+void look_anew(struct cgg_guard *g, struct guard_domain *d);
+enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
+				const struct policy_rule *rule, uint64_t now_us);
+void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
+		     uint64_t now_us);
+uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known);
