@@ -19,8 +19,8 @@ static bool change(struct writer_order *o, enum writer_state from, enum writer_s
 	return atomic_compare_exchange_strong(&o->state, &from, to);
 }
 
-/* The oldest that waits, NULL: none. */
-static struct writer_order *next_order(struct writer *w)
+/* The oldest that one pass sees waiting, NULL: none. */
+static struct writer_order *oldest(struct writer *w)
 {
 	struct writer_order *next = NULL;
 
@@ -33,6 +33,17 @@ static struct writer_order *next_order(struct writer *w)
 			next = o;
 	}
 	return next;
+}
+
+/*
+ * The oldest that waits, NULL: none. An order may have been added behind the pass, and a younger one before it:
+ * all that are older than the one found were there when a second pass begins.
+ */
+static struct writer_order *next_order(struct writer *w)
+{
+	struct writer_order *next = oldest(w);
+
+	return next ? oldest(w) : NULL;
 }
 
 static void write_order(struct writer *w, struct writer_order *o)
