@@ -39,6 +39,7 @@ struct guard_domain {
 	uint64_t calm_gap_us; /* an event sooner than this after a look is not followed */
 	struct policy_pace pace;
 	uint8_t again; /* looks that a brake's event was followed by, PLAN_AGAIN_MAX at most */
+	uint8_t nunread; /* looks since unread_us */
 	bool past; /* the last look found no danger */
 	struct oom_counters oom; /* at the last look near danger; of the host kills only */
 	uint64_t host_ooms; /* guard_oom.nkills at that look */

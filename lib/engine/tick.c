@@ -34,6 +34,7 @@
 #define UNSEEN_US	   (1000 * MS)
 #define UNREAD_US	   (200 * MS)
 #define UNREAD_AGAIN_US	   (10 * MS)
+#define UNREAD_LOOKS	   5 /* the loop itself may be late on a machine out of memory */
 #define BLOCKED_AGAIN_US   (50 * MS)
 #define LEVEL_AGAIN_US	   (50 * MS)
 #define LEVEL_AGAIN_FOR_US (60000 * MS)
@@ -178,8 +179,8 @@ static bool can_read_ahead(const struct cgg_guard *g, const struct guard_domain 
 
 /*
  * A candidate that can't be read for want of memory or fds may be the larger one: evaluate again shortly, rather
- * than kill the next smaller one. Not for longer than UNREAD_US: one that can never be read would protect
- * everybody. Then it is passed over, and the record counts it as unread. True: not now.
+ * than kill the next smaller one. Not for longer than UNREAD_US and UNREAD_LOOKS: one that can never be read would
+ * protect everybody. Then it is passed over, and the record counts it as unread. True: not now.
  */
 static bool wait_for_unread(struct cgg_guard *g, struct guard_domain *d,
 			    const struct policy_rule *rule, struct incident *in,
@@ -191,9 +192,11 @@ static bool wait_for_unread(struct cgg_guard *g, struct guard_domain *d,
 		d->unread_us = 0;
 		return false;
 	}
-	if (d->unread_us == 0)
+	if (d->unread_us == 0) {
 		d->unread_us = now_us;
-	if (now_us >= d->unread_us + UNREAD_US) {
+		d->nunread = 0;
+	}
+	if (++d->nunread > UNREAD_LOOKS && now_us >= d->unread_us + UNREAD_US) {
 		d->unread_us = 0;
 		return false;
 	}

@@ -15,20 +15,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define MS 1000ULL
+#define MS   1000ULL
+#define EVER UINT_MAX
 
-/* What can't be opened: a file of one cgroup, for so long from the first attempt on. */
+/* What can't be opened: a file of one cgroup, so many times. */
 static struct {
 	const char *file;
 	ino_t dir;
 	bool written; /* only to be written */
 	int error;
-	uint64_t for_us, first_us;
-	unsigned int refused;
+	unsigned int times, refused;
 } broken;
 
 int __real_openat64(int dirfd, const char *name, int flags, ...);
@@ -42,9 +44,8 @@ int __wrap_openat64(int dirfd, const char *name, int flags, ...)
 
 	if (broken.file && strcmp(name, broken.file) == 0 && fstat(dirfd, &st) == 0 &&
 	    st.st_ino == broken.dir && (!broken.written || flags & O_WRONLY) &&
-	    (broken.refused == 0 || clock_now_us() < broken.first_us + broken.for_us)) {
-		if (broken.refused++ == 0)
-			broken.first_us = clock_now_us();
+	    broken.refused < broken.times) {
+		broken.refused++;
 		errno = broken.error;
 		return -1;
 	}
@@ -101,7 +102,7 @@ static const char rule[] =
 
 /* From the next attempt on. */
 static void break_file(const char *top, const char *cgroup, const char *file, int error,
-		       uint64_t for_us)
+		       unsigned int times)
 {
 	int fd = kit_tree_fd(top, cgroup);
 	struct stat st;
@@ -110,7 +111,7 @@ static void break_file(const char *top, const char *cgroup, const char *file, in
 	close(fd);
 	broken.dir = st.st_ino;
 	broken.error = error;
-	broken.for_us = for_us;
+	broken.times = times;
 	broken.refused = 0;
 	broken.written = false;
 	broken.file = file;
@@ -147,8 +148,11 @@ static void turn(struct cgg_guard *g)
 	T_MUST(guard_dispatch(g, NULL) == 0);
 }
 
+/* The loop is that late each time. */
+static useconds_t late_us;
+
 /* Guard the machine until the first incident; how long that took from the first look on. */
-static uint64_t first_incident(const char *cgroup, const char *file, int error, uint64_t for_us,
+static uint64_t first_incident(const char *cgroup, const char *file, int error, unsigned int times,
 			       struct told *told)
 {
 	const char *top = kit_tree(machine);
@@ -157,9 +161,11 @@ static uint64_t first_incident(const char *cgroup, const char *file, int error, 
 	uint64_t start = clock_now_us();
 
 	*told = (struct told){0};
-	break_file(top, cgroup, file, error, for_us);
-	while (!told->incident && clock_now_us() < start + 10000 * MS)
+	break_file(top, cgroup, file, error, times);
+	while (!told->incident && clock_now_us() < start + 10000 * MS) {
+		usleep(late_us);
 		turn(g);
+	}
 	T_MUST(told->incident);
 	end_it(g);
 	return told->when_us - start;
@@ -175,18 +181,29 @@ TEST(a_larger_candidate_that_can_not_be_read_for_a_moment_is_read_again)
 		struct told told;
 
 		T_ROW(files[i]);
-		first_incident("/large", files[i], errors[i], 100 * MS, &told);
+		first_incident("/large", files[i], errors[i], 3, &told);
 		T_EQ_STR(string(&told, "victim", "cgroup"), "/large");
-		T_ASSERT(broken.refused > 1);
+		T_EQ_INT(broken.refused, 3);
 		T_ASSERT(!string(&told, NULL, "candidates_unread"));
 		json_object_put(told.incident);
 	}
 }
 
+TEST(a_loop_that_is_late_reads_it_again_before_it_passes_it_over)
+{
+	struct told told;
+
+	late_us = 250 * MS;
+	first_incident("/large", "memory.stat", ENFILE, 2, &told);
+	late_us = 0;
+	T_EQ_STR(string(&told, "victim", "cgroup"), "/large");
+	json_object_put(told.incident);
+}
+
 TEST(one_that_can_never_be_read_does_not_protect_everybody_for_ever)
 {
 	struct told told;
-	uint64_t took = first_incident("/large", "memory.stat", ENFILE, 3600000 * MS, &told);
+	uint64_t took = first_incident("/large", "memory.stat", ENFILE, EVER, &told);
 
 	T_EQ_STR(string(&told, "victim", "cgroup"), "/next");
 	T_EQ_STR(string(&told, NULL, "candidates_unread"), "1");
@@ -206,7 +223,7 @@ TEST(one_that_is_too_small_or_only_forbidden_delays_nobody)
 		struct told told;
 
 		T_ROW(rows[i].cgroup);
-		first_incident(rows[i].cgroup, "memory.stat", rows[i].error, 3600000 * MS, &told);
+		first_incident(rows[i].cgroup, "memory.stat", rows[i].error, EVER, &told);
 		T_EQ_STR(string(&told, "victim", "cgroup"), rows[i].victim);
 		T_ASSERT(broken.refused <= 2); /* not again and again */
 		json_object_put(told.incident);
@@ -268,7 +285,7 @@ TEST(a_brake_that_can_not_be_set_or_lifted_for_a_moment_is_tried_again)
 				  "memory.events.local='high 0\n'");
 		snprintf(text, sizeof(text), BRAKED, "true");
 		g = guard_it(top, text, &o);
-		break_file(top, "/large", "memory.high", rows[i].error, 50 * MS);
+		break_file(top, "/large", "memory.high", rows[i].error, 3);
 		broken.written = rows[i].written;
 		T_EQ_INT(comes_to(g, top, true, rows[i].passing ? 10000 * MS : 1000 * MS),
 			 rows[i].passing);
@@ -278,7 +295,7 @@ TEST(a_brake_that_can_not_be_set_or_lifted_for_a_moment_is_tried_again)
 			without = kit_load(text, &err);
 			with = (struct cgg_policy *)g->policy;
 			T_MUST(without);
-			break_file(top, "/large", "memory.high", rows[i].error, 50 * MS);
+			break_file(top, "/large", "memory.high", rows[i].error, 3);
 			broken.written = rows[i].written;
 			T_EQ_INT(guard_set_policy(g, without), 0);
 			T_ASSERT(has_brake(top));
