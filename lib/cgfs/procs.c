@@ -251,8 +251,13 @@ static bool read_memory(int dirfd, const char *path, struct cgfs_proc *p)
 	off_t at = 0;
 	ssize_t n;
 
-	p->memory_known |= fd >= 0;
-	while (fd >= 0 && (n = pread(fd, buf, sizeof(buf) - 1, at)) > 0) {
+	while (fd >= 0 && (n = pread(fd, buf, sizeof(buf) - 1, at)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != ESRCH) /* else it has ended, and holds nothing */
+			return false;
+		if (n < 0)
+			break;
 		buf[n] = '\0';
 		for (line = buf; (next = strchr(line, '\n')); line = next + 1) {
 			found |= !within && status_line(line, p);
@@ -264,6 +269,7 @@ static bool read_memory(int dirfd, const char *path, struct cgfs_proc *p)
 		}
 		at += line - buf;
 	}
+	p->memory_known |= fd >= 0;
 	return found;
 }
 
