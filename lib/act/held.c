@@ -92,8 +92,10 @@ int members_take(struct members *run, pid_t pid)
 		return 1;
 	}
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0 && !is_ended(-errno))
+	if (fd < 0 && !is_ended(-errno)) {
 		run->error = -errno;
+		run->missed++;
+	}
 	if (fd < 0)
 		return 0;
 	/* without one more, no control file can be opened; a first one is held where they are few for good */
@@ -140,7 +142,7 @@ void members_let_go(struct members *run)
 {
 	for (uint32_t i = 0; i < run->nheld; i++)
 		close(run->held[i].fd);
-	run->nheld = run->unknown = run->spared = 0;
+	run->nheld = run->unknown = run->spared = run->missed = 0;
 	run->overflow = false;
 	run->error = 0;
 }

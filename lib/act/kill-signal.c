@@ -84,6 +84,9 @@ static void finish_pidfd(struct kill *k, enum kill_outcome outcome)
 			"namespace, or give it a writable tree");
 	else if (k->res.signal_us == 0 && kill_is_populated(k))
 		outcome = kill_nobody_reached(k);
+	else if (done && k->members.missed > 0 && kill_is_populated(k))
+		outcome = kill_fail(k, k->members.error,
+				    "no pidfd of some of its processes could be opened");
 	kill_finish(k, outcome);
 }
 

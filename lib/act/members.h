@@ -31,6 +31,7 @@ struct members {
 	/* What the last listing left out, and has to be listed again for: */
 	bool overflow; /* more than fit */
 	uint32_t unknown; /* members to spare until their oom_score_adj can be read */
+	uint32_t missed; /* members that live, and could not be held */
 	int error; /* negative errno: why one was not read or held, or the list not read to its end */
 	/* and for good: */
 	uint32_t spared; /* at -1000, in a PID namespace that we can't see, we, PID 1 */
