@@ -89,8 +89,10 @@ bool reaper_finish(struct reaper *r)
 	if (r->started) {
 		atomic_store(&r->stop, true);
 		(void)eventfd_write(r->wake_fd, 1);
-		if (!thread_join(r->thread, FINISH_MS))
-			return false;
+		while (!thread_join(r->thread, FINISH_MS)) {
+			if (atomic_load(&r->since_us) != 0) /* in the kernel, which may not come back */
+				return false;
+		}
 		r->started = false;
 		for (; r->taken != r->put; r->taken++)
 			close(r->job[r->taken % REAPER_QUEUE].fd);

@@ -92,13 +92,27 @@ int writer_init(struct writer *w)
 	return r;
 }
 
+/* In the kernel, which may not come back. */
+static bool is_writing(const struct writer *w)
+{
+	for (size_t i = 0; i < WRITER_QUEUE; i++) {
+		enum writer_state state = atomic_load(&w->order[i].state);
+
+		if (state == WRITER_WRITING || state == WRITER_WRITING_LEFT)
+			return true;
+	}
+	return false;
+}
+
 bool writer_finish(struct writer *w)
 {
 	if (w->started) {
 		atomic_store(&w->stop, true);
 		(void)eventfd_write(w->wake_fd, 1);
-		if (!thread_join(w->thread, FINISH_MS))
-			return false;
+		while (!thread_join(w->thread, FINISH_MS)) {
+			if (is_writing(w))
+				return false;
+		}
 		w->started = false;
 	}
 	for (size_t i = 0; i < WRITER_QUEUE; i++) {

@@ -73,7 +73,7 @@ static void wait_idle(void)
 	}
 }
 
-/* Its thread may need longer to end than writer_finish() waits for it. */
+/* The write that hung may need a while to come back. */
 static void finish_it(void)
 {
 	while (!writer_finish(&writer))
