@@ -348,12 +348,14 @@ void fault_ran(const struct fault_seen *s)
 static void one(void (*run)(void *, const struct fault *, const char *), void *user,
 		const struct fault *f)
 {
+	const char *only = getenv("FAULT_ONLY");
 	char row[96];
 
 	snprintf(row, sizeof(row), "%s %u: %s%s", calls[f->call].name, f->nth,
 		 f->error == FAULT_SHORT ? "short" : strerrorname_np(f->error),
 		 f->lasting ? ", lasting" : "");
-	run(user, f, row);
+	if (!only || strncmp(row, only, strlen(only)) == 0)
+		run(user, f, row);
 }
 
 void fault_each(void (*run)(void *user, const struct fault *f, const char *row), void *user,

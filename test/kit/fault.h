@@ -78,7 +78,7 @@ extern void (*fault_on_write)(int fd, const void *buf, size_t len);
 /*
  * Run a scenario without a fault and then with each. By default every call fails once, with one errno in
  * turn; with FAULT_ALL=1 in the environment it fails with every errno, and for some n all later ones do, too. most: of
- * one kind of call about so many fail, evenly spread.
+ * one kind of call about so many fail, evenly spread. FAULT_ONLY=TEXT: only the rows whose name begins so.
  */
 void fault_each(void (*run)(void *user, const struct fault *f, const char *row), void *user,
 		uint32_t most);
