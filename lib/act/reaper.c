@@ -90,8 +90,8 @@ bool reaper_finish(struct reaper *r)
 		atomic_store(&r->stop, true);
 		(void)eventfd_write(r->wake_fd, 1);
 		while (!thread_join(r->thread, FINISH_MS)) {
-			if (atomic_load(&r->since_us) !=
-			    0) /* in the kernel, which may not come back */
+			/* in the kernel, which may not come back */
+			if (atomic_load(&r->since_us) != 0)
 				return false;
 		}
 		r->started = false;
