@@ -77,23 +77,12 @@ static uint32_t count_monitored(const struct cgg_snapshot *snap, const struct cg
 	return n;
 }
 
-/* pod<uid>, kubepods-pod<uid>.slice, machine-libpod_pod_<id>.slice, libpod_parent/<id>: made by an engine. */
-static bool is_pod(const struct cgg_snapshot *snap, uint32_t index)
-{
-	const struct cgg_cgroup *cg = &snap->cgroups[index];
-
-	return strncmp(cg->name, "pod", 3) == 0 || strstr(cg->name, "-pod") ||
-	       strstr(cg->name, "libpod_pod_") ||
-	       (cg->parent != CGG_NONE &&
-		strcmp(snap->cgroups[cg->parent].name, "libpod_parent") == 0);
-}
-
 static bool is_container_of_pod(const struct cgg_snapshot *snap, uint32_t index)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[index];
 
 	return rank_is_owner(snap, index) && !strstr(cg->name, "conmon") &&
-	       is_pod(snap, cg->parent);
+	       rank_is_pod(snap, cg->parent);
 }
 
 /* A pod begins with its sandbox: of its small containers the first one, and ids are given in order. */

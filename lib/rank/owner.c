@@ -11,38 +11,6 @@
 
 #include <string.h>
 
-static bool ends_with(const char *s, const char *suffix)
-{
-	size_t len = strlen(s), n = strlen(suffix);
-
-	return len >= n && strcmp(s + len - n, suffix) == 0;
-}
-
-/* A pod's uid, 36 characters or a hash of 32, or an id of 64, up to end. */
-static bool is_id(const char *s, const char *end)
-{
-	size_t n = strspn(s, "0123456789abcdef-_");
-
-	return s + n == end && (n == 32 || n == 36 || n == 64);
-}
-
-/* pod<uid>, kubepods-...-pod<uid>.slice, machine-libpod_pod_<id>.slice, libpod_parent/<id> */
-static bool is_pod(const struct cgg_cgroup *cg, const char *parent)
-{
-	const char *end = cg->name + strlen(cg->name), *word;
-
-	if (strcmp(parent, "libpod_parent") == 0)
-		return is_id(cg->name, end);
-	if (!ends_with(cg->name, ".slice"))
-		return strncmp(cg->name, "pod", 3) == 0 && is_id(cg->name + 3, end);
-	end -= strlen(".slice");
-	word = strstr(cg->name, "-libpod_pod_");
-	if (word)
-		return is_id(word + strlen("-libpod_pod_"), end);
-	word = strstr(cg->name, "-pod");
-	return word && strstr(cg->name, "kubepods-") && is_id(word + strlen("-pod"), end);
-}
-
 /* user-1000.slice of user.slice */
 static bool is_users_slice(const struct cgg_cgroup *cg, const char *parent)
 {
@@ -65,7 +33,7 @@ static enum kind kind_of(const struct cgg_snapshot *snap, uint32_t index)
 	if (index == 0)
 		return HOLDS_OTHERS;
 	parent = snap->cgroups[cg->parent].name;
-	if (cg->owner_uid != 0 || is_users_slice(cg, parent) || is_pod(cg, parent) ||
+	if (cg->owner_uid != 0 || is_users_slice(cg, parent) || rank_is_pod(snap, index) ||
 	    rank_is_owner(snap, index))
 		return OWNS_ALL;
 	return rank_holds_units(snap, index) ? HOLDS_OTHERS : PLAIN;

@@ -51,6 +51,9 @@ bool rank_is_in_container(const struct cgg_snapshot *snap, uint32_t index, uint3
 /* The host's root has made and named the cgroup: no user, and nobody in a container. */
 bool rank_is_hosts(const struct cgg_snapshot *snap, uint32_t index);
 
+/* A pod, by the name that an engine gives it, where the host's root has made the cgroup and its parent. */
+bool rank_is_pod(const struct cgg_snapshot *snap, uint32_t index);
+
 /* There are processes in it or below it, for all that is known. */
 bool rank_may_hold(const struct cgg_snapshot *snap, uint32_t index);
 

@@ -160,6 +160,40 @@ bool rank_is_hosts(const struct cgg_snapshot *snap, uint32_t index)
 	return snap->cgroups[index].owner_uid == 0 && !rank_is_in_container(snap, index, CGG_NONE);
 }
 
+/* A pod's uid, 36 characters or a hash of 32, or an id of 64, up to end. */
+static bool is_pod_id(const char *s, const char *end)
+{
+	size_t n = strspn(s, "0123456789abcdef-_");
+
+	return s + n == end && (n == 32 || n == 36 || n == 64);
+}
+
+/* pod<uid>, kubepods-...-pod<uid>.slice, machine-libpod_pod_<id>.slice, libpod_parent/<id> */
+static bool is_pod_name(const char *name, const char *parent)
+{
+	const char *end = name + strlen(name), *word;
+
+	if (strcmp(parent, "libpod_parent") == 0)
+		return is_pod_id(name, end);
+	if (!has_suffix(name, ".slice"))
+		return has_prefix(name, "pod") && is_pod_id(name + strlen("pod"), end);
+	end -= strlen(".slice");
+	word = strstr(name, "-libpod_pod_");
+	if (word)
+		return is_pod_id(word + strlen("-libpod_pod_"), end);
+	word = strstr(name, "-pod");
+	return word && strstr(name, "kubepods-") && is_pod_id(word + strlen("-pod"), end);
+}
+
+bool rank_is_pod(const struct cgg_snapshot *snap, uint32_t index)
+{
+	uint32_t parent = snap->cgroups[index].parent;
+
+	return parent != CGG_NONE &&
+	       is_pod_name(snap->cgroups[index].name, snap->cgroups[parent].name) &&
+	       rank_is_hosts(snap, index) && rank_is_hosts(snap, parent);
+}
+
 /* What can't be read may hold processes. */
 bool rank_may_hold(const struct cgg_snapshot *snap, uint32_t index)
 {

@@ -174,6 +174,14 @@ static const struct group_row group_rows[] = {
 	{"nor one outside a pod",
 	 "/docker/a procs=1 anon=1Mi id=3\n/docker/b procs=1 anon=9Mi id=4", "/", LEAF, NULL, NULL,
 	 "/docker/a /docker/b"},
+	{"nor one in what is only called a pod",
+	 "/kubepods/pod-mine/" HEX "1 procs=1 anon=1Mi id=3\n/kubepods/pod-mine/" HEX
+	 "2 procs=1 anon=9Mi id=4",
+	 "/", LEAF, NULL, NULL, "/kubepods/pod-mine/" HEX "1 /kubepods/pod-mine/" HEX "2"},
+	{"nor in a pod below what a user has made",
+	 "/kubepods uid=1000\n" POD "/" HEX "1 procs=1 anon=1Mi id=3\n" POD "/" HEX
+	 "2 procs=1 anon=9Mi id=4",
+	 "/", LEAF, NULL, NULL, POD "/" HEX "1 " POD "/" HEX "2"},
 	{"the unit the kernel would kill: one for all members",
 	 "/m/l.scope current=9\n/m/l.scope/container group=1 procs=2 current=9\n/m/l.scope/empty",
 	 "/", LEAF, NULL, NULL, "/m/l.scope:u=/m/l.scope/container"},
