@@ -137,7 +137,6 @@ struct cgg_cgroup {
 	uint32_t end; /* its subtree is [own index, end): cgroups stand in pre-order */
 	uint32_t depth; /* 0 for the root */
 	uint32_t have; /* enum cgg_have bits */
-
 	uint64_t current_bytes, peak_bytes;
 	uint64_t max_bytes, high_bytes, low_bytes, min_bytes;
 	uint64_t swap_current_bytes, swap_max_bytes;
@@ -148,7 +147,6 @@ struct cgg_cgroup {
 	struct cgg_events events, events_local;
 	struct cgg_stat stat;
 	struct cgg_pressure pressure;
-
 	/* Derived, with have & CGG_HAVE_STAT: what reclaim can't give back, and what a kill of
 	 * the whole subtree would really free (unreclaimable less shmem, which outlives it). */
 	uint64_t unreclaimable_bytes, gain_bytes;
@@ -245,6 +243,7 @@ enum cgg_rank_key {
 	CGG_RANK_PRESSURE, /* "full" avg10 of its own memory.pressure, in permyriad */
 	CGG_RANK_BADNESS, /* in pages; needs cgg_snapshot_badness() */
 	CGG_RANK_OOM_SCORE_ADJ, /* the highest of its processes; needs cgg_snapshot_badness() */
+	CGG_RANK_TAKEN, /* unreclaimable bytes more than when its domain was last calm; known to guards */
 	CGG_RANK_KEY_MAX
 };
 
@@ -277,10 +276,13 @@ struct cgg_group {
 	int64_t term[CGG_RANK_KEY_MAX];
 	bool avoid; /* a mark: after all that have none */
 	uint32_t mark, marked; /* the one that counts, 0: none; and of which cgroup */
+	uint32_t owner; /* with CGG_RANK_TAKEN: the cgroup that answers for it */
+	bool helps,
+		herd; /* gives back half of what is missing; alone, or with others of its owner */
+	int64_t order_taken, order_gain; /* that count: its own, or of its herd */
 };
 
 #define CGG_RANK_KEYS_MAX 8 /* keys in one order */
-
 struct cgg_policy;
 
 struct cgg_rank_options {
@@ -331,7 +333,6 @@ struct cgg_policy_problem {
 
 /* The problem and its strings are valid in the call only. */
 typedef void (*cgg_policy_problem_fn)(void *user, const struct cgg_policy_problem *problem);
-
 #define CGG_POLICY_PROBLEMS_MAX 20 /* are told; the next one says how many more there are */
 
 /*

@@ -79,14 +79,15 @@ static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 }
 
 static void copy_candidate(struct cgg_guard *g, uint32_t domain, const struct cgg_group *group,
-			   const uint64_t *stuck, size_t nstuck, struct incident_candidate *ret)
+			   const struct policy_rule *rule, const struct policy_known *known,
+			   struct incident_candidate *ret)
 {
 	const struct cgg_cgroup *cg = &g->view.snap.cgroups[group->cgroup];
 
 	incident_path(ret->path, cg->path);
 	ret->bound = owners_bound(g->options.owners, &g->view.snap, group->cgroup);
 	ret->group = *group;
-	ret->unfit = policy_unfit(&g->view.snap, domain, group, stuck, nstuck);
+	ret->unfit = policy_unfit(rule, &g->view.snap, domain, group, known);
 	ret->usage_known = cg->have & CGG_HAVE_CURRENT;
 	ret->usage_bytes = cg->current_bytes;
 	ret->gain_known = cg->have & CGG_HAVE_STAT;
@@ -95,7 +96,7 @@ static void copy_candidate(struct cgg_guard *g, uint32_t domain, const struct cg
 
 /* Keep the first few, and the victim if it isn't among them. */
 static void copy_candidates(struct cgg_guard *g, uint32_t domain, struct incident *in, size_t n,
-			    uint32_t victim, const uint64_t *stuck, size_t nstuck)
+			    uint32_t victim, const struct policy_known *known)
 {
 	in->ncandidates_total = (uint32_t)n;
 	in->victim_index = CGG_NONE;
@@ -106,7 +107,7 @@ static void copy_candidates(struct cgg_guard *g, uint32_t domain, struct inciden
 			i = victim;
 		if (i == victim)
 			in->victim_index = in->ncandidates;
-		copy_candidate(g, domain, &g->groups[i], stuck, nstuck,
+		copy_candidate(g, domain, &g->groups[i], &in->rule, known,
 			       &in->candidate[in->ncandidates++]);
 	}
 }
@@ -210,7 +211,8 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		   uint64_t now_us)
 {
 	uint64_t stuck[POLICY_EXCLUDED_MAX], reported_id;
-	size_t nstuck = policy_excluded_ids(&g->excluded, now_us, stuck), n;
+	struct policy_known known = {.own_ids = g->own.id, .stuck_ids = stuck};
+	size_t n;
 	struct incident *in;
 	uint32_t victim, index;
 	bool nobody, fresh;
@@ -226,14 +228,15 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (kernel_was_first(g, d, in))
 		return;
 	prepare(g, d, rule, FRESH_US, now_us);
-	n = policy_choose(g->policy, rule, &g->view.snap, d->index, g->own.id, g->own.n, stuck,
-			  nstuck, g->groups, &victim);
+	known.nown_ids = g->own.n; /* just read */
+	known.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck);
+	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &known, g->groups, &victim);
 	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->groups[victim],
 			    now_us)) {
 		in->used = false;
 		return;
 	}
-	copy_candidates(g, d->index, in, n, victim, stuck, nstuck);
+	copy_candidates(g, d->index, in, n, victim, &known);
 	in->decide_us = clock_now_us();
 	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
 	in->victim_id = g->view.snap.cgroups[index].id;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which domains a rule looks at, and whom it would act on there. */
-#include "policy/decide.h"
+#include "policy/gate.h"
+#include "policy/pace.h"
 
 #include "rank/number.h"
 #include "util/glob.h"
@@ -19,10 +20,10 @@ bool policy_is_domain(const struct policy_rule *rule, const char *path)
 	return strcmp(path, "/") != 0 && glob_match(rule->domain, path);
 }
 
-static bool is_stuck(const struct cgg_cgroup *cg, const uint64_t *ids, size_t n)
+static bool is_stuck(const struct cgg_cgroup *cg, const struct policy_known *known)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (ids[i] == cg->id)
+	for (size_t i = 0; i < known->nstuck_ids; i++) {
+		if (known->stuck_ids[i] == cg->id)
 			return true;
 	}
 	return false;
@@ -38,40 +39,57 @@ uint64_t policy_gain_floor(uint64_t limit_bytes)
 	return floor > GAIN_FLOOR_MAX_BYTES ? GAIN_FLOOR_MAX_BYTES : floor;
 }
 
-static int64_t gain_floor(const struct policy_numbers *numbers)
-{
-	bool known = numbers->known & 1U << POLICY_N_LIMIT;
+/* What makes a group fit to be the victim. */
+struct fitness {
+	const struct cgg_snapshot *snap;
+	const struct policy_known *known;
+	int64_t floor;
+};
 
-	return (int64_t)policy_gain_floor(known ? numbers->n[POLICY_N_LIMIT] : CGG_MAX);
+static struct fitness fitness_of(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+				 uint32_t domain, const struct policy_known *known)
+{
+	struct fitness fitness = {.snap = snap, .known = known, .floor = 1};
+	struct policy_numbers numbers;
+	bool limited;
+
+	if (turn_is_for(rule)) /* the small ones are last, or part of a herd */
+		return fitness;
+	policy_measure(snap, domain, &numbers);
+	limited = numbers.known & 1U << POLICY_N_LIMIT;
+	fitness.floor = (int64_t)policy_gain_floor(limited ? numbers.n[POLICY_N_LIMIT] : CGG_MAX);
+	return fitness;
 }
 
-static enum policy_unfit unfit(const struct cgg_snapshot *snap, int64_t floor,
-			       const struct cgg_group *group, const uint64_t *stuck_ids,
-			       size_t nstuck_ids)
+static enum policy_unfit unfit(const struct fitness *fitness, const struct cgg_group *group)
 {
 	if (group->protect)
 		return POLICY_UNFIT_PROTECTED;
 	if (group->spared)
 		return group->known & 1U << CGG_RANK_OOM_SCORE_ADJ ? POLICY_UNFIT_ADJ
 								   : POLICY_UNFIT_UNKNOWN_ADJ;
-	if (is_stuck(&snap->cgroups[group->cgroup], stuck_ids, nstuck_ids))
+	if (is_stuck(&fitness->snap->cgroups[group->cgroup], fitness->known))
 		return POLICY_UNFIT_STUCK;
 	if (!(group->known & (1U << CGG_RANK_GAIN)))
 		return POLICY_UNFIT_UNKNOWN_GAIN;
 	/* nothing is next to nothing of the smallest limit too */
-	if (group->term[CGG_RANK_GAIN] < floor || group->term[CGG_RANK_GAIN] == 0)
+	if (group->term[CGG_RANK_GAIN] < fitness->floor || group->term[CGG_RANK_GAIN] == 0)
 		return POLICY_UNFIT_NO_GAIN;
 	return POLICY_FIT;
 }
 
-enum policy_unfit policy_unfit(const struct cgg_snapshot *snap, uint32_t domain,
-			       const struct cgg_group *group, const uint64_t *stuck_ids,
-			       size_t nstuck_ids)
+static bool is_fit(const void *with, const struct cgg_group *group)
 {
-	struct policy_numbers numbers;
+	return unfit(with, group) == POLICY_FIT;
+}
 
-	policy_measure(snap, domain, &numbers);
-	return unfit(snap, gain_floor(&numbers), group, stuck_ids, nstuck_ids);
+enum policy_unfit policy_unfit(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+			       uint32_t domain, const struct cgg_group *group,
+			       const struct policy_known *known)
+{
+	const struct fitness fitness = fitness_of(rule, snap, domain, known);
+
+	return unfit(&fitness, group);
 }
 
 /* Who takes one process is in no danger from his own rule: he never takes himself, nor PID 1. */
@@ -87,10 +105,25 @@ bool policy_acts_on_groups(const struct policy_rule *rule)
 	return false;
 }
 
+struct turn_need policy_need(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+			     uint32_t domain, const struct calm_bases *bases)
+{
+	bool host = domain == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT);
+	enum policy_number what =
+		!host && policy_by_usage(rule) ? POLICY_N_USAGE : POLICY_N_UNRECLAIMABLE;
+	uint64_t limit = CGG_MAX;
+	struct policy_numbers numbers;
+
+	policy_measure(snap, domain, &numbers);
+	if (numbers.known & 1U << POLICY_N_LIMIT)
+		limit = numbers.n[POLICY_N_LIMIT];
+	return turn_need(policy_line(rule, host, limit), limit, numbers.n[what], bases);
+}
+
 size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *rule,
-		     const struct cgg_snapshot *snap, uint32_t domain, const uint64_t *own_ids,
-		     size_t nown_ids, const uint64_t *stuck_ids, size_t nstuck_ids,
-		     struct cgg_group *groups, uint32_t *ret_victim)
+		     const struct cgg_snapshot *snap, uint32_t domain,
+		     const struct policy_known *known, struct cgg_group *groups,
+		     uint32_t *ret_victim)
 {
 	const struct rank_spec spec = {
 		.domain = domain,
@@ -104,18 +137,28 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 		.npriority = policy->npriority,
 		.honour_marks = rule->honour_xattrs,
 		.least_adj = rule->spares_adj ? &rule->least_adj : NULL,
-		.own_ids = own_ids,
-		.nown_ids = policy_acts_on_groups(rule) ? nown_ids : 0,
+		.own_ids = known->own_ids,
+		.nown_ids = policy_acts_on_groups(rule) ? known->nown_ids : 0,
 	};
-	size_t n = rank_groups(snap, &spec, groups);
-	struct policy_numbers numbers;
-	int64_t floor;
+	const struct fitness fitness = fitness_of(rule, snap, domain, known);
+	size_t n;
 
-	policy_measure(snap, domain, &numbers);
-	floor = gain_floor(&numbers);
+	if (turn_is_for(rule)) {
+		const struct turn_ask turn = {
+			.snap = snap,
+			.rule = rule,
+			.bases = known->bases,
+			.need = policy_need(rule, snap, domain, known->bases),
+		};
+
+		n = rank_form(snap, &spec, groups);
+		turn_order(&turn, groups, n, is_fit, &fitness);
+	} else {
+		n = rank_groups(snap, &spec, groups);
+	}
 	*ret_victim = CGG_NONE;
 	for (uint32_t i = 0; i < n && *ret_victim == CGG_NONE; i++) {
-		if (unfit(snap, floor, &groups[i], stuck_ids, nstuck_ids) == POLICY_FIT)
+		if (is_fit(&fitness, &groups[i]))
 			*ret_victim = i;
 	}
 	return n;

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "policy/policy.h"
+#include "policy/turn.h"
 
 /* Three-valued: what can't be read is UNKNOWN, and UNKNOWN never acts. */
 enum policy_truth { POLICY_FALSE, POLICY_TRUE, POLICY_UNKNOWN };
@@ -82,7 +82,10 @@ void policy_unseen(struct policy_held *held, uint64_t us, uint64_t now_us);
 /* Whether a rule looks at a cgroup as a domain. */
 bool policy_is_domain(const struct policy_rule *rule, const char *path);
 
-/* A group must give back this share of the domain's limit, or killing it is of no use. */
+/*
+ * A group must give back this share of the domain's limit, or killing it is of no use. Of a rule that ranks by "taken"
+ * what gives back less comes last (policy/turn.h).
+ */
 #define POLICY_GAIN_FLOOR_PERMYRIAD 100
 
 /* That in bytes: 1 % of the limit, 64 MiB at the most; 1 MiB where the limit is CGG_MAX. */
@@ -98,15 +101,27 @@ enum policy_unfit {
 	POLICY_UNFIT_UNKNOWN_ADJ, /* which of them it has could not be read */
 };
 
+/* What a choice stands on beside the snapshot. All zero: nothing of it is known. */
+struct policy_known {
+	const uint64_t *own_ids; /* of the guard's cgroup and all above it */
+	size_t nown_ids;
+	const uint64_t *stuck_ids; /* cgroups that an earlier kill could not end */
+	size_t nstuck_ids;
+	const struct calm_bases *bases; /* of the domain, NULL: it was not calm, or is */
+};
+
+/* How short of memory a domain is by a rule, and what it has lost since it was calm. */
+struct turn_need policy_need(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+			     uint32_t domain, const struct calm_bases *bases);
+
 /*
- * The candidates of a rule in order, and the first that may be acted on. stuck_ids: cgroups that an
- * earlier kill could not end. groups has room for snap->n. Returns how many candidates there are;
- * *ret_victim is an index into groups or CGG_NONE.
+ * The candidates of a rule in order, and the first that may be acted on. groups has room for snap->n. Returns how many
+ * candidates there are; *ret_victim is an index into groups or CGG_NONE.
  */
 size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *rule,
-		     const struct cgg_snapshot *snap, uint32_t domain, const uint64_t *own_ids,
-		     size_t nown_ids, const uint64_t *stuck_ids, size_t nstuck_ids,
-		     struct cgg_group *groups, uint32_t *ret_victim);
+		     const struct cgg_snapshot *snap, uint32_t domain,
+		     const struct policy_known *known, struct cgg_group *groups,
+		     uint32_t *ret_victim);
 
 /*
  * How many cgroups of a domain could not be read just now (for want of memory or fds) and may be a better victim
@@ -121,8 +136,8 @@ uint32_t policy_unread(const struct cgg_policy *policy, const struct policy_rule
 bool policy_acts_on_groups(const struct policy_rule *rule);
 
 /* Why a candidate can't be the victim. */
-enum policy_unfit policy_unfit(const struct cgg_snapshot *snap, uint32_t domain,
-			       const struct cgg_group *group, const uint64_t *stuck_ids,
-			       size_t nstuck_ids);
+enum policy_unfit policy_unfit(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+			       uint32_t domain, const struct cgg_group *group,
+			       const struct policy_known *known);
 
 const char *policy_unfit_name(enum policy_unfit unfit);

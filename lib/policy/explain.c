@@ -220,6 +220,7 @@ enum policy_absence policy_absence(const struct cgg_policy *policy, const struct
 				   const struct cgg_snapshot *snap, uint32_t domain,
 				   uint32_t cgroup, struct cgg_group *groups, const char **ret_glob)
 {
+	const struct policy_known nothing = {0};
 	struct policy_rule all = *rule;
 	uint32_t victim, found;
 	size_t n;
@@ -235,7 +236,7 @@ enum policy_absence policy_absence(const struct cgg_policy *policy, const struct
 		return by_globs(rule, snap->cgroups[cgroup].path, ret_glob);
 	/* with no glob in the way, is it part of a group? Then a glob was. */
 	all.include.n = all.exclude.n = 0;
-	n = policy_choose(policy, &all, snap, domain, NULL, 0, NULL, 0, groups, &victim);
+	n = policy_choose(policy, &all, snap, domain, &nothing, groups, &victim);
 	found = policy_group_of(snap, groups, n, cgroup);
 	if (found == CGG_NONE)
 		return POLICY_ABSENT_HOLDS;

@@ -9,8 +9,18 @@ uint64_t policy_amount_bytes(const struct policy_amount *a, uint64_t whole)
 	return (uint64_t)((unsigned __int128)whole * a->share_permyriad / 10000);
 }
 
-static uint64_t leaf_gate(const struct policy_cond *c, bool host, uint64_t limit)
+/* What a gate is asked of. */
+struct scale {
+	bool host;
+	uint64_t limit;
+	uint64_t
+		soon; /* of a time_to_limit_below: 0, it can be true anywhere; CGG_MAX, it does not count */
+};
+
+static uint64_t leaf_gate(const struct policy_cond *c, const struct scale *scale)
 {
+	uint64_t limit = scale->limit;
+	bool host = scale->host;
 	uint64_t amount;
 
 	if (limit == CGG_MAX)
@@ -27,21 +37,23 @@ static uint64_t leaf_gate(const struct policy_cond *c, bool host, uint64_t limit
 		__attribute__((fallthrough));
 	case POLICY_AVAILABLE_BELOW:
 		return amount < limit ? limit - amount : 0;
+	case POLICY_TIME_TO_LIMIT_BELOW:
+		return scale->soon;
 	default:
 		return 0;
 	}
 }
 
 /* The gate of the condition at *at; *at moves behind it. */
-static uint64_t gate_of(const struct policy_rule *rule, uint8_t at, bool host, uint64_t limit)
+static uint64_t gate_of(const struct policy_rule *rule, uint8_t at, const struct scale *scale)
 {
 	const struct policy_cond *c = &rule->cond[at];
 	uint64_t gate = c->kind == POLICY_ANY ? CGG_MAX : 0;
 
 	if (c->kind != POLICY_ALL && c->kind != POLICY_ANY)
-		return c->kind == POLICY_NOT ? 0 : leaf_gate(c, host, limit);
+		return c->kind == POLICY_NOT ? 0 : leaf_gate(c, scale);
 	for (uint8_t child = (uint8_t)(at + 1); child < c->end; child = rule->cond[child].end) {
-		uint64_t g = gate_of(rule, child, host, limit);
+		uint64_t g = gate_of(rule, child, scale);
 
 		if (c->kind == POLICY_ALL ? g > gate : g < gate)
 			gate = g;
@@ -51,7 +63,17 @@ static uint64_t gate_of(const struct policy_rule *rule, uint8_t at, bool host, u
 
 uint64_t policy_gate(const struct policy_rule *rule, bool host, uint64_t limit_bytes)
 {
-	return rule->nconds ? gate_of(rule, 0, host, limit_bytes) : 0;
+	const struct scale scale = {host, limit_bytes, 0};
+
+	return rule->nconds ? gate_of(rule, 0, &scale) : 0;
+}
+
+uint64_t policy_line(const struct policy_rule *rule, bool host, uint64_t limit_bytes)
+{
+	const struct scale scale = {host, limit_bytes, CGG_MAX};
+	uint64_t line = rule->nconds ? gate_of(rule, 0, &scale) : 0;
+
+	return line == CGG_MAX ? policy_gate(rule, host, limit_bytes) : line;
 }
 
 /* Of the condition at *at. */

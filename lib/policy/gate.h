@@ -17,6 +17,9 @@ uint64_t policy_amount_bytes(const struct policy_amount *a, uint64_t whole);
  */
 uint64_t policy_gate(const struct policy_rule *rule, bool host, uint64_t limit_bytes);
 
+/* The same without time_to_limit_below: what is short of it is short, however slowly it got there. */
+uint64_t policy_line(const struct policy_rule *rule, bool host, uint64_t limit_bytes);
+
 /* Below it a domain is far from danger: of its files none but the cheap number is read. */
 static inline uint64_t policy_near(uint64_t gate_bytes)
 {

@@ -189,17 +189,15 @@ static uint32_t common_unit(const struct cgg_snapshot *snap, uint32_t domain, ui
 	return unit;
 }
 
-/* Heap sort: in place and of the same cost for every input (qsort may allocate). */
-static void sift(const struct cgg_snapshot *snap, const struct rank_spec *spec,
-		 struct cgg_group *groups, size_t at, size_t n)
+static void sift(struct cgg_group *groups, size_t at, size_t n, rank_compare_fn compare,
+		 const void *with)
 {
 	struct cgg_group moved = groups[at];
 
 	for (size_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
-		if (child + 1 < n &&
-		    rank_compare(snap, spec, &groups[child], &groups[child + 1]) < 0)
+		if (child + 1 < n && compare(with, &groups[child], &groups[child + 1]) < 0)
 			child++;
-		if (rank_compare(snap, spec, &moved, &groups[child]) >= 0)
+		if (compare(with, &moved, &groups[child]) >= 0)
 			break;
 		groups[at] = groups[child];
 		at = child;
@@ -207,22 +205,22 @@ static void sift(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 	groups[at] = moved;
 }
 
-static void sort(const struct cgg_snapshot *snap, const struct rank_spec *spec,
-		 struct cgg_group *groups, size_t n)
+/* Heap sort. */
+void rank_sort(struct cgg_group *groups, size_t n, rank_compare_fn compare, const void *with)
 {
 	for (size_t i = n / 2; i-- > 0;)
-		sift(snap, spec, groups, i, n);
+		sift(groups, i, n, compare, with);
 	for (size_t last = n; last-- > 1;) {
 		struct cgg_group top = groups[0];
 
 		groups[0] = groups[last];
 		groups[last] = top;
-		sift(snap, spec, groups, 0, last);
+		sift(groups, 0, last, compare, with);
 	}
 }
 
-size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec,
-		   struct cgg_group *groups)
+size_t rank_form(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		 struct cgg_group *groups)
 {
 	uint32_t end, protected_end = 0; /* all before it is below something protected */
 	struct reach reach;
@@ -254,6 +252,27 @@ size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec
 			rank_mark(snap, spec->domain, reach.end, &groups[n]);
 		rank_terms(snap, spec, reach.end, &groups[n++]);
 	}
-	sort(snap, spec, groups, n);
+	return n;
+}
+
+struct order {
+	const struct cgg_snapshot *snap;
+	const struct rank_spec *spec;
+};
+
+static int compare(const void *with, const struct cgg_group *a, const struct cgg_group *b)
+{
+	const struct order *order = with;
+
+	return rank_compare(order->snap, order->spec, a, b);
+}
+
+size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		   struct cgg_group *groups)
+{
+	const struct order order = {snap, spec};
+	size_t n = rank_form(snap, spec, groups);
+
+	rank_sort(groups, n, compare, &order);
 	return n;
 }

@@ -77,6 +77,17 @@ bool rank_is_helper(const struct cgg_snapshot *snap, uint32_t index);
 size_t rank_groups(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 		   struct cgg_group *groups);
 
+/* The same, in the order of the tree. */
+size_t rank_form(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		 struct cgg_group *groups);
+
+/* < 0 when a comes before b; never 0 for two of one array. */
+typedef int (*rank_compare_fn)(const void *with, const struct cgg_group *a,
+			       const struct cgg_group *b);
+
+/* In place, and of the same cost for every input (qsort may allocate). */
+void rank_sort(struct cgg_group *groups, size_t n, rank_compare_fn compare, const void *with);
+
 /* mark.c: find the strongest mark that counts in domain, and let it protect the group or put it last. */
 void rank_mark(const struct cgg_snapshot *snap, uint32_t domain, uint32_t end,
 	       struct cgg_group *group);
@@ -88,6 +99,9 @@ bool rank_user_marks_count(const struct cgg_snapshot *snap, uint32_t domain, uin
 /* end: the group's processes are in [its cgroup, end) */
 void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
 		struct cgg_group *group);
+
+/* < 0: a first, by one key: larger first, of priority the lowest; unknown last. */
+int rank_compare_key(enum cgg_rank_key key, const struct cgg_group *a, const struct cgg_group *b);
 
 /* < 0 when a comes before b: what is to be avoided last, by the keys in order, unknown after known, at
  * last by path. */

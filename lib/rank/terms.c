@@ -21,6 +21,7 @@ static const char *const key_names[CGG_RANK_KEY_MAX] = {
 	[CGG_RANK_PRESSURE] = "pressure",
 	[CGG_RANK_BADNESS] = "badness",
 	[CGG_RANK_OOM_SCORE_ADJ] = "oom_score_adj",
+	[CGG_RANK_TAKEN] = "taken",
 };
 
 CGG_PUBLIC const char *cgg_rank_key_name(enum cgg_rank_key key)
@@ -152,8 +153,7 @@ void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, u
 	set_adj(snap, spec, group, end);
 }
 
-/* < 0: a first. Larger first; of priority the lowest. */
-static int compare_key(enum cgg_rank_key key, const struct cgg_group *a, const struct cgg_group *b)
+int rank_compare_key(enum cgg_rank_key key, const struct cgg_group *a, const struct cgg_group *b)
 {
 	bool a_known = a->known & (1U << key), b_known = b->known & (1U << key);
 	int order;
@@ -176,7 +176,7 @@ int rank_compare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 	if (a->avoid != b->avoid)
 		return a->avoid ? 1 : -1;
 	for (size_t i = 0; i < nkeys; i++) {
-		int order = compare_key(keys[i], a, b);
+		int order = rank_compare_key(keys[i], a, b);
 
 		if (order != 0)
 			return order;

@@ -100,23 +100,35 @@ void evaluator_look(const struct evaluator *pairs, struct pair *pair,
 				   now_us, pair->reading);
 }
 
+/* ids has room for POLICY_EXCLUDED_MAX. */
+static struct policy_known known_of(const struct evaluator *pairs, const struct cgg_snapshot *snap,
+				    uint64_t *ids)
+{
+	return (struct policy_known){
+		.own_ids = pairs->own_ids,
+		.nown_ids = pairs->nown_ids,
+		.stuck_ids = ids,
+		.nstuck_ids = policy_excluded_ids(&pairs->excluded, snap->time_us, ids),
+	};
+}
+
 size_t evaluator_choose(struct evaluator *pairs, const struct pair *pair,
 			const struct cgg_snapshot *snap, uint32_t *ret_victim)
 {
 	uint64_t ids[POLICY_EXCLUDED_MAX];
-	size_t n = policy_excluded_ids(&pairs->excluded, snap->time_us, ids);
+	const struct policy_known known = known_of(pairs, snap, ids);
 
 	return policy_choose(pairs->policy, &pairs->policy->rule[pair->rule], snap, pair->index,
-			     pairs->own_ids, pairs->nown_ids, ids, n, pairs->groups, ret_victim);
+			     &known, pairs->groups, ret_victim);
 }
 
 enum policy_unfit evaluator_unfit(const struct evaluator *pairs, const struct pair *pair,
 				  const struct cgg_snapshot *snap, const struct cgg_group *group)
 {
 	uint64_t ids[POLICY_EXCLUDED_MAX];
-	size_t n = policy_excluded_ids(&pairs->excluded, snap->time_us, ids);
+	const struct policy_known known = known_of(pairs, snap, ids);
 
-	return policy_unfit(snap, pair->index, group, ids, n);
+	return policy_unfit(&pairs->policy->rule[pair->rule], snap, pair->index, group, &known);
 }
 
 const char *evaluator_scope(const struct policy_rule *rule, const struct cgg_group *group)

@@ -178,17 +178,17 @@ static void choose(const struct choice *choice)
 	struct cgg_policy *policy = policy_of(choice);
 	struct cgg_snapshot *snap = kit_snap(choice->tree);
 	uint32_t domain = kit_at(snap, choice->domain), victim = 12345;
+	struct policy_known known = {&choice->own_id, 1, &choice->stuck_id, 1, NULL};
 	struct cgg_group groups[16];
 	char order[512] = "";
 	size_t len = 0, n;
 
 	T_MUST(snap->n <= CGG_ARRAY_LEN(groups));
 	T_ASSERT(policy_is_domain(&policy->rule[0], choice->domain));
-	n = policy_choose(policy, &policy->rule[0], snap, domain, &choice->own_id, 1,
-			  &choice->stuck_id, 1, groups, &victim);
+	n = policy_choose(policy, &policy->rule[0], snap, domain, &known, groups, &victim);
 	for (size_t i = 0; i < n; i++) {
 		enum policy_unfit unfit =
-			policy_unfit(snap, domain, &groups[i], &choice->stuck_id, 1);
+			policy_unfit(&policy->rule[0], snap, domain, &groups[i], &known);
 		bool fit = unfit == POLICY_FIT;
 
 		len += (size_t)snprintf(order + len, sizeof(order) - len, "%s%s%s%s%s",
@@ -245,8 +245,9 @@ TEST(who_takes_one_process_may_look_at_the_guards_own_cgroup)
 		policy = kit_load(text, &err);
 		T_EQ_STR(err.msg, "");
 		T_MUST(policy);
-		T_EQ_INT(policy_choose(policy, &policy->rule[0], snap, 0, &own, 1, &stuck, 1,
-				       groups, &victim),
+		T_EQ_INT(policy_choose(policy, &policy->rule[0], snap, 0,
+				       &(struct policy_known){&own, 1, &stuck, 1, NULL}, groups,
+				       &victim),
 			 1);
 		T_EQ_INT(victim, rows[i].own ? 0 : CGG_NONE);
 		kit_snap_free(snap);
@@ -355,8 +356,9 @@ TEST(what_could_not_be_read_and_may_have_been_the_better_victim_is_counted)
 		policy = kit_load(text, &err);
 		T_EQ_STR(err.msg, "");
 		T_MUST(policy && snap->n <= CGG_ARRAY_LEN(groups));
-		policy_choose(policy, &policy->rule[0], snap, 0, &row->own_id, 1, NULL, 0, groups,
-			      &victim);
+		policy_choose(policy, &policy->rule[0], snap, 0,
+			      &(struct policy_known){.own_ids = &row->own_id, .nown_ids = 1},
+			      groups, &victim);
 		T_EQ_INT(policy_unread(policy, &policy->rule[0], snap, 0, &row->own_id, 1,
 				       victim == CGG_NONE ? NULL : &groups[victim]),
 			 row->n);

@@ -105,9 +105,9 @@ TEST(who_is_protected_is_so_by_a_glob_or_by_the_guard_itself)
 	struct cgg_snapshot *snap = kit_snap(TREE);
 	struct cgg_group groups[16];
 	uint64_t own = snap->cgroups[kit_at(snap, "/a")].id;
+	struct policy_known known = {.own_ids = &own, .nown_ids = 1};
 	uint32_t victim;
-	size_t n =
-		policy_choose(policy, &policy->rule[0], snap, 0, &own, 1, NULL, 0, groups, &victim);
+	size_t n = policy_choose(policy, &policy->rule[0], snap, 0, &known, groups, &victim);
 
 	T_EQ_INT(n, CGG_ARRAY_LEN(rows));
 	T_EQ_INT(victim, CGG_NONE);
@@ -137,7 +137,8 @@ TEST(who_is_protected_by_a_mark_hears_which_and_where)
 	size_t n;
 
 	policy->rule[0].honour_xattrs = true;
-	n = policy_choose(policy, &policy->rule[0], snap, 0, NULL, 0, NULL, 0, groups, &victim);
+	n = policy_choose(policy, &policy->rule[0], snap, 0, &(struct policy_known){0}, groups,
+			  &victim);
 	at = policy_group_of(snap, groups, n, kit_at(snap, "/x/b"));
 	T_MUST(at != CGG_NONE);
 	shield = policy_shield(policy, snap, &groups[at], NULL, 0);

@@ -266,7 +266,7 @@ static size_t decide(const struct cgg_policy *policy, const struct policy_rule *
 	policy_holds(rule, snap, domain, &held, 1000000, reading);
 	if (policy_holds(rule, snap, domain, &held, 2000000, reading) != POLICY_TRUE)
 		return 0;
-	policy_choose(policy, rule, snap, domain, NULL, 0, NULL, 0, groups, &victim);
+	policy_choose(policy, rule, snap, domain, &(struct policy_known){0}, groups, &victim);
 	found = victim != CGG_NONE;
 	return (size_t)snprintf(buf, size, "%s %s %s%s; ", rule->name, snap->cgroups[domain].path,
 				found ? snap->cgroups[groups[victim].cgroup].path : "-",

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose turn it is: what each has taken, who is one herd, and their order. */
+#include "policy/turn.h"
+
+#include "rank/number.h"
+
+#include <string.h>
+
+bool turn_is_for(const struct policy_rule *rule)
+{
+	for (size_t i = 0; i < rule->nkeys; i++) {
+		if (rule->key[i] == CGG_RANK_TAKEN)
+			return true;
+	}
+	return false;
+}
+
+struct turn_need turn_need(uint64_t line, uint64_t limit, uint64_t level,
+			   const struct calm_bases *bases)
+{
+	struct turn_need need = {0};
+	uint64_t headroom, least;
+
+	if (bases && level > bases->level_bytes)
+		need.lost_bytes = level - bases->level_bytes;
+	if (limit != CGG_MAX && line > 0 && line < limit) {
+		headroom = number_mul_div(limit - line, TURN_ENOUGH_PERMYRIAD, 10000);
+		headroom = headroom < limit ? headroom : limit;
+		if (level > limit - headroom)
+			need.short_bytes = level - (limit - headroom);
+	}
+	least = limit != CGG_MAX ? number_mul_div(limit, TURN_LEAST_PERMYRIAD, 10000) : 1U << 20;
+	need.missing_bytes = need.short_bytes > least ? need.short_bytes : least;
+	return need;
+}
+
+/* ---- what each has taken --------------------------------------------------------------- */
+
+static bool knows(const struct cgg_group *group, enum cgg_rank_key key)
+{
+	return group->known & 1U << key;
+}
+
+static const struct calm_base *find(const struct calm_bases *bases, size_t first, size_t end,
+				    uint64_t id)
+{
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (bases->base[middle].id == id)
+			return &bases->base[middle];
+		if (bases->base[middle].id < id)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return NULL;
+}
+
+static int64_t plus(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return a < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
+static int64_t clamp_to(int64_t value, int64_t most)
+{
+	if (value < 0)
+		return 0;
+	return value < most ? value : most;
+}
+
+/* Of groups of one owner: into term[CGG_RANK_TAKEN] now less base, negative too. Returns the owner's own. */
+static int64_t take(const struct turn_ask *turn, struct cgg_group *groups, size_t n)
+{
+	const struct cgg_cgroup *cgroups = turn->snap->cgroups;
+	int64_t orphaned = 0, net = 0;
+	size_t first, end;
+
+	calm_of_owner(turn->bases, calm_key(cgroups[groups[0].owner].path), &first, &end);
+	for (size_t i = first; i < end; i++)
+		orphaned = plus(orphaned, number_clamp(turn->bases->base[i].bytes));
+	for (size_t i = 0; i < n; i++) {
+		const struct calm_base *base =
+			find(turn->bases, first, end, cgroups[groups[i].cgroup].id);
+
+		groups[i].term[CGG_RANK_TAKEN] = groups[i].term[CGG_RANK_UNRECLAIMABLE];
+		if (!base)
+			continue;
+		orphaned -= number_clamp(base->bytes);
+		groups[i].term[CGG_RANK_TAKEN] -= number_clamp(base->bytes);
+		groups[i].known |= 1U << CGG_RANK_TAKEN;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int64_t *taken = &groups[i].term[CGG_RANK_TAKEN], had;
+
+		if (!knows(&groups[i], CGG_RANK_UNRECLAIMABLE)) {
+			groups[i].known &= ~(1U << CGG_RANK_TAKEN);
+			*taken = 0;
+			continue;
+		}
+		if (!knows(&groups[i], CGG_RANK_TAKEN)) { /* made later, or there was no room */
+			had = clamp_to(*taken, orphaned);
+			orphaned -= had;
+			*taken -= had;
+			*taken -= clamp_to(*taken, number_clamp(turn->bases->rest_bytes));
+			groups[i].known |= 1U << CGG_RANK_TAKEN;
+		}
+		net = plus(net, *taken);
+	}
+	net = plus(net, -orphaned);
+	return net > 0 ? net : 0;
+}
+
+/* ---- who is one candidate --------------------------------------------------------------- */
+
+/* The keys before "taken" must be equal in a herd. */
+static int compare_before(const struct policy_rule *rule, const struct cgg_group *a,
+			  const struct cgg_group *b)
+{
+	int order = 0;
+
+	for (size_t i = 0; order == 0 && rule->key[i] != CGG_RANK_TAKEN; i++)
+		order = rank_compare_key(rule->key[i], a, b);
+	return order;
+}
+
+static int compare_herd(const void *with, const struct cgg_group *a, const struct cgg_group *b)
+{
+	const struct turn_ask *turn = with;
+	int order;
+
+	if (a->owner != b->owner)
+		return a->owner < b->owner ? -1 : 1;
+	if (a->avoid != b->avoid)
+		return a->avoid ? 1 : -1;
+	order = compare_before(turn->rule, a, b);
+	if (order != 0)
+		return order;
+	return a->cgroup < b->cgroup ? -1 : 1;
+}
+
+static int64_t half(const struct turn_ask *turn)
+{
+	return number_clamp(turn->need.missing_bytes - turn->need.missing_bytes / 2);
+}
+
+/* What counts of what was taken. */
+static int64_t counted(const struct turn_ask *turn, int64_t taken)
+{
+	uint64_t lost = turn->need.lost_bytes;
+
+	return lost > 0 && (uint64_t)taken >= lost / TURN_TAKEN_PART ? taken : 0;
+}
+
+static void stand_alone(const struct turn_ask *turn, struct cgg_group *group)
+{
+	group->herd = false;
+	group->order_gain = group->term[CGG_RANK_GAIN];
+	group->order_taken = counted(turn, group->term[CGG_RANK_TAKEN]);
+	group->helps = knows(group, CGG_RANK_GAIN) && group->order_gain >= half(turn);
+}
+
+/* Groups of one owner that nothing before "taken" tells apart. net: of the owner. */
+static void stand_together(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
+			   int64_t net)
+{
+	int64_t gain = 0, taken = 0;
+	size_t members = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!groups[i].herd)
+			continue;
+		gain = plus(gain, groups[i].term[CGG_RANK_GAIN]);
+		taken = plus(taken, groups[i].term[CGG_RANK_TAKEN]);
+		members++;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool helps = gain >= half(turn);
+
+		groups[i].term[CGG_RANK_TAKEN] = clamp_to(groups[i].term[CGG_RANK_TAKEN], net);
+		if (!groups[i].herd || members == 1) {
+			stand_alone(turn, &groups[i]);
+			continue;
+		}
+		groups[i].helps = helps;
+		groups[i].order_gain = helps ? gain / TURN_HERD_PART : gain;
+		groups[i].order_taken = counted(turn, clamp_to(taken, net));
+	}
+}
+
+static void find_herds(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
+		       turn_fit_fn is_fit, const void *with)
+{
+	for (size_t i = 0; i < n; i++) {
+		groups[i].owner = calm_owner(turn->snap, groups[i].cgroup);
+		groups[i].herd =
+			is_fit(with, &groups[i]) && groups[i].term[CGG_RANK_GAIN] < half(turn);
+	}
+	rank_sort(groups, n, compare_herd, turn);
+	for (size_t i = 0, end; i < n; i = end) {
+		int64_t net = 0;
+
+		for (end = i + 1; end < n && groups[end].owner == groups[i].owner;)
+			end++;
+		if (turn->bases)
+			net = take(turn, &groups[i], end - i);
+		for (size_t from = i, to; from < end; from = to) {
+			for (to = from + 1;
+			     to < end && groups[to].avoid == groups[from].avoid &&
+			     compare_before(turn->rule, &groups[from], &groups[to]) == 0;)
+				to++;
+			stand_together(turn, &groups[from], to - from, net);
+		}
+	}
+}
+
+/* ---- the order -------------------------------------------------------------------------- */
+
+static int larger(int64_t a, int64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+/* A key behind "taken", but for gain, says nothing of a herd: it is unknown. */
+static int compare_key(enum cgg_rank_key key, bool behind, const struct cgg_group *a,
+		       const struct cgg_group *b)
+{
+	if (key == CGG_RANK_TAKEN)
+		return larger(a->order_taken, b->order_taken);
+	if (key == CGG_RANK_GAIN && behind)
+		return larger(a->order_gain, b->order_gain);
+	if (behind && (a->herd || b->herd))
+		return a->herd - b->herd;
+	return rank_compare_key(key, a, b);
+}
+
+/* Within a herd the fastest taker is first. */
+static int compare_members(const struct cgg_group *a, const struct cgg_group *b)
+{
+	int order = larger(a->term[CGG_RANK_TAKEN], b->term[CGG_RANK_TAKEN]);
+
+	return order != 0 ? order : larger(a->term[CGG_RANK_GAIN], b->term[CGG_RANK_GAIN]);
+}
+
+static int compare(const void *with, const struct cgg_group *a, const struct cgg_group *b)
+{
+	const struct turn_ask *turn = with;
+	const struct cgg_cgroup *cgroups = turn->snap->cgroups;
+	bool behind = false;
+	int order;
+
+	if (a->helps != b->helps)
+		return a->helps ? -1 : 1;
+	if (a->avoid != b->avoid)
+		return a->avoid ? 1 : -1;
+	for (size_t i = 0; i < turn->rule->nkeys; i++) {
+		order = compare_key(turn->rule->key[i], behind, a, b);
+		if (order != 0)
+			return order;
+		behind |= turn->rule->key[i] == CGG_RANK_TAKEN;
+	}
+	if (a->herd != b->herd)
+		return a->herd ? 1 : -1;
+	if (a->herd && a->owner != b->owner)
+		return a->owner < b->owner ? -1 : 1;
+	order = a->herd ? compare_members(a, b) : 0;
+	return order != 0 ? order : strcmp(cgroups[a->cgroup].path, cgroups[b->cgroup].path);
+}
+
+void turn_order(const struct turn_ask *turn, struct cgg_group *groups, size_t n, turn_fit_fn is_fit,
+		const void *with)
+{
+	find_herds(turn, groups, n, is_fit, with);
+	rank_sort(groups, n, compare, turn);
+}
+
+size_t turn_batch(const struct cgg_group *groups, size_t n, size_t victim, uint64_t missing_bytes)
+{
+	uint64_t freed = 0;
+	size_t i = victim;
+
+	do {
+		freed += (uint64_t)groups[i].term[CGG_RANK_GAIN];
+		i++;
+	} while (freed < missing_bytes && i < n && groups[i].herd && groups[victim].herd &&
+		 groups[i].owner == groups[victim].owner &&
+		 groups[i].avoid == groups[victim].avoid);
+	return i - victim;
+}
