@@ -113,8 +113,9 @@ static void print_one(const struct cgg_snapshot *snap, uint32_t top, uint32_t in
 	       print_share(cg, share, sizeof(share)), procs);
 	if (cg->threaded)
 		fputs("  threaded", stdout);
-	if (cg->have & CGG_HAVE_EVENTS && cg->events.oom_kill)
-		printf("  %llu killed by the kernel", (unsigned long long)cg->events.oom_kill);
+	if (cg->have & CGG_HAVE_EVENTS && cg->detail->events.oom_kill)
+		printf("  %llu killed by the kernel",
+		       (unsigned long long)cg->detail->events.oom_kill);
 	print_whose(snap, index, owners);
 	putchar('\n');
 	free(name);

@@ -174,11 +174,11 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 	if (cg->threaded)
 		json_object_object_add(o, "threaded", json_object_new_boolean(true));
 	if (cg->have & CGG_HAVE_EVENTS)
-		json_object_object_add(o, "events", events_json(&cg->events));
+		json_object_object_add(o, "events", events_json(&cg->detail->events));
 	if (cg->have & CGG_HAVE_EVENTS_LOCAL)
-		json_object_object_add(o, "events_local", events_json(&cg->events_local));
+		json_object_object_add(o, "events_local", events_json(&cg->detail->events_local));
 	if (cg->have & CGG_HAVE_STAT)
-		json_object_object_add(o, "stat", stat_json(&cg->stat));
+		json_object_object_add(o, "stat", stat_json(&cg->detail->stat));
 	if (cg->have & CGG_HAVE_PRESSURE)
 		json_object_object_add(o, "pressure", pressure_json(&cg->pressure));
 	return o;

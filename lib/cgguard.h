@@ -125,10 +125,12 @@ struct cgg_stat {
 	uint64_t inactive_anon, active_anon, inactive_file, active_file, hugetlb;
 };
 
-/*
- * One cgroup at one instant. Only values whose bit is in .have were read.
- * Fields are only ever appended: read them through pointers, never copy by sizeof.
- */
+struct cgg_detail {
+	struct cgg_stat stat;
+	struct cgg_events events, events_local;
+};
+
+/* One cgroup at one instant. Only values whose bit is in .have were read. Fields are appended: never copy it. */
 struct cgg_cgroup {
 	const char *path; /* "/" is the tree's root; any byte but '/' and NUL within a name */
 	const char *name; /* last segment of path */
@@ -144,15 +146,12 @@ struct cgg_cgroup {
 	bool populated; /* processes in the subtree */
 	bool threaded; /* holds threads of a domain ancestor; no memory files, no processes */
 	uint32_t nprocs; /* processes directly in it (zombie leaders with live threads too) */
-	struct cgg_events events, events_local;
-	struct cgg_stat stat;
+	struct cgg_detail *detail; /* never NULL here */
 	struct cgg_pressure pressure;
-	/* Derived, with have & CGG_HAVE_STAT: what reclaim can't give back, and what a kill of
-	 * the whole subtree would really free (unreclaimable less shmem, which outlives it). */
-	uint64_t unreclaimable_bytes, gain_bytes;
-	/* Derived: the smallest memory.max from here to the root, and the host's RAM. CGG_MAX when
-	 * neither is known. */
-	uint64_t limit_bytes;
+	/* Derived, with have & CGG_HAVE_STAT: what reclaim can't give back, what a kill of the whole subtree would
+	 * really free (unreclaimable less shmem, which outlives it), and what of that goes to the pool of huge pages. */
+	uint64_t unreclaimable_bytes, gain_bytes, hugetlb_bytes;
+	uint64_t limit_bytes; /* derived: the least memory.max up to the root, and RAM; CGG_MAX: unknown */
 	/* Derived by cgg_snapshot_rates(): bytes per second of memory.current; else 0. */
 	int64_t growth_bytes_per_s;
 	bool has_growth, has_badness; /* the latter by cgg_snapshot_badness(): of a process in it */

@@ -23,7 +23,8 @@ static bool is_late(const struct kill *k)
 	bool late = k->req.oom.known;
 
 	for (int i = 0; late && i < 2; i++) {
-		struct cgg_cgroup cg = {0};
+		struct cgg_detail detail;
+		struct cgg_cgroup cg = {.detail = &detail};
 		struct oom_counters now;
 
 		cgfs_read(k->req.dirfd, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL, &cg);

@@ -135,7 +135,8 @@ static bool step_kills(struct signaller *s)
 static bool level_of(const struct job_last *l, int procfd, uint64_t *ret)
 {
 	struct cgg_host host = {0};
-	struct cgg_cgroup cg = {0};
+	struct cgg_detail detail;
+	struct cgg_cgroup cg = {.detail = &detail};
 	uint32_t want = l->by_usage ? CGG_HAVE_CURRENT : CGG_HAVE_STAT;
 
 	if (l->dirfd < 0) {

@@ -155,7 +155,7 @@ int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret)
  */
 void cgfs_derive(struct cgg_cgroup *cg)
 {
-	const struct cgg_stat *s = &cg->stat;
+	const struct cgg_stat *s = &cg->detail->stat;
 	uint64_t lru = s->inactive_anon + s->active_anon + s->unevictable;
 	uint64_t plain = s->anon + s->shmem;
 	uint64_t kernel = s->slab_unreclaimable + s->kernel_stack + s->pagetables +
@@ -171,11 +171,12 @@ void cgfs_derive(struct cgg_cgroup *cg)
 		cg->unreclaimable_bytes = cg->current_bytes;
 	cg->gain_bytes =
 		cg->unreclaimable_bytes > s->shmem ? cg->unreclaimable_bytes - s->shmem : 0;
+	cg->hugetlb_bytes = s->hugetlb;
 }
 
 void cgfs_settle(struct cgg_cgroup *cg, uint64_t lag_bytes)
 {
-	const struct cgg_stat *s = &cg->stat;
+	const struct cgg_stat *s = &cg->detail->stat;
 	uint64_t told =
 		cg->unreclaimable_bytes + s->inactive_file + s->active_file + s->slab_reclaimable;
 	uint64_t untold, more;
@@ -273,13 +274,13 @@ static int read_one(int dirfd, enum cgg_have what, struct cgg_cgroup *cg)
 			buf, sizeof(buf));
 		if (r < 0)
 			return r;
-		return cgfs_parse_events(buf,
-					 what == CGG_HAVE_EVENTS ? &cg->events : &cg->events_local);
+		return cgfs_parse_events(buf, what == CGG_HAVE_EVENTS ? &cg->detail->events
+								      : &cg->detail->events_local);
 	case CGG_HAVE_STAT:
 		r = (int)fdio_read_at(dirfd, "memory.stat", buf, sizeof(buf));
 		if (r < 0)
 			return r;
-		r = cgfs_parse_stat(buf, &cg->stat);
+		r = cgfs_parse_stat(buf, &cg->detail->stat);
 		cgfs_derive(cg);
 		return r;
 	case CGG_HAVE_PRESSURE:

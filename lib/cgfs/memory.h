@@ -9,7 +9,8 @@
 
 /*
  * Read what want (enum cgg_have) asks for into cg, setting have bits for what was read and clearing
- * those of what was asked for and not there. Returns 0, or CGG_GONE: the cgroup was removed.
+ * those of what was asked for and not there. Returns 0, or CGG_GONE: the cgroup was removed. What is of a
+ * struct cgg_detail takes one in cg->detail.
  */
 int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg);
 

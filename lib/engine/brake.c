@@ -46,8 +46,9 @@ static bool has_own_limit(const struct cgg_cgroup *cg)
 /* Full of what can be reclaimed: that is no danger. */
 static bool is_cache(const struct cgg_cgroup *cg, uint64_t gate)
 {
-	return cg->have & CGG_HAVE_STAT && cg->unreclaimable_bytes < policy_near(gate) &&
-	       cg->stat.inactive_file + cg->stat.active_file >= gate / 8;
+	return cg->have & CGG_HAVE_STAT && cg->detail &&
+	       cg->unreclaimable_bytes < policy_near(gate) &&
+	       cg->detail->stat.inactive_file + cg->detail->stat.active_file >= gate / 8;
 }
 
 /*

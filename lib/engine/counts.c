@@ -29,7 +29,8 @@ struct count {
 static struct count read_count(const struct cgg_guard *g, uint32_t index)
 {
 	CGG_AUTO_FD opened = -1;
-	struct cgg_cgroup cg = {0};
+	struct cgg_detail detail;
+	struct cgg_cgroup cg = {.detail = &detail};
 	struct cgg_host host = {0};
 
 	if (index == 0 && !g->root_has_current) {
@@ -38,8 +39,8 @@ static struct count read_count(const struct cgg_guard *g, uint32_t index)
 	}
 	if (cgfs_read(tree_dir(g->view.tree, index, &opened), CGG_HAVE_EVENTS, &cg) != 0)
 		return (struct count){0};
-	return (struct count){cg.have & CGG_HAVE_EVENTS, cg.events.oom_kill,
-			      cg.events.oom_group_kill};
+	return (struct count){cg.have & CGG_HAVE_EVENTS, detail.events.oom_kill,
+			      detail.events.oom_group_kill};
 }
 
 /* A cgroup that comes later begins with none. */

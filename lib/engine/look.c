@@ -11,6 +11,7 @@
 #include "policy/candidates.h"
 #include "policy/gate.h"
 #include "snap/take.h"
+#include "util/attr.h"
 
 #define MS	       1000ULL
 #define HOST_FRESH_US  (2 * MS)
@@ -162,6 +163,7 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 			now_us);
 	if (!look_is_host(g, d)) {
 		read_limit(g, d, now_us);
+		snap_keep_detail(&g->view.snap, d->index);
 		if (snap_read(g->view.tree, &g->view.snap, d->index, needs(rule)) == CGG_GONE)
 			return POLICY_UNKNOWN;
 	}
@@ -230,9 +232,21 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	}
 }
 
+struct oom_counters look_counters(const struct cgg_guard *g, uint32_t index, uint32_t want)
+{
+	CGG_AUTO_FD opened = -1;
+	struct cgg_detail detail;
+	struct cgg_cgroup cg = {.detail = &detail};
+	int dirfd = tree_dir(g->view.tree, index, &opened);
+
+	if (dirfd >= 0)
+		cgfs_read(dirfd, want, &cg);
+	return oom_counters_of(&cg);
+}
+
 uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known)
 {
-	struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
+	struct oom_counters now;
 
 	if (index == 0 && !g->root_has_current) {
 		cgfs_host_read(g->view.tree->root.procfd, CGG_HOST_HAVE_OOM_KILL,
@@ -240,7 +254,7 @@ uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known)
 		*ret_known = g->view.snap.host.have & CGG_HOST_HAVE_OOM_KILL;
 		return g->view.snap.host.oom_kill;
 	}
-	*ret_known = snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_EVENTS) == 0 &&
-		     cg->have & CGG_HAVE_EVENTS;
-	return cg->events.oom_kill;
+	now = look_counters(g, index, CGG_HAVE_EVENTS);
+	*ret_known = now.known;
+	return now.kills;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "policy/decide.h"
+#include "policy/preempted.h"
 
 struct cgg_guard;
 struct guard_domain;
@@ -21,4 +22,6 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 				const struct policy_rule *rule, uint64_t now_us);
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
 		     uint64_t now_us);
+/* The kernel's OOM kills in a cgroup; want: CGG_HAVE_EVENTS, CGG_HAVE_EVENTS_LOCAL. */
+struct oom_counters look_counters(const struct cgg_guard *g, uint32_t index, uint32_t want);
 uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known);

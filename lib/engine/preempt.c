@@ -5,38 +5,24 @@
  */
 #include "engine/preempt.h"
 
-#include "cgfs/memory.h"
 #include "engine/guard.h"
 #include "engine/look.h"
 #include "policy/gate.h"
-#include "snap/take.h"
-#include "util/attr.h"
 
 #define TOPS_FRESH_US                                                                              \
 	1000000 /* limits that were hit without a kill meanwhile explain kills that come later */
 #define HOST_TRIES 3 /* to read the counters of all without a kill in between */
 
-struct oom_counters preempt_read(struct cgg_guard *g, uint32_t index)
-{
-	snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL);
-	return oom_counters_of(&g->view.snap.cgroups[index]);
-}
-
 /* memory.events.local says more only after a kill. */
-static struct oom_counters read_again(struct cgg_guard *g, uint32_t index,
+static struct oom_counters read_again(const struct cgg_guard *g, uint32_t index,
 				      const struct oom_counters *last)
 {
-	struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
-	struct oom_counters now;
+	struct oom_counters now = look_counters(g, index, CGG_HAVE_EVENTS), own = *last;
 
-	snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_EVENTS);
-	now = oom_counters_of(cg);
-	if (!last->own_known || !now.known || now.kills != last->kills) {
-		snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_EVENTS_LOCAL);
-		return oom_counters_of(cg);
-	}
-	now.own_known = true;
-	now.own_ooms = last->own_ooms;
+	if (!last->own_known || !now.known || now.kills != last->kills)
+		own = look_counters(g, index, CGG_HAVE_EVENTS_LOCAL);
+	now.own_known = own.own_known;
+	now.own_ooms = own.own_ooms;
 	return now;
 }
 
@@ -46,15 +32,9 @@ static void read_tops(struct cgg_guard *g, struct oom_host *ret)
 
 	for (ret->ntops = 0; i < g->view.snap.n && ret->ntops < OOM_TOPS_MAX;
 	     i = g->view.snap.cgroups[i].end) {
-		CGG_AUTO_FD opened = -1;
-		struct cgg_cgroup cg = {0};
-
-		int dirfd = tree_dir(g->view.tree, i, &opened);
-
-		if (dirfd >= 0)
-			cgfs_read(dirfd, CGG_HAVE_EVENTS, &cg);
-		ret->top[ret->ntops++] = (struct oom_top){.id = g->view.tree->entry[i].id,
-							  .counters = oom_counters_of(&cg)};
+		ret->top[ret->ntops++] =
+			(struct oom_top){.id = g->view.tree->entry[i].id,
+					 .counters = look_counters(g, i, CGG_HAVE_EVENTS)};
 	}
 	ret->cut = i < g->view.snap.n;
 }

@@ -16,4 +16,3 @@ struct guard_domain;
 
 void preempt_sample(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t limit,
 		    uint64_t now_us);
-struct oom_counters preempt_read(struct cgg_guard *g, uint32_t index);

@@ -151,7 +151,7 @@ static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 			      struct incident *in, uint32_t index)
 {
 	if (preempted_may_defer(&d->preempted))
-		in->victim_oom = preempt_read(g, index);
+		in->victim_oom = look_counters(g, index, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL);
 }
 
 /* What choosing needs to know, read not longer ago than fresh_us. */

@@ -97,6 +97,7 @@ static int lay_out(struct view *v, const struct tree_entry *entry, uint32_t n,
 		memcpy(state + i * size, (const char *)v->state + old * size, size);
 	}
 	snap.host = v->snap.host;
+	snap.detail = &v->detail;
 	v->snap = snap;
 	v->state = state;
 	v->room = room;

@@ -27,6 +27,7 @@ struct view {
 	struct cgg_tree *tree;
 	uint64_t generation; /* of the tree's table that the snapshot was laid out from */
 	struct cgg_snapshot snap;
+	struct cgg_detail detail; /* of the cgroup that was evaluated last */
 	void *state, *room; /* arrays of snap.n, of the owner's sizes */
 	bool scan_due; /* cgroups may have come or gone */
 	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */

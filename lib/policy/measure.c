@@ -110,7 +110,7 @@ static void measure_cgroup(const struct cgg_snapshot *snap, uint32_t domain,
 	if (cg->have & CGG_HAVE_PRESSURE)
 		set_pressure(numbers, &cg->pressure);
 	if (cg->have & CGG_HAVE_EVENTS)
-		measure_events(&cg->events, numbers);
+		measure_events(&cg->detail->events, numbers);
 }
 
 void policy_measure(const struct cgg_snapshot *snap, uint32_t domain, struct policy_numbers *ret)

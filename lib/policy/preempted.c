@@ -4,13 +4,16 @@
 
 struct oom_counters oom_counters_of(const struct cgg_cgroup *cg)
 {
-	return (struct oom_counters){
-		.known = cg->have & CGG_HAVE_EVENTS,
-		.own_known = cg->have & CGG_HAVE_EVENTS_LOCAL,
-		.kills = cg->events.oom_kill,
-		.ooms = cg->events.oom,
-		.own_ooms = cg->events_local.oom,
-	};
+	struct oom_counters c = {.known = cg->have & CGG_HAVE_EVENTS,
+				 .own_known = cg->have & CGG_HAVE_EVENTS_LOCAL};
+
+	if (c.known) {
+		c.kills = cg->detail->events.oom_kill;
+		c.ooms = cg->detail->events.oom;
+	}
+	if (c.own_known)
+		c.own_ooms = cg->detail->events_local.oom;
+	return c;
 }
 
 static uint64_t grown(uint64_t before, uint64_t now)

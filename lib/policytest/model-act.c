@@ -27,12 +27,12 @@ static void give(uint64_t *value, uint64_t bytes, uint64_t all)
 static void take(struct model_cgroup *m, const struct cgg_cgroup *victim, uint64_t nprocs)
 {
 	for (int f = 0; f < MODEL_SUMS; f++) {
-		uint64_t *value = model_at(&m->cg, model_cgroup_fields[f].offset);
-		uint64_t all = victim ? model_get(victim, model_cgroup_fields[f].offset) : *value;
+		uint64_t *value = model_at(&model_cgroup_fields[f], &m->cg);
+		uint64_t all = victim ? model_get(&model_cgroup_fields[f], victim) : *value;
 
 		*value = less(*value, nprocs > 0 ? all / nprocs : all);
 	}
-	m->cg.stat.inactive_anon = m->cg.stat.active_anon = 0;
+	m->cg.detail->stat.inactive_anon = m->cg.detail->stat.active_anon = 0;
 }
 
 static void take_procs(struct model_cgroup *m, bool process, bool *done)
@@ -105,7 +105,7 @@ void model_oom_kill(struct model *model, const struct cgg_snapshot *snap, uint32
 	if (*ret_process)
 		dead = dead > 0;
 	for (uint32_t i = *ret_victim; i != CGG_NONE; i = snap->cgroups[i].parent)
-		model->cgroup[i].cg.events.oom_kill += dead;
+		model->cgroup[i].cg.detail->events.oom_kill += dead;
 	model->host.oom_kill += dead;
 	take_members(model, snap->cgroups[*ret_victim].path, *ret_process);
 }
@@ -198,9 +198,9 @@ struct back {
 static struct back reclaimable(const struct cgg_cgroup *cg)
 {
 	return (struct back){
-		.file = less(cg->stat.file, cg->stat.shmem),
-		.slab = cg->stat.slab_reclaimable,
-		.anon = less(cg->stat.anon, cg->stat.unevictable),
+		.file = less(cg->detail->stat.file, cg->detail->stat.shmem),
+		.slab = cg->detail->stat.slab_reclaimable,
+		.anon = less(cg->detail->stat.anon, cg->detail->stat.unevictable),
 	};
 }
 
@@ -225,11 +225,11 @@ static uint64_t share(uint64_t part, uint64_t taken, uint64_t whole)
 static void take_back(struct model_cgroup *m, const struct back *back)
 {
 	m->cg.current_bytes = less(m->cg.current_bytes, back->file + back->slab + back->anon);
-	m->cg.stat.file = less(m->cg.stat.file, back->file);
-	m->cg.stat.kernel = less(m->cg.stat.kernel, back->slab);
-	m->cg.stat.slab_reclaimable = less(m->cg.stat.slab_reclaimable, back->slab);
-	m->cg.stat.anon = less(m->cg.stat.anon, back->anon);
-	m->cg.stat.inactive_anon = m->cg.stat.active_anon = 0;
+	m->cg.detail->stat.file = less(m->cg.detail->stat.file, back->file);
+	m->cg.detail->stat.kernel = less(m->cg.detail->stat.kernel, back->slab);
+	m->cg.detail->stat.slab_reclaimable = less(m->cg.detail->stat.slab_reclaimable, back->slab);
+	m->cg.detail->stat.anon = less(m->cg.detail->stat.anon, back->anon);
+	m->cg.detail->stat.inactive_anon = m->cg.detail->stat.active_anon = 0;
 }
 
 /* Swap that is not told adds up: only what was swapped out of the cgroup itself is added there. */

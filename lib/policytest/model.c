@@ -12,31 +12,35 @@
 
 #define CG(name, as, member, have)                                                                 \
 	{                                                                                          \
-		name, as, offsetof(struct cgg_cgroup, member), have                                \
+		name, as, offsetof(struct cgg_cgroup, member), false, have                         \
+	}
+#define DETAIL(name, as, member, have)                                                             \
+	{                                                                                          \
+		name, as, offsetof(struct cgg_detail, member), true, have                          \
 	}
 #define HOST(name, as, member, have)                                                               \
 	{                                                                                          \
-		name, as, offsetof(struct cgg_host, member), have                                  \
+		name, as, offsetof(struct cgg_host, member), false, have                           \
 	}
 
 const struct model_field model_cgroup_fields[] = {
 	CG("current", MODEL_SIZE, current_bytes, CGG_HAVE_CURRENT),
-	CG("anon", MODEL_SIZE, stat.anon, CGG_HAVE_STAT),
-	CG("file", MODEL_SIZE, stat.file, CGG_HAVE_STAT),
-	CG("shmem", MODEL_SIZE, stat.shmem, CGG_HAVE_STAT),
-	CG("kernel", MODEL_SIZE, stat.kernel, CGG_HAVE_STAT),
-	CG("slab_reclaimable", MODEL_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
-	CG("unevictable", MODEL_SIZE, stat.unevictable, CGG_HAVE_STAT),
+	DETAIL("anon", MODEL_SIZE, stat.anon, CGG_HAVE_STAT),
+	DETAIL("file", MODEL_SIZE, stat.file, CGG_HAVE_STAT),
+	DETAIL("shmem", MODEL_SIZE, stat.shmem, CGG_HAVE_STAT),
+	DETAIL("kernel", MODEL_SIZE, stat.kernel, CGG_HAVE_STAT),
+	DETAIL("slab_reclaimable", MODEL_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
+	DETAIL("unevictable", MODEL_SIZE, stat.unevictable, CGG_HAVE_STAT),
 	CG("swap", MODEL_SIZE, swap_current_bytes, CGG_HAVE_SWAP_CURRENT),
 	CG("swap_max", MODEL_SIZE, swap_max_bytes, CGG_HAVE_SWAP_MAX),
 	CG("max", MODEL_SIZE, max_bytes, CGG_HAVE_MAX),
 	CG("high", MODEL_SIZE, high_bytes, CGG_HAVE_HIGH),
 	CG("low", MODEL_SIZE, low_bytes, CGG_HAVE_LOW),
 	CG("min", MODEL_SIZE, min_bytes, CGG_HAVE_MIN),
-	CG("high_events", MODEL_COUNT, events.high, CGG_HAVE_EVENTS),
-	CG("max_events", MODEL_COUNT, events.max, CGG_HAVE_EVENTS),
-	CG("oom_events", MODEL_COUNT, events.oom, CGG_HAVE_EVENTS),
-	CG("oom_kill_events", MODEL_COUNT, events.oom_kill, CGG_HAVE_EVENTS),
+	DETAIL("high_events", MODEL_COUNT, events.high, CGG_HAVE_EVENTS),
+	DETAIL("max_events", MODEL_COUNT, events.max, CGG_HAVE_EVENTS),
+	DETAIL("oom_events", MODEL_COUNT, events.oom, CGG_HAVE_EVENTS),
+	DETAIL("oom_kill_events", MODEL_COUNT, events.oom_kill, CGG_HAVE_EVENTS),
 };
 const size_t model_ncgroup_fields = CGG_ARRAY_LEN(model_cgroup_fields);
 
@@ -50,17 +54,25 @@ const struct model_field model_host_fields[] = {
 };
 const size_t model_nhost_fields = CGG_ARRAY_LEN(model_host_fields);
 
-uint64_t *model_at(void *object, size_t offset)
+uint64_t *model_at(const struct model_field *field, struct cgg_cgroup *cg)
 {
-	return (uint64_t *)(void *)((char *)object + offset);
+	char *object = field->in_detail ? (char *)cg->detail : (char *)cg;
+
+	return (uint64_t *)(void *)(object + field->offset);
 }
 
-uint64_t model_get(const void *object, size_t offset)
+uint64_t model_get(const struct model_field *field, const struct cgg_cgroup *cg)
 {
+	const char *object = field->in_detail ? (const char *)cg->detail : (const char *)cg;
 	uint64_t value;
 
-	memcpy(&value, (const char *)object + offset, sizeof(value));
+	memcpy(&value, object + field->offset, sizeof(value));
 	return value;
+}
+
+uint64_t *model_host_at(const struct model_field *field, struct cgg_host *host)
+{
+	return (uint64_t *)(void *)((char *)host + field->offset);
 }
 
 /* ---- which cgroups there are ----------------------------------------------------------- */
@@ -114,19 +126,38 @@ static int reserve(struct model *model, size_t n)
 	return 0;
 }
 
+static void disown(struct model_cgroup *m)
+{
+	free(m->path);
+	free(m->cg.detail);
+}
+
+/* A path and a detail of its own, which may be NULL: zero. */
+static int own(struct model_cgroup *m, const char *path, const struct cgg_detail *detail)
+{
+	m->path = strdup(path);
+	m->cg.detail = calloc(1, sizeof(*m->cg.detail));
+	if (!m->path || !m->cg.detail) {
+		disown(m);
+		return -ENOMEM;
+	}
+	if (detail)
+		*m->cg.detail = *detail;
+	return 0;
+}
+
 static int insert(struct model *model, const char *path)
 {
 	size_t i = place(model, path);
-	char *copy;
+	struct model_cgroup m = {
+		.cg = {.id = model->last_id + 1, .max_bytes = CGG_MAX, .high_bytes = CGG_MAX}};
 
-	if (reserve(model, model->n + 1) < 0 || !(copy = strdup(path)))
+	if (reserve(model, model->n + 1) < 0 || own(&m, path, NULL) < 0)
 		return -ENOMEM;
+	m.cg.swap_max_bytes = CGG_MAX;
+	model->last_id++;
 	memmove(&model->cgroup[i + 1], &model->cgroup[i], (model->n - i) * sizeof(*model->cgroup));
-	model->cgroup[i] = (struct model_cgroup){
-		.path = copy,
-		.cg = {.id = ++model->last_id, .max_bytes = CGG_MAX, .high_bytes = CGG_MAX},
-	};
-	model->cgroup[i].cg.swap_max_bytes = CGG_MAX;
+	model->cgroup[i] = m;
 	model->n++;
 	return 0;
 }
@@ -161,7 +192,7 @@ void model_remove(struct model *model, const char *path)
 
 	while (end < model->n && (strcmp(model->cgroup[end].path, path) == 0 ||
 				  model_is_inside(model->cgroup[end].path, path)))
-		free(model->cgroup[end++].path);
+		disown(&model->cgroup[end++]);
 	memmove(&model->cgroup[first], &model->cgroup[end],
 		(model->n - end) * sizeof(*model->cgroup));
 	model->n -= end - first;
@@ -170,7 +201,7 @@ void model_remove(struct model *model, const char *path)
 void model_finish(struct model *model)
 {
 	for (size_t i = 0; i < model->n; i++)
-		free(model->cgroup[i].path);
+		disown(&model->cgroup[i]);
 	free(model->cgroup);
 	*model = (struct model){0};
 }
@@ -184,9 +215,10 @@ int model_copy(const struct model *from, struct model *ret)
 	if (reserve(&model, from->n) < 0)
 		return -ENOMEM;
 	for (; model.n < from->n; model.n++) {
-		model.cgroup[model.n] = from->cgroup[model.n];
-		model.cgroup[model.n].path = strdup(from->cgroup[model.n].path);
-		if (!model.cgroup[model.n].path) {
+		const struct model_cgroup *m = &from->cgroup[model.n];
+
+		model.cgroup[model.n] = *m;
+		if (own(&model.cgroup[model.n], m->path, m->cg.detail) < 0) {
 			model_finish(&model);
 			return -ENOMEM;
 		}
@@ -204,8 +236,7 @@ int model_load(struct model *model, const struct cgg_snapshot *snap)
 		struct model_cgroup *m = &model->cgroup[i];
 
 		*m = (struct model_cgroup){.cg = snap->cgroups[i], .loaded = true};
-		m->path = strdup(snap->cgroups[i].path);
-		if (!m->path)
+		if (own(m, snap->cgroups[i].path, snap->cgroups[i].detail) < 0)
 			return -ENOMEM;
 		model->n++;
 		if (m->cg.id > model->last_id)
@@ -239,27 +270,32 @@ static uint64_t between(uint64_t a, uint64_t b, uint64_t part, uint64_t whole)
 	return a == CGG_MAX || b == CGG_MAX ? a : (uint64_t)((__int128)a + step);
 }
 
-static void blend(const struct model_field *fields, size_t n, void *a, const void *b, uint64_t part,
-		  uint64_t whole)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (fields[i].as == MODEL_SIZE)
-			*model_at(a, fields[i].offset) =
-				between(model_get(a, fields[i].offset),
-					model_get(b, fields[i].offset), part, whole);
-	}
-}
-
 void model_blend(struct model *model, const struct model *target, uint64_t part, uint64_t whole)
 {
-	blend(model_host_fields, model_nhost_fields, &model->host, &target->host, part, whole);
+	struct cgg_host goal = target->host;
+
+	for (size_t f = 0; f < model_nhost_fields; f++) {
+		uint64_t *at = model_host_at(&model_host_fields[f], &model->host);
+
+		if (model_host_fields[f].as == MODEL_SIZE)
+			*at = between(*at, *model_host_at(&model_host_fields[f], &goal), part,
+				      whole);
+	}
 	for (size_t i = 0; i < model->n; i++) {
 		const char *path = model->cgroup[i].path;
 		size_t to = place(target, path);
 
-		if (to < target->n && strcmp(target->cgroup[to].path, path) == 0)
-			blend(model_cgroup_fields, model_ncgroup_fields, &model->cgroup[i].cg,
-			      &target->cgroup[to].cg, part, whole);
+		if (to == target->n || strcmp(target->cgroup[to].path, path) != 0)
+			continue;
+		for (size_t f = 0; f < model_ncgroup_fields; f++) {
+			uint64_t *at = model_at(&model_cgroup_fields[f], &model->cgroup[i].cg);
+
+			if (model_cgroup_fields[f].as == MODEL_SIZE)
+				*at = between(
+					*at,
+					model_get(&model_cgroup_fields[f], &target->cgroup[to].cg),
+					part, whole);
+		}
 	}
 }
 
@@ -273,7 +309,7 @@ static bool is_given(const struct model_cgroup *m, int field)
 /* What was not told of the memory of one cgroup, after its children have added to it. */
 static void complete(const struct model_cgroup *m, struct cgg_cgroup *cg)
 {
-	struct cgg_stat *s = &cg->stat;
+	struct cgg_stat *s = &cg->detail->stat;
 	uint64_t cache = s->file > s->shmem ? s->file : s->shmem, parts;
 
 	if (is_given(m, MODEL_CURRENT) && s->anon + cache + s->kernel == 0)
@@ -291,11 +327,11 @@ static void add_to_parent(const struct model *model, struct cgg_snapshot *snap, 
 	uint32_t parent = snap->cgroups[i].parent;
 
 	for (int f = 0; f < MODEL_SUMS && parent != CGG_NONE; f++) {
-		size_t offset = model_cgroup_fields[f].offset;
+		const struct model_field *field = &model_cgroup_fields[f];
 
 		if (!is_given(&model->cgroup[parent], f))
-			*model_at(&snap->cgroups[parent], offset) +=
-				model_get(&snap->cgroups[i], offset);
+			*model_at(field, &snap->cgroups[parent]) +=
+				model_get(field, &snap->cgroups[i]);
 	}
 }
 
@@ -333,6 +369,8 @@ static void fill(const struct model *model, struct cgg_snapshot *snap)
 
 		*cg = m->cg;
 		cg->path = path;
+		cg->detail = &snap->detail[i];
+		*cg->detail = *m->cg.detail;
 		cg->have = m->loaded ? m->cg.have : has(m, i);
 		cg->has_growth = false;
 		connect(snap, i);
@@ -357,12 +395,13 @@ int model_snap(const struct model *model, uint64_t time_us, struct cgg_snapshot 
 	if (!snap)
 		return -ENOMEM;
 	snap->cgroups = calloc(model->n, sizeof(*snap->cgroups));
-	for (; snap->cgroups && snap->n < model->n; snap->n++) {
+	snap->detail = calloc(model->n, sizeof(*snap->detail));
+	for (; snap->cgroups && snap->detail && snap->n < model->n; snap->n++) {
 		snap->cgroups[snap->n].path = strdup(model->cgroup[snap->n].path);
 		if (!snap->cgroups[snap->n].path)
 			break;
 	}
-	if (!snap->cgroups || snap->n < model->n) {
+	if (!snap->cgroups || !snap->detail || snap->n < model->n) {
 		model_snap_free(snap);
 		return -ENOMEM;
 	}
@@ -380,6 +419,7 @@ struct cgg_snapshot *model_snap_free(struct cgg_snapshot *snap)
 	for (uint32_t i = 0; snap->cgroups && i < snap->n; i++)
 		free((char *)snap->cgroups[i].path); /* ours: made by copying */
 	free(snap->cgroups);
+	free(snap->detail);
 	free(snap);
 	return NULL;
 }

@@ -16,7 +16,8 @@ enum model_as { MODEL_SIZE, MODEL_COUNT };
 struct model_field {
 	const char *name;
 	enum model_as as;
-	size_t offset; /* of a uint64_t in struct cgg_cgroup or struct cgg_host */
+	size_t offset; /* of a uint64_t in struct cgg_cgroup, its struct cgg_detail, or struct cgg_host */
+	bool in_detail;
 	uint32_t have;
 };
 
@@ -38,7 +39,7 @@ extern const size_t model_ncgroup_fields, model_nhost_fields;
 
 struct model_cgroup {
 	char *path;
-	struct cgg_cgroup cg;
+	struct cgg_cgroup cg; /* with a detail of its own */
 	uint32_t given; /* bit: index into model_cgroup_fields */
 	uint32_t hidden; /* CGG_HAVE_ bits that can't be read */
 	uint32_t some_permyriad, full_permyriad; /* stalled from now on */
@@ -78,9 +79,10 @@ void model_blend(struct model *model, const struct model *target, uint64_t part,
 
 bool model_is_inside(const char *path, const char *top); /* below it */
 
-/* A field of 64 bits, by the offset that model_cgroup_fields and model_host_fields tell. */
-uint64_t *model_at(void *object, size_t offset);
-uint64_t model_get(const void *object, size_t offset);
+/* The value of a field of model_cgroup_fields, or model_host_fields. */
+uint64_t *model_at(const struct model_field *field, struct cgg_cgroup *cg);
+uint64_t model_get(const struct model_field *field, const struct cgg_cgroup *cg);
+uint64_t *model_host_at(const struct model_field *field, struct cgg_host *host);
 
 /* ---- model-act.c: what is done to a group of the snapshot that was just made of the model ---- */
 

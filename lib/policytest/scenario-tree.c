@@ -18,6 +18,10 @@ struct field {
 	{                                                                                          \
 		name, offsetof(struct cgg_cgroup, member), have                                    \
 	}
+#define DETAIL(name, member, have)                                                                 \
+	{                                                                                          \
+		name, offsetof(struct cgg_detail, member), have                                    \
+	}
 #define HOST(name, member, have)                                                                   \
 	{                                                                                          \
 		name, offsetof(struct cgg_host, member), have                                      \
@@ -36,22 +40,22 @@ static const struct field cgroup_fields[] = {
 	CG("unreclaimable_bytes", unreclaimable_bytes, 0),
 };
 static const struct field stat_fields[] = {
-	CG("anon", stat.anon, CGG_HAVE_STAT),
-	CG("file", stat.file, CGG_HAVE_STAT),
-	CG("shmem", stat.shmem, CGG_HAVE_STAT),
-	CG("kernel", stat.kernel, CGG_HAVE_STAT),
-	CG("sock", stat.sock, CGG_HAVE_STAT),
-	CG("slab_reclaimable", stat.slab_reclaimable, CGG_HAVE_STAT),
-	CG("slab_unreclaimable", stat.slab_unreclaimable, CGG_HAVE_STAT),
-	CG("unevictable", stat.unevictable, CGG_HAVE_STAT),
+	DETAIL("anon", stat.anon, CGG_HAVE_STAT),
+	DETAIL("file", stat.file, CGG_HAVE_STAT),
+	DETAIL("shmem", stat.shmem, CGG_HAVE_STAT),
+	DETAIL("kernel", stat.kernel, CGG_HAVE_STAT),
+	DETAIL("sock", stat.sock, CGG_HAVE_STAT),
+	DETAIL("slab_reclaimable", stat.slab_reclaimable, CGG_HAVE_STAT),
+	DETAIL("slab_unreclaimable", stat.slab_unreclaimable, CGG_HAVE_STAT),
+	DETAIL("unevictable", stat.unevictable, CGG_HAVE_STAT),
 };
 static const struct field event_fields[] = {
-	CG("low", events.low, CGG_HAVE_EVENTS),
-	CG("high", events.high, CGG_HAVE_EVENTS),
-	CG("max", events.max, CGG_HAVE_EVENTS),
-	CG("oom", events.oom, CGG_HAVE_EVENTS),
-	CG("oom_kill", events.oom_kill, CGG_HAVE_EVENTS),
-	CG("oom_group_kill", events.oom_group_kill, CGG_HAVE_EVENTS),
+	DETAIL("low", events.low, CGG_HAVE_EVENTS),
+	DETAIL("high", events.high, CGG_HAVE_EVENTS),
+	DETAIL("max", events.max, CGG_HAVE_EVENTS),
+	DETAIL("oom", events.oom, CGG_HAVE_EVENTS),
+	DETAIL("oom_kill", events.oom_kill, CGG_HAVE_EVENTS),
+	DETAIL("oom_group_kill", events.oom_group_kill, CGG_HAVE_EVENTS),
 };
 static const struct field host_fields[] = {
 	HOST("total_bytes", total_bytes, CGG_HOST_HAVE_MEMORY),
@@ -115,7 +119,7 @@ static int read_pressure(const struct doc_node *node, struct cgg_pressure *ret)
 /* The lists of anonymous memory are not printed, what was derived of them is. */
 static void derive_lists(struct cgg_cgroup *cg)
 {
-	struct cgg_stat *s = &cg->stat;
+	struct cgg_stat *s = &cg->detail->stat;
 	uint64_t kernel = s->kernel > s->slab_reclaimable ? s->kernel - s->slab_reclaimable : 0;
 	uint64_t others = kernel + s->sock + s->unevictable;
 
@@ -130,11 +134,13 @@ static int read_parts(const struct doc_node *node, struct cgg_cgroup *cg)
 	int r = read_fields(node, cgroup_fields, CGG_ARRAY_LEN(cgroup_fields), cg, &cg->have);
 
 	if (r == 0 && doc_get(node, "stat", &value)) {
-		r = read_fields(&value, stat_fields, CGG_ARRAY_LEN(stat_fields), cg, &cg->have);
+		r = read_fields(&value, stat_fields, CGG_ARRAY_LEN(stat_fields), cg->detail,
+				&cg->have);
 		derive_lists(cg);
 	}
 	if (r == 0 && doc_get(node, "events", &value))
-		r = read_fields(&value, event_fields, CGG_ARRAY_LEN(event_fields), cg, &cg->have);
+		r = read_fields(&value, event_fields, CGG_ARRAY_LEN(event_fields), cg->detail,
+				&cg->have);
 	if (r == 0 && doc_get(node, "pressure", &value)) {
 		r = read_pressure(&value, &cg->pressure);
 		cg->have |= CGG_HAVE_PRESSURE;
@@ -191,7 +197,8 @@ static int read_cgroup(const struct doc_node *node, struct model *model)
 {
 	CGG_AUTO_FREE char *path = NULL;
 	struct model_cgroup *m = NULL;
-	struct cgg_cgroup cg = {.max_bytes = CGG_MAX, .high_bytes = CGG_MAX};
+	struct cgg_detail detail = {0};
+	struct cgg_cgroup cg = {.detail = &detail, .max_bytes = CGG_MAX, .high_bytes = CGG_MAX};
 	struct doc_node value;
 	const char *text = NULL;
 	int r = doc_is_object(node) ? doc_need(node, "cgroup", &value)
@@ -216,6 +223,8 @@ static int read_cgroup(const struct doc_node *node, struct model *model)
 		cg.id = m->cg.id;
 	if (cg.id > model->last_id)
 		model->last_id = cg.id;
+	*m->cg.detail = detail;
+	cg.detail = m->cg.detail;
 	m->cg = cg;
 	m->loaded = true;
 	return 0;

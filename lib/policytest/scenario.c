@@ -51,9 +51,8 @@ static int read_size(const struct doc_node *node, uint64_t *ret)
 	return 0;
 }
 
-static int read_field(const struct doc_node *node, const struct model_field *field, void *object)
+static int read_field(const struct doc_node *node, const struct model_field *field, uint64_t *at)
 {
-	uint64_t *at = (uint64_t *)(void *)((char *)object + field->offset);
 	int64_t count = 0;
 	int r;
 
@@ -145,8 +144,8 @@ static int read_xattrs(const struct doc_node *node, struct model_cgroup *m)
 static int read_events(const struct doc_node *node, struct model_cgroup *m)
 {
 	static const char *const keys[] = {"high", "max", "oom", "oom_kill"};
-	uint64_t *const counts[] = {&m->cg.events.high, &m->cg.events.max, &m->cg.events.oom,
-				    &m->cg.events.oom_kill};
+	uint64_t *const counts[] = {&m->cg.detail->events.high, &m->cg.detail->events.max,
+				    &m->cg.detail->events.oom, &m->cg.detail->events.oom_kill};
 	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
 
 	for (size_t i = 0; r == 0 && i < CGG_ARRAY_LEN(keys); i++) {
@@ -195,11 +194,11 @@ static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
 
 		if (field->as != MODEL_SIZE || !doc_get(node, field->name, &value))
 			continue;
-		r = read_field(&value, field, &m->cg);
+		r = read_field(&value, field, model_at(field, &m->cg));
 		m->given |= 1U << i;
 		m->cg.have |= field->have;
 		if (field->have == CGG_HAVE_STAT) /* of a recorded one: the other tally of anon */
-			m->cg.stat.inactive_anon = m->cg.stat.active_anon = 0;
+			m->cg.detail->stat.inactive_anon = m->cg.detail->stat.active_anon = 0;
 	}
 	return r;
 }
@@ -289,7 +288,8 @@ static int read_host(const struct doc_node *node, struct model *model)
 	for (size_t i = 0; r == 0 && i < model_nhost_fields; i++) {
 		if (!doc_get(node, model_host_fields[i].name, &value))
 			continue;
-		r = read_field(&value, &model_host_fields[i], &model->host);
+		r = read_field(&value, &model_host_fields[i],
+			       model_host_at(&model_host_fields[i], &model->host));
 		model->free_told |= strcmp(value.key, "free") == 0;
 	}
 	if (r == 0 && doc_get(node, "pressure", &value))

@@ -70,7 +70,7 @@ static uint64_t over_protection(const struct cgg_cgroup *cg)
 static uint64_t gain(const struct cgg_snapshot *snap, uint32_t domain, const struct cgg_cgroup *cg)
 {
 	bool host = domain == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT);
-	uint64_t pool = host ? cg->stat.hugetlb : 0;
+	uint64_t pool = host ? cg->hugetlb_bytes : 0;
 
 	return cg->gain_bytes > pool ? cg->gain_bytes - pool : 0;
 }

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#define HAVE_ALL_EVENTS (CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL)
+
 /* A snapshot that was taken whole, with its memory. */
 struct owned {
 	struct cgg_snapshot snap; /* first: what callers hold */
@@ -44,14 +46,49 @@ int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 			.owner_uid = e->owner_uid,
 		};
 	}
-	*ret = (struct cgg_snapshot){.cgroups = cg, .n = n, .time_us = clock_now_us()};
+	*ret = (struct cgg_snapshot){
+		.cgroups = cg, .n = n, .detail_of = CGG_NONE, .time_us = clock_now_us()};
 	return 0;
+}
+
+void snap_keep_detail(struct cgg_snapshot *snap, uint32_t index)
+{
+	struct cgg_cgroup *cg = &snap->cgroups[index];
+
+	if (cg->detail)
+		return;
+	if (snap->detail_of < snap->n) {
+		snap->cgroups[snap->detail_of].detail = NULL;
+		snap->cgroups[snap->detail_of].have &= ~(uint32_t)HAVE_ALL_EVENTS;
+	}
+	*snap->detail = (struct cgg_detail){0};
+	cg->detail = snap->detail;
+	snap->detail_of = index;
+}
+
+/* What is derived of a detail that is not kept stays. */
+static int read_values(const struct cgg_tree *tree, int dirfd, uint32_t want, struct cgg_cgroup *cg)
+{
+	struct cgg_detail passing;
+	bool kept = cg->detail;
+	int r;
+
+	if (!kept)
+		cg->detail = &passing;
+	r = cgfs_read(dirfd, want, cg);
+	if (r == 0 && want & cg->have & CGG_HAVE_STAT)
+		cgfs_settle(cg, tree->root.lag_bytes);
+	if (!kept) {
+		cg->detail = NULL;
+		cg->have &= ~(uint32_t)HAVE_ALL_EVENTS;
+	}
+	return r;
 }
 
 int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index, uint32_t want)
 {
 	CGG_AUTO_FD opened = -1;
-	int dirfd = tree_dir(tree, index, &opened), r;
+	int dirfd = tree_dir(tree, index, &opened);
 
 	if (dirfd < 0) { /* unknown is not gone */
 		snap->cgroups[index].have &= ~want;
@@ -60,10 +97,7 @@ int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t i
 		snap->cgroups[index].limit_unknown |= want & CGG_HAVE_MAX;
 		return fdio_is_gone(dirfd) ? CGG_GONE : 0;
 	}
-	r = cgfs_read(dirfd, want, &snap->cgroups[index]);
-	if (r == 0 && want & CGG_HAVE_STAT)
-		cgfs_settle(&snap->cgroups[index], tree->root.lag_bytes);
-	return r;
+	return read_values(tree, dirfd, want, &snap->cgroups[index]);
 }
 
 bool snap_is_held(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uint32_t index)
@@ -126,18 +160,23 @@ void snap_read_limit(const struct cgg_tree *tree, struct cgg_snapshot *snap, uin
 
 int snap_shape(const struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error *err)
 {
+	CGG_AUTO_FREE struct cgg_detail *detail = calloc(tree->n, sizeof(*detail));
 	size_t size = sizeof(struct cgg_cgroup);
 	struct owned *o = calloc(1, sizeof(*o));
 
 	for (uint32_t i = 0; i < tree->n; i++)
 		size += sizeof(struct cgg_cgroup) + strlen(tree->entry[i].path) + 32;
-	if (!o || arena_init(&o->arena, size, 0) < 0 ||
+	if (!o || !detail || arena_init(&o->arena, size, 0) < 0 ||
 	    snap_layout(tree->entry, tree->n, &o->arena, &o->snap) < 0) {
 		if (o)
 			snap_free(&o->snap);
 		return err_fail(err, -ENOMEM, "out of memory for a snapshot of %u cgroups",
 				tree->n);
 	}
+	for (uint32_t i = 0; i < tree->n; i++)
+		o->snap.cgroups[i].detail = &detail[i];
+	o->snap.detail = detail;
+	detail = NULL;
 	*ret = &o->snap;
 	return 0;
 }
@@ -163,8 +202,10 @@ struct cgg_snapshot *snap_free(struct cgg_snapshot *snap)
 {
 	struct owned *o = (struct owned *)snap;
 
-	if (o)
+	if (o) {
 		arena_finish(&o->arena);
+		free(o->snap.detail);
+	}
 	free(o);
 	return NULL;
 }

@@ -9,11 +9,14 @@
 /*
  * Lay a table of n cgroups out in an arena: paths, ids, shape; no values yet (have is 0). The strings are
  * the arena's own, so the snapshot outlives the next scan. -ENOMEM: the arena is too small; one of
- * n * SNAP_CGROUP_MAX bytes never is.
+ * n * SNAP_CGROUP_MAX bytes never is. No cgroup has a detail.
  */
 #define SNAP_CGROUP_MAX (sizeof(struct cgg_cgroup) + CGG_PATH_MAX + 32)
 int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 		struct cgg_snapshot *ret);
+
+/* From now on this cgroup has the detail that is kept, and the one that had it before has none. */
+void snap_keep_detail(struct cgg_snapshot *snap, uint32_t index);
 
 /* Read values of one cgroup; index is the same in tree and snapshot. 0 or CGG_GONE. */
 int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index,

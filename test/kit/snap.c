@@ -22,15 +22,20 @@ struct field {
 	enum as as;
 	size_t offset;
 	uint32_t have;
+	bool in_detail;
 };
 
 #define CG(key, as, member, have)                                                                  \
 	{                                                                                          \
-		key, as, offsetof(struct cgg_cgroup, member), have                                 \
+		key, as, offsetof(struct cgg_cgroup, member), have, false                          \
+	}
+#define DETAIL(key, as, member, have)                                                              \
+	{                                                                                          \
+		key, as, offsetof(struct cgg_detail, member), have, true                           \
 	}
 #define HOST(key, as, member, have)                                                                \
 	{                                                                                          \
-		key, as, offsetof(struct cgg_host, member), have                                   \
+		key, as, offsetof(struct cgg_host, member), have, false                            \
 	}
 
 static const struct field cgroup_fields[] = {
@@ -42,19 +47,19 @@ static const struct field cgroup_fields[] = {
 	CG("min", AS_SIZE, min_bytes, CGG_HAVE_MIN),
 	CG("swap", AS_SIZE, swap_current_bytes, CGG_HAVE_SWAP_CURRENT),
 	CG("swap_max", AS_SIZE, swap_max_bytes, CGG_HAVE_SWAP_MAX),
-	CG("anon", AS_SIZE, stat.anon, CGG_HAVE_STAT),
-	CG("file", AS_SIZE, stat.file, CGG_HAVE_STAT),
-	CG("shmem", AS_SIZE, stat.shmem, CGG_HAVE_STAT),
-	CG("kernel", AS_SIZE, stat.kernel, CGG_HAVE_STAT),
-	CG("slab_reclaimable", AS_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
-	CG("unevictable", AS_SIZE, stat.unevictable, CGG_HAVE_STAT),
-	CG("hugetlb", AS_SIZE, stat.hugetlb, CGG_HAVE_STAT),
+	DETAIL("anon", AS_SIZE, stat.anon, CGG_HAVE_STAT),
+	DETAIL("file", AS_SIZE, stat.file, CGG_HAVE_STAT),
+	DETAIL("shmem", AS_SIZE, stat.shmem, CGG_HAVE_STAT),
+	DETAIL("kernel", AS_SIZE, stat.kernel, CGG_HAVE_STAT),
+	DETAIL("slab_reclaimable", AS_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
+	DETAIL("unevictable", AS_SIZE, stat.unevictable, CGG_HAVE_STAT),
+	DETAIL("hugetlb", AS_SIZE, stat.hugetlb, CGG_HAVE_STAT),
 	CG("some", AS_TIME, pressure.some_total_us, CGG_HAVE_PRESSURE),
 	CG("full", AS_TIME, pressure.full_total_us, CGG_HAVE_PRESSURE),
-	CG("ev_high", AS_COUNT, events.high, CGG_HAVE_EVENTS),
-	CG("ev_max", AS_COUNT, events.max, CGG_HAVE_EVENTS),
-	CG("ev_oom", AS_COUNT, events.oom, CGG_HAVE_EVENTS),
-	CG("ev_oom_kill", AS_COUNT, events.oom_kill, CGG_HAVE_EVENTS),
+	DETAIL("ev_high", AS_COUNT, events.high, CGG_HAVE_EVENTS),
+	DETAIL("ev_max", AS_COUNT, events.max, CGG_HAVE_EVENTS),
+	DETAIL("ev_oom", AS_COUNT, events.oom, CGG_HAVE_EVENTS),
+	DETAIL("ev_oom_kill", AS_COUNT, events.oom_kill, CGG_HAVE_EVENTS),
 	CG("id", AS_COUNT, id, 0),
 };
 
@@ -88,11 +93,13 @@ static uint64_t number(const char *text, enum as as)
 }
 
 static bool set_field(const struct field *fields, size_t n, const char *key, const char *value,
-		      void *object, uint32_t *have)
+		      void *object, struct cgg_detail *detail, uint32_t *have)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(fields[i].key, key) != 0)
 			continue;
+		if (fields[i].in_detail)
+			object = detail;
 		*(uint64_t *)(void *)((char *)object + fields[i].offset) =
 			number(value, fields[i].as);
 		*have |= fields[i].have;
@@ -171,10 +178,10 @@ static void add_word(struct cgg_snapshot *snap, struct cgg_cgroup *cg, char *wor
 	*eq = '\0';
 	if (!cg) {
 		if (!set_field(host_fields, CGG_ARRAY_LEN(host_fields), word, eq + 1, &snap->host,
-			       &snap->host.have))
+			       NULL, &snap->host.have))
 			wrong("unknown key of the host", word);
 	} else if (!set_field(cgroup_fields, CGG_ARRAY_LEN(cgroup_fields), word, eq + 1, cg,
-			      &cg->have)) {
+			      cg->detail, &cg->have)) {
 		set_other(cg, word, eq + 1);
 	}
 }
@@ -203,8 +210,10 @@ static struct cgg_cgroup *make(struct cgg_snapshot *snap, const char *path, bool
 			make(snap, parent, false);
 			free(parent);
 		}
-		cg = &snap->cgroups[snap->n++];
-		*cg = (struct cgg_cgroup){.path = strdup(path), .have = CGG_HAVE_PROCS};
+		cg = &snap->cgroups[snap->n];
+		*cg = (struct cgg_cgroup){.path = strdup(path),
+					  .have = CGG_HAVE_PROCS,
+					  .detail = &snap->detail[snap->n++]};
 	}
 	if (with_memory) {
 		cg->have |= CGG_HAVE_MAX | CGG_HAVE_OOM_GROUP;
@@ -288,7 +297,9 @@ struct cgg_snapshot *kit_snap(const char *text)
 		slashes += *c == '/';
 	if (snap)
 		snap->cgroups = calloc(slashes + 1, sizeof(*snap->cgroups));
-	if (!snap || !snap->cgroups || !copy)
+	if (snap)
+		snap->detail = calloc(slashes + 1, sizeof(*snap->detail));
+	if (!snap || !snap->detail || !snap->cgroups || !copy)
 		wrong("out of memory", "");
 	make(snap, "/", false);
 	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
@@ -306,6 +317,7 @@ struct cgg_snapshot *kit_snap_free(struct cgg_snapshot *snap)
 	for (uint32_t i = 0; i < snap->n; i++)
 		free((void *)(uintptr_t)snap->cgroups[i].path);
 	free(snap->cgroups);
+	free(snap->detail);
 	free(snap);
 	return NULL;
 }

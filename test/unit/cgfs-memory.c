@@ -77,18 +77,18 @@ static void check_values(const struct cgg_cgroup *cg)
 	CHECK(CGG_HAVE_OOM_GROUP, cg->oom_group, true);
 	CHECK(CGG_HAVE_POPULATED, cg->populated, true);
 	CHECK(CGG_HAVE_PROCS, cg->nprocs, 3);
-	CHECK(CGG_HAVE_EVENTS, cg->events.low, 1);
-	CHECK(CGG_HAVE_EVENTS, cg->events.high, 2);
-	CHECK(CGG_HAVE_EVENTS, cg->events.max, 3);
-	CHECK(CGG_HAVE_EVENTS, cg->events.oom, 4);
-	CHECK(CGG_HAVE_EVENTS, cg->events.oom_kill, 5);
-	CHECK(CGG_HAVE_EVENTS, cg->events.oom_group_kill, 6);
-	CHECK(CGG_HAVE_EVENTS_LOCAL, cg->events_local.low, 7);
-	CHECK(CGG_HAVE_EVENTS_LOCAL, cg->events_local.oom, 10);
-	CHECK(CGG_HAVE_EVENTS_LOCAL, cg->events_local.oom_kill, 0);
-	CHECK(CGG_HAVE_STAT, cg->stat.anon, 2001);
-	CHECK(CGG_HAVE_STAT, cg->stat.file, 2002);
-	CHECK(CGG_HAVE_STAT, cg->stat.shmem, 2003);
+	CHECK(CGG_HAVE_EVENTS, cg->detail->events.low, 1);
+	CHECK(CGG_HAVE_EVENTS, cg->detail->events.high, 2);
+	CHECK(CGG_HAVE_EVENTS, cg->detail->events.max, 3);
+	CHECK(CGG_HAVE_EVENTS, cg->detail->events.oom, 4);
+	CHECK(CGG_HAVE_EVENTS, cg->detail->events.oom_kill, 5);
+	CHECK(CGG_HAVE_EVENTS, cg->detail->events.oom_group_kill, 6);
+	CHECK(CGG_HAVE_EVENTS_LOCAL, cg->detail->events_local.low, 7);
+	CHECK(CGG_HAVE_EVENTS_LOCAL, cg->detail->events_local.oom, 10);
+	CHECK(CGG_HAVE_EVENTS_LOCAL, cg->detail->events_local.oom_kill, 0);
+	CHECK(CGG_HAVE_STAT, cg->detail->stat.anon, 2001);
+	CHECK(CGG_HAVE_STAT, cg->detail->stat.file, 2002);
+	CHECK(CGG_HAVE_STAT, cg->detail->stat.shmem, 2003);
 	CHECK(CGG_HAVE_STAT, cg->unreclaimable_bytes, 4004);
 	CHECK(CGG_HAVE_STAT, cg->gain_bytes, 2001);
 	CHECK(CGG_HAVE_PRESSURE, cg->pressure.some_avg10_permyriad, 150);
@@ -100,7 +100,7 @@ static void check_values(const struct cgg_cgroup *cg)
 
 TEST(a_cgroup_with_every_file_has_every_value)
 {
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
 	T_EQ_INT(read_at(tree_without(0), "/a", CGG_HAVE_ALL, &cg), 0);
 	T_EQ_INT(cg.have, CGG_HAVE_ALL);
@@ -111,7 +111,8 @@ TEST(a_cgroup_with_every_file_has_every_value)
 TEST(a_missing_file_takes_its_own_value_away_and_no_other)
 {
 	for (size_t i = 0; i < CGG_ARRAY_LEN(files); i++) {
-		struct cgg_cgroup cg = {.have = CGG_HAVE_ALL}; /* from before: to be cleared */
+		struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}},
+					.have = CGG_HAVE_ALL}; /* from before: to be cleared */
 
 		T_ROW(files[i].file);
 		T_EQ_INT(read_at(tree_without(files[i].have), "/a", CGG_HAVE_ALL, &cg), 0);
@@ -125,13 +126,15 @@ TEST(only_what_is_wanted_is_read_and_the_rest_is_left_as_it_is)
 	const char *top = tree_without(0);
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(files); i++) {
-		struct cgg_cgroup cg = {0};
+		struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
 		T_ROW(files[i].file);
 		T_EQ_INT(read_at(top, "/a", files[i].have, &cg), 0);
 		T_EQ_INT(cg.have, files[i].have);
 		check_values(&cg);
-		cg = (struct cgg_cgroup){.have = CGG_HAVE_ALL, .limit_bytes = 5};
+		cg = (struct cgg_cgroup){.detail = &(struct cgg_detail){.stat = {0}},
+					 .have = CGG_HAVE_ALL,
+					 .limit_bytes = 5};
 		T_EQ_INT(read_at(top, "/a", files[i].have, &cg), 0);
 		T_EQ_INT(cg.have, CGG_HAVE_ALL);
 		T_EQ_INT(cg.limit_bytes, 5);
@@ -140,7 +143,7 @@ TEST(only_what_is_wanted_is_read_and_the_rest_is_left_as_it_is)
 
 TEST(a_cgroup_without_the_memory_controller_is_still_there)
 {
-	struct cgg_cgroup cg = {.have = CGG_HAVE_ALL};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}, .have = CGG_HAVE_ALL};
 
 	T_EQ_INT(read_at(kit_tree("/a"), "/a", CGG_HAVE_ALL, &cg), 0);
 	T_EQ_INT(cg.have, CGG_HAVE_PROCS);
@@ -154,7 +157,7 @@ TEST(a_removed_cgroup_is_gone_whatever_is_asked_of_it)
 {
 	const char *top = tree_without(0);
 	CGG_AUTO_FD fd = kit_tree_fd(top, "/a");
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
 	T_EQ_INT(cgfs_read(fd, CGG_HAVE_ALL, &cg), 0);
 	kit_tree_remove(top, "/a");
@@ -205,7 +208,7 @@ static const struct {
 TEST(a_limit_is_a_number_or_max_and_nothing_else)
 {
 	for (size_t i = 0; i < CGG_ARRAY_LEN(numbers); i++) {
-		struct cgg_cgroup cg = {0};
+		struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 		const char *top = kit_tree("/a memory.current=77");
 		char text[256];
 
@@ -240,7 +243,7 @@ TEST(a_number_is_read_from_the_start_of_an_fd_each_time)
 
 TEST(the_oom_group_flag_is_1_and_nothing_else)
 {
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
 	read_at(kit_tree("/a memory.oom.group=0"), "/a", CGG_HAVE_OOM_GROUP, &cg);
 	T_ASSERT(!cg.oom_group && cg.have == CGG_HAVE_OOM_GROUP);
@@ -252,7 +255,7 @@ TEST(the_oom_group_flag_is_1_and_nothing_else)
 
 TEST(a_cgroup_whose_events_do_not_say_populated_may_be_either)
 {
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
 	read_at(kit_tree("/a cgroup.events='frozen 0\\npopulated 1\\n'"), "/a", CGG_HAVE_POPULATED,
 		&cg);
@@ -288,23 +291,23 @@ TEST(a_cgroup_whose_events_do_not_say_populated_may_be_either)
 
 TEST(memory_stat_of_an_old_kernel)
 {
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
-	T_EQ_INT(cgfs_parse_stat(STAT_5_4, &cg.stat), 0);
-	T_EQ_INT(cg.stat.anon, 1048576);
-	T_EQ_INT(cg.stat.file, 524288);
-	T_EQ_INT(cg.stat.kernel, 0);
-	T_EQ_INT(cg.stat.kernel_stack, 36864);
-	T_EQ_INT(cg.stat.pagetables, 0);
-	T_EQ_INT(cg.stat.sock, 4096);
-	T_EQ_INT(cg.stat.shmem, 65536);
-	T_EQ_INT(cg.stat.slab_reclaimable, 20480);
-	T_EQ_INT(cg.stat.slab_unreclaimable, 8192);
-	T_EQ_INT(cg.stat.unevictable, 8192);
-	T_EQ_INT(cg.stat.inactive_anon, 1100000);
-	T_EQ_INT(cg.stat.active_anon, 4096);
-	T_EQ_INT(cg.stat.inactive_file, 400000);
-	T_EQ_INT(cg.stat.active_file, 50000);
+	T_EQ_INT(cgfs_parse_stat(STAT_5_4, &cg.detail->stat), 0);
+	T_EQ_INT(cg.detail->stat.anon, 1048576);
+	T_EQ_INT(cg.detail->stat.file, 524288);
+	T_EQ_INT(cg.detail->stat.kernel, 0);
+	T_EQ_INT(cg.detail->stat.kernel_stack, 36864);
+	T_EQ_INT(cg.detail->stat.pagetables, 0);
+	T_EQ_INT(cg.detail->stat.sock, 4096);
+	T_EQ_INT(cg.detail->stat.shmem, 65536);
+	T_EQ_INT(cg.detail->stat.slab_reclaimable, 20480);
+	T_EQ_INT(cg.detail->stat.slab_unreclaimable, 8192);
+	T_EQ_INT(cg.detail->stat.unevictable, 8192);
+	T_EQ_INT(cg.detail->stat.inactive_anon, 1100000);
+	T_EQ_INT(cg.detail->stat.active_anon, 4096);
+	T_EQ_INT(cg.detail->stat.inactive_file, 400000);
+	T_EQ_INT(cg.detail->stat.active_file, 50000);
 	cgfs_derive(&cg);
 	/* anon + shmem are more than the lists hold here (some pages are on none) */
 	T_EQ_INT(cg.unreclaimable_bytes, 1048576 + 65536 + 8192 + 36864 + 4096);
@@ -313,12 +316,12 @@ TEST(memory_stat_of_an_old_kernel)
 
 TEST(memory_stat_of_a_new_kernel)
 {
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
-	T_EQ_INT(cgfs_parse_stat(STAT_6_12, &cg.stat), 0);
-	T_EQ_INT(cg.stat.kernel, 200704);
-	T_EQ_INT(cg.stat.pagetables, 40960);
-	T_EQ_INT(cg.stat.percpu, 1200);
+	T_EQ_INT(cgfs_parse_stat(STAT_6_12, &cg.detail->stat), 0);
+	T_EQ_INT(cg.detail->stat.kernel, 200704);
+	T_EQ_INT(cg.detail->stat.pagetables, 40960);
+	T_EQ_INT(cg.detail->stat.percpu, 1200);
 	cgfs_derive(&cg);
 	/* "kernel" counts what none of the others does */
 	T_EQ_INT(cg.unreclaimable_bytes, 1048576 + 65536 + (200704 - 20480) + 4096);
@@ -387,7 +390,7 @@ TEST(events_have_all_six_counters_or_those_the_kernel_knows)
 
 TEST(a_keyed_file_without_any_of_its_keys_is_not_known_to_be_zero)
 {
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 	const char *top = kit_tree("/a memory.stat='' memory.events='' memory.events.local=x "
 				   "cgroup.events='' memory.pressure=''");
 
@@ -398,7 +401,7 @@ TEST(a_keyed_file_without_any_of_its_keys_is_not_known_to_be_zero)
 TEST(a_file_of_16_KiB_or_more_is_not_believed)
 {
 	const char *top = kit_tree("/a memory.current=5");
-	struct cgg_cgroup cg = {0};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 	size_t len = 0;
 	static char text[20000];
 
@@ -409,7 +412,7 @@ TEST(a_file_of_16_KiB_or_more_is_not_believed)
 	kit_tree_write(top, "/a", "memory.stat", text, 16383);
 	T_EQ_INT(read_at(top, "/a", CGG_HAVE_ALL, &cg), 0);
 	T_ASSERT(cg.have & CGG_HAVE_STAT);
-	T_EQ_INT(cg.stat.shmem, 2);
+	T_EQ_INT(cg.detail->stat.shmem, 2);
 	kit_tree_write(top, "/a", "memory.stat", text, 16384);
 	T_EQ_INT(read_at(top, "/a", CGG_HAVE_ALL, &cg), 0);
 	T_ASSERT(!(cg.have & CGG_HAVE_STAT));
@@ -423,7 +426,7 @@ TEST(any_bytes_at_all_are_read_without_harm)
 	char text[600];
 
 	for (int round = 0; round < 200; round++) {
-		struct cgg_cgroup cg = {0};
+		struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 		size_t len = (state >> 8) % sizeof(text);
 
 		for (size_t i = 0; i < len; i++) {
@@ -444,21 +447,23 @@ TEST(any_bytes_at_all_are_read_without_harm)
 TEST(mlocked_memory_is_counted_once)
 {
 	/* 100 of anon, all of it mlocked: on the unevictable list and on no other */
-	struct cgg_cgroup cg = {.stat = {.anon = 100, .unevictable = 100}};
+	struct cgg_cgroup cg = {
+		.detail = &(struct cgg_detail){.stat = {.anon = 100, .unevictable = 100}}};
 
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 100);
 	T_EQ_INT(cg.gain_bytes, 100);
 	/* half of it */
-	cg.stat = (struct cgg_stat){.anon = 100, .unevictable = 50, .active_anon = 50};
+	cg.detail->stat = (struct cgg_stat){.anon = 100, .unevictable = 50, .active_anon = 50};
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 100);
 	/* mlocked file pages are in neither anon nor shmem, and can't be given back either */
-	cg.stat = (struct cgg_stat){.anon = 100, .file = 70, .unevictable = 70, .active_anon = 100};
+	cg.detail->stat =
+		(struct cgg_stat){.anon = 100, .file = 70, .unevictable = 70, .active_anon = 100};
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 170);
 	/* nor is shmem on the lists counted a second time */
-	cg.stat = (struct cgg_stat){.anon = 60, .shmem = 40, .inactive_anon = 100};
+	cg.detail->stat = (struct cgg_stat){.anon = 60, .shmem = 40, .inactive_anon = 100};
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 100);
 	T_EQ_INT(cg.gain_bytes, 60);
@@ -486,10 +491,10 @@ TEST(memory_of_the_kernel_s_and_huge_pages_are_unreclaimable_and_gain)
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
-		struct cgg_cgroup cg = {0};
+		struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {0}}};
 
 		T_ROW(rows[i].name);
-		T_EQ_INT(cgfs_parse_stat(rows[i].stat, &cg.stat), 0);
+		T_EQ_INT(cgfs_parse_stat(rows[i].stat, &cg.detail->stat), 0);
 		cgfs_derive(&cg);
 		T_EQ_INT(cg.unreclaimable_bytes, rows[i].bytes);
 		T_EQ_INT(cg.gain_bytes, rows[i].bytes);
@@ -498,18 +503,20 @@ TEST(memory_of_the_kernel_s_and_huge_pages_are_unreclaimable_and_gain)
 
 TEST(what_can_be_given_back_is_not_unreclaimable)
 {
-	struct cgg_cgroup cg = {.stat = {.file = 1000, .inactive_file = 500, .active_file = 500}};
+	struct cgg_cgroup cg = {
+		.detail = &(struct cgg_detail){
+			.stat = {.file = 1000, .inactive_file = 500, .active_file = 500}}};
 
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 0);
-	cg.stat = (struct cgg_stat){.slab_reclaimable = 300, .kernel = 300};
+	cg.detail->stat = (struct cgg_stat){.slab_reclaimable = 300, .kernel = 300};
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 0);
-	cg.stat =
+	cg.detail->stat =
 		(struct cgg_stat){.slab_reclaimable = 300, .slab_unreclaimable = 20, .kernel = 330};
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 30); /* what is not named is not given back */
-	cg.stat.kernel = 310; /* read a moment apart: never less than its parts */
+	cg.detail->stat.kernel = 310; /* read a moment apart: never less than its parts */
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 20);
 }
@@ -529,12 +536,13 @@ TEST(what_the_kernel_has_not_counted_yet_is_of_the_kinds_that_it_has)
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
-		struct cgg_cgroup cg = {.have = CGG_HAVE_CURRENT | CGG_HAVE_STAT,
-					.current_bytes = rows[i].current,
-					.stat = {.anon = rows[i].anon,
-						 .active_anon = rows[i].anon,
-						 .file = rows[i].file,
-						 .active_file = rows[i].file}};
+		struct cgg_cgroup cg = {
+			.have = CGG_HAVE_CURRENT | CGG_HAVE_STAT,
+			.current_bytes = rows[i].current,
+			.detail = &(struct cgg_detail){.stat = {.anon = rows[i].anon,
+								.active_anon = rows[i].anon,
+								.file = rows[i].file,
+								.active_file = rows[i].file}}};
 
 		T_ROW(rows[i].name);
 		cgfs_derive(&cg);
@@ -546,12 +554,13 @@ TEST(what_the_kernel_has_not_counted_yet_is_of_the_kinds_that_it_has)
 
 TEST(kernel_memory_counts_by_its_parts_where_there_is_no_sum)
 {
-	struct cgg_cgroup cg = {.stat = {.slab_unreclaimable = 1,
-					 .kernel_stack = 20,
-					 .pagetables = 300,
-					 .percpu = 4000,
-					 .sock = 50000,
-					 .slab_reclaimable = 600000}};
+	struct cgg_cgroup cg = {.detail =
+					&(struct cgg_detail){.stat = {.slab_unreclaimable = 1,
+								      .kernel_stack = 20,
+								      .pagetables = 300,
+								      .percpu = 4000,
+								      .sock = 50000,
+								      .slab_reclaimable = 600000}}};
 
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 54321);
@@ -560,8 +569,9 @@ TEST(kernel_memory_counts_by_its_parts_where_there_is_no_sum)
 
 TEST(a_part_that_was_read_earlier_is_no_more_than_the_whole)
 {
-	struct cgg_cgroup cg = {
-		.have = CGG_HAVE_CURRENT, .current_bytes = 70, .stat = {.anon = 100, .shmem = 20}};
+	struct cgg_cgroup cg = {.have = CGG_HAVE_CURRENT,
+				.current_bytes = 70,
+				.detail = &(struct cgg_detail){.stat = {.anon = 100, .shmem = 20}}};
 
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 70);
@@ -576,12 +586,12 @@ TEST(a_part_that_was_read_earlier_is_no_more_than_the_whole)
 
 TEST(shared_memory_outlives_a_kill)
 {
-	struct cgg_cgroup cg = {.stat = {.anon = 10, .shmem = 90}};
+	struct cgg_cgroup cg = {.detail = &(struct cgg_detail){.stat = {.anon = 10, .shmem = 90}}};
 
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.unreclaimable_bytes, 100);
 	T_EQ_INT(cg.gain_bytes, 10);
-	cg.stat = (struct cgg_stat){.shmem = 90};
+	cg.detail->stat = (struct cgg_stat){.shmem = 90};
 	cgfs_derive(&cg);
 	T_EQ_INT(cg.gain_bytes, 0);
 }

@@ -104,7 +104,7 @@ TEST(a_table_that_finds_no_room_for_its_snapshot_changes_nothing)
 				 3 * (sizeof(*g->seen) + sizeof(*g->groups)) + 32,
 				 3 * (sizeof(*g->seen) + sizeof(*g->groups) +
 				      sizeof(*g->view.snap.cgroups)) +
-					 48};
+					 32};
 
 		g->view.arena[0].size = g->view.arena[1].size = room[i];
 		kit_tree_add(top, "/a " FULL);

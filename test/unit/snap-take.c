@@ -131,6 +131,40 @@ TEST(a_removed_root_can_not_be_taken)
 	tree_close(tree);
 }
 
+/* So that ten thousand cgroups cost no more than they must. */
+TEST(one_cgroup_s_detail_is_kept_and_what_is_derived_of_the_others_stays)
+{
+	struct cgg_tree *tree = open_tree(
+		kit_tree("/a memory.stat='anon 5\\nhugetlb 2\\n' memory.events='oom 7\\n'\n"
+			 "/b memory.stat='anon 6\\n' memory.events.local='oom 8\\n'"));
+	const uint32_t want = CGG_HAVE_STAT | CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL;
+	struct cgg_detail detail;
+	struct cgg_snapshot snap;
+	struct arena arena;
+
+	T_MUST(arena_init(&arena, 65536, 0) == 0);
+	T_MUST(snap_layout(tree->entry, tree->n, &arena, &snap) == 0);
+	snap.detail = &detail;
+	T_EQ_INT(snap_read(tree, &snap, 1, want), 0);
+	T_EQ_INT(snap.cgroups[1].have, CGG_HAVE_STAT); /* there is no place for the events */
+	T_EQ_INT(snap.cgroups[1].unreclaimable_bytes, 7);
+	T_EQ_INT(snap.cgroups[1].hugetlb_bytes, 2);
+	snap_keep_detail(&snap, 1);
+	T_EQ_INT(snap_read(tree, &snap, 1, want), 0);
+	T_EQ_INT(snap.cgroups[1].have, CGG_HAVE_STAT | CGG_HAVE_EVENTS);
+	T_EQ_INT(snap.cgroups[1].detail->events.oom, 7);
+	T_EQ_INT(snap.cgroups[1].detail->stat.anon, 5);
+	snap_keep_detail(&snap, 2);
+	T_EQ_INT(snap_read(tree, &snap, 2, want), 0);
+	T_EQ_INT(snap.cgroups[2].have, CGG_HAVE_STAT | CGG_HAVE_EVENTS_LOCAL);
+	T_EQ_INT(snap.cgroups[2].detail->events_local.oom, 8);
+	T_ASSERT(!snap.cgroups[1].detail);
+	T_EQ_INT(snap.cgroups[1].have, CGG_HAVE_STAT);
+	T_EQ_INT(snap.cgroups[1].unreclaimable_bytes, 7);
+	arena_finish(&arena);
+	tree_close(tree);
+}
+
 TEST(laying_out_fails_whole_where_there_is_no_room)
 {
 	struct cgg_tree *tree =
