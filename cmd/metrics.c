@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "http.h"
 #include "listen.h"
+#include "thread.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,8 +13,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,8 +281,6 @@ int metrics_open(const char *file, const char *where, struct metrics **ret)
 
 int metrics_start(struct metrics *m, ask_fn fn, void *user)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
 	int r = 0;
 
 	m->ask.fn = fn;
@@ -292,16 +289,7 @@ int metrics_start(struct metrics *m, ask_fn fn, void *user)
 		r = http_open(m->socket.fd, gather, m, &m->http);
 	if (r < 0)
 		return r;
-	/* as anybody's: the loop, which starts it, may be a real-time thread */
-	pthread_attr_init(&attr);
-	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
-	pthread_attr_setschedparam(&attr, &(struct sched_param){0});
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&m->thread, &attr, metrics_main, m);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
+	r = thread_begin(&m->thread, "metrics", metrics_main, m);
 	m->started = r == 0;
 	return -r;
 }

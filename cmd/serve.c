@@ -5,11 +5,11 @@
 #include "ask.h"
 #include "clock.h"
 #include "listen.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,15 +167,11 @@ const char *serve_path(const struct serve *s)
 
 int serve_start(struct serve *s, ask_fn fn, void *user)
 {
-	sigset_t all, old;
 	int r;
 
 	s->ask.fn = fn;
 	s->ask.user = user;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&s->thread, NULL, serve_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r = thread_begin(&s->thread, "status", serve_main, s);
 	s->started = r == 0;
 	return -r;
 }

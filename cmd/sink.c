@@ -5,11 +5,12 @@
  */
 #include "sink.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -93,7 +94,6 @@ static void *sink_main(void *arg)
 static struct sink *start(int fd, sink_line_fn fn)
 {
 	struct sink *s = calloc(1, sizeof(*s) + (fn ? SINK_SIZE : 0));
-	sigset_t all, old;
 	int r;
 
 	if (!s)
@@ -102,10 +102,7 @@ static struct sink *start(int fd, sink_line_fn fn)
 	s->fd = fd;
 	s->fn = fn;
 	sem_init(&s->lines, 0, 0);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&s->thread, NULL, sink_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r = thread_begin(&s->thread, "sink", sink_main, s);
 	if (r == 0)
 		return s;
 	free(s);

@@ -79,7 +79,7 @@ int reaper_init(struct reaper *r)
 	*r = (struct reaper){.wake_fd = eventfd(0, EFD_CLOEXEC)};
 	if (r->wake_fd < 0)
 		return -errno;
-	code = thread_start_as(&r->thread, THREAD_BELOW, THREAD_STACK, reaper_main, r);
+	code = thread_start_as(&r->thread, "reaper", THREAD_BELOW, THREAD_STACK, reaper_main, r);
 	r->started = code == 0;
 	return code;
 }

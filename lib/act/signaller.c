@@ -353,7 +353,8 @@ int signaller_init(struct signaller *s, struct cgg_error *err)
 		r = writer_init(&s->writer);
 	s->writer.told_fd = s->wake_fd;
 	if (r == 0)
-		r = thread_start_as(&s->thread, THREAD_BELOW, STACK_SIZE, signaller_main, s);
+		r = thread_start_as(&s->thread, "signaller", THREAD_BELOW, STACK_SIZE,
+				    signaller_main, s);
 	s->started = r == 0;
 	if (r == 0)
 		return 0;

@@ -87,7 +87,7 @@ int writer_init(struct writer *w)
 	*w = (struct writer){.wake_fd = eventfd(0, EFD_CLOEXEC), .told_fd = -1};
 	if (w->wake_fd < 0)
 		return -errno;
-	r = thread_start(&w->thread, writer_main, w);
+	r = thread_start(&w->thread, "slow-writer", writer_main, w);
 	w->started = r == 0;
 	return r;
 }

@@ -55,7 +55,7 @@ int hang_init(struct hang *h, hang_fn fn, void *user, uint64_t step_us, struct c
 	h->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	if (h->timer_fd < 0)
 		return err_errno(err, -errno, "cannot make a timer");
-	r = thread_start_as(&h->thread, THREAD_SAME, THREAD_STACK, hang_main, h);
+	r = thread_start_as(&h->thread, "watchdog", THREAD_SAME, THREAD_STACK, hang_main, h);
 	h->started = r == 0;
 	return r < 0 ? err_errno(err, r, "cannot start the thread that watches the loop") : 0;
 }

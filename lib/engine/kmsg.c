@@ -134,7 +134,7 @@ int kmsg_start(struct guard_kernel *k, int fd, struct cgg_error *err)
 	if (r < 0)
 		return r;
 	k->log_fd = cgg_take_fd(&log_fd);
-	r = thread_start(&k->thread, kmsg_main, k);
+	r = thread_start(&k->thread, "kernel-log", kmsg_main, k);
 	k->started = r == 0;
 	return r < 0 ? err_errno(err, r, "cannot start the thread that reads it") : 0;
 }

@@ -28,8 +28,8 @@ static int set_priority(pthread_attr_t *attr, enum thread_priority priority)
 	return r == 0 ? pthread_attr_setschedparam(attr, &p) : r;
 }
 
-int thread_start_as(pthread_t *ret, enum thread_priority priority, size_t stack_size,
-		    void *(*run)(void *), void *arg)
+int thread_start_as(pthread_t *ret, const char *name, enum thread_priority priority,
+		    size_t stack_size, void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	sigset_t all, old;
@@ -46,12 +46,14 @@ int thread_start_as(pthread_t *ret, enum thread_priority priority, size_t stack_
 		r = pthread_create(ret, &attr, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
+	if (r == 0)
+		(void)pthread_setname_np(*ret, name); /* without it only `ps` knows less */
 	return -r;
 }
 
-int thread_start(pthread_t *ret, void *(*run)(void *), void *arg)
+int thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *arg)
 {
-	return thread_start_as(ret, THREAD_ORDINARY, THREAD_STACK, run, arg);
+	return thread_start_as(ret, name, THREAD_ORDINARY, THREAD_STACK, run, arg);
 }
 
 bool thread_join(pthread_t thread, unsigned int ms)

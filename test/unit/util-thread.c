@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <semaphore.h>
 #include <signal.h>
 
 struct seen {
@@ -33,7 +34,7 @@ static struct seen start(enum thread_priority priority, size_t stack_size)
 	struct seen s = {.policy = -1};
 	pthread_t thread;
 
-	T_MUST(thread_start_as(&thread, priority, stack_size, look, &s) == 0);
+	T_MUST(thread_start_as(&thread, "looks", priority, stack_size, look, &s) == 0);
 	pthread_join(thread, NULL);
 	return s;
 }
@@ -49,6 +50,28 @@ TEST(a_thread_receives_no_signals_and_its_creator_does)
 	T_ASSERT(sigismember(&now, SIGTERM) == 0);
 }
 
+static sem_t named;
+
+static void *say_name(void *name)
+{
+	while (sem_wait(&named) < 0)
+		;
+	pthread_getname_np(pthread_self(), name, 16);
+	return NULL;
+}
+
+TEST(a_thread_has_its_name)
+{
+	pthread_t thread;
+	char name[16];
+
+	sem_init(&named, 0, 0);
+	T_MUST(thread_start(&thread, "slow-writer", say_name, name) == 0);
+	sem_post(&named);
+	T_ASSERT(thread_join(thread, 10000));
+	T_EQ_STR(name, "slow-writer");
+}
+
 TEST(a_thread_has_the_stack_that_was_asked_for)
 {
 	T_ASSERT(start(THREAD_SAME, (size_t)1 << 20).stack_size >= (size_t)1 << 20);
@@ -60,7 +83,7 @@ TEST(a_thread_that_cannot_be_had_is_an_error_and_signals_are_as_before)
 	pthread_t thread;
 	sigset_t now;
 
-	T_EQ_INT(thread_start_as(&thread, THREAD_SAME, 1, look, NULL), -EINVAL);
+	T_EQ_INT(thread_start_as(&thread, "looks", THREAD_SAME, 1, look, NULL), -EINVAL);
 	pthread_sigmask(SIG_SETMASK, NULL, &now);
 	T_ASSERT(sigismember(&now, SIGTERM) == 0);
 }

@@ -86,6 +86,19 @@ threads()
 	echo $#
 }
 
+# What acts has five threads, however much it has to do; what only tells has a few beside them.
+the_guard_has_five_threads()
+{
+	guard_start --state "$T/state"
+	cg_create /leak
+	cg_run /leak hog anon 400 100 >/dev/null
+	assert_dead /leak 20
+	assert_eq 'cgguard reaper signaller slow-writer watchdog' \
+		"$(cat "/proc/$GUARD_PID/task/"*/comm | grep -vx -e sink -e status -e metrics -e kernel-log |
+			sort | xargs)" threads
+	guard_stop
+}
+
 # all_threads_have KEY VALUE: in /proc/PID/status
 all_threads_have()
 {
@@ -133,6 +146,7 @@ another_users_processes_die_in_his_own_cgroup()
 
 include live-kill
 include unit-cmd-sandbox
+t 'the guard has five threads and a few that only tell' the_guard_has_five_threads
 t 'every thread of the guard is in the sandbox, and says loudly when it is not' \
 	every_thread_of_the_guard_is_in_the_sandbox
 t "another user's processes die in his own cgroup" another_users_processes_die_in_his_own_cgroup
