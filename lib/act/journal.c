@@ -231,6 +231,16 @@ int journal_keep(struct journal *j, uint32_t n, struct journal_slot **ret)
 
 /* ---- an earlier run --------------------------------------------------------------------- */
 
+static ssize_t read_at(int fd, void *buf, size_t size, off_t at)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, buf, size, at);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
 /* Read, not mapped: of the parts that were never used a mapping would take memory. */
 int journal_recover(struct journal *j, journal_fn fn, void *user)
 {
@@ -238,9 +248,8 @@ int journal_recover(struct journal *j, journal_fn fn, void *user)
 	int n = 0;
 
 	for (off_t at = PAGE; (uint64_t)at + sizeof(s) <= j->left; at += (off_t)sizeof(s)) {
-		ssize_t len = pread(j->fd, &s, sizeof(s), at);
 		const struct journal_record *r;
-
+		ssize_t len = read_at(j->fd, &s, sizeof(s), at);
 		if (len != (ssize_t)sizeof(s))
 			return len < 0 ? -errno : -EIO;
 		r = journal_read(&s);
@@ -295,6 +304,7 @@ static int open_file(struct journal *j, struct cgg_error *err)
 		openat(j->dirfd, JOURNAL_FILE,
 		       O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 	struct header found = {.version = 0};
+	ssize_t len = 0;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -306,8 +316,13 @@ static int open_file(struct journal *j, struct cgg_error *err)
 				"'%s' in the state directory is none of ours: not a file that "
 				"belongs to uid %u and that nobody else can write; remove it",
 				JOURNAL_FILE, (unsigned int)geteuid());
-	if (st.st_size > 0 && (pread(fd, &found, sizeof(found), 0) != (ssize_t)sizeof(found) ||
-			       memcmp(&found, &header, sizeof(found)) != 0)) {
+	if (st.st_size > 0)
+		len = read_at(fd, &found, sizeof(found), 0);
+	if (len < 0)
+		return err_errno(err, -errno, "cannot read '%s' in the state directory",
+				 JOURNAL_FILE);
+	if (st.st_size > 0 &&
+	    (len != (ssize_t)sizeof(found) || memcmp(&found, &header, sizeof(found)) != 0)) {
 		j->of_other_version = found.magic[0] != '\0'; /* else it was never begun */
 		if (ftruncate(fd, 0) < 0)
 			return err_errno(err, -errno, "cannot empty '%s' in the state directory",

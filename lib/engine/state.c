@@ -7,6 +7,10 @@
 #include "util/fdio.h"
 
 #include <string.h>
+#include <time.h>
+
+#define AGAIN_MS  10
+#define AGAIN_MAX 50
 
 void state_open(struct cgg_guard *g)
 {
@@ -24,26 +28,48 @@ void state_open(struct cgg_guard *g)
 			     JOURNAL_FILE);
 }
 
-/* The file still holds one of the values of that run: write what others had written before. */
-static void put_back(void *user, const struct journal_record *r, const char *path)
+/* 1: the file still held one of the values of that run, and holds what others had written before; 0: it did not. */
+static int write_before(const struct cgg_guard *g, uint32_t index, const struct journal_record *r,
+			char *ret_now)
 {
 	const char *file = journal_target_name(r->target);
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(g->view.tree, index, &opened);
+	int code = dirfd < 0 ? dirfd : fdio_read_line(dirfd, file, ret_now, JOURNAL_VALUE_MAX);
+
+	if (code < 0 || (strcmp(ret_now, r->after) != 0 && strcmp(ret_now, r->was) != 0))
+		return code;
+	code = fdio_write_at(dirfd, file, r->before);
+	return code < 0 ? code : 1;
+}
+
+/* The slot is free after it: what fails for want of memory or fds is tried again for a while. */
+static void put_back(void *user, const struct journal_record *r, const char *path)
+{
 	struct cgg_guard *g = user;
 	uint32_t index = tree_find_id(g->view.tree, r->id);
-	CGG_AUTO_FD opened = -1;
-	char now[JOURNAL_VALUE_MAX];
-	int dirfd;
+	char now[JOURNAL_VALUE_MAX] = "";
+	int code = 0;
 
 	(void)path; /* of that time; the cgroup may have another by now */
 	if (index == CGG_NONE)
 		return;
-	dirfd = tree_dir(g->view.tree, index, &opened);
-	if (fdio_read_line(dirfd, file, now, sizeof(now)) < 0)
-		return;
-	if ((strcmp(now, r->after) == 0 || strcmp(now, r->was) == 0) &&
-	    fdio_write_at(dirfd, file, r->before) == 0)
+	for (int i = 0; i < AGAIN_MAX; i++) {
+		code = write_before(g, index, r, now);
+		if (code >= 0 || fdio_is_gone(code))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
+	}
+	if (code > 0)
 		guard_notice(g, "put back %s of '%s' to %s, which an earlier run had left at %s",
-			     file, g->view.tree->entry[index].path, r->before, now);
+			     journal_target_name(r->target), g->view.tree->entry[index].path,
+			     r->before, now);
+	else if (code < 0 && !fdio_is_gone(code))
+		guard_notice(
+			g,
+			"cannot put back %s of '%s' (%s): an earlier run left it at %s, it was %s",
+			journal_target_name(r->target), g->view.tree->entry[index].path,
+			strerror(-code), r->after, r->before);
 }
 
 void state_recover(struct cgg_guard *g)
