@@ -208,6 +208,8 @@ static int open_given(const char *root, struct cgfs_root *ret, struct cgg_error 
 		ret->procfd = open_dir(fd, "proc");
 		return 0;
 	}
+	if (!fdio_is_gone(inner))
+		return err_errno(err, inner, "cannot open '%s/sys/fs/cgroup'", root);
 	ret->live = is_cgroup2(fd);
 	if (ret->live)
 		ret->procfd = open_dir(AT_FDCWD, "/proc");
@@ -236,6 +238,9 @@ int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *er
 		if (code == 0)
 			r.procfd = open_dir(AT_FDCWD, "/proc");
 	}
+	/* without it nobody could be ranked or killed: to go on is for where there is none */
+	if (code == 0 && r.procfd < -1 && !fdio_is_gone(r.procfd))
+		code = err_errno(err, r.procfd, "cannot open '%s'", r.live ? "/proc" : "proc");
 	if (code == 0 && root)
 		code = check_given(&r, err);
 	if (code == 0 && r.live)
