@@ -110,10 +110,9 @@ static void give(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t group
 				  now_us);
 }
 
-static void note_gone(struct cgg_guard *g, const struct cgg_snapshot *snap, uint32_t index,
-		      uint64_t now_us)
+static void note_gone(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 {
-	const struct cgg_cgroup *cg = &snap->cgroups[index];
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
 	struct kernel_gone *to;
 
 	for (size_t i = 0; i < KERNEL_GONE_MAX; i++) {
@@ -123,7 +122,7 @@ static void note_gone(struct cgg_guard *g, const struct cgg_snapshot *snap, uint
 	to = &g->kernel.gone[g->kernel.ngone++ % KERNEL_GONE_MAX];
 	to->when_us = now_us;
 	to->id = cg->id;
-	to->bound = owners_bound(g->options.owners, snap, index);
+	to->bound = owners_bound(g->options.owners, &g->view.snap, index);
 	kernel_copy(to->path, cg->path);
 }
 
@@ -140,7 +139,7 @@ static void read_some(struct cgg_guard *g, uint64_t now_us)
 		seen->now_kills = c.known ? c.kills : 0;
 		seen->now_group_kills = c.group_kills;
 		if (!c.known && i > 0 && counts_is_gone(g, i))
-			note_gone(g, &g->view.snap, i, now_us); /* sooner than the next scan */
+			note_gone(g, i, now_us); /* sooner than the next scan */
 		if (seen->now_kills > seen->kills)
 			k->count_end = i + 1;
 		/* who can't be read may have children that can */
@@ -187,12 +186,10 @@ bool counts_look(struct cgg_guard *g, uint64_t now_us)
 	return true;
 }
 
-void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us)
+void counts_forget(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 {
-	for (uint32_t i = 1; i < old->n; i++) {
-		if (tree_find_id(g->view.tree, old->cgroups[i].id) == CGG_NONE)
-			note_gone(g, old, i, now_us);
-	}
+	if (index > 0)
+		note_gone(g, index, now_us);
 }
 
 /* ---- being told ---------------------------------------------------------------------- */

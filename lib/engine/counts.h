@@ -16,8 +16,8 @@ bool counts_is_gone(const struct cgg_guard *g, uint32_t index); /* since the las
 /* Find deaths that were not accounted for. False: there are many cgroups, and the next turn continues. */
 bool counts_look(struct cgg_guard *g, uint64_t now_us);
 
-/* Remember the cgroups that a scan did not find any more. */
-void counts_forget(struct cgg_guard *g, const struct cgg_snapshot *old, uint64_t now_us);
+/* Remember a cgroup that a scan did not find any more; the snapshot still has it. */
+void counts_forget(struct cgg_guard *g, uint32_t index, uint64_t now_us);
 
 void counts_listen(struct cgg_guard *g); /* where the log can't be read */
 void counts_unlisten(struct cgg_guard *g);

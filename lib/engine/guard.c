@@ -70,7 +70,7 @@ static void tell_shortage(struct cgg_guard *g)
 }
 
 /* Whatever holds an index of the table or the snapshot looks its cgroup up again. */
-static void on_changed(void *user, const struct cgg_snapshot *before)
+static void on_changed(void *user)
 {
 	struct cgg_guard *g = user;
 
@@ -79,11 +79,15 @@ static void on_changed(void *user, const struct cgg_snapshot *before)
 	files_relocate(&g->files);
 	brakes_relocate(&g->brakes);
 	reset_match(g);
-	counts_forget(g, before, clock_now_us());
 	counts_listen(g);
 	domains_match(g);
 	brake_match_host(g);
 	watch_pressure(g);
+}
+
+static void on_removed(void *user, uint32_t index)
+{
+	counts_forget(user, index, clock_now_us());
 }
 
 static void begin_seen(void *state, uint64_t now_us)
@@ -105,6 +109,7 @@ static int view_begin(struct cgg_guard *g, struct cgg_tree *tree, struct cgg_err
 					 .room_size = sizeof(*g->groups),
 					 .begin_state = begin_seen,
 					 .beat = on_beat,
+					 .removed = on_removed,
 					 .changed = on_changed,
 					 .user = g};
 

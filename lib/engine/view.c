@@ -1,40 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Table, snapshot and the owner's state of each cgroup, kept together. The next ones are laid out in the other
- * arena, beside those in use, so that a failure leaves the view as it is.
+ * Table, snapshot and the owner's state of each cgroup, kept together. After a scan the cgroups that stay are moved
+ * within the arrays: both tables have them in the same order, so no second copy is needed. All that can fail comes
+ * before that.
  */
 #include "engine/view.h"
 
 #include "snap/take.h"
+#include "util/attr.h"
 #include "util/clock.h"
 #include "util/err.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define PREFAULT      ((size_t)128 << 10)
+#define PREFAULT      512 /* cgroups */
+#define PATH_USUAL    64 /* bytes */
 #define BLIND_SCAN_US 1000000
 #define SCAN_REST_US  2000000 /* at the most: a cgroup that comes meanwhile is not seen */
 #define BEAT_EACH     4096 /* cgroups */
 
+/* Address space, touched as used: the worst case fits. */
+static int reserve(struct arena *a, size_t each, size_t usual)
+{
+	return arena_init(a, CGG_TREE_MAX * each + 16, PREFAULT * usual);
+}
+
 int view_init(struct view *v, struct cgg_tree *tree, const struct view_owner *owner,
 	      struct cgg_error *err)
 {
-	/* address space, touched as used: the worst case fits */
-	size_t size =
-		(size_t)CGG_TREE_MAX * (SNAP_CGROUP_MAX + owner->state_size + owner->room_size + 2);
-
 	*v = (struct view){.tree = tree, .owner = *owner};
-	if (arena_init(&v->arena[0], size, PREFAULT) < 0 ||
-	    arena_init(&v->arena[1], size, PREFAULT) < 0)
+	if (reserve(&v->cgroups, sizeof(*v->snap.cgroups), sizeof(*v->snap.cgroups)) < 0 ||
+	    reserve(&v->states, owner->state_size, owner->state_size) < 0 ||
+	    reserve(&v->rooms, owner->room_size, owner->room_size) < 0 ||
+	    reserve(&v->paths[0], CGG_PATH_MAX + 1, PATH_USUAL) < 0 ||
+	    reserve(&v->paths[1], CGG_PATH_MAX + 1, PATH_USUAL) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the snapshots");
+	v->snap.cgroups = (struct cgg_cgroup *)(void *)v->cgroups.base;
+	v->state = v->states.base;
+	v->room = v->rooms.base;
 	return 0;
 }
 
 void view_deinit(struct view *v)
 {
-	arena_finish(&v->arena[0]);
-	arena_finish(&v->arena[1]);
+	arena_finish(&v->cgroups);
+	arena_finish(&v->states);
+	arena_finish(&v->rooms);
+	arena_finish(&v->paths[0]);
+	arena_finish(&v->paths[1]);
 	*v = (struct view){0};
 }
 
@@ -55,72 +69,124 @@ uint32_t view_find(const struct view *v, uint64_t id)
 	return index < v->snap.n ? index : CGG_NONE;
 }
 
-/* A write to it is noticed: reading all limits anew for each cgroup that comes would take too long. */
-static void keep_limit(struct cgg_cgroup *cg, const struct cgg_cgroup *old)
+static void *state_at(const struct view *v, uint32_t index)
 {
-	cg->have |= old->have & CGG_HAVE_MAX;
-	cg->max_bytes = old->max_bytes;
-	cg->limit_bytes = old->limit_bytes;
-	cg->limit_unknown = old->limit_unknown;
+	return (char *)v->state + index * v->owner.state_size;
 }
 
-/*
- * Lay out the snapshot of a table beside the one in use, and take it for current. A cgroup that stays, as the
- * tree knows by its id, keeps its limit and its state. Nothing is changed where this fails.
- */
-static int lay_out(struct view *v, const struct tree_entry *entry, uint32_t n,
-		   struct cgg_error *err)
+static void beat(const struct view *v, uint32_t i)
 {
-	struct arena *a = &v->arena[!v->current];
-	size_t size = v->owner.state_size;
-	uint64_t now = clock_now_us();
-	bool known = view_is_current(v);
-	struct cgg_snapshot snap;
-	char *state;
-	void *room;
+	if (i % BEAT_EACH == 0 && v->owner.beat)
+		v->owner.beat(v->owner.user);
+}
 
-	arena_reset(a);
-	state = arena_alloc(a, n * size);
-	room = arena_alloc(a, n * v->owner.room_size);
-	if (snap_layout(entry, n, a, &snap) < 0 || !state || !room)
-		return err_fail(err, -ENOMEM, "no room for a snapshot of %u cgroups", n);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t old = known ? view_find(v, entry[i].id) : CGG_NONE;
+/* Room for the snapshot of a table. Nothing is changed where there is none. */
+static int find_room(struct view *v, const struct tree_entry *entry, uint32_t n, char **ret_paths,
+		     struct cgg_error *err)
+{
+	struct arena *const arrays[] = {&v->cgroups, &v->states, &v->rooms, &v->paths[!v->current]};
+	size_t size[] = {n * sizeof(*v->snap.cgroups), n * v->owner.state_size,
+			 n * v->owner.room_size, 0};
 
-		if (i % BEAT_EACH == 0 && v->owner.beat)
-			v->owner.beat(v->owner.user);
-		if (old == CGG_NONE) {
-			v->owner.begin_state(state + i * size, now);
-			continue;
-		}
-		keep_limit(&snap.cgroups[i], &v->snap.cgroups[old]);
-		memcpy(state + i * size, (const char *)v->state + old * size, size);
+	for (uint32_t i = 0; i < n; i++)
+		size[3] += strlen(entry[i].path) + 1;
+	for (size_t i = 0; i < CGG_ARRAY_LEN(arrays); i++) {
+		arena_reset(arrays[i]);
+		*ret_paths = arena_alloc(arrays[i], size[i]);
+		if (!*ret_paths)
+			return err_fail(err, -ENOMEM, "no room for a snapshot of %u cgroups", n);
 	}
-	snap.host = v->snap.host;
-	snap.detail = &v->detail;
-	v->snap = snap;
-	v->state = state;
-	v->room = room;
-	v->current = !v->current;
 	return 0;
 }
 
-static void settle(struct view *v, const struct cgg_snapshot *before)
+static void move(struct view *v, uint32_t to, uint32_t from)
 {
+	if (to == from)
+		return;
+	v->snap.cgroups[to] = v->snap.cgroups[from];
+	memcpy(state_at(v, to), state_at(v, from), v->owner.state_size);
+}
+
+/* Those that the table still has, to the front. One that stands in another order there begins anew. */
+static uint32_t close_gaps(struct view *v)
+{
+	uint32_t kept = 0, next = 0;
+
+	for (uint32_t i = 0; i < v->snap.n; i++) {
+		uint32_t index = tree_find_id(v->tree, v->snap.cgroups[i].id);
+
+		beat(v, i);
+		if (index == CGG_NONE || index < next)
+			continue;
+		next = index + 1;
+		move(v, kept++, i);
+	}
+	return kept;
+}
+
+/* From the back to where the table has them, and the new ones in between. */
+static void open_gaps(struct view *v, uint32_t kept)
+{
+	uint64_t now = clock_now_us();
+
+	for (uint32_t i = v->tree->n; i-- > 0;) {
+		beat(v, i);
+		if (kept > 0 && v->snap.cgroups[kept - 1].id == v->tree->entry[i].id) {
+			move(v, i, --kept);
+			continue;
+		}
+		v->snap.cgroups[i] = (struct cgg_cgroup){.limit_bytes = CGG_MAX};
+		v->owner.begin_state(state_at(v, i), now);
+	}
+}
+
+/*
+ * As the table has it, without values; but for its limit: a write to that is noticed, and reading all limits anew for
+ * each cgroup that comes would take too long.
+ */
+static char *describe(struct cgg_cgroup *cg, const struct tree_entry *e, char *path)
+{
+	struct cgg_cgroup old = *cg;
+	char *end = stpcpy(path, e->path);
+
+	snap_begin(cg, e, path);
+	cg->have = old.have & CGG_HAVE_MAX;
+	cg->max_bytes = old.max_bytes;
+	cg->limit_bytes = old.limit_bytes;
+	cg->limit_unknown = old.limit_unknown;
+	return end + 1;
+}
+
+/* The table is another: a cgroup that stays, by its id, keeps its limit and its state. paths: room for all. */
+static void settle(struct view *v, char *paths)
+{
+	for (uint32_t i = 0; i < v->snap.n && v->owner.removed; i++) {
+		if (tree_find_id(v->tree, v->snap.cgroups[i].id) == CGG_NONE)
+			v->owner.removed(v->owner.user, i);
+	}
+	open_gaps(v, close_gaps(v));
+	for (uint32_t i = 0; i < v->tree->n; i++)
+		paths = describe(&v->snap.cgroups[i], &v->tree->entry[i], paths);
+	v->current = !v->current;
+	v->snap.n = v->tree->n;
+	v->snap.owner = NULL;
+	v->snap.detail = &v->detail;
+	v->snap.detail_of = CGG_NONE;
+	v->snap.time_us = clock_now_us();
 	v->generation = v->tree->generation;
-	v->owner.changed(v->owner.user, before);
+	v->owner.changed(v->owner.user);
 }
 
 int view_catch_up(struct view *v, struct cgg_error *err)
 {
-	struct cgg_snapshot before = v->snap;
+	char *paths;
 	int r;
 
 	if (view_is_current(v))
 		return 0;
-	r = lay_out(v, v->tree->entry, v->tree->n, err);
+	r = find_room(v, v->tree->entry, v->tree->n, &paths, err);
 	if (r == 0)
-		settle(v, &before);
+		settle(v, paths);
 	return r;
 }
 
@@ -128,15 +194,15 @@ int view_catch_up(struct view *v, struct cgg_error *err)
 static int adopt(struct view *v, struct cgg_error *err)
 {
 	const struct tree_scan *s = &v->tree->scan;
-	struct cgg_snapshot before = v->snap;
-	int r = lay_out(v, s->entry, s->n, err);
+	char *paths;
+	int r = find_room(v, s->entry, s->n, &paths, err);
 
 	if (r < 0) {
 		tree_scan_discard(v->tree);
 		return r;
 	}
 	tree_scan_adopt(v->tree);
-	settle(v, &before);
+	settle(v, paths);
 	return 0;
 }
 

@@ -15,11 +15,10 @@ struct view_owner {
 	size_t room_size; /* bytes more of each cgroup, without meaning in the next generation */
 	void (*begin_state)(void *state, uint64_t now_us); /* of a cgroup that was not known */
 	void (*beat)(void *user); /* laying out advances; called every few thousand cgroups */
-	/*
-	 * Table, snapshot and state are of a new generation: the owner looks up again what it holds an index
-	 * of. before: the snapshot until now, valid during the call.
-	 */
-	void (*changed)(void *user, const struct cgg_snapshot *before);
+	/* The table has this cgroup no more; the snapshot and the state still have it during the call. May be NULL. */
+	void (*removed)(void *user, uint32_t index);
+	/* Table, snapshot and state are of a new generation: the owner looks up again what it holds an index of. */
+	void (*changed)(void *user);
 	void *user;
 };
 
@@ -28,11 +27,12 @@ struct view {
 	uint64_t generation; /* of the tree's table that the snapshot was laid out from */
 	struct cgg_snapshot snap;
 	struct cgg_detail detail; /* of the cgroup that was evaluated last */
-	void *state, *room; /* arrays of snap.n, of the owner's sizes */
+	void *state, *room; /* arrays of snap.n, of the owner's sizes; they stay where they are */
 	bool scan_due; /* cgroups may have come or gone */
 	uint64_t scan_after_us; /* not before: scans take at most a tenth of the time */
 	uint64_t scan_spent_us; /* by the scan under way */
-	struct arena arena[2]; /* the snapshot, and the one that is laid out next */
+	struct arena cgroups, states, rooms; /* where these arrays are, for good */
+	struct arena paths[2]; /* of the snapshot, and of the next one */
 	unsigned int current;
 	struct view_owner owner;
 };

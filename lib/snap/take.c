@@ -21,6 +21,21 @@ struct owned {
 	struct arena arena;
 };
 
+void snap_begin(struct cgg_cgroup *cg, const struct tree_entry *e, const char *path)
+{
+	*cg = (struct cgg_cgroup){
+		.path = path,
+		.name = path + (e->name - e->path),
+		.id = e->id,
+		.parent = e->parent,
+		.end = e->end,
+		.depth = e->depth,
+		.limit_bytes = CGG_MAX,
+		.cut = e->cut,
+		.owner_uid = e->owner_uid,
+	};
+}
+
 int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 		struct cgg_snapshot *ret)
 {
@@ -34,17 +49,7 @@ int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 
 		if (!path)
 			return -ENOMEM;
-		cg[i] = (struct cgg_cgroup){
-			.path = path,
-			.name = path + (e->name - e->path),
-			.id = e->id,
-			.parent = e->parent,
-			.end = e->end,
-			.depth = e->depth,
-			.limit_bytes = CGG_MAX,
-			.cut = e->cut,
-			.owner_uid = e->owner_uid,
-		};
+		snap_begin(&cg[i], e, path);
 	}
 	*ret = (struct cgg_snapshot){
 		.cgroups = cg, .n = n, .detail_of = CGG_NONE, .time_us = clock_now_us()};

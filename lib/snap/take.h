@@ -6,12 +6,13 @@
 #include "cgfs/tree.h"
 #include "snap/snapshot.h"
 
+/* A cgroup as the table has it, without values (have is 0) and detail; path: a copy that stays. */
+void snap_begin(struct cgg_cgroup *cg, const struct tree_entry *e, const char *path);
+
 /*
  * Lay a table of n cgroups out in an arena: paths, ids, shape; no values yet (have is 0). The strings are
- * the arena's own, so the snapshot outlives the next scan. -ENOMEM: the arena is too small; one of
- * n * SNAP_CGROUP_MAX bytes never is. No cgroup has a detail.
+ * the arena's own, so the snapshot outlives the next scan. -ENOMEM: the arena is too small.
  */
-#define SNAP_CGROUP_MAX (sizeof(struct cgg_cgroup) + CGG_PATH_MAX + 32)
 int snap_layout(const struct tree_entry *entry, uint32_t n, struct arena *arena,
 		struct cgg_snapshot *ret);
 

@@ -21,7 +21,7 @@ static void begin_state(void *state, uint64_t now_us)
 	*(uint64_t *)state = now_us;
 }
 
-static void on_changed(void *user, const struct cgg_snapshot *before)
+static void on_changed(void *user)
 {
 	files_relocate(&f);
 }

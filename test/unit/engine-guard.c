@@ -97,25 +97,16 @@ TEST(a_table_that_finds_no_room_for_its_snapshot_changes_nothing)
 	size_t size;
 
 	begin("/ cgroup.controllers=memory memory.current=1\n/b " FULL, HALF);
-	size = g->view.arena[0].size;
-	for (int i = 0; i < 4; i++) {
-		/* none; for what is kept of each cgroup; for what is ranked, too; for all but the paths */
-		size_t room[] = {0, 3 * sizeof(*g->seen) + 16,
-				 3 * (sizeof(*g->seen) + sizeof(*g->groups)) + 32,
-				 3 * (sizeof(*g->seen) + sizeof(*g->groups) +
-				      sizeof(*g->view.snap.cgroups)) +
-					 32};
-
-		g->view.arena[0].size = g->view.arena[1].size = room[i];
-		kit_tree_add(top, "/a " FULL);
-		T_EQ_INT(guard_rescan(g, &err), -ENOMEM);
-		T_HAS(err.msg, "no room for a snapshot of 3 cgroups");
-		check_one_generation();
-		T_EQ_INT(tree->n, 2);
-		T_EQ_STR(g->view.snap.cgroups[1].path, "/b");
-		tick(g, clock_now_us() + 5000000); /* what is known is guarded on */
-	}
-	g->view.arena[0].size = g->view.arena[1].size = size;
+	size = g->view.states.size;
+	g->view.states.size = 2 * sizeof(*g->seen) + 16;
+	kit_tree_add(top, "/a " FULL);
+	T_EQ_INT(guard_rescan(g, &err), -ENOMEM);
+	T_HAS(err.msg, "no room for a snapshot of 3 cgroups");
+	check_one_generation();
+	T_EQ_INT(tree->n, 2);
+	T_EQ_STR(g->view.snap.cgroups[1].path, "/b");
+	tick(g, clock_now_us() + 5000000); /* what is known is guarded on */
+	g->view.states.size = size;
 	T_EQ_INT(guard_rescan(g, &err), 0);
 	T_EQ_INT(tree->n, 3);
 	check_one_generation();
@@ -124,23 +115,17 @@ TEST(a_table_that_finds_no_room_for_its_snapshot_changes_nothing)
 
 TEST(the_worst_tree_has_room)
 {
-	static char path[CGG_PATH_MAX + 1];
-	struct tree_entry *entry = calloc(CGG_TREE_MAX, sizeof(*entry));
-	struct cgg_snapshot snap;
-
-	memset(path, 'x', CGG_PATH_MAX);
-	path[0] = '/';
-	T_MUST(entry);
-	for (uint32_t i = 0; i < CGG_TREE_MAX; i++)
-		entry[i] = (struct tree_entry){.path = path, .name = path + 1, .id = i + 1};
 	begin("/a " FREE, HALF);
-	arena_reset(&g->view.arena[!g->view.current]);
-	T_EQ_INT(snap_layout(entry, CGG_TREE_MAX, &g->view.arena[!g->view.current], &snap), 0);
-	T_ASSERT(arena_alloc(&g->view.arena[!g->view.current], CGG_TREE_MAX * sizeof(*g->seen)) !=
-		 NULL);
-	T_ASSERT(arena_alloc(&g->view.arena[!g->view.current], CGG_TREE_MAX * sizeof(*g->groups)) !=
-		 NULL);
-	free(entry);
+	arena_reset(&g->view.paths[0]);
+	arena_reset(&g->view.paths[1]);
+	for (int i = 0; i < 2; i++)
+		T_ASSERT(arena_alloc(&g->view.paths[i], CGG_TREE_MAX * (CGG_PATH_MAX + 1UL)));
+	arena_reset(&g->view.cgroups);
+	T_ASSERT(arena_alloc(&g->view.cgroups, CGG_TREE_MAX * sizeof(*g->view.snap.cgroups)));
+	arena_reset(&g->view.states);
+	T_ASSERT(arena_alloc(&g->view.states, CGG_TREE_MAX * sizeof(*g->seen)));
+	arena_reset(&g->view.rooms);
+	T_ASSERT(arena_alloc(&g->view.rooms, CGG_TREE_MAX * sizeof(*g->groups)));
 	end();
 }
 

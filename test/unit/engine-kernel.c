@@ -16,6 +16,8 @@ struct story {
 	const char *top;
 	struct cgg_log *log;
 	struct guard_seen *seen;
+	struct arena arena[2];
+	unsigned int current;
 	uint64_t now;
 	size_t n;
 	struct json_object *record[3 * LADDER_SLOTS];
@@ -36,25 +38,29 @@ static void on_report(void *user, enum cgg_report kind, const char *text, size_t
 static void scan(struct story *s)
 {
 	struct cgg_guard *g = s->g;
-	struct cgg_snapshot old = g->view.snap;
+	struct cgg_snapshot old = g->view.snap, snap;
 	struct guard_seen *seen;
 
 	T_MUST(tree_scan(g->view.tree, NULL) == 0);
+	for (uint32_t i = 0; i < old.n; i++) {
+		if (tree_find_id(g->view.tree, old.cgroups[i].id) == CGG_NONE)
+			counts_forget(g, i, s->now);
+	}
 	seen = calloc(g->view.tree->n, sizeof(*seen));
 	T_MUST(seen);
-	g->view.current = !g->view.current;
-	arena_reset(&g->view.arena[g->view.current]);
-	T_MUST(snap_layout(g->view.tree->entry, g->view.tree->n, &g->view.arena[g->view.current],
-			   &g->view.snap) == 0);
-	for (uint32_t i = 0; i < g->view.snap.n; i++) {
+	s->current = !s->current;
+	arena_reset(&s->arena[s->current]);
+	T_MUST(snap_layout(g->view.tree->entry, g->view.tree->n, &s->arena[s->current], &snap) ==
+	       0);
+	for (uint32_t i = 0; i < snap.n; i++) {
 		for (uint32_t k = 0; k < old.n; k++) {
-			if (old.cgroups[k].id == g->view.snap.cgroups[i].id)
+			if (old.cgroups[k].id == snap.cgroups[i].id)
 				seen[i] = g->seen[k];
 		}
 	}
 	free(s->seen);
+	g->view.snap = snap;
 	g->seen = s->seen = seen;
-	counts_forget(g, &old, s->now);
 }
 
 static void begin(struct story *s, bool reads, const char *tree)
@@ -67,8 +73,8 @@ static void begin(struct story *s, bool reads, const char *tree)
 	T_MUST(g && tree_open(s->top, &g->view.tree, NULL) == 0);
 	g->options = (struct cgg_guard_options){.report = on_report, .user = s};
 	g->root_has_current = true;
-	T_MUST(arena_init(&g->view.arena[0], 1 << 20, 0) == 0 &&
-	       arena_init(&g->view.arena[1], 1 << 20, 0) == 0);
+	T_MUST(arena_init(&s->arena[0], 1 << 20, 0) == 0 &&
+	       arena_init(&s->arena[1], 1 << 20, 0) == 0);
 	kernel_init(&g->kernel);
 	g->kernel.reads = reads;
 	options.user = &g->kernel;
@@ -83,8 +89,8 @@ static void end(struct story *s)
 	for (size_t i = 0; i < s->n; i++)
 		json_object_put(s->record[i]);
 	tree_close(s->g->view.tree);
-	arena_finish(&s->g->view.arena[0]);
-	arena_finish(&s->g->view.arena[1]);
+	arena_finish(&s->arena[0]);
+	arena_finish(&s->arena[1]);
 	free(s->seen);
 	free(s->g);
 }

@@ -2,6 +2,7 @@
 #include "engine/view.h"
 #include "kit/t.h"
 #include "kit/tree.h"
+#include "util/attr.h"
 #include "util/clock.h"
 
 #include <errno.h>
@@ -24,22 +25,28 @@ static void begin_state(void *state, uint64_t now_us)
 	*(struct state *)state = (struct state){.begun_us = now_us};
 }
 
-static void on_changed(void *user, const struct cgg_snapshot *before)
+/* It is called with the snapshot and the states as they were. */
+static void on_removed(void *user, uint32_t index)
+{
+	const struct state *state = v.state;
+
+	T_ASSERT(user == &nchanged);
+	T_ASSERT(state[index].id == 0 || state[index].id == v.snap.cgroups[index].id);
+	snprintf(gone + strlen(gone), sizeof(gone) - strlen(gone), "%s ",
+		 v.snap.cgroups[index].path);
+}
+
+static void on_changed(void *user)
 {
 	T_ASSERT(user == &nchanged);
 	nchanged++;
-	gone[0] = '\0';
-	for (uint32_t i = 0; i < before->n; i++) {
-		if (view_find(&v, before->cgroups[i].id) == CGG_NONE)
-			snprintf(gone + strlen(gone), sizeof(gone) - strlen(gone), "%s ",
-				 before->cgroups[i].path);
-	}
 }
 
 static const struct view_owner owner = {
 	.state_size = sizeof(struct state),
 	.room_size = 24,
 	.begin_state = begin_state,
+	.removed = on_removed,
 	.changed = on_changed,
 	.user = &nchanged,
 };
@@ -83,6 +90,7 @@ static void begin(const char *text)
 	T_MUST(view_init(&v, tree, &owner, NULL) == 0);
 	T_MUST(view_scan(&v, NULL) == 0);
 	nchanged = 0;
+	gone[0] = '\0';
 	name_states();
 }
 
@@ -139,26 +147,62 @@ TEST(a_limit_that_was_read_is_known_still)
 
 TEST(a_table_that_finds_no_room_changes_nothing)
 {
+	struct arena *const arrays[] = {&v.cgroups, &v.states, &v.rooms, &v.paths[0]};
 	struct cgg_error err = {0};
-	size_t size;
 
 	begin("/b");
-	size = v.arena[0].size;
-	for (size_t room = 0; room < 3 * (owner.state_size + owner.room_size + 64); room += 16) {
-		v.arena[0].size = v.arena[1].size = room;
+	T_EQ_INT(v.current, 1); /* paths[0] is next */
+	for (size_t i = 0; i < 2 * CGG_ARRAY_LEN(arrays); i++) {
+		struct arena *a = arrays[i / 2];
+		size_t size = a->size;
+
+		a->size = i % 2 == 0 ? 0 : a->used / 2;
 		kit_tree_add(top, "/a");
 		T_EQ_INT(view_scan(&v, &err), -ENOMEM);
 		T_HAS(err.msg, "no room for a snapshot of 3 cgroups");
 		check_same();
 		T_EQ_INT(v.snap.n, 2);
 		T_EQ_INT(unnamed(), 0);
+		a->size = size;
 	}
 	T_EQ_INT(nchanged, 0);
-	v.arena[0].size = v.arena[1].size = size;
 	T_EQ_INT(view_scan(&v, &err), 0);
 	T_EQ_INT(v.snap.n, 3);
 	T_EQ_INT(unnamed(), 1);
 	check_same();
+	end();
+}
+
+/* In any order, any number of them, at any place: what is known of a cgroup is moved with it. */
+TEST(whatever_comes_and_goes_the_state_of_the_others_is_theirs)
+{
+	char line[16];
+	uint32_t random = 1;
+	bool is[64] = {false};
+
+	begin("/a\n/k\n/m\n/z");
+	for (unsigned int turn = 0; turn < 200; turn++) {
+		unsigned int came = 0;
+
+		for (unsigned int i = 0; i < CGG_ARRAY_LEN(is); i++) {
+			random = random * 1664525 + 1013904223;
+			if (random >> 24 > turn)
+				continue;
+			snprintf(line, sizeof(line), "/%c/%c%u", "akz"[i % 3], 'a' + (int)i % 26,
+				 i);
+			is[i] = !is[i];
+			if (is[i])
+				kit_tree_add(top, line);
+			else
+				kit_tree_remove(top, line);
+			came += is[i];
+		}
+		T_EQ_INT(view_scan(&v, NULL), 0);
+		check_same();
+		T_EQ_INT(unnamed(), came);
+		gone[0] = '\0';
+		name_states();
+	}
 	end();
 }
 
@@ -173,8 +217,8 @@ TEST(a_scan_by_somebody_else_is_caught_up_with_once)
 	check_same();
 	T_EQ_STR(v.snap.cgroups[1].path, "/a");
 	T_EQ_INT(nchanged, 1);
-	/* the ids of the two tables can no longer be compared: each state begins anew */
-	T_EQ_INT(unnamed(), 3);
+	T_EQ_INT(unnamed(), 1);
+	T_EQ_STR(gone, "/b ");
 	T_EQ_INT(view_catch_up(&v, NULL), 0);
 	T_EQ_INT(nchanged, 1);
 	end();
