@@ -151,7 +151,7 @@ struct cgg_cgroup {
 	/* Derived, with have & CGG_HAVE_STAT: what reclaim can't give back, what a kill of the whole subtree would
 	 * really free (unreclaimable less shmem, which outlives it), and what of that goes to the pool of huge pages. */
 	uint64_t unreclaimable_bytes, gain_bytes, hugetlb_bytes;
-	uint64_t limit_bytes; /* derived: the least memory.max up to the root, and RAM; CGG_MAX: unknown */
+	uint64_t limit_bytes; /* derived: the least memory.max up to the root, or RAM, or CGG_MAX */
 	/* Derived by cgg_snapshot_rates(): bytes per second of memory.current; else 0. */
 	int64_t growth_bytes_per_s;
 	bool has_growth, has_badness; /* the latter by cgg_snapshot_badness(): of a process in it */

@@ -104,6 +104,22 @@ static int begin(struct cgg_tree *tree, struct cgg_error *err)
 	return 0;
 }
 
+/* -> IDLE: the current table is all there is. */
+static void end(struct cgg_tree *tree)
+{
+	struct tree_scan *s = &tree->scan;
+
+	s->state = TREE_SCAN_IDLE;
+	if (tree->n <= TREE_KEPT && s->n <= TREE_KEPT)
+		return;
+	s->entry = NULL;
+	s->n = s->dropped = 0;
+	arena_reset(scan_arena(tree));
+	arena_shrink(scan_arena(tree));
+	arena_reset(&tree->scratch);
+	arena_shrink(&tree->scratch);
+}
+
 /* VISIT or READY -> DROP. The current table stays. */
 static void abandon(struct cgg_tree *tree, bool again)
 {
@@ -154,7 +170,7 @@ static int complete(struct cgg_tree *tree, struct cgg_error *err)
 		tree->nunheld = s->nunheld;
 		tree->sparse = s->sparse;
 		note_watches(tree);
-		s->state = TREE_SCAN_IDLE;
+		end(tree);
 		return 0;
 	}
 	close_subtrees(s);
@@ -208,7 +224,7 @@ static void drop_some(struct cgg_tree *tree, uint32_t calls)
 		s->calls += DROP_CALLS;
 	}
 	if (s->dropped == s->n)
-		s->state = TREE_SCAN_IDLE;
+		end(tree);
 }
 
 int tree_scan_step(struct cgg_tree *tree, uint32_t calls, struct cgg_error *err)

@@ -11,6 +11,9 @@
 
 #define TREE_KILL_MAX 1024
 
+/* What a scan works with stays ours for so many cgroups: then one in danger need not ask for memory. */
+#define TREE_KEPT 1024
+
 struct tree_entry {
 	const char *path, *name;
 	uint64_t id;

@@ -215,12 +215,14 @@ void domains_match(struct cgg_guard *g)
 	struct arena *a = &g->match_arena;
 	uint64_t now = clock_now_us(), took, *wanted, *above;
 	uint32_t from = 0, *owner;
+	size_t owners;
 
 	arena_reset(a); /* room for CGG_TREE_MAX */
+	owner = arena_alloc(a, g->view.snap.n * sizeof(*owner));
+	owners = a->used;
 	wanted = arena_alloc(a, g->view.snap.n * sizeof(*wanted));
 	above = arena_alloc(a, g->view.snap.n * sizeof(*above));
 	g->share = arena_alloc(a, g->view.snap.n * sizeof(*g->share));
-	owner = arena_alloc(a, g->view.snap.n * sizeof(*owner));
 	rank_owners(&g->view.snap, owner);
 	g->view.snap.owner = owner;
 	g->prepared = NULL;
@@ -252,6 +254,10 @@ void domains_match(struct cgg_guard *g)
 			find(g, i, rule)->price = g->share[i].price;
 		}
 	}
+	a->used = owners; /* the rest was for this turn */
+	g->share = NULL;
+	if (g->view.snap.n > TREE_KEPT)
+		arena_shrink(a);
 	took = clock_now_us() - now;
 	g->match_after_us = now + took + (9 * took > MATCH_GAP_US ? 9 * took : MATCH_GAP_US);
 }

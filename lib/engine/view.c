@@ -167,6 +167,9 @@ static void settle(struct view *v, char *paths)
 	open_gaps(v, close_gaps(v));
 	for (uint32_t i = 0; i < v->tree->n; i++)
 		paths = describe(&v->snap.cgroups[i], &v->tree->entry[i], paths);
+	arena_reset(&v->paths[v->current]);
+	if (v->tree->n > TREE_KEPT)
+		arena_shrink(&v->paths[v->current]);
 	v->current = !v->current;
 	v->snap.n = v->tree->n;
 	v->snap.owner = NULL;

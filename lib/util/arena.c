@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* after Debian 12's headers */
+#endif
 
 int arena_init(struct arena *a, size_t size, size_t prefault)
 {
@@ -16,7 +21,8 @@ int arena_init(struct arena *a, size_t size, size_t prefault)
 	/* a huge page for the first byte of each table would cost megabytes, locked */
 	(void)madvise(p, size, MADV_NOHUGEPAGE);
 	*a = (struct arena){.base = p, .size = size};
-	memset(a->base, 0, prefault < size ? prefault : size);
+	a->touched = prefault < size ? prefault : size;
+	memset(a->base, 0, a->touched);
 	return 0;
 }
 
@@ -39,6 +45,8 @@ void *arena_alloc(struct arena *a, size_t size)
 		return NULL;
 	p = a->base + a->used;
 	a->used += rounded;
+	if (a->touched < a->used)
+		a->touched = a->used;
 	return p;
 }
 
@@ -56,4 +64,16 @@ char *arena_copy(struct arena *a, const char *s, size_t len)
 void arena_reset(struct arena *a)
 {
 	a->used = 0;
+}
+
+void arena_shrink(struct arena *a)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t from = (a->used + page - 1) / page * page;
+
+	if (from >= a->touched)
+		return;
+	if (madvise(a->base + from, a->touched - from, MADV_DONTNEED_LOCKED) < 0)
+		(void)madvise(a->base + from, a->touched - from, MADV_DONTNEED);
+	a->touched = from;
 }

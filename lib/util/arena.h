@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Address space reserved once, handed out from the front, given back all at once. What was touched
- * stays ours, so that a table that has once been as large can be so again without asking anybody.
+ * stays ours, so that a table that has once been as large can be so again without asking anybody, but for
+ * arena_shrink().
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 struct arena {
 	char *base;
 	size_t size, used;
+	size_t touched; /* nothing from here on may have been */
 };
 
 /* Reserve size bytes and touch the first prefault of them. 0 or -ENOMEM. */
@@ -20,3 +22,6 @@ void arena_finish(struct arena *a);
 void *arena_alloc(struct arena *a, size_t size);
 char *arena_copy(struct arena *a, const char *s, size_t len);
 void arena_reset(struct arena *a);
+
+/* Give the pages behind what is handed out now back to the kernel. Before Linux 5.18 locked ones stay. */
+void arena_shrink(struct arena *a);

@@ -126,3 +126,36 @@ TEST(address_space_that_is_not_there_is_an_error)
 	T_EQ_INT(arena_init(&a, 0, 0), -ENOMEM);
 	T_ASSERT(!a.base);
 }
+
+/* Pages that are ours now. */
+static size_t resident(const struct arena *a)
+{
+	unsigned char is[16];
+	size_t n = 0;
+
+	T_MUST(mincore(a->base, a->size, is) == 0);
+	for (size_t i = 0; i < a->size / 4096; i++)
+		n += is[i] & 1;
+	return n;
+}
+
+TEST(what_is_not_used_is_given_back_also_where_it_is_locked)
+{
+	struct arena a;
+
+	T_MUST(arena_init(&a, 16 * 4096, 2 * 4096) == 0);
+	T_EQ_INT(resident(&a), 2);
+	(void)mlock2(a.base, a.size, MLOCK_ONFAULT); /* may be refused, and then it is not locked */
+	memset(arena_alloc(&a, 10 * 4096), 1, 10 * 4096);
+	T_EQ_INT(resident(&a), 10);
+	arena_shrink(&a); /* all is used */
+	T_EQ_INT(resident(&a), 10);
+	arena_reset(&a);
+	memset(arena_alloc(&a, 4097), 2, 4097);
+	arena_shrink(&a);
+	T_EQ_INT(resident(&a), 2);
+	T_EQ_INT(a.base[4096], 2);
+	memset(arena_alloc(&a, 3 * 4096), 3, 3 * 4096);
+	T_EQ_INT(a.base[a.used - 1], 3);
+	arena_finish(&a);
+}
