@@ -164,31 +164,62 @@ static void stand_alone(const struct turn_ask *turn, struct cgg_group *group)
 	group->helps = knows(group, CGG_RANK_GAIN) && group->order_gain >= half(turn);
 }
 
-/* Groups of one owner that nothing before "taken" tells apart. net: of the owner. */
+/* Whether a group that is fit (herd) is part of one: it is too small to help, or of takers took too little to count. */
+static bool joins(const struct turn_ask *turn, const struct cgg_group *group, bool takers,
+		  int64_t net)
+{
+	int64_t taken = clamp_to(group->term[CGG_RANK_TAKEN], net);
+
+	return group->herd &&
+	       (group->term[CGG_RANK_GAIN] < half(turn) || (takers && counted(turn, taken) == 0));
+}
+
+struct sum {
+	int64_t gain, taken;
+	size_t members;
+};
+
+/* Of those that join. */
+static struct sum sum_of(const struct turn_ask *turn, const struct cgg_group *groups, size_t n,
+			 bool takers, int64_t net)
+{
+	struct sum sum = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		if (!joins(turn, &groups[i], takers, net))
+			continue;
+		sum.gain = plus(sum.gain, groups[i].term[CGG_RANK_GAIN]);
+		sum.taken = plus(sum.taken, groups[i].term[CGG_RANK_TAKEN]);
+		sum.members++;
+	}
+	sum.taken = counted(turn, clamp_to(sum.taken, net));
+	return sum;
+}
+
+/*
+ * Groups of one owner that nothing before "taken" tells apart. net: of the owner. Those that are each too small to help
+ * are a herd; and where they took it together, so are those that each took too little for it to count.
+ */
 static void stand_together(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
 			   int64_t net)
 {
-	int64_t gain = 0, taken = 0;
-	size_t members = 0;
+	struct sum sum = sum_of(turn, groups, n, true, net);
+	bool takers = sum.taken > 0, helps;
 
+	if (!takers)
+		sum = sum_of(turn, groups, n, false, net);
+	helps = sum.gain >= half(turn);
 	for (size_t i = 0; i < n; i++) {
-		if (!groups[i].herd)
-			continue;
-		gain = plus(gain, groups[i].term[CGG_RANK_GAIN]);
-		taken = plus(taken, groups[i].term[CGG_RANK_TAKEN]);
-		members++;
-	}
-	for (size_t i = 0; i < n; i++) {
-		bool helps = gain >= half(turn);
+		bool herd = sum.members > 1 && joins(turn, &groups[i], takers, net);
 
 		groups[i].term[CGG_RANK_TAKEN] = clamp_to(groups[i].term[CGG_RANK_TAKEN], net);
-		if (!groups[i].herd || members == 1) {
-			stand_alone(turn, &groups[i]);
+		stand_alone(turn, &groups[i]);
+		if (!herd)
 			continue;
-		}
+		groups[i].herd = true;
 		groups[i].helps = helps;
-		groups[i].order_gain = helps ? gain / TURN_HERD_PART : gain;
-		groups[i].order_taken = counted(turn, clamp_to(taken, net));
+		groups[i].order_gain = helps ? sum.gain / TURN_HERD_PART : sum.gain;
+		groups[i].order_taken = sum.taken;
 	}
 }
 
@@ -197,8 +228,7 @@ static void find_herds(const struct turn_ask *turn, struct cgg_group *groups, si
 {
 	for (size_t i = 0; i < n; i++) {
 		groups[i].owner = calm_owner(turn->snap, groups[i].cgroup);
-		groups[i].herd =
-			is_fit(with, &groups[i]) && groups[i].term[CGG_RANK_GAIN] < half(turn);
+		groups[i].herd = is_fit(with, &groups[i]); /* may be part of one */
 	}
 	rank_sort(groups, n, compare_herd, turn);
 	for (size_t i = 0, end; i < n; i = end) {
@@ -215,6 +245,20 @@ static void find_herds(const struct turn_ask *turn, struct cgg_group *groups, si
 				to++;
 			stand_together(turn, &groups[from], to - from, net);
 		}
+	}
+}
+
+/* Where it is known who took it, small ones that did not are no herd: all of them would die for another. */
+static void part_innocent_herds(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
+				turn_fit_fn is_fit, const void *with)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < n && !known; i++)
+		known = groups[i].helps && groups[i].order_taken > 0 && is_fit(with, &groups[i]);
+	for (size_t i = 0; i < n && known; i++) {
+		if (groups[i].herd && groups[i].order_taken == 0)
+			stand_alone(turn, &groups[i]);
 	}
 }
 
@@ -275,6 +319,7 @@ void turn_order(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
 		const void *with)
 {
 	find_herds(turn, groups, n, is_fit, with);
+	part_innocent_herds(turn, groups, n, is_fit, with);
 	rank_sort(groups, n, compare, turn);
 }
 

@@ -5,8 +5,9 @@
  * Size says who holds memory, not who took it. What a group has taken is what it has more than when its domain was
  * last calm (policy/calm.h), net by owner: what it got from a sibling that has ended or shrunk is not taken. A
  * candidate is a group that gives back half of what is missing, or a herd: the groups of one owner that are each too
- * small for that. Those that help stand first, and in the rule's order; what is less than a fifth of what the domain
- * lost decides nothing. Where nobody helps, the sums of owners are compared. So nobody dies for nothing, and nobody
+ * small for that. Those that help stand first, and in the rule's order; what is less than a sixth of what the domain
+ * lost decides nothing. Where somebody took it, the small ones that did not are no herd. Where nobody helps, the sums of owners
+ * are compared. So nobody dies for nothing, and nobody
  * hides in small pieces.
  */
 #pragma once
@@ -15,7 +16,7 @@
 
 #define TURN_ENOUGH_PERMYRIAD 15000 /* of the line's headroom is had again: that is enough */
 #define TURN_LEAST_PERMYRIAD  100 /* of the limit is missing at the least */
-#define TURN_TAKEN_PART	      5 /* a fifth of what was lost, or nothing was taken */
+#define TURN_TAKEN_PART	      6 /* a sixth of what was lost, or nothing was taken */
 #define TURN_HERD_PART	      4 /* the sum of a herd that took nothing counts a fourth */
 
 struct turn_need {

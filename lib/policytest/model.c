@@ -3,6 +3,7 @@
 #include "policytest/model.h"
 
 #include "cgfs/memory.h"
+#include "rank/rank.h"
 #include "snap/take.h"
 #include "util/attr.h"
 #include "util/path.h"
@@ -391,23 +392,26 @@ static void fill(const struct model *model, struct cgg_snapshot *snap)
 int model_snap(const struct model *model, uint64_t time_us, struct cgg_snapshot **ret)
 {
 	struct cgg_snapshot *snap = calloc(1, sizeof(*snap));
+	uint32_t *owner;
 
 	if (!snap)
 		return -ENOMEM;
 	snap->cgroups = calloc(model->n, sizeof(*snap->cgroups));
 	snap->detail = calloc(model->n, sizeof(*snap->detail));
+	snap->owner = owner = calloc(model->n + 1, sizeof(*owner));
 	for (; snap->cgroups && snap->detail && snap->n < model->n; snap->n++) {
 		snap->cgroups[snap->n].path = strdup(model->cgroup[snap->n].path);
 		if (!snap->cgroups[snap->n].path)
 			break;
 	}
-	if (!snap->cgroups || !snap->detail || snap->n < model->n) {
+	if (!snap->cgroups || !snap->detail || snap->n < model->n || !owner) {
 		model_snap_free(snap);
 		return -ENOMEM;
 	}
 	snap->host = model->host;
 	snap->time_us = time_us;
 	fill(model, snap);
+	rank_owners(snap, owner);
 	*ret = snap;
 	return 0;
 }
@@ -420,6 +424,7 @@ struct cgg_snapshot *model_snap_free(struct cgg_snapshot *snap)
 		free((char *)snap->cgroups[i].path); /* ours: made by copying */
 	free(snap->cgroups);
 	free(snap->detail);
+	free((uint32_t *)snap->owner); /* likewise */
 	free(snap);
 	return NULL;
 }

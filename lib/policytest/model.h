@@ -48,6 +48,8 @@ struct model_cgroup {
 	uint64_t sigterm_us;
 	uint64_t ends_us; /* they got it, and end then; 0: they did not */
 	bool ends_one; /* one of them did */
+	bool calm_told; /* what it had when calm ended: */
+	uint64_t calm_bytes;
 	uint64_t sigkill_us; /* they need so long after SIGKILL, UINT64_MAX: they never end */
 };
 
@@ -58,6 +60,7 @@ struct model {
 	struct cgg_host host;
 	bool free_told; /* else it is what is available */
 	uint32_t some_permyriad, full_permyriad;
+	bool calm_told; /* of one at least */
 };
 
 void model_finish(struct model *model);

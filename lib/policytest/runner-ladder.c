@@ -302,7 +302,7 @@ void runner_begin(struct runner *t, struct pair *pair, bool preempted)
 		advance(t, pair, in, LADDER_ON_REPORTED);
 		return;
 	}
-	n = evaluator_choose(&t->pairs, pair, t->snap, &victim);
+	n = runner_choose(t, pair, &victim);
 	if (victim != CGG_NONE) {
 		id = t->snap->cgroups[t->pairs.groups[victim].cgroup].id;
 		in->whole = t->pairs.groups[victim].whole;

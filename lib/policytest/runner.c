@@ -12,6 +12,7 @@
 #include "util/err.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SHOWN_MAX	 4 /* rules in domains of one failure */
@@ -370,6 +371,8 @@ void runner_end(struct runner *t)
 	t->snap = model_snap_free(t->snap);
 	model_finish(&t->now);
 	evaluator_finish(&t->pairs);
+	free(t->base);
+	t->base = NULL;
 	memset(t->incident, 0, sizeof(t->incident));
 	t->time_us = 0;
 	t->nlooks = 0;

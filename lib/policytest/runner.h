@@ -63,6 +63,8 @@ struct runner {
 	struct runner_ramp ramp;
 	struct scenario_step step;
 	struct oom_host host_ooms; /* at the last look */
+	struct calm_base *base; /* what the test says of when calm ended */
+	struct calm_bases bases;
 	uint64_t host_kills; /* looks so far that found a kill for the host's memory */
 	size_t passed, failed;
 };
@@ -80,6 +82,9 @@ void runner_follow(struct runner *t, struct pair *pair, struct runner_incident *
 
 /* Which rung of it is under way, and for how long yet. */
 void runner_view(struct runner *t, const struct pair *pair, struct evaluation_view *ret);
+
+/* The candidates of a rule that is true, with what the test says of when calm ended. */
+size_t runner_choose(struct runner *t, const struct pair *pair, uint32_t *ret_victim);
 
 /* Those whose domain is gone end. */
 void runner_tidy(struct runner *t);

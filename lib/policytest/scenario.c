@@ -92,6 +92,7 @@ static const char *const cgroup_keys[] = {
 	"unevictable", "swap",	 "swap_max",   "max",	  "high",      "low",
 	"min",	       "events", "pressure",   "procs",	  "oom_group", "badness",
 	"xattrs",      "uid",	 "unreadable", "sigterm", "sigkill",   "oom_score_adj",
+	"calm",
 };
 
 static int read_unreadable(const struct doc_node *node, struct model_cgroup *m)
@@ -203,6 +204,13 @@ static int read_numbers(const struct doc_node *node, struct model_cgroup *m)
 	return r;
 }
 
+/* What it had when its domain was last calm. */
+static int read_calm(const struct doc_node *node, struct model_cgroup *m)
+{
+	m->calm_told = true;
+	return read_size(node, &m->calm_bytes);
+}
+
 static int read_others(const struct doc_node *node, struct model_cgroup *m)
 {
 	struct doc_node value;
@@ -247,6 +255,8 @@ static int read_others(const struct doc_node *node, struct model_cgroup *m)
 		r = read_sigterm(&value, m);
 	if (r == 0 && doc_get(node, "sigkill", &value))
 		r = read_sigkill(&value, m);
+	if (r == 0 && doc_get(node, "calm", &value))
+		r = read_calm(&value, m);
 	if (r == 0 && doc_get(node, "unreadable", &value))
 		r = read_unreadable(&value, m);
 	return r;
@@ -269,6 +279,8 @@ static void read_cgroup(const struct doc_node *node, void *user)
 		r = read_numbers(node, m);
 	if (r == 0)
 		read_others(node, m);
+	if (m)
+		model->calm_told |= m->calm_told;
 }
 
 /* ---- the host ------------------------------------------------------------------------- */

@@ -108,6 +108,7 @@ static struct policy_known known_of(const struct evaluator *pairs, const struct 
 		.own_ids = pairs->own_ids,
 		.nown_ids = pairs->nown_ids,
 		.stuck_ids = ids,
+		.bases = pairs->bases,
 		.nstuck_ids = policy_excluded_ids(&pairs->excluded, snap->time_us, ids),
 	};
 }

@@ -37,6 +37,7 @@ struct evaluator {
 	size_t room;
 	uint64_t own_ids[EVALUATOR_OWN_MAX];
 	size_t nown_ids;
+	const struct calm_bases *bases; /* NULL: none are known */
 };
 
 /*
