@@ -2,9 +2,8 @@
 /* The transitions and the end of an action, which all its states share. */
 #include "act/action-steps.h"
 
+#include "cgfs/memory.h"
 #include "util/clock.h"
-#include "util/fdio.h"
-#include "util/parse.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -35,10 +34,7 @@ bool action_is_over(const struct action *a)
 
 bool action_read_current(const struct action *a, uint64_t *ret)
 {
-	char buf[32];
-
-	return fdio_read_at(a->req.dirfd, "memory.current", buf, sizeof(buf)) > 0 &&
-	       parse_u64(buf, ret) == 0;
+	return cgfs_read_number(a->req.dirfd, "memory.current", ret) == 0;
 }
 
 void action_finish(struct action *a, enum action_outcome outcome)

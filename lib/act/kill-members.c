@@ -41,8 +41,8 @@ static void measure_before(const struct kill_request *req, struct kill_result *r
 	res->swap_before_bytes = req->swap_before_bytes;
 	if (req->before_known)
 		return;
-	res->before_known = kill_read_number(req->dirfd, "memory.current", &res->before_bytes);
-	(void)kill_read_number(req->dirfd, "memory.swap.current", &res->swap_before_bytes);
+	res->before_known = cgfs_read_number(req->dirfd, "memory.current", &res->before_bytes) == 0;
+	(void)cgfs_read_number(req->dirfd, "memory.swap.current", &res->swap_before_bytes);
 }
 
 bool kill_is_chosen(const struct kill_request *req)

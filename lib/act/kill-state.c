@@ -4,16 +4,8 @@
 
 #include "util/clock.h"
 #include "util/fdio.h"
-#include "util/parse.h"
 
 #include <errno.h>
-
-bool kill_read_number(int dirfd, const char *file, uint64_t *ret)
-{
-	char buf[32];
-
-	return fdio_read_at(dirfd, file, buf, sizeof(buf)) > 0 && parse_u64_or_max(buf, ret) == 0;
-}
 
 void kill_move(struct kill *k, enum kill_state to, uint64_t due_us)
 {

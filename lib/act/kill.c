@@ -5,6 +5,7 @@
  */
 #include "act/machine.h"
 
+#include "cgfs/memory.h"
 #include "util/attr.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -46,7 +47,7 @@ static void step_restore(struct kill *k)
 		res->empty_us = clock_now_us();
 	/* a cgroup that its manager removes at once takes its last number with it */
 	res->after_known = res->outcome != KILL_MISMATCH &&
-			   kill_read_number(k->req.dirfd, "memory.current", &res->after_bytes);
+			   cgfs_read_number(k->req.dirfd, "memory.current", &res->after_bytes) == 0;
 	res->end_us = clock_now_us();
 	kill_enter(k, KILL_IN_END);
 }

@@ -99,7 +99,6 @@ enum kill_outcome kill_emptied(const struct kill *k); /* nobody is left: by this
 enum kill_outcome kill_nobody_reached(struct kill *k); /* in a group that holds processes; why */
 bool kill_is_populated(const struct kill *k);
 bool kill_is_overdue(const struct kill *k);
-bool kill_read_number(int dirfd, const char *file, uint64_t *ret);
 
 /* kill-members.c */
 void kill_step_members(struct kill *k);

@@ -2,10 +2,9 @@
 /* The host's tripwire: which cgroups hold it, and where. */
 #include "brake/host.h"
 
+#include "cgfs/memory.h"
 #include "cgfs/procs.h"
 #include "util/attr.h"
-#include "util/fdio.h"
-#include "util/parse.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -66,24 +65,16 @@ const char *host_brake_match(struct host_brake *h, struct brakes *b, bool wanted
 	return NULL;
 }
 
-static bool read_current(const struct cgg_tree *tree, uint32_t index, uint64_t *ret)
-{
-	CGG_AUTO_FD opened = -1;
-	char text[32];
-
-	return fdio_read_at(tree_dir(tree, index, &opened), "memory.current", text, sizeof(text)) >
-		       0 &&
-	       parse_u64(text, ret) == 0;
-}
-
 static void share_out(struct host_brake *h, struct brakes *b, uint64_t bytes, uint64_t share)
 {
 	h->spread_bytes = bytes;
 	for (uint32_t i = 0; i < h->n; i++) {
 		uint32_t index = tree_find_id(b->tree, h->id[i]);
+		CGG_AUTO_FD opened = -1;
 		uint64_t current;
 
-		if (index != CGG_NONE && read_current(b->tree, index, &current))
+		if (index != CGG_NONE && cgfs_read_number(tree_dir(b->tree, index, &opened),
+							  "memory.current", &current) == 0)
 			(void)brakes_want(b, index, BRAKE_HOST, current + share);
 	}
 }

@@ -192,7 +192,7 @@ void cgfs_settle(struct cgg_cgroup *cg, uint64_t lag_bytes)
 }
 
 /* A file with one number, or "max". */
-static int read_number(int dirfd, const char *file, uint64_t *ret)
+int cgfs_read_number(int dirfd, const char *file, uint64_t *ret)
 {
 	char buf[64];
 	long len = fdio_read_at(dirfd, file, buf, sizeof(buf));
@@ -251,12 +251,13 @@ static int read_one(int dirfd, enum cgg_have what, struct cgg_cgroup *cg)
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(numbers); i++) {
 		if (numbers[i].what == what)
-			return read_number(dirfd, numbers[i].file,
-					   (uint64_t *)(void *)((char *)cg + numbers[i].offset));
+			return cgfs_read_number(
+				dirfd, numbers[i].file,
+				(uint64_t *)(void *)((char *)cg + numbers[i].offset));
 	}
 	switch (what) {
 	case CGG_HAVE_OOM_GROUP:
-		r = read_number(dirfd, "memory.oom.group", &v);
+		r = cgfs_read_number(dirfd, "memory.oom.group", &v);
 		cg->oom_group = v == 1;
 		return r;
 	case CGG_HAVE_POPULATED:

@@ -14,7 +14,8 @@
  */
 int cgfs_read(int dirfd, uint32_t want, struct cgg_cgroup *cg);
 
-/* A number (or "max") from an fd that is open. 0 or a negative errno. */
+/* A number (or "max") of a file, as memory.current; or from an fd that is open. 0 or a negative errno. */
+int cgfs_read_number(int dirfd, const char *file, uint64_t *ret);
 int cgfs_read_number_fd(int fd, uint64_t *ret);
 
 /* Text to values, for what comes from elsewhere than a file. -EINVAL when it has none of the keys. */

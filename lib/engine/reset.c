@@ -18,6 +18,7 @@
  */
 #include "engine/reset.h"
 
+#include "cgfs/memory.h"
 #include "engine/guard.h"
 #include "hook/owners.h"
 #include "util/clock.h"
@@ -40,13 +41,11 @@ static const char *const defaults[STATE_ASKS] = {"0", "max", "max"}; /* of state
 /* memory.high below what is used, or soon, makes who writes it reclaim: that is another thread's to do. */
 static bool would_reclaim(int dirfd, size_t file, const char *value)
 {
-	char buf[32];
 	uint64_t now, high;
 
 	if (strcmp(state_files[file], "memory.high") != 0 || parse_u64(value, &high) < 0)
 		return false;
-	return fdio_read_at(dirfd, "memory.current", buf, sizeof(buf)) <= 0 ||
-	       parse_u64(buf, &now) < 0 || now > high - high / 16;
+	return cgfs_read_number(dirfd, "memory.current", &now) < 0 || now > high - high / 16;
 }
 
 static int write_value(struct cgg_guard *g, int dirfd, size_t file, const char *value)
