@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frame of an action's states, and those of reclaim, throttle and freeze, which write a file of the cgroup's.
- * terminate.c has those of terminate.
+ * The frame of an action's states, and those of reclaim, throttle and freeze. terminate.c has those of terminate.
  */
 #include "act/action-steps.h"
 
 #include "util/clock.h"
 #include "util/fdio.h"
-#include "util/parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,26 +16,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOLD_US		 100000 /* memory.high is looked at: has somebody reset it? */
+#define FREEZE		 "cgroup.freeze"
 #define WRITE_US	 20000 /* so often the writer is asked */
 #define RESTORE_AGAIN_US 10000
 #define RESTORE_US	 1000000 /* so long a write that fails is tried again */
-#define PATIENCE_US	 200000 /* the writer is waited for, where the action is to end */
+#define PATIENCE_US	 200000 /* the writer is waited for, where a reclaim is to end */
 #define RECLAIM_STEP                                                                               \
 	(8ULL << 20) /* bytes asked for at once: the kernel does not come back before */
 
 /* ---- the slow writer ----------------------------------------------------------------- */
 
-/* 1: it was written; 0: the writer has it; a negative errno. */
-static int order(struct action *a, const char *file, const char *value)
+/* 0: the writer has it; or a negative errno. */
+static int order(struct action *a, const char *value)
 {
-	int fd, r;
+	int fd = openat(a->req.dirfd, "memory.reclaim", O_WRONLY | O_CLOEXEC);
 
-	if (!a->writer) {
-		r = fdio_write_at(a->req.dirfd, file, value);
-		return r < 0 ? r : 1;
-	}
-	fd = openat(a->req.dirfd, file, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	a->order = writer_begin(a->writer, fd, value);
@@ -91,13 +84,12 @@ static void reclaim(struct action *a, int r)
 {
 	char text[24];
 
-	while (r > 0) {
+	if (r > 0)
 		a->left_bytes -= a->part_bytes;
-		if (a->left_bytes == 0 || action_is_over(a))
-			break;
+	if (r > 0 && a->left_bytes > 0 && !action_is_over(a)) {
 		a->part_bytes = a->left_bytes < RECLAIM_STEP ? a->left_bytes : RECLAIM_STEP;
 		snprintf(text, sizeof(text), "%" PRIu64, a->part_bytes);
-		r = order(a, "memory.reclaim", text);
+		r = order(a, text);
 	}
 	if (r == -EAGAIN || r == -EBUSY) {
 		action_finish(a, ACTION_SHORT); /* there is no more to be had */
@@ -118,13 +110,7 @@ static void reclaim(struct action *a, int r)
 	}
 }
 
-/* ---- throttle, freeze: a value that is held and put back ----------------------------- */
-
-/* 0 or a negative errno. */
-static int read_value(const struct action *a, char *ret)
-{
-	return fdio_read_line(a->req.dirfd, a->file, ret, JOURNAL_VALUE_MAX);
-}
+/* ---- throttle, freeze: held until the deadline ---------------------------------------- */
 
 static void forget(struct action *a)
 {
@@ -133,107 +119,38 @@ static void forget(struct action *a)
 	a->slot = NULL;
 }
 
-static void restore(struct action *a, enum action_outcome ending)
+static void step_hold(struct action *a)
 {
-	a->ending = ending;
-	(void)is_patient(a);
-	action_move(a, ACTION_IN_RESTORE, 0);
-}
+	enum action_outcome ending = action_is_cancelled(a) ? ACTION_EARLY : ACTION_DONE;
 
-static void hold(struct action *a)
-{
-	bool throttles = a->kind == ACTION_THROTTLE;
-
-	a->applied = true;
-	if (action_is_over(a)) {
-		restore(a, action_is_cancelled(a) ? ACTION_EARLY : ACTION_DONE);
-		return;
-	}
-	a->state = ACTION_IN_HOLD;
-	action_stay(a, throttles ? HOLD_US : a->req.deadline_us);
-}
-
-static void set_value(struct action *a, enum journal_target target)
-{
-	int r;
-
-	a->target = target;
-	a->file = journal_target_name(target);
-	r = read_value(a, a->before);
-	if (r < 0) { /* what was there could not be put back */
-		action_fail(a, r);
-		return;
-	}
-	a->slot = journal_add(a->req.journal, a->req.id, a->req.path, target, a->before, a->after);
-	if (a->kind == ACTION_THROTTLE)
-		r = order(a, a->file, a->after);
-	else
-		r = fdio_write_at(a->req.dirfd, a->file, a->after);
-	if (a->kind == ACTION_FREEZE && r == 0)
-		r = 1;
-	if (r < 0) {
-		forget(a);
-		action_fail(a, r);
-	} else if (r > 0) {
-		hold(a);
+	if (!action_is_over(a)) {
+		a->state = ACTION_IN_HOLD;
+		action_stay(a, a->req.deadline_us);
+	} else if (a->kind == ACTION_THROTTLE) {
+		action_finish(a, ending);
 	} else {
-		a->state = ACTION_IN_WRITE;
-		action_stay(a, WRITE_US);
+		a->ending = ending;
+		action_move(a, ACTION_IN_RESTORE, 0);
 	}
-}
-
-/* memory.high at what is used now: whoever grows on is made to reclaim, and to sleep for the rest. */
-static void throttle(struct action *a)
-{
-	uint64_t now;
-
-	if (!action_read_current(a, &now)) {
-		action_fail(a, -ENOENT);
-		return;
-	}
-	now = now / 4096 * 4096; /* as the kernel will show it */
-	snprintf(a->after, sizeof(a->after), "%" PRIu64, now);
-	set_value(a, JOURNAL_HIGH);
 }
 
 static void freeze(struct action *a)
 {
-	memcpy(a->after, "1", 2);
-	set_value(a, JOURNAL_FREEZE);
-}
+	int r = fdio_read_line(a->req.dirfd, FREEZE, a->before, sizeof(a->before));
 
-static void step_write(struct action *a)
-{
-	int r = taken(a);
-
-	if (a->kind == ACTION_RECLAIM) {
-		reclaim(a, r);
-	} else if (r < 0) {
+	if (r < 0) { /* what was there could not be put back */
+		action_fail(a, r);
+		return;
+	}
+	a->slot =
+		journal_add(a->req.journal, a->req.id, a->req.path, JOURNAL_FREEZE, a->before, "1");
+	r = fdio_write_at(a->req.dirfd, FREEZE, "1");
+	if (r < 0) {
 		forget(a);
 		action_fail(a, r);
-	} else if (r > 0) {
-		hold(a);
-	} else if (action_is_over(a)) {
-		restore(a, action_is_cancelled(a) ? ACTION_EARLY : ACTION_STUCK);
 	} else {
-		action_stay(a, WRITE_US);
+		step_hold(a);
 	}
-}
-
-/*
- * Write memory.high again if it has its former value: systemd writes all values of a unit at each daemon-reload.
- * cgroup.freeze is not written again: whoever thaws a group does so on purpose.
- */
-static void step_hold(struct action *a)
-{
-	char now[JOURNAL_VALUE_MAX];
-
-	if (a->kind == ACTION_THROTTLE && taken(a) != 0 && strcmp(a->before, a->after) != 0 &&
-	    read_value(a, now) == 0 && strcmp(now, a->before) == 0) {
-		a->res.drifted++;
-		(void)order(a, a->file, a->after);
-	}
-	hold(a);
 }
 
 /* A write that fails for want of memory is tried again for a while. */
@@ -244,52 +161,22 @@ static bool is_worth_another(struct action *a)
 	return clock_now_us() < a->restore_until_us;
 }
 
-/* To write memory.high below the usage takes long. */
-static void put_back(struct action *a)
-{
-	uint64_t before, now;
-	int r;
-
-	a->restored = true;
-	if (a->kind == ACTION_THROTTLE && parse_u64(a->before, &before) == 0 &&
-	    action_read_current(a, &now) && before < now && order(a, a->file, a->before) == 0)
-		return;
-	r = fdio_write_at(a->req.dirfd, a->file, a->before);
-	a->restored = r == 0 || fdio_is_gone(r);
-}
-
-/*
- * Put it back, unless somebody else has changed it meanwhile: then theirs stands. The kernel takes a value before it
- * reclaims: a write that hangs there is waited for no longer than it takes to begin.
- */
+/* Put it back, unless somebody else has changed it meanwhile: who thaws a group does so on purpose. */
 static void step_restore(struct action *a)
 {
 	char now[JOURNAL_VALUE_MAX];
-	bool begun = is_written(a);
-	int r = taken(a);
+	int r = 0;
 
-	if (r == 0 && (begun || a->restored) && is_patient(a)) {
-		action_move(a, ACTION_IN_RESTORE, clock_now_us() + WRITE_US);
-		return;
-	}
-	if (r < 0 && !fdio_is_gone(r)) /* it was ordered, and failed */
-		a->restored = false;
-	(void)leave_order(a);
-	if (!a->restored && read_value(a, now) == 0 && strcmp(now, a->after) != 0) {
-		a->res.drifted += a->applied || strcmp(now, a->before) != 0;
-	} else if (!a->restored) {
-		put_back(a);
-		if (a->order) {
-			a->patience_us = clock_now_us() + PATIENCE_US;
-			action_move(a, ACTION_IN_RESTORE, clock_now_us() + WRITE_US);
-			return;
-		}
-		if (!a->restored && is_worth_another(a)) {
+	if (fdio_read_line(a->req.dirfd, FREEZE, now, sizeof(now)) == 0 && strcmp(now, "1") != 0)
+		a->res.drifted++;
+	else
+		r = fdio_write_at(a->req.dirfd, FREEZE, a->before);
+	if (r < 0 && !fdio_is_gone(r)) {
+		if (is_worth_another(a)) {
 			action_move(a, ACTION_IN_RESTORE, clock_now_us() + RESTORE_AGAIN_US);
 			return;
 		}
-		if (!a->restored) /* the journal keeps it for the next start */
-			a->slot = NULL;
+		a->slot = NULL; /* the journal keeps it for the next start */
 	}
 	forget(a);
 	action_finish(a, a->ending);
@@ -331,7 +218,7 @@ static void step_check(struct action *a)
 	} else if (a->kind == ACTION_RECLAIM) {
 		reclaim(a, 1);
 	} else if (a->kind == ACTION_THROTTLE) {
-		throttle(a);
+		step_hold(a);
 	} else if (a->kind == ACTION_FREEZE) {
 		freeze(a);
 	} else {
@@ -374,7 +261,7 @@ void action_step(struct action *a, struct action_scratch *scratch)
 		step_check(a);
 		break;
 	case ACTION_IN_WRITE:
-		step_write(a);
+		reclaim(a, taken(a));
 		break;
 	case ACTION_IN_HOLD:
 		step_hold(a);
@@ -393,7 +280,8 @@ void action_step(struct action *a, struct action_scratch *scratch)
 
 bool action_is_due(const struct action *a, uint64_t now_us)
 {
-	bool ends = a->state != ACTION_IN_SETTLE && a->patience_us == 0;
+	bool ends = a->state != ACTION_IN_SETTLE && a->state != ACTION_IN_RESTORE &&
+		    a->patience_us == 0;
 
 	return now_us >= a->due_us || (ends && action_is_cancelled(a)) ||
 	       (a->order && atomic_load(&a->order->state) == WRITER_DONE);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rungs before the kill, each a state machine: reclaim, throttle, freeze, terminate. Each has a deadline, ends
- * early when it is cancelled, and leaves nothing changed behind. No step sleeps: what the kernel may make wait
- * (memory.high below the usage, memory.reclaim) is written by the slow writer. So one that only waits holds no thread.
+ * early when it is cancelled, and leaves nothing changed behind. No step sleeps: memory.reclaim, which the kernel may
+ * make wait, is written by the slow writer. So one that only waits holds no thread.
+ *
+ * A throttle writes nothing: while it is in HOLD the loop wants memory.high lower (brake/brake.h), whose only writer is
+ * the registry of brakes.
  */
 #pragma once
 
@@ -16,13 +19,13 @@ enum action_kind { ACTION_RECLAIM, ACTION_THROTTLE, ACTION_FREEZE, ACTION_TERMIN
 
 enum action_state {
 	ACTION_IN_CHECK, /* the cgroup's id, and whether the guard or PID 1 is inside */
-	ACTION_IN_WRITE, /* reclaim: the slow writer is at a part of it; throttle: at memory.high */
-	ACTION_IN_HOLD, /* throttle, freeze: the value is in force */
+	ACTION_IN_WRITE, /* reclaim: the slow writer is at a part of it */
+	ACTION_IN_HOLD, /* freeze: it is in force; throttle: it is to be */
 	ACTION_IN_CHOICE, /* terminate, scope process: find the worst one */
 	ACTION_IN_ASK, /* terminate: SIGTERM to the next members */
 	ACTION_IN_WAIT, /* terminate: for the end of those who were asked */
 	ACTION_IN_SETTLE, /* terminate: their memory is still coming back */
-	ACTION_IN_RESTORE, /* throttle, freeze: the value from before */
+	ACTION_IN_RESTORE, /* freeze: the value from before */
 	ACTION_IN_END, /* the result is complete */
 	ACTION_STATES
 };
@@ -35,12 +38,11 @@ enum action_state {
 	ROW(CHECK,   CHOICE) \
 	ROW(CHECK,   ASK) \
 	ROW(CHECK,   END)     /* refused, gone, a dry run, or it can't be done */ \
-	ROW(WRITE,   WRITE)   /* it is not written yet; reclaim: the next part */ \
-	ROW(WRITE,   HOLD) \
-	ROW(WRITE,   RESTORE) \
+	ROW(WRITE,   WRITE)   /* it is not written yet, or the next part */ \
 	ROW(WRITE,   END) \
 	ROW(HOLD,    HOLD) \
-	ROW(HOLD,    RESTORE) \
+	ROW(HOLD,    RESTORE) /* freeze */ \
+	ROW(HOLD,    END)     /* throttle */ \
 	ROW(CHOICE,  CHOICE)  /* the worst has ended meanwhile, or can't be read or held */ \
 	ROW(CHOICE,  WAIT) \
 	ROW(CHOICE,  END) \
@@ -52,7 +54,7 @@ enum action_state {
 	ROW(WAIT,    END) \
 	ROW(SETTLE,  SETTLE) \
 	ROW(SETTLE,  END) \
-	ROW(RESTORE, RESTORE) /* the slow writer is at it still, or a write has failed */ \
+	ROW(RESTORE, RESTORE) /* a write has failed */ \
 	ROW(RESTORE, END)
 /* clang-format on */
 
@@ -92,19 +94,16 @@ struct action {
 	struct action_result res;
 	enum action_kind kind;
 	_Atomic bool cancelled; /* by any thread */
-	struct writer *writer; /* NULL: it is written here, and may wait */
+	struct writer *writer; /* reclaim */
 	struct writer_order *order; /* not taken yet, NULL: none */
 	uint64_t left_bytes, part_bytes; /* reclaim: to be asked for, and being asked for */
-	enum journal_target target; /* throttle, freeze */
-	const char *file; /* its name */
-	char before[JOURNAL_VALUE_MAX], after[JOURNAL_VALUE_MAX];
-	struct journal_slot *slot; /* what has to be put back, NULL: nothing */
-	bool applied; /* it was in force */
-	bool restored; /* the value from before is ordered, or written */
+	char before[JOURNAL_VALUE_MAX]; /* freeze: what was there */
+	struct journal_slot *slot; /* freeze: what has to be put back, NULL: nothing */
 	uint64_t
 		restore_until_us; /* so long a write that fails is tried again, 0: none has failed */
 	enum action_outcome ending; /* RESTORE: what comes after it */
-	uint64_t patience_us; /* the write under way is waited for no longer, 0: it is not yet */
+	uint64_t
+		patience_us; /* reclaim, cancelled: the part under way is waited for no longer, 0: it is not */
 	int pidfd; /* the worst one, -1: none */
 	pid_t asked; /* all up to this one were */
 	uint32_t passes, signalled;

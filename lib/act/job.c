@@ -64,6 +64,7 @@ int job_start(struct signaller *s, struct job *j, const struct kill_request *req
 	atomic_store(&j->autonomous_us, 0);
 	atomic_store(&j->cancelled, false);
 	atomic_store(&j->left, false);
+	atomic_store(&j->holds, false);
 	atomic_store(&j->state, JOB_BUSY);
 	(void)eventfd_write(s->wake_fd, 1);
 	return 0;

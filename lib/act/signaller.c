@@ -171,6 +171,14 @@ static void go_on_alone(struct signaller *s, struct job *j)
 	atomic_store(&j->autonomous_us, j->request.deadline_us);
 }
 
+static void tell_hold(struct signaller *s, struct job *j)
+{
+	if (j->action.kind != ACTION_THROTTLE || j->action.state != ACTION_IN_HOLD)
+		return;
+	atomic_store(&j->holds, true);
+	(void)eventfd_write(s->done_fd, 1);
+}
+
 static bool step_action(struct signaller *s, struct job *j)
 {
 	enum job_state state = atomic_load(&j->state);
@@ -194,6 +202,7 @@ static bool step_action(struct signaller *s, struct job *j)
 	if (!action_is_due(&j->action, now))
 		return false;
 	action_step(&j->action, &s->scratch);
+	tell_hold(s, j);
 	if (j->action.state == ACTION_IN_END)
 		action_done(s, j);
 	return true;

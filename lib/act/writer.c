@@ -164,13 +164,19 @@ bool writer_take(struct writer_order *o, int *ret_result)
 	return true;
 }
 
+bool writer_revoke(struct writer_order *o)
+{
+	if (!change(o, WRITER_WAITING, WRITER_CLAIMED))
+		return false;
+	close(o->fd);
+	atomic_store(&o->state, WRITER_FREE);
+	return true;
+}
+
 bool writer_cancel(struct writer_order *o)
 {
-	if (change(o, WRITER_WAITING, WRITER_CLAIMED)) {
-		close(o->fd);
-		atomic_store(&o->state, WRITER_FREE);
+	if (writer_revoke(o))
 		return true;
-	}
 	if (!change(o, WRITER_WRITING, WRITER_WRITING_LEFT))
 		atomic_store(&o->state, WRITER_FREE); /* done by now */
 	return false;

@@ -59,5 +59,8 @@ struct writer_order *writer_begin(struct writer *w, int fd, const char *value);
 /* True: it was written, or not, and the order is free again. */
 bool writer_take(struct writer_order *o, int *ret_result);
 
+/* It is not to be written. False: it is being written, or was; nothing has changed. */
+bool writer_revoke(struct writer_order *o);
+
 /* Nobody asks any more. False: it was being written already. */
 bool writer_cancel(struct writer_order *o);

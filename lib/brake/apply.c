@@ -5,25 +5,39 @@
  */
 #include "brake/apply.h"
 
+#include "cgfs/memory.h"
 #include "util/attr.h"
 #include "util/fdio.h"
 #include "util/parse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HIGH "memory.high"
 
 /* ---- the file ------------------------------------------------------------------------- */
 
-static int read_file(const struct brakes *b, const struct brake *one, const char *file, char *ret)
+static int read_high(const struct brakes *b, const struct brake *one, char *ret)
 {
 	CGG_AUTO_FD opened = -1;
 	int dirfd = tree_dir(b->tree, one->index, &opened);
 
-	return dirfd < 0 ? dirfd : fdio_read_line(dirfd, file, ret, JOURNAL_VALUE_MAX);
+	return dirfd < 0 ? dirfd : fdio_read_line(dirfd, HIGH, ret, JOURNAL_VALUE_MAX);
+}
+
+/* Whether who writes a value has to reclaim for it. 0: not; 1: so it is; or a negative errno. */
+static int is_below_use(const struct brakes *b, const struct brake *one, uint64_t bytes)
+{
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(b->tree, one->index, &opened);
+	uint64_t current;
+	int r = dirfd < 0 ? dirfd : cgfs_read_number(dirfd, "memory.current", &current);
+
+	return r < 0 ? r : current >= bytes;
 }
 
 static int write_file(const struct brakes *b, const struct brake *one, const char *value)
@@ -66,17 +80,19 @@ static void listen_high(struct brakes *b, struct brake *one)
 		one->high_wd = b->ops->watch(b->user, one->index, HIGH);
 }
 
+/* Who is throttled makes events all the time. */
 void brake_listen(struct brakes *b, struct brake *one)
 {
+	bool quiet = one->quiet || one->throttles;
 	int wd = one->events_wd;
 
-	if (one->quiet && wd >= 0) {
+	if (quiet && wd >= 0) {
 		one->events_wd = -1;
 		b->ops->unwatch(b->user, wd);
 	}
-	if (one->events_wd < 0 && !one->quiet)
+	if (one->events_wd < 0 && !quiet)
 		one->events_wd = b->ops->watch(b->user, one->index, "memory.events.local");
-	if (one->events_wd < 0 && !one->quiet) /* before 5.2 */
+	if (one->events_wd < 0 && !quiet) /* before 5.2 */
 		one->events_wd = b->ops->watch(b->user, one->index, "memory.events");
 	listen_high(b, one);
 }
@@ -90,8 +106,9 @@ static void retry(struct brakes *b, struct brake *one)
 
 static void failed(struct brakes *b, struct brake *one, int error)
 {
-	if (fdio_is_gone(error))
-		return; /* the next scan says so */
+	one->error = error;
+	if (fdio_is_gone(error) || error == -ENOSPC)
+		return; /* the next scan says so; so was it told */
 	if (error != -EACCES && error != -EPERM && error != -EROFS) {
 		retry(b, one);
 		return;
@@ -107,6 +124,7 @@ static void let_go(struct brakes *b, struct brake *one, enum brake_state state)
 		journal_clear(one->slot);
 	unlisten(b, one);
 	one->bytes = 0;
+	one->throttles = false;
 	one->state = state;
 	if (state == BRAKE_YIELDED)
 		listen_high(b, one);
@@ -116,12 +134,27 @@ static void let_go(struct brakes *b, struct brake *one, enum brake_state state)
 static void take_theirs(struct brakes *b, struct brake *one, const char *now)
 {
 	b->drift += one->bytes != 0;
+	one->drift += one->bytes != 0;
 	(void)!snprintf(one->before, sizeof(one->before), "%s", now);
 }
 
 static bool is_theirs(const struct brake *one, const char *now)
 {
 	return !is_value(one->bytes, now);
+}
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static uint64_t lowest(const struct brake *one)
+{
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < BRAKE_WANTS; i++)
+		bytes = lower(bytes, one->want[i]);
+	return bytes;
 }
 
 /* ---- the journal ----------------------------------------------------------------------- */
@@ -158,27 +191,130 @@ static void take_back(const struct brakes *b, struct brake *one)
 	journal_applied(one->slot);
 }
 
-/* ---- what is told --------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------- */
 
-static bool is_lent(const struct brakes *b, const struct brake *one)
+static void print_write(const struct brake *one, char *ret)
 {
-	return one->lent == BRAKE_LENT ||
-	       (one->lent == BRAKE_LENT_LEFT && journal_has(b->journal, one->id, JOURNAL_HIGH));
+	if (one->write.bytes != 0)
+		print(one->write.bytes, ret);
+	else
+		memcpy(ret, one->before, sizeof(one->before));
 }
+
+/* What was written, or not, is how it is. */
+static void written(struct brakes *b, struct brake *one, int r)
+{
+	if (r == 0 && one->write.bytes == 0) {
+		let_go(b, one, BRAKE_IDLE);
+		return;
+	}
+	if (r == 0) {
+		one->bytes = one->write.bytes;
+		one->throttles = one->write.throttles;
+		journal_applied(one->slot);
+		brake_listen(b, one);
+	} else if (one->write.bytes != 0) {
+		take_back(b, one);
+	}
+	one->state = one->bytes != 0 ? BRAKE_HELD : BRAKE_IDLE;
+}
+
+static int order(struct brakes *b, struct brake *one, const char *value)
+{
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(b->tree, one->index, &opened), fd;
+
+	if (dirfd < 0)
+		return dirfd;
+	fd = openat(dirfd, HIGH, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	one->write.order = writer_begin(b->writer, fd, value);
+	if (!one->write.order) {
+		close(fd);
+		return -EBUSY;
+	}
+	one->state = BRAKE_WRITING;
+	listen_high(b, one);
+	retry(b, one); /* to ask what came of it */
+	return 0;
+}
+
+/* bytes: 0: what was there before. The journal knows of it. 0: it was written, or is being written. */
+static int write_high(struct brakes *b, struct brake *one, uint64_t bytes)
+{
+	char value[JOURNAL_VALUE_MAX];
+	uint64_t number;
+	int r;
+
+	one->write =
+		(struct brake_write){.bytes = bytes,
+				     .lowest = lowest(one),
+				     .throttles = bytes != 0 && bytes == one->want[BRAKE_THROTTLE]};
+	print_write(one, value);
+	r = parse_u64(value, &number) == 0 ? is_below_use(b, one, number) : 0;
+	if (r > 0)
+		r = order(b, one, value);
+	else if (r == 0)
+		r = write_file(b, one, value);
+	if (one->state != BRAKE_WRITING)
+		written(b, one, r);
+	return r;
+}
+
+/*
+ * What has become of what the slow writer has. The kernel takes a value before it reclaims: once it is in the file,
+ * nothing has to be waited for. What is not wanted any more, or would hide what others have written meanwhile, is
+ * not written if it can still be helped. False: not yet, or it has failed.
+ */
+static bool settle(struct brakes *b, struct brake *one)
+{
+	char now[JOURNAL_VALUE_MAX], value[JOURNAL_VALUE_MAX];
+	bool known = read_high(b, one, now) == 0, others, through;
+	int r = 0;
+
+	print_write(one, value);
+	others = known && is_theirs(one, now) && strcmp(now, one->before) != 0 &&
+		 strcmp(now, value) != 0;
+	through = writer_take(one->write.order, &r);
+	if (!through && (others || lowest(one) != one->write.lowest)) {
+		through = writer_revoke(one->write.order);
+		r = through ? -ECANCELED : 0;
+	}
+	if (!through && known && strcmp(now, value) == 0) {
+		(void)writer_cancel(one->write.order);
+		through = true;
+	}
+	if (!through) {
+		if (others)
+			take_theirs(b, one, now);
+		if (others && one->write.bytes != 0)
+			intend(b, one, one->write.bytes);
+		retry(b, one);
+		return false;
+	}
+	written(b, one, r);
+	if (r == 0 || r == -ECANCELED)
+		return true;
+	failed(b, one, r);
+	return false;
+}
+
+/* ---- what is told --------------------------------------------------------------------- */
 
 void brake_verify(struct brakes *b, struct brake *one)
 {
 	char now[JOURNAL_VALUE_MAX];
 
-	if (one->lent != BRAKE_OURS) /* by the throttle, or theirs: seen when it is over */
-		return;
+	if (one->state == BRAKE_WRITING)
+		retry(b, one);
 	if (one->state == BRAKE_YIELDED) {
-		if (read_file(b, one, HIGH, now) == 0 && strcmp(now, one->before) == 0)
+		if (read_high(b, one, now) == 0 && strcmp(now, one->before) == 0)
 			return;
 		let_go(b, one, BRAKE_IDLE);
 		retry(b, one);
 	}
-	if (one->state != BRAKE_HELD || read_file(b, one, HIGH, now) < 0 || !is_theirs(one, now))
+	if (one->state != BRAKE_HELD || read_high(b, one, now) < 0 || !is_theirs(one, now))
 		return;
 	take_theirs(b, one, now);
 	let_go(b, one, BRAKE_IDLE);
@@ -187,67 +323,41 @@ void brake_verify(struct brakes *b, struct brake *one)
 
 /* ---- what is wanted ------------------------------------------------------------------- */
 
-static uint64_t lowest(const struct brake *one)
+static int put_back(struct brakes *b, struct brake *one)
 {
-	uint64_t bytes = 0;
-
-	for (int i = 0; i < BRAKE_WANTS; i++) {
-		if (one->want[i] != 0 && (bytes == 0 || one->want[i] < bytes))
-			bytes = one->want[i];
-	}
-	return bytes;
-}
-
-static int put_back(struct brakes *b, struct brake *one, enum brake_state state, const char *now)
-{
-	int r = is_theirs(one, now) ? 0 : write_file(b, one, one->before);
-
-	if (r == 0)
-		let_go(b, one, state);
-	return r;
+	return one->bytes != 0 ? write_high(b, one, 0) : 0;
 }
 
 static int hold(struct brakes *b, struct brake *one, uint64_t bytes)
 {
-	char value[JOURNAL_VALUE_MAX];
 	int r = take_slot(b, one);
 
 	if (r < 0)
 		return r;
-	print(bytes, value);
 	intend(b, one, bytes);
-	r = write_file(b, one, value);
-	if (r < 0) {
-		take_back(b, one);
-		return r;
-	}
-	one->state = BRAKE_HELD;
-	one->bytes = bytes;
-	journal_applied(one->slot);
-	brake_listen(b, one);
-	return 0;
+	return write_high(b, one, bytes);
 }
 
-/* Whether a value may be written without anybody having to reclaim for it. 0: it may; 1: it may not. */
-static int is_below_use(const struct brakes *b, const struct brake *one, uint64_t bytes)
+/* The lowest want that may be written: a brake stays where it is until it may be moved, a throttle goes below use. */
+static int choose(const struct brakes *b, const struct brake *one, uint64_t *ret)
 {
-	char text[JOURNAL_VALUE_MAX];
-	uint64_t current;
-	int r = read_file(b, one, "memory.current", text);
+	uint64_t throttle = one->want[BRAKE_THROTTLE];
+	int r;
 
-	if (r < 0)
-		return r;
-	r = parse_u64(text, &current);
-	if (r < 0)
-		return r;
-	return current >= bytes;
+	*ret = lowest(one);
+	if (*ret == 0 || *ret == throttle || *ret == one->bytes)
+		return 0;
+	r = is_below_use(b, one, *ret);
+	if (r > 0)
+		*ret = one->throttles ? throttle : lower(one->bytes, throttle);
+	return r < 0 ? r : 0;
 }
 
-static int bring(struct brakes *b, struct brake *one, uint64_t bytes)
+static int bring(struct brakes *b, struct brake *one)
 {
 	char now[JOURNAL_VALUE_MAX];
-	uint64_t theirs;
-	int r = read_file(b, one, HIGH, now);
+	uint64_t theirs, bytes;
+	int r = read_high(b, one, now);
 
 	if (r < 0)
 		return r;
@@ -256,34 +366,33 @@ static int bring(struct brakes *b, struct brake *one, uint64_t bytes)
 		if (one->bytes != 0)
 			let_go(b, one, BRAKE_IDLE);
 	}
+	r = choose(b, one, &bytes);
+	if (r < 0)
+		return r;
 	if (bytes == 0)
-		return one->bytes != 0 ? put_back(b, one, BRAKE_IDLE, now) : 0;
-	if (parse_u64_or_max(one->before, &theirs) == 0 && theirs <= bytes)
-		return put_back(b, one, BRAKE_YIELDED, now);
-	if (bytes == one->bytes)
-		return 0;
-	r = is_below_use(b, one, bytes);
-	if (r == 0)
-		return hold(b, one, bytes);
-	return r < 0 ? r : 0; /* a brake stays where it is until it may be moved */
+		return put_back(b, one);
+	if (parse_u64_or_max(one->before, &theirs) == 0 && theirs <= bytes) {
+		r = put_back(b, one);
+		if (r == 0 && one->state == BRAKE_IDLE)
+			let_go(b, one, BRAKE_YIELDED);
+		return r;
+	}
+	return bytes == one->bytes ? 0 : hold(b, one, bytes);
 }
 
 static void apply(struct brakes *b, struct brake *one)
 {
-	uint64_t bytes = lowest(one);
 	int r;
 
-	if (is_lent(b, one)) {
-		retry(b, one);
+	if (one->state == BRAKE_WRITING && !settle(b, one))
 		return;
-	}
-	one->lent = BRAKE_OURS;
-	if (one->state == BRAKE_REFUSED || (bytes == 0 && one->bytes == 0))
+	if (one->state == BRAKE_REFUSED || (lowest(one) == 0 && one->bytes == 0))
 		return;
 	if (one->state == BRAKE_YIELDED)
 		let_go(b, one, BRAKE_IDLE);
-	r = bring(b, one, bytes);
-	if (r < 0 && r != -ENOSPC)
+	one->error = 0;
+	r = bring(b, one);
+	if (r < 0)
 		failed(b, one, r);
 }
 

@@ -13,14 +13,20 @@
 #define END_ROUNDS 50
 
 int brakes_init(struct brakes *b, uint32_t max, const struct cgg_tree *tree,
-		struct journal *journal, const struct brake_ops *ops, void *user)
+		struct journal *journal, struct writer *writer, const struct brake_ops *ops,
+		void *user)
 {
-	*b = (struct brakes){
-		.max = max, .tree = tree, .journal = journal, .ops = ops, .user = user};
-	if (arena_init(&b->arena, max * sizeof(*b->brake) + CGG_TREE_MAX * sizeof(*b->slot) + 32,
-		       0) < 0)
+	size_t size = (max + BRAKE_SPARE) * sizeof(*b->brake);
+
+	*b = (struct brakes){.max = max,
+			     .tree = tree,
+			     .journal = journal,
+			     .writer = writer,
+			     .ops = ops,
+			     .user = user};
+	if (arena_init(&b->arena, size + CGG_TREE_MAX * sizeof(*b->slot) + 32, 0) < 0)
 		return -ENOMEM;
-	b->brake = arena_alloc(&b->arena, max * sizeof(*b->brake));
+	b->brake = arena_alloc(&b->arena, size);
 	b->slot = arena_alloc(&b->arena, CGG_TREE_MAX * sizeof(*b->slot));
 	return 0;
 }
@@ -42,8 +48,6 @@ void brakes_deinit(struct brakes *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		memset(b->brake[i].want, 0, sizeof(b->brake[i].want));
 		b->brake[i].changed = b->changed = true;
-		if (b->brake[i].lent == BRAKE_LENT)
-			b->brake[i].lent = BRAKE_LENT_LEFT;
 	}
 	for (int round = 0; b->changed && round < END_ROUNDS; round++) {
 		brakes_flush(b);
@@ -57,15 +61,28 @@ void brakes_deinit(struct brakes *b)
 
 /* ---- wants ---------------------------------------------------------------------------- */
 
-static struct brake *begin(struct brakes *b, uint32_t index)
+/* A throttle begins in danger: what it takes is there before. */
+static void make_ready(struct brakes *b)
 {
-	uint32_t i = 0;
+	uint32_t n = (b->n < b->max ? b->n : b->max) + BRAKE_SPARE;
+
+	for (; b->nready < n; b->nready++) {
+		struct brake *one = &b->brake[b->nready];
+
+		if (!one->slot && journal_keep(b->journal, b->nready, &one->slot) < 0)
+			return;
+	}
+}
+
+static struct brake *begin(struct brakes *b, uint32_t index, enum brake_want want)
+{
+	uint32_t max = want == BRAKE_THROTTLE ? b->max + BRAKE_SPARE : b->max, i = 0;
 
 	if (!b->brake)
 		return NULL;
 	while (i < b->n && b->brake[i].state != BRAKE_FREE)
 		i++;
-	if (i == b->max || index >= CGG_TREE_MAX)
+	if (i >= max || index >= CGG_TREE_MAX)
 		return NULL;
 	if (i == b->n)
 		b->n++;
@@ -78,6 +95,8 @@ static struct brake *begin(struct brakes *b, uint32_t index)
 				     .slot = b->brake[i].slot,
 				     .events_wd = -1,
 				     .high_wd = -1};
+	if (want != BRAKE_THROTTLE)
+		make_ready(b);
 	return &b->brake[i];
 }
 
@@ -87,11 +106,13 @@ int brakes_want(struct brakes *b, uint32_t index, enum brake_want want, uint64_t
 
 	bytes = bytes / PAGE * PAGE; /* as the kernel will show it */
 	if (!one && bytes != 0)
-		one = begin(b, index);
+		one = begin(b, index, want);
 	if (!one)
 		return bytes == 0 ? 0 : -ENOSPC;
 	if (one->want[want] == bytes)
 		return 0;
+	if (want == BRAKE_THROTTLE && one->want[want] == 0)
+		one->drift = 0;
 	one->want[want] = bytes;
 	one->changed = b->changed = true;
 	return 0;
@@ -104,33 +125,23 @@ uint64_t brakes_wanted(const struct brakes *b, uint32_t index, enum brake_want w
 	return one ? one->want[want] : 0;
 }
 
-void brakes_lend(struct brakes *b, uint32_t index)
+int brakes_throttled(const struct brakes *b, uint32_t index)
 {
-	struct brake *one = find(b, index);
+	const struct brake *one = find(b, index);
 
-	if (!one) /* one that begins meanwhile is not to take the throttle's value for others' */
-		one = begin(b, index);
-	if (one)
-		one->lent = BRAKE_LENT;
+	if (!one)
+		return -ENOENT;
+	if (one->state == BRAKE_YIELDED ||
+	    (one->bytes != 0 && one->bytes <= one->want[BRAKE_THROTTLE]))
+		return 1;
+	return one->state == BRAKE_WRITING ? 0 : one->error;
 }
 
-void brakes_lent_left(struct brakes *b, uint32_t index)
+uint32_t brakes_drift(const struct brakes *b, uint32_t index)
 {
-	struct brake *one = find(b, index);
+	const struct brake *one = find(b, index);
 
-	if (one && one->lent == BRAKE_LENT)
-		one->lent = BRAKE_LENT_LEFT;
-}
-
-void brakes_lent_back(struct brakes *b, uint32_t index)
-{
-	struct brake *one = find(b, index);
-
-	if (!one || one->lent == BRAKE_OURS)
-		return;
-	one->lent = BRAKE_OURS;
-	brake_verify(b, one);
-	one->changed = b->changed = true;
+	return one ? one->drift : 0;
 }
 
 uint64_t brakes_held(const struct brakes *b, uint32_t index)
@@ -199,6 +210,9 @@ void brakes_relocate(struct brakes *b)
 		}
 		if (one->slot)
 			journal_clear(one->slot);
+		if (one->state == BRAKE_WRITING)
+			(void)writer_cancel(one->write.order);
 		one->state = BRAKE_FREE;
 	}
+	make_ready(b);
 }

@@ -7,52 +7,65 @@
  * inotify, or when the guard reads the file before it writes: it becomes `before`. A value of the guard's own is
  * never taken for theirs.
  *
- * A throttle is an action (act/action.h), which writes the file below the usage by a thread and puts back what it
- * found. While it lasts the file is lent to it: wants are noted, and count when it is over.
- *
- * Written only above use, so that the writer never has to reclaim. Every value is in the journal before it is in the
- * cgroup.
+ * A brake, of a rule or for the host, is written only above use, so that its writer never has to reclaim, and stays
+ * where it is until it may be moved. A throttle may be below use, and so may be what is put back: that is written by
+ * the slow writer (act/writer.h), and the registry asks what came of it. Every value is in the journal before it is in
+ * the cgroup.
  *
  *	state   ->  state   when
  *	FREE        IDLE    something is wanted of a cgroup for the first time
  *	IDLE        HELD    the lowest want was written
+ *	IDLE, HELD  WRITING the slow writer has it, or `before`
+ *	WRITING     HELD    it was written; or `before` was not
+ *	WRITING     IDLE    `before` was written; or what was to be the first value of the guard's was not
  *	IDLE, HELD  YIELDED others' own value is as low: theirs stands, and inotify tells when it changes
  *	IDLE        REFUSED the file cannot be written (EACCES, EPERM, EROFS)
  *	HELD        IDLE    nothing is wanted: `before` was written
  *	HELD        IDLE    others have written the file: theirs becomes `before`, and the wants count anew
- *	YIELDED     IDLE    others have written the file
+ *	YIELDED     IDLE    others have written the file, or another value is wanted
  *	any         FREE    the cgroup was removed
  */
 #pragma once
 
 #include "act/journal.h"
+#include "act/writer.h"
 #include "cgfs/tree.h"
 #include "util/arena.h"
 
-#define BRAKE_RETRY_US 100000 /* after an error that may pass, or while the file is lent */
+#define BRAKE_RETRY_US 100000 /* after an error that may pass, or while the slow writer is at it */
+#define BRAKE_SPARE    48 /* beside max, for throttles: what they take is there before danger is */
 
-enum brake_want { BRAKE_RULE, BRAKE_HOST, BRAKE_WANTS };
+enum brake_want { BRAKE_RULE, BRAKE_HOST, BRAKE_THROTTLE, BRAKE_WANTS };
 
 enum brake_state {
 	BRAKE_FREE,
 	BRAKE_IDLE,
+	BRAKE_WRITING,
 	BRAKE_HELD,
 	BRAKE_YIELDED,
 	BRAKE_REFUSED,
 };
 
-/* LEFT: nobody waits for the throttle; it is over when no slot of the journal is its own. */
-enum brake_lent { BRAKE_OURS, BRAKE_LENT, BRAKE_LENT_LEFT };
+/* A value on its way into the file. */
+struct brake_write {
+	struct writer_order *order; /* WRITING */
+	uint64_t bytes; /* 0: `before` */
+	uint64_t lowest; /* the lowest want then: with another one it is written no more */
+	bool throttles; /* a throttle wants it */
+};
 
 struct brake {
 	enum brake_state state;
 	bool changed; /* what is wanted, or what others want, may be another now */
 	bool quiet; /* it would wake the guard all the time */
-	enum brake_lent lent;
 	uint64_t id;
 	uint32_t index; /* as of the last scan */
 	uint64_t want[BRAKE_WANTS]; /* bytes, 0: nothing */
 	uint64_t bytes; /* what the guard wrote last, 0: nothing of ours */
+	bool throttles; /* a throttle wanted it: it may be below use, and stays no longer than that */
+	struct brake_write write;
+	int error; /* of the last attempt, 0: none */
+	uint32_t drift; /* times that others wrote the file since a throttle began */
 	char before[JOURNAL_VALUE_MAX]; /* what others wrote last */
 	struct journal_slot *slot; /* NULL: none yet */
 	int events_wd, high_wd; /* watches of memory.events.local and of memory.high, -1 */
@@ -69,32 +82,34 @@ struct brake_ops {
 struct brakes {
 	const struct cgg_tree *tree;
 	struct journal *journal;
+	struct writer *writer;
 	const struct brake_ops *ops;
 	void *user;
 	struct arena arena;
-	struct brake *brake; /* max of them, reserved, touched as used */
+	struct brake *brake; /* max and BRAKE_SPARE of them, reserved, touched as used */
 	uint32_t max, n; /* n: in use or once used */
+	uint32_t nready; /* these have a slot in the journal, or there was no room for one */
 	uint32_t *slot; /* of a cgroup, by index: 1 + its brake, 0: none */
 	uint32_t nindexed; /* cgroups that the table had then */
 	bool changed;
 	uint64_t drift;
 };
 
-/* max: brakes at the most. 0 or -ENOMEM. */
+/* max: brakes at the most; the journal has BRAKE_SPARE slots more. 0 or -ENOMEM. */
 int brakes_init(struct brakes *b, uint32_t max, const struct cgg_tree *tree,
-		struct journal *journal, const struct brake_ops *ops, void *user);
+		struct journal *journal, struct writer *writer, const struct brake_ops *ops,
+		void *user);
 
-/* Nothing is wanted any more: put everything back. What is lent is waited for a moment; its throttles were cancelled. */
+/* Nothing is wanted any more: put everything back. What the slow writer is at is waited for a moment. */
 void brakes_deinit(struct brakes *b);
 
 /* Want memory.high of a cgroup there, 0: nowhere. Done by brakes_flush(). -ENOSPC: there are max brakes. */
 int brakes_want(struct brakes *b, uint32_t index, enum brake_want want, uint64_t bytes);
 uint64_t brakes_wanted(const struct brakes *b, uint32_t index, enum brake_want want);
 
-/* A throttle is about to begin; the file is its own until it is over, or left by the caller while it ends. */
-void brakes_lend(struct brakes *b, uint32_t index);
-void brakes_lent_back(struct brakes *b, uint32_t index);
-void brakes_lent_left(struct brakes *b, uint32_t index);
+/* What has become of a throttle. 1: it is in force, or others' is as low; 0: not yet; a negative errno: it is not. */
+int brakes_throttled(const struct brakes *b, uint32_t index);
+uint32_t brakes_drift(const struct brakes *b, uint32_t index); /* since it began */
 
 /* Where the kernel wakes the guard, 0: nowhere. */
 uint64_t brakes_held(const struct brakes *b, uint32_t index);

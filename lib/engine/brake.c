@@ -252,5 +252,6 @@ int brake_init(struct cgg_guard *g)
 					     .refused = on_refused,
 					     .no_room = on_no_room};
 
-	return brakes_init(&g->brakes, GUARD_BRAKES_MAX, g->view.tree, &g->journal, &ops, g);
+	return brakes_init(&g->brakes, GUARD_BRAKES_MAX, g->view.tree, &g->journal,
+			   &g->signaller.writer, &ops, g);
 }

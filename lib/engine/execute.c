@@ -5,6 +5,7 @@
  */
 #include "engine/execute.h"
 
+#include "cgfs/memory.h"
 #include "engine/guard.h"
 #include "policy/gate.h"
 #include "rank/badness.h"
@@ -15,6 +16,7 @@
 #include <errno.h>
 
 #define WAITING_US	100000 /* a kill has no place for so long */
+#define THROTTLE_MIN	4096 /* bytes */
 #define RECORD_FRESH_US 20000 /* so long, what was read is as it is, for the record */
 
 /* ---- begin ---------------------------------------------------------------------------- */
@@ -131,20 +133,6 @@ void execute_watch(struct cgg_guard *g, uint64_t now_us)
 		guard_has(g, LACK_INCIDENTS);
 }
 
-/* While a throttle lasts memory.high is its own. */
-static bool is_throttle(const struct job *j)
-{
-	return j->is_action && j->asked.kind == ACTION_THROTTLE;
-}
-
-static void throttle_ended(struct cgg_guard *g, const struct incident *in)
-{
-	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
-
-	if (victim != CGG_NONE)
-		brakes_lent_back(&g->brakes, victim);
-}
-
 enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 {
 	static const enum action_kind actions[POLICY_ACTION_MAX] = {
@@ -180,14 +168,86 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 		execute_lack_slots(g);
 		return LADDER_ON_NO_SLOT;
 	}
-	if (a->kind == POLICY_THROTTLE && !in->dry_run)
-		brakes_lend(&g->brakes, victim);
 	r = job_start(&g->signaller, in->job, &req, a->kind == POLICY_KILL ? NULL : &action, &last);
 	if (r == 0)
 		return LADDER_ON_NOTHING;
-	throttle_ended(g, in);
 	in->job = NULL;
 	return not_started(in, r);
+}
+
+/* ---- throttle: memory.high is wanted at what is used ----------------------------------- */
+
+/* Several incidents may throttle one cgroup: the lowest of them. */
+static void want_throttle(struct cgg_guard *g, uint64_t id)
+{
+	uint32_t index = tree_find_id(g->view.tree, id);
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		const struct incident *in = &g->incident[i];
+
+		if (in->used && in->victim_id == id && in->throttle_bytes != 0 &&
+		    (bytes == 0 || in->throttle_bytes < bytes))
+			bytes = in->throttle_bytes;
+	}
+	if (index != CGG_NONE)
+		(void)brakes_want(&g->brakes, index, BRAKE_THROTTLE, bytes);
+	brakes_flush(&g->brakes);
+}
+
+static int throttled(const struct cgg_guard *g, const struct incident *in)
+{
+	uint32_t index = tree_find_id(g->view.tree, in->victim_id);
+
+	return index == CGG_NONE ? -ENODEV : brakes_throttled(&g->brakes, index);
+}
+
+/* The signaller has found that it may be. One that can't be written ends early: the ladder goes on. */
+static void throttle(struct cgg_guard *g, struct incident *in)
+{
+	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
+	CGG_AUTO_FD opened = -1;
+	uint64_t current = 0;
+	int r = 0;
+
+	if (!atomic_load(&in->job->holds) || in->throttle_error != 0)
+		return;
+	if (in->throttle_bytes == 0) {
+		r = victim == CGG_NONE ? -ENODEV
+				       : cgfs_read_number(tree_dir(g->view.tree, victim, &opened),
+							  "memory.current", &current);
+		in->throttle_bytes = current > THROTTLE_MIN ? current : THROTTLE_MIN;
+		if (r == 0)
+			want_throttle(g, in->victim_id);
+	}
+	r = r < 0 ? r : throttled(g, in);
+	if (r >= 0)
+		return;
+	in->throttle_error = r;
+	job_cancel(&g->signaller, in->job);
+}
+
+/* What came of it goes into the result of the rung. */
+static void throttle_end(struct cgg_guard *g, struct incident *in, struct action_result *result)
+{
+	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
+	int error = in->throttle_error;
+
+	if (in->throttle_bytes == 0)
+		return;
+	if (victim != CGG_NONE)
+		result->drifted = brakes_drift(&g->brakes, victim);
+	if (error != 0) {
+		result->error = error;
+		result->outcome = error == -ENODEV   ? ACTION_GONE
+				  : error == -ENOENT ? ACTION_UNSUPPORTED
+						     : ACTION_FAILED;
+	} else if (result->outcome == ACTION_DONE && throttled(g, in) == 0) {
+		result->outcome = ACTION_STUCK;
+	}
+	in->throttle_bytes = 0;
+	in->throttle_error = 0;
+	want_throttle(g, in->victim_id);
 }
 
 /* ---- end ------------------------------------------------------------------------------ */
@@ -195,11 +255,6 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 void execute_cancel(struct cgg_guard *g, struct incident *in)
 {
 	job_cancel(&g->signaller, in->job);
-}
-
-void execute_finish(struct incident *in)
-{
-	(void)in; /* a job knows its deadline */
 }
 
 static void note_step(struct incident *in, const struct action_result *result)
@@ -211,16 +266,14 @@ static void note_step(struct incident *in, const struct action_result *result)
 void execute_abandon(struct cgg_guard *g, struct incident *in)
 {
 	uint64_t deadline_us = in->job->request.deadline_us;
-	uint32_t victim = tree_find_id(g->view.tree, in->victim_id);
+	struct action_result result = {
+		.outcome = ACTION_STUCK,
+		.start_us = deadline_us - in->rule.action[in->ladder.rung].deadline_us,
+		.end_us = clock_now_us(),
+	};
 
-	note_step(in,
-		  &(struct action_result){
-			  .outcome = ACTION_STUCK,
-			  .start_us = deadline_us - in->rule.action[in->ladder.rung].deadline_us,
-			  .end_us = clock_now_us(),
-		  });
-	if (is_throttle(in->job) && victim != CGG_NONE)
-		brakes_lent_left(&g->brakes, victim);
+	throttle_end(g, in, &result);
+	note_step(in, &result);
 	job_leave(&g->signaller, in->job);
 	in->job = NULL;
 }
@@ -261,6 +314,16 @@ static bool is_autonomous(struct job *j)
 	       (state == JOB_DONE && j->was_autonomous);
 }
 
+/* The action has ended; what comes of it. */
+static enum ladder_event take_action(struct cgg_guard *g, struct incident *in, const struct job *j)
+{
+	struct action_result result = j->action_result;
+
+	throttle_end(g, in, &result);
+	note_step(in, &result);
+	return event_of_action(result.outcome);
+}
+
 enum ladder_event execute_poll(struct cgg_guard *g, struct incident *in)
 {
 	struct job *j = in->job;
@@ -268,21 +331,17 @@ enum ladder_event execute_poll(struct cgg_guard *g, struct incident *in)
 	if (!j)
 		return LADDER_ON_NOTHING;
 	if (j->is_action && !in->alone && is_autonomous(j)) {
-		note_step(in, &j->action_result);
-		if (is_throttle(j))
-			throttle_ended(g, in);
+		(void)take_action(g, in, j);
 		in->alone = true;
 		return LADDER_ON_AUTONOMOUS;
 	}
-	if (!job_take(j))
+	if (!job_take(j)) {
+		throttle(g, in);
 		return LADDER_ON_NOTHING;
-	in->job = NULL;
-	if (j->is_action && !in->alone) {
-		note_step(in, &j->action_result);
-		if (is_throttle(j))
-			throttle_ended(g, in);
-		return event_of_action(j->action_result.outcome);
 	}
+	in->job = NULL;
+	if (j->is_action && !in->alone)
+		return take_action(g, in, j);
 	if (in->ladder.state != LADDER_OVERDUE) /* reported already */
 		in->kill = j->result;
 	return event_of_kill(j->result.outcome);

@@ -12,7 +12,6 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in);
 void execute_lack_slots(struct cgg_guard *g); /* none is left */
 void execute_watch(struct cgg_guard *g, uint64_t now_us); /* what is degraded */
 void execute_cancel(struct cgg_guard *g, struct incident *in); /* end an action early */
-void execute_finish(struct incident *in); /* its time is up */
 void execute_abandon(struct cgg_guard *g, struct incident *in); /* nobody waits for it any more */
 
 /* What has become of it, taken into the incident: an event each call, NOTHING at the end. */

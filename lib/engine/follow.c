@@ -141,9 +141,6 @@ static enum ladder_event obey(struct cgg_guard *g, struct guard_domain *d, struc
 	case LADDER_DO_CANCEL:
 		execute_cancel(g, in);
 		break;
-	case LADDER_DO_FINISH:
-		execute_finish(in);
-		break;
 	case LADDER_DO_ABANDON:
 		execute_abandon(g, in);
 		return recheck(g, d, in);

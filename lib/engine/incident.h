@@ -52,6 +52,8 @@ struct incident {
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
 	struct job *job; /* carries out the rung under way, NULL: nothing does */
+	uint64_t throttle_bytes; /* its throttle wants memory.high there, 0: nowhere */
+	int throttle_error; /* and can't have it */
 	bool alone; /* the signaller killed by itself: the loop did not come back in time */
 	struct kill_result kill;
 };

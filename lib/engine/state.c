@@ -16,7 +16,8 @@ void state_open(struct cgg_guard *g)
 {
 	struct cgg_error err = {0};
 
-	if (journal_init(&g->journal, g->options.state_dir, GUARD_BRAKES_MAX, &err) < 0)
+	if (journal_init(&g->journal, g->options.state_dir, GUARD_BRAKES_MAX + BRAKE_SPARE, &err) <
+	    0)
 		guard_lacks(g, LACK_STATE,
 			    "%s; going on without brakes, and what a crash leaves changed will not "
 			    "be put back",

@@ -57,10 +57,9 @@ enum ladder_event {
 enum ladder_order {
 	LADDER_DO_NOTHING,
 	LADDER_DO_NOTIFY, /* answer: NOTIFIED */
-	LADDER_DO_START, /* the rung's action, until ladder.until_us. An answer only if it can't begin */
+	LADDER_DO_START, /* the rung's action, which ends itself at ladder.until_us. An answer only if it can't begin */
 	LADDER_DO_KILL, /* likewise */
 	LADDER_DO_CANCEL, /* end the action early, and put back what it changed */
-	LADDER_DO_FINISH, /* its time is up: end it, and put back what it changed */
 	LADDER_DO_ABANDON, /* nobody waits for the action any more; then as RECHECK */
 	LADDER_DO_RECHECK, /* answer: DANGER, CLEARED, VICTIM_GONE or DOMAIN_GONE */
 	LADDER_DO_END, /* report ladder.outcome, and do what ladder_rest_us() and ladder_excludes() say */
@@ -98,13 +97,13 @@ enum ladder_outcome {
 	ROW(ACTION,      NOT_STARTED,      ENDED,       END,     NOT_STARTED) \
 	ROW(ACTION,      NO_SLOT,          ENDED,       END,     NO_SLOT)     \
 	ROW(ACTION,      CLEARED,          CANCELLED,   CANCEL,  NONE)        \
-	ROW(ACTION,      TIME,             LATE_ACTION, FINISH,  NONE)        \
+	ROW(ACTION,      TIME,             LATE_ACTION, NOTHING, NONE)        \
 	ROW(ACTION,      ACTION_DONE,      RECHECK,     RECHECK, NONE)        \
 	ROW(ACTION,      ACTION_CANCELLED, ENDED,       END,     AVERTED)     \
 	ROW(ACTION,      VICTIM_GONE,      ENDED,       END,     AVERTED)     \
 	ROW(ACTION,      AUTONOMOUS,       KILL,        NOTHING, NONE)        \
 	\
-	ROW(CANCELLED,   TIME,             LATE_ACTION, FINISH,  NONE)        \
+	ROW(CANCELLED,   TIME,             LATE_ACTION, NOTHING, NONE)        \
 	ROW(CANCELLED,   ACTION_DONE,      RECHECK,     RECHECK, NONE)        \
 	ROW(CANCELLED,   ACTION_CANCELLED, ENDED,       END,     AVERTED)     \
 	ROW(CANCELLED,   VICTIM_GONE,      ENDED,       END,     AVERTED)     \

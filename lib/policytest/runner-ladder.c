@@ -120,7 +120,7 @@ static void put_victim(struct runner_decision *d, uint32_t victim, bool process)
 
 /* ---- orders --------------------------------------------------------------------------- */
 
-/* Change the model. When the rung is over by itself, NEVER: at its deadline. */
+/* Change the model. When the rung is over before its deadline, NEVER: it is not. */
 static uint64_t act(struct runner *t, const struct policy_action *a, uint32_t victim, bool process)
 {
 	uint64_t bytes, ends_us;
@@ -161,6 +161,8 @@ static enum ladder_event start(struct runner *t, const struct pair *pair,
 		return kill ? LADDER_ON_KILL_DONE : LADDER_ON_ACTION_DONE;
 	d->kills = kill;
 	in->ends_us = act(t, a, victim, process);
+	if (!kill && in->ends_us > t->time_us + a->deadline_us)
+		in->ends_us = t->time_us + a->deadline_us;
 	return kill && in->ends_us <= t->time_us ? LADDER_ON_KILL_DONE : LADDER_ON_NOTHING;
 }
 
@@ -218,8 +220,6 @@ static enum ladder_event obey(struct runner *t, struct pair *pair, struct runner
 		return start(t, pair, in);
 	case LADDER_DO_CANCEL:
 		return LADDER_ON_ACTION_CANCELLED;
-	case LADDER_DO_FINISH:
-		return LADDER_ON_ACTION_DONE;
 	case LADDER_DO_ABANDON:
 	case LADDER_DO_RECHECK:
 		return recheck(t, pair, in);

@@ -28,7 +28,7 @@ struct runner_incident {
 	uint64_t domain_id, victim_id;
 	bool whole; /* the victim is more than one of its processes */
 	struct ladder ladder;
-	uint64_t ends_us; /* the rung is over by itself then, UINT64_MAX: at its deadline */
+	uint64_t ends_us; /* the rung is over then, UINT64_MAX: never by itself */
 	bool past; /* the danger is, in this look */
 	/* that the rungs begun in this look belong to, NULL: none yet */
 	struct runner_decision *decision;

@@ -60,7 +60,7 @@ static void begin(const char *text)
 	host = (struct host_brake){0};
 	T_MUST(tree_open(top, &tree, &err) == 0 && tree_scan(tree, &err) == 0);
 	T_MUST(journal_init(&journal, NULL, 80, &err) == 0);
-	T_MUST(brakes_init(&brakes, 80, tree, &journal, &ops, NULL) == 0);
+	T_MUST(brakes_init(&brakes, 80, tree, &journal, NULL, &ops, NULL) == 0);
 }
 
 static void end(void)

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,7 @@ int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
 static const char *top;
 static struct cgg_tree *tree;
 static struct journal journal;
+static struct writer writer; /* without a thread: serve() is it */
 static struct brakes brakes;
 static int refused, no_room;
 static char state[64];
@@ -124,8 +126,9 @@ static void open_brakes(const char *dir)
 {
 	struct cgg_error err = {0};
 
-	T_MUST(journal_init(&journal, dir, 8, &err) == 0);
-	T_MUST(brakes_init(&brakes, 8, tree, &journal, &ops, NULL) == 0);
+	T_MUST(journal_init(&journal, dir, 8 + BRAKE_SPARE, &err) == 0);
+	writer = (struct writer){.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .told_fd = -1};
+	T_MUST(brakes_init(&brakes, 8, tree, &journal, &writer, &ops, NULL) == 0);
 }
 
 static void begin(void)
@@ -148,16 +151,61 @@ static void end(void)
 {
 	brakes_deinit(&brakes);
 	journal_finish(&journal);
+	close(writer.wake_fd);
 	tree_close(tree);
+}
+
+/* ---- the slow writer ---------------------------------------------------------------------- */
+
+/* The order that waits or is written, NULL: none. */
+static struct writer_order *order(void)
+{
+	for (size_t i = 0; i < WRITER_QUEUE; i++) {
+		if (atomic_load(&writer.order[i].state) != WRITER_FREE)
+			return &writer.order[i];
+	}
+	return NULL;
+}
+
+static void begin_write(void)
+{
+	T_MUST(order());
+	T_EQ_INT(atomic_load(&order()->state), WRITER_WAITING);
+	atomic_store(&order()->state, WRITER_WRITING);
+}
+
+/* The kernel has taken the value, and reclaims. */
+static void take_value(void)
+{
+	struct writer_order *o = order();
+
+	o->result = write(o->fd, o->value, strlen(o->value)) < 0 ? -errno : 0;
+}
+
+static void end_write(void)
+{
+	struct writer_order *o = order();
+
+	close(o->fd);
+	atomic_store(&o->state,
+		     atomic_load(&o->state) == WRITER_WRITING ? WRITER_DONE : WRITER_FREE);
+}
+
+static void serve(void)
+{
+	if (!order() || atomic_load(&order()->state) != WRITER_WAITING)
+		return;
+	begin_write();
+	take_value();
+	end_write();
 }
 
 /* As often as the guard's loop would, until nothing is left to be done. */
 static void flush(void)
 {
-	for (int i = 0; i < 2000 && brakes_pending(&brakes); i++) {
+	for (int i = 0; i < 100 && brakes_pending(&brakes); i++) {
 		brakes_flush(&brakes);
-		if (brakes_pending(&brakes))
-			usleep(1000);
+		serve();
 	}
 	T_ASSERT(!brakes_pending(&brakes));
 }
@@ -287,83 +335,274 @@ TEST(a_value_of_ours_is_never_taken_for_theirs)
 
 /* ---- a throttle ---------------------------------------------------------------------------- */
 
-/* As an action does it: with a slot of its own in the journal, and what it found put back. */
-static struct journal_slot *throttle(const char *value)
+static void throttle(uint64_t bytes)
 {
-	struct journal_slot *s =
-		journal_add(&journal, tree->entry[1].id, "/a", JOURNAL_HIGH, get(1), value);
-
-	T_MUST(s);
-	set(1, "memory.high", value);
-	(void)brakes_on_file(&brakes, 1, 11);
-	return s;
+	T_EQ_INT(brakes_want(&brakes, 1, BRAKE_THROTTLE, bytes), 0);
+	brakes_flush(&brakes);
 }
 
-static void end_throttle(struct journal_slot *s)
+TEST(a_throttle_is_the_lowest_want_and_the_slow_writer_writes_it)
 {
-	if (strcmp(get(1), journal_read(s)->after) == 0)
-		set(1, "memory.high", journal_read(s)->before);
-	journal_remove(&journal, s);
-}
-
-TEST(while_the_file_is_lent_to_a_throttle_wants_are_noted_and_count_after_it)
-{
-	for (int i = 0; i < 5; i++) {
-		struct journal_slot *s;
-
-		T_ROW(((const char *const[]){"nothing", "a reload", "others write",
-					     "others reset it", "nobody waits for its end"})[i]);
+	for (int braked = 0; braked < 2; braked++) {
+		T_ROW(braked ? "on a brake" : "without one");
 		begin();
-		want(1, BRAKE_RULE, MIB(90));
-		brakes_lend(&brakes, 1);
-		(void)brakes_want(&brakes, 1, BRAKE_RULE, MIB(85));
-		brakes_flush(&brakes);
-		T_HIGH(1, 90); /* it may not have begun yet */
-		s = throttle("52428800");
-		if (i == 1)
-			(void)brakes_want(&brakes, 1, BRAKE_RULE, 0);
-		if (i == 2 || i == 3)
-			set(1, "memory.high", i == 2 ? "209715200" : "max");
-		brakes_on_file(&brakes, 1, 11);
-		brakes_flush(&brakes);
-		T_HIGH(1, i == 2 ? 200 : i == 3 ? 0 : 50);
-		T_EQ_INT(brakes.drift, 0);
-		if (i == 4)
-			brakes_lent_left(&brakes, 1);
-		brakes_flush(&brakes);
-		T_HIGH(1, i == 2 ? 200 : i == 3 ? 0 : 50);
-		end_throttle(s);
-		if (i != 4)
-			brakes_lent_back(&brakes, 1);
+		want(1, BRAKE_RULE, braked ? MIB(90) : 0);
+		throttle(MIB(50));
+		T_EQ_INT(shim.writes, braked);
+		T_EQ_INT(state_of(1), BRAKE_WRITING);
+		T_EQ_INT(brakes_throttled(&brakes, 1), 0);
 		flush();
-		T_HIGH(1, i == 1 ? 0 : 85);
-		T_EQ_INT(brakes.drift, i == 2 || i == 3);
+		T_HIGH(1, 50);
+		T_EQ_INT(state_of(1), BRAKE_HELD);
+		T_EQ_INT(brakes_throttled(&brakes, 1), 1);
+		/* who is throttled makes events all the time: they tell nothing */
+		T_EQ_INT(brakes_held(&brakes, 1), 0);
+		want(1, BRAKE_HOST, MIB(40)); /* below use: no brake is written there */
+		want(1, BRAKE_RULE, braked ? MIB(85) : 0);
+		T_HIGH(1, 50);
+		want(1, BRAKE_HOST, 0);
+		throttle(0);
+		flush();
+		T_HIGH(1, braked ? 85 : 0);
+		T_EQ_INT(brakes_held(&brakes, 1), braked ? MIB(85) : 0);
+		T_EQ_INT(brakes.drift, 0);
+		T_ASSERT(!order());
 		want(1, BRAKE_RULE, 0);
-		T_EQ_INT(strtoull(get(1), NULL, 10), i == 2 ? MIB(200) : 0);
+		T_EQ_STR(get(1), "max");
 		end();
 	}
 }
 
-TEST(the_end_waits_a_moment_for_a_throttle_and_lifts_the_others_at_once)
+TEST(a_brake_in_force_that_is_lower_stays_under_a_throttle)
 {
-	struct journal_slot *s;
-	uint64_t start;
-
 	begin();
-	want(2, BRAKE_RULE, MIB(90));
-	want(1, BRAKE_RULE, MIB(90));
-	brakes_lend(&brakes, 1);
-	s = throttle("52428800");
-	start = clock_now_us();
-	brakes_deinit(&brakes);
-	T_ASSERT(clock_now_us() - start < 5000000);
-	T_EQ_STR(get(2), "max");
-	T_HIGH(1, 50);
-	end_throttle(s);
-	T_HIGH(1, 90);
-	/* the journal knows what the next start has to put back */
-	T_ASSERT(memmem(journal.map, journal.size, "94371840", 8));
+	want(1, BRAKE_RULE, MIB(60));
+	set(1, "memory.current", "73400320");
+	throttle(MIB(70));
+	T_HIGH(1, 60);
+	T_EQ_INT(brakes_throttled(&brakes, 1), 1);
+	throttle(0);
+	T_HIGH(1, 60);
 	end();
+}
+
+/* A brake may not be written at use: the throttle's value must not stay in its place. */
+TEST(the_value_of_a_throttle_stays_no_longer_than_it)
+{
+	begin();
+	want(1, BRAKE_RULE, MIB(90));
+	set(1, "memory.current", "99614720");
+	want(1, BRAKE_RULE, MIB(100));
+	throttle(MIB(95));
+	flush();
+	T_HIGH(1, 95);
+	want(1, BRAKE_RULE, MIB(92));
+	T_HIGH(1, 95);
+	throttle(0);
+	flush();
+	T_EQ_STR(get(1), "max");
+	T_EQ_INT(brakes_count(&brakes), 0);
+	set(1, "memory.current", "4096");
+	want(1, BRAKE_RULE, MIB(91)); /* as soon as it may be */
+	T_HIGH(1, 91);
+	end();
+}
+
+/* What the writer has not begun is not written; what it is at is waited for until the kernel has taken it. */
+TEST(a_throttle_that_ends_early_is_undone_also_while_the_writer_hangs)
+{
+	for (int begun = 0; begun < 2; begun++) {
+		unsigned int fds;
+
+		T_ROW(begun ? "in it" : "elsewhere");
+		begin();
+		want(1, BRAKE_RULE, MIB(90));
+		fds = kit_count_fds();
+		throttle(MIB(50));
+		if (begun)
+			begin_write();
+		throttle(0);
+		T_EQ_INT(state_of(1), begun ? BRAKE_WRITING : BRAKE_HELD);
+		T_HIGH(1, 90);
+		if (begun) {
+			T_ASSERT(brakes_pending(&brakes));
+			brakes_flush(&brakes);
+			T_HIGH(1, 90);
+			take_value();
+			T_HIGH(1, 50);
+			brakes_flush(&brakes);
+			T_HIGH(1, 90);
+			T_EQ_INT(atomic_load(&order()->state), WRITER_WRITING_LEFT);
+			end_write();
+		}
+		T_ASSERT(!order());
+		T_EQ_INT(kit_count_fds(), fds);
+		T_HIGH(1, 90);
+		end();
+	}
+}
+
+TEST(what_others_write_within_a_throttle_is_what_is_put_back)
+{
+	static const struct {
+		const char *name;
+		bool begun, taken; /* by the writer, when they write */
+		const char *theirs;
+		uint64_t within, after; /* MiB */
+		uint32_t drift;
+	} rows[] = {
+		{"an update", true, true, "209715200", 50, 200, 1},
+		{"a reset", true, true, "max", 50, 0, 1},
+		{"a lower one", true, true, "41943040", 40, 40, 1},
+		{"before the writer is at it", false, false, "209715200", 50, 200, 0},
+		{"and lower", false, false, "41943040", 40, 40, 0},
+		{"while the writer is at it", true, false, "209715200", 50, 200, 0},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		T_ROW(rows[i].name);
+		begin();
+		throttle(MIB(50));
+		if (rows[i].begun)
+			begin_write();
+		if (rows[i].taken) {
+			take_value();
+			end_write();
+			flush();
+		}
+		set(1, "memory.high", rows[i].theirs);
+		T_EQ_INT(brakes_on_file(&brakes, 1, 11), BRAKE_WRITTEN);
+		brakes_flush(&brakes);
+		if (rows[i].begun && !rows[i].taken) {
+			take_value();
+			end_write();
+		}
+		flush();
+		T_HIGH(1, rows[i].within);
+		T_EQ_INT(brakes_throttled(&brakes, 1), 1);
+		T_EQ_INT(brakes_drift(&brakes, 1), rows[i].drift);
+		throttle(0);
+		flush();
+		T_HIGH(1, rows[i].after);
+		end();
+	}
+}
+
+/* He has grown beyond what others allow him: to write that is as slow as a throttle. */
+TEST(what_is_put_back_below_use_is_the_slow_writers)
+{
+	begin();
+	set(1, "memory.high", "104857600");
+	want(1, BRAKE_RULE, MIB(90));
+	set(1, "memory.current", "115343360");
+	T_EQ_INT(brakes_want(&brakes, 1, BRAKE_RULE, 0), 0);
+	brakes_flush(&brakes);
+	T_EQ_INT(state_of(1), BRAKE_WRITING);
+	T_HIGH(1, 90);
+	flush();
+	T_HIGH(1, 100);
+	T_EQ_INT(state_of(1), BRAKE_IDLE);
+	end();
+}
+
+TEST(a_throttle_that_can_not_be_is_told)
+{
+	static const struct {
+		int error;
+		bool written; /* else it is the slow writer's write that fails */
+	} rows[] = {{EMFILE, false}, {ENOMEM, false}, {ENOENT, false},
+		    {EACCES, true},  {EROFS, true},   {ENOMEM, true}};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		T_ROW(strerror(rows[i].error));
+		begin();
+		want(1, BRAKE_RULE, MIB(90));
+		if (!rows[i].written)
+			shim.read_error = rows[i].error;
+		throttle(MIB(50));
+		if (rows[i].written) {
+			shim.write_error = rows[i].error;
+			begin_write();
+			take_value();
+			end_write();
+			brakes_flush(&brakes);
+		}
+		T_EQ_INT(brakes_throttled(&brakes, 1), -rows[i].error);
+		shim.read_error = shim.write_error = 0;
+		throttle(0);
+		flush();
+		T_HIGH(1, 90);
+		end();
+	}
+	begin();
+	T_EQ_INT(brakes_throttled(&brakes, 1), -ENOENT);
+	for (size_t i = 0; i < WRITER_QUEUE; i++)
+		atomic_store(&writer.order[i].state, WRITER_CLAIMED);
+	throttle(MIB(50));
+	T_EQ_INT(brakes_throttled(&brakes, 1), -EBUSY);
+	throttle(0);
+	T_EQ_STR(get(1), "max");
+	end();
+}
+
+TEST(a_throttle_ends_with_its_cgroup_also_while_it_is_written)
+{
+	struct cgg_error err = {0};
+
+	for (int begun = 0; begun < 2; begun++) {
+		unsigned int fds;
+
+		begin();
+		fds = kit_count_fds();
+		throttle(MIB(50));
+		if (begun)
+			begin_write();
+		kit_tree_remove(top, "/a");
+		tree_stale_wd(tree, -1);
+		T_MUST(tree_scan(tree, &err) >= 0 && tree->n == 2);
+		brakes_relocate(&brakes);
+		if (begun)
+			end_write();
+		T_ASSERT(!order());
+		T_ASSERT(kit_count_fds() <= fds);
+		T_EQ_INT(brakes_count(&brakes), 0);
+		T_EQ_INT(state_of(1), BRAKE_FREE);
+		end();
+	}
+}
+
+TEST(the_end_lifts_all_at_once_and_waits_a_moment_for_the_writer)
+{
+	for (int i = 0; i < 3; i++) {
+		const struct journal_slot *s;
+		uint64_t start;
+
+		T_ROW(((const char *const[]){"in force", "not begun", "the writer hangs"})[i]);
+		begin();
+		want(2, BRAKE_RULE, MIB(90));
+		want(1, BRAKE_RULE, MIB(90));
+		throttle(MIB(50));
+		if (i == 0)
+			flush();
+		if (i == 2)
+			begin_write();
+		s = brakes_find(&brakes, 1)->slot;
+		start = clock_now_us();
+		brakes_deinit(&brakes);
+		T_ASSERT(clock_now_us() - start < (i == 2 ? 5000000 : 10000));
+		T_EQ_STR(get(2), "max");
+		T_HIGH(1, i == 2 ? 90 : 0);
+		/* the journal knows what the next start has to put back */
+		T_EQ_INT(journal_read(s) != NULL, i == 2);
+		if (i == 2) {
+			T_EQ_STR(journal_read(s)->before, "max");
+			T_EQ_STR(journal_read(s)->after, "52428800");
+			T_EQ_STR(journal_read(s)->was, "94371840");
+			take_value();
+			end_write();
+		}
+		end();
+	}
 }
 
 /* ---- errors ------------------------------------------------------------------------------- */
@@ -424,6 +663,10 @@ TEST(there_are_so_many_brakes_and_no_more)
 	T_EQ_INT(brakes_want(&brakes, 9, BRAKE_RULE, MIB(90)), -ENOSPC);
 	T_EQ_INT(brakes_want(&brakes, 9, BRAKE_RULE, 0), 0);
 	T_EQ_INT(brakes_count(&brakes), 8);
+	/* but for a throttle there is room, and has been before */
+	T_ASSERT(brakes.nready > 8 && brakes.brake[8].slot);
+	want(9, BRAKE_THROTTLE, MIB(90));
+	T_HIGH(9, 90);
 	T_EQ_INT(no_room, 0);
 	end();
 }
@@ -482,8 +725,6 @@ static void remove_state(void)
 /* A brake, a throttle on it, a value of others in between, and the end; _exit() after so many steps. */
 static void live(int steps, int writes)
 {
-	struct journal_slot *s = NULL;
-
 	shim.exit_after = shim.writes + writes; /* before the journal says that it is applied */
 
 	for (int step = 0; step < steps; step++) {
@@ -495,18 +736,16 @@ static void live(int steps, int writes)
 			want(1, BRAKE_RULE, MIB(80));
 			break;
 		case 2:
-			brakes_lend(&brakes, 1);
-			s = throttle("52428800");
+			throttle(MIB(50));
 			break;
 		case 3:
-			(void)brakes_want(&brakes, 1, BRAKE_RULE, 0);
-			brakes_flush(&brakes);
+			flush();
 			break;
 		case 4:
-			end_throttle(s);
+			want(1, BRAKE_RULE, 0);
 			break;
 		case 5:
-			brakes_lent_back(&brakes, 1);
+			want(1, BRAKE_THROTTLE, 0);
 			break;
 		case 6:
 			want(1, BRAKE_RULE, MIB(90));
@@ -529,9 +768,9 @@ static void live(int steps, int writes)
 
 TEST(after_a_crash_at_any_step_the_next_start_puts_back_what_others_wrote_last)
 {
-	for (int row = 1; row <= 16; row++) {
+	for (int row = 1; row <= 18; row++) {
 		int steps = row <= 11 ? row : 11, writes = row <= 11 ? 100 : row - 11;
-		bool theirs = row <= 11 ? steps >= 8 : writes >= 4;
+		bool theirs = row <= 11 ? steps >= 8 : writes >= 6;
 		struct cgg_error err = {0};
 		char name[64];
 		int status;
@@ -551,7 +790,7 @@ TEST(after_a_crash_at_any_step_the_next_start_puts_back_what_others_wrote_last)
 			live(steps, writes);
 		}
 		T_MUST(waitpid(pid, &status, 0) == pid && status == 0);
-		T_MUST(journal_init(&journal, state, 8, &err) == 0);
+		T_MUST(journal_init(&journal, state, 8 + BRAKE_SPARE, &err) == 0);
 		T_ASSERT(journal_recover(&journal, put_back, NULL) >= 0);
 		T_EQ_INT(strtoull(get(1), NULL, 10), theirs ? MIB(200) : 0);
 		T_EQ_INT(journal_recover(&journal, put_back, NULL), 0);

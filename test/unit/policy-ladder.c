@@ -25,9 +25,9 @@ static const char *const states[LADDER_STATES] = {
 static const char *const orders[] = {
 	[LADDER_DO_NOTHING] = "",	  [LADDER_DO_NOTIFY] = " notify",
 	[LADDER_DO_START] = " start",	  [LADDER_DO_KILL] = " kill",
-	[LADDER_DO_CANCEL] = " cancel",	  [LADDER_DO_FINISH] = " finish",
-	[LADDER_DO_ABANDON] = " abandon", [LADDER_DO_RECHECK] = " recheck",
-	[LADDER_DO_END] = " end",	  [LADDER_DO_FREE] = " free",
+	[LADDER_DO_CANCEL] = " cancel",	  [LADDER_DO_ABANDON] = " abandon",
+	[LADDER_DO_RECHECK] = " recheck", [LADDER_DO_END] = " end",
+	[LADDER_DO_FREE] = " free",
 };
 
 static const char *const outcomes[LADDER_OUTCOMES] = {
@@ -98,7 +98,7 @@ static const struct {
 	{LADDER_IDLE, LADDER_ON_NOBODY, "ended end: nobody"},
 	{LADDER_IDLE, LADDER_ON_PREEMPTED, "preempted end: preempted"},
 	{LADDER_NOTICE, LADDER_ON_NOTIFIED, "kill kill"},
-	{LADDER_ACTION, LADDER_ON_TIME, "late action finish"},
+	{LADDER_ACTION, LADDER_ON_TIME, "late action"},
 	{LADDER_ACTION, LADDER_ON_NOT_STARTED, "ended end: not started"},
 	{LADDER_ACTION, LADDER_ON_NO_SLOT, "ended end: no slot"},
 	{LADDER_ACTION, LADDER_ON_ACTION_DONE, "recheck recheck"},
@@ -106,7 +106,7 @@ static const struct {
 	{LADDER_ACTION, LADDER_ON_VICTIM_GONE, "ended end: averted"},
 	{LADDER_ACTION, LADDER_ON_CLEARED, "cancelled cancel"},
 	{LADDER_ACTION, LADDER_ON_AUTONOMOUS, "kill"},
-	{LADDER_CANCELLED, LADDER_ON_TIME, "late action finish"},
+	{LADDER_CANCELLED, LADDER_ON_TIME, "late action"},
 	{LADDER_CANCELLED, LADDER_ON_ACTION_DONE, "recheck recheck"},
 	{LADDER_CANCELLED, LADDER_ON_ACTION_CANCELLED, "ended end: averted"},
 	{LADDER_CANCELLED, LADDER_ON_VICTIM_GONE, "ended end: averted"},
@@ -272,7 +272,7 @@ TEST(each_rung_has_its_time_and_the_next_one_follows_while_the_danger_lasts)
 	T_EQ_STR(step(&l, &throttles, LADDER_ON_NOTIFIED, 1 * S), "action start");
 	T_EQ_INT(l.rung, 1);
 	T_EQ_INT(ladder_due_us(&l), 3 * S);
-	T_EQ_STR(step(&l, &throttles, LADDER_ON_TIME, 3 * S), "late action finish");
+	T_EQ_STR(step(&l, &throttles, LADDER_ON_TIME, 3 * S), "late action");
 	T_EQ_STR(step(&l, &throttles, LADDER_ON_ACTION_DONE, 3 * S), "recheck recheck");
 	T_EQ_INT(ladder_due_us(&l), UINT64_MAX);
 	T_EQ_STR(step(&l, &throttles, LADDER_ON_DANGER, 4 * S), "action start");
@@ -293,7 +293,7 @@ TEST(a_cancelled_action_keeps_its_deadline_and_is_left_behind_after_it)
 	T_EQ_STR(step(&l, &freezes, LADDER_ON_CLEARED, 1 * S), "cancelled cancel");
 	T_EQ_STR(step(&l, &freezes, LADDER_ON_CLEARED, 1 * S), "cancelled");
 	T_EQ_INT(ladder_due_us(&l), 2 * S);
-	T_EQ_STR(step(&l, &freezes, LADDER_ON_TIME, 9 * S), "late action finish");
+	T_EQ_STR(step(&l, &freezes, LADDER_ON_TIME, 9 * S), "late action");
 	T_EQ_INT(ladder_due_us(&l), 9 * S + LADDER_OVERDUE_US);
 	T_EQ_STR(step(&l, &freezes, LADDER_ON_CLEARED, 9 * S + 1), "late action cancel");
 	T_EQ_INT(ladder_due_us(&l), 9 * S + LADDER_OVERDUE_US);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The throttle of a ladder, from the daemon's loop to memory.high, on a machine made of files: while the rung lasts it
+ * is a want of the registry of brakes. To write a file here replaces what is in it, as the kernel does.
+ */
+#include "kit/policy.h"
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include "engine/guard.h"
+#include "util/clock.h"
+#include "util/fdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define GROUP(path, pid, mib)                                                                      \
+	path " cgroup.procs=" pid " cgroup.events='populated 1\\n' memory.max=max "                \
+	     "memory.high=max memory.oom.group=0 memory.swap.current=0 memory.current=" mib        \
+	     "000000 memory.stat='anon " mib "000000\\ninactive_anon " mib "000000\\n'\n"
+
+static const char machine[] =
+	"root sys/fs/cgroup\n"
+	"proc meminfo='MemTotal: 1048576 kB\\nMemFree: 9000 kB\\nMemAvailable: 20000 "
+	"kB\\nSwapTotal: 0 kB\\nSwapFree: 0 kB\\n' vmstat='oom_kill 0\\n'\n"
+	"/ cgroup.controllers='cpu memory\\n'\n" GROUP("/large", "2147483001", "400")
+		GROUP("/next", "2147483002", "300");
+
+#define LARGE "399998976" /* a whole number of pages */
+
+#define THROTTLE(name, time)                                                                       \
+	"{\"name\": \"" name "\", \"domain\": \"/\", \"cooldown\": \"1h\", \"when\": "             \
+	"{\"available_below\": \"10%\"}, \"then\": [{\"action\": \"throttle\", \"for\": \"" time   \
+	"\"}, {\"action\": \"notify\"}]}"
+#define POLICY(rules) "{\"version\": 1, \"rules\": [" rules "]}"
+
+ssize_t __real_write(int fd, const void *buf, size_t n);
+ssize_t __wrap_write(int fd, const void *buf, size_t n);
+int __real_openat64(int dirfd, const char *name, int flags, mode_t mode);
+int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode);
+
+static int open_error; /* of memory.high, to write it */
+
+ssize_t __wrap_write(int fd, const void *buf, size_t n)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return __real_write(fd, buf, n);
+	T_MUST(ftruncate(fd, 0) == 0);
+	return pwrite(fd, buf, n, 0);
+}
+
+int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
+{
+	if (open_error && strcmp(name, "memory.high") == 0 && (flags & O_ACCMODE) == O_WRONLY) {
+		errno = open_error;
+		return -1;
+	}
+	return __real_openat64(dirfd, name, flags, mode);
+}
+
+static struct {
+	unsigned int n;
+	char text[2][8192];
+} records;
+
+static void record(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	(void)user;
+	(void)len;
+	if (kind == CGG_REPORT_INCIDENT && strstr(text, "\"event\":\"incident\"") &&
+	    records.n < CGG_ARRAY_LEN(records.text))
+		snprintf(records.text[records.n++], sizeof(records.text[0]), "%s", text);
+}
+
+struct life {
+	const char *top;
+	struct cgg_policy *policy;
+	struct cgg_tree *tree;
+	struct cgg_guard *g;
+	int large; /* its directory */
+};
+
+static struct life begin(const char *policy)
+{
+	struct life l = {.top = kit_tree(machine)};
+	const struct cgg_guard_options options = {.report = record};
+	struct cgg_error err = {0};
+
+	records.n = 0;
+	l.large = kit_tree_fd(l.top, "/large");
+	T_MUST(tree_open(l.top, &l.tree, &err) == 0);
+	l.tree->root.live = true; /* for all that the guard can see */
+	l.policy = kit_load(policy, &err);
+	T_MUST(l.policy && guard_open(l.tree, l.policy, &options, &l.g, &err) == 0);
+	return l;
+}
+
+static void end(struct life *l)
+{
+	guard_close(l->g);
+	cgg_policy_free(l->policy);
+	tree_close(l->tree);
+	close(l->large);
+}
+
+static const char *high(const struct life *l)
+{
+	static char text[64];
+
+	if (fdio_read_line(l->large, "memory.high", text, sizeof(text)) < 0)
+		text[0] = '\0'; /* it is being written */
+	return text;
+}
+
+static void turn(struct life *l)
+{
+	poll(&(struct pollfd){.fd = l->g->epoll_fd, .events = POLLIN}, 1, 5);
+	T_MUST(guard_dispatch(l->g, NULL) == 0);
+}
+
+static void until_high(struct life *l, const char *value)
+{
+	uint64_t end_us = clock_now_us() + 5000000;
+
+	while (strcmp(high(l), value) != 0 && clock_now_us() < end_us)
+		turn(l);
+	T_EQ_STR(high(l), value);
+}
+
+static void until_reported(struct life *l, unsigned int n)
+{
+	uint64_t end_us = clock_now_us() + 5000000;
+
+	while (records.n < n && clock_now_us() < end_us)
+		turn(l);
+	T_EQ_INT(records.n, n);
+}
+
+TEST(memory_high_is_held_at_what_is_used_until_the_deadline)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "300ms")));
+
+	until_high(&l, LARGE);
+	until_reported(&l, 1);
+	T_EQ_STR(high(&l), "max"); /* before it is told */
+	T_HAS(records.text[0], "\"outcome\":\"done\"");
+	T_EQ_INT(brakes_count(&l.g->brakes), 0);
+	end(&l);
+}
+
+TEST(the_end_of_the_guard_puts_it_back)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "9s")));
+	uint64_t start = clock_now_us();
+
+	until_high(&l, LARGE);
+	end(&l);
+	T_ASSERT(clock_now_us() < start + 3000000);
+	l.large = kit_tree_fd(l.top, "/large");
+	T_EQ_STR(high(&l), "max");
+	close(l.large);
+}
+
+TEST(a_reload_leaves_a_throttle_alone)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "600ms")));
+
+	until_high(&l, LARGE);
+	T_EQ_INT(guard_set_policy(l.g, l.policy), 0);
+	turn(&l);
+	T_EQ_STR(high(&l), LARGE);
+	until_reported(&l, 1);
+	T_EQ_STR(high(&l), "max");
+	end(&l);
+}
+
+TEST(of_two_on_one_cgroup_the_lower_counts_and_each_ends_at_its_own_time)
+{
+	struct life l = begin(POLICY(THROTTLE("one", "300ms") ", " THROTTLE("two", "1500ms")));
+
+	until_reported(&l, 1);
+	T_HAS(records.text[0], "\"rule\":\"one\"");
+	T_EQ_STR(high(&l), LARGE);
+	until_reported(&l, 2);
+	T_EQ_STR(high(&l), "max");
+	end(&l);
+}
+
+TEST(what_others_write_meanwhile_is_told_and_put_back)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "500ms")));
+
+	until_high(&l, LARGE);
+	kit_tree_write(l.top, "/large", "memory.high", "500000000\n", 10);
+	turn(&l);
+	until_high(&l, LARGE);
+	until_reported(&l, 1);
+	T_EQ_STR(high(&l), "500000000");
+	T_HAS(records.text[0], "\"drifted\":1");
+	end(&l);
+}
+
+/* Its time is not waited for: what comes next in the ladder may be the kill. */
+TEST(one_that_can_not_be_written_ends_at_once)
+{
+	static const struct {
+		int error;
+		const char *outcome;
+	} rows[] = {{EACCES, "\"outcome\":\"failed\""},
+		    {EMFILE, "\"outcome\":\"failed\""},
+		    {ENOENT, "\"outcome\":\"unsupported\""}};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct life l = begin(POLICY(THROTTLE("host", "9s")));
+
+		T_ROW(strerror(rows[i].error));
+		open_error = rows[i].error;
+		until_reported(&l, 1);
+		open_error = 0;
+		T_HAS(records.text[0], rows[i].outcome);
+		T_EQ_STR(high(&l), "max");
+		end(&l);
+	}
+}
+
+TEST(a_victim_that_is_removed_takes_its_throttle_along)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "9s")));
+
+	until_high(&l, LARGE);
+	kit_tree_remove(l.top, "/large");
+	for (int i = 0; i < 400 && tree_find(l.tree, "/large") != CGG_NONE; i++)
+		turn(&l);
+	T_EQ_INT(tree_find(l.tree, "/large"), CGG_NONE);
+	turn(&l);
+	T_EQ_INT(brakes_count(&l.g->brakes), 0);
+	end(&l);
+}
