@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #define WAITING_US	100000 /* a kill has no place for so long */
+#define SHORTAGE_US	500000 /* so long a rung waits for what it lacks */
 #define THROTTLE_MIN	4096 /* bytes */
 #define RECORD_FRESH_US 20000 /* so long, what was read is as it is, for the record */
 
@@ -90,12 +91,45 @@ static struct kill_request request_of(struct cgg_guard *g, const struct incident
 	return req;
 }
 
+/* Whether it is worth to wait for what the rung lacks. To another victim less helps, and it would be the wrong one. */
+static bool may_wait(struct incident *in)
+{
+	uint64_t now = clock_now_us();
+
+	if (in->short_us == 0)
+		in->short_us = now;
+	return now < in->short_us + SHORTAGE_US;
+}
+
 static enum ladder_event not_started(struct incident *in, int error)
 {
+	if (fdio_is_passing(error) && may_wait(in))
+		return LADDER_ON_SHORTAGE;
 	in->kill.outcome = fdio_is_gone(error) ? KILL_GONE : KILL_FAILED;
 	in->kill.error = error;
 	in->kill.why = "the directory of its cgroup could not be opened: nothing was done";
 	return LADDER_ON_NOT_STARTED;
+}
+
+static void note_step(struct incident *in, const struct action_result *result)
+{
+	in->step[in->nsteps].kind = in->rule.action[in->ladder.rung].kind;
+	in->step[in->nsteps++].action = *result;
+}
+
+/* Nothing is free to carry it out. A kill waits for it; an action is passed over after a while. */
+static enum ladder_event no_job(struct incident *in, bool kill)
+{
+	uint64_t now = clock_now_us();
+
+	if (kill || may_wait(in))
+		return LADDER_ON_SHORTAGE;
+	note_step(in, &(struct action_result){.outcome = ACTION_FAILED,
+					      .error = -EAGAIN,
+					      .start_us = in->short_us,
+					      .end_us = now});
+	in->short_us = 0;
+	return LADDER_ON_ACTION_DONE;
 }
 
 void execute_lack_slots(struct cgg_guard *g)
@@ -166,11 +200,13 @@ enum ladder_event execute_start(struct cgg_guard *g, struct incident *in)
 	in->job = job_free(&g->signaller, a->kind != POLICY_KILL);
 	if (!in->job) {
 		execute_lack_slots(g);
-		return LADDER_ON_NO_SLOT;
+		return no_job(in, a->kind == POLICY_KILL);
 	}
 	r = job_start(&g->signaller, in->job, &req, a->kind == POLICY_KILL ? NULL : &action, &last);
-	if (r == 0)
+	if (r == 0) {
+		in->short_us = 0;
 		return LADDER_ON_NOTHING;
+	}
 	in->job = NULL;
 	return not_started(in, r);
 }
@@ -255,12 +291,6 @@ static void throttle_end(struct cgg_guard *g, struct incident *in, struct action
 void execute_cancel(struct cgg_guard *g, struct incident *in)
 {
 	job_cancel(&g->signaller, in->job);
-}
-
-static void note_step(struct incident *in, const struct action_result *result)
-{
-	in->step[in->nsteps].kind = in->rule.action[in->ladder.rung].kind;
-	in->step[in->nsteps++].action = *result;
 }
 
 void execute_abandon(struct cgg_guard *g, struct incident *in)

@@ -7,7 +7,7 @@
 struct cgg_guard;
 struct incident;
 
-/* Begin the rung. NOTHING: it is under way; else NOT_STARTED, NO_SLOT. */
+/* Begin the rung. NOTHING: it is under way; else NOT_STARTED, SHORTAGE, or ACTION_DONE: it is passed over. */
 enum ladder_event execute_start(struct cgg_guard *g, struct incident *in);
 void execute_lack_slots(struct cgg_guard *g); /* none is left */
 void execute_watch(struct cgg_guard *g, uint64_t now_us); /* what is degraded */

@@ -198,11 +198,9 @@ static const char *outcome(const struct incident *in, bool notice)
 		return "no-victim";
 	if (in->ladder.outcome == LADDER_END_AVERTED)
 		return "averted";
-	if (in->nsteps > 0)
-		return "ladder-ended";
-	if (notice || in->notify_us != 0)
+	if (in->nsteps == 0 && (notice || in->notify_us != 0))
 		return "notified";
-	return "no-worker";
+	return "ladder-ended";
 }
 
 static const char *why_not(const struct incident *in)

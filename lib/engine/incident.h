@@ -52,6 +52,7 @@ struct incident {
 	uint64_t look_us, decide_us, act_us; /* CLOCK_MONOTONIC */
 	uint64_t notify_us; /* 0: no such rung */
 	struct job *job; /* carries out the rung under way, NULL: nothing does */
+	uint64_t short_us; /* its rung lacks something since then, 0: nothing */
 	uint64_t throttle_bytes; /* its throttle wants memory.high there, 0: nowhere */
 	int throttle_error; /* and can't have it */
 	bool alone; /* the signaller killed by itself: the loop did not come back in time */

@@ -55,6 +55,8 @@ static uint64_t deadline_of(const struct ladder *from, const struct ladder *to,
 	case LADDER_LATE_ACTION:
 	case LADDER_LATE_KILL: /* from when it was seen: all may have been stopped for a while */
 		return to->state == from->state ? from->until_us : now_us + LADDER_OVERDUE_US;
+	case LADDER_SHORT:
+		return now_us + LADDER_AGAIN_US;
 	case LADDER_KILL:
 		return now_us + rule->action[to->rung].deadline_us;
 	default:
@@ -77,7 +79,7 @@ struct ladder_move ladder_step(const struct ladder *ladder, const struct policy_
 		return move;
 	move.ladder.until_us = 0;
 	if (t->to == LADDER_RUNG) {
-		if (ladder->state != LADDER_IDLE)
+		if (ladder->state != LADDER_IDLE && ladder->state != LADDER_SHORT)
 			move.ladder.rung++;
 		begin_rung(rule, now_us, &move);
 		return move;

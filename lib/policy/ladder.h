@@ -12,6 +12,8 @@
 #define LADDER_SLOTS_ACTING 48 /* of them, in an action: the others are kept for kills */
 #define LADDER_OVERDUE_US                                                                          \
 	500000 /* past its deadline by this much, an action or a kill hangs in the kernel */
+#define LADDER_AGAIN_US                                                                            \
+	10000 /* so long a rung that lacks something waits for it, then it is tried again */
 /* After a kill of the kernel's the rule waits for so long: the memory of its victim is coming back. */
 #define LADDER_PREEMPTED_US 300000
 
@@ -21,6 +23,7 @@ enum ladder_state {
 	LADDER_ACTION, /* the rung's action is under way */
 	LADDER_CANCELLED, /* it was cancelled, and has not ended yet */
 	LADDER_LATE_ACTION, /* its deadline has passed, and it has not ended yet */
+	LADDER_SHORT, /* the rung could not begin yet: it is tried again while the danger lasts */
 	LADDER_RECHECK, /* between two rungs: the domain is sampled */
 	LADDER_KILL, /* the kill is under way */
 	LADDER_LATE_KILL, /* its deadline has passed, and it has not ended yet */
@@ -29,7 +32,7 @@ enum ladder_state {
 	LADDER_ENDED,
 	LADDER_STATES,
 	LADDER_RUNG =
-		LADDER_STATES, /* in the table: as the next rung is, ENDED behind the last one */
+		LADDER_STATES, /* in the table: as the next rung is, ENDED behind the last one; from SHORT: as this one is */
 };
 
 enum ladder_event {
@@ -40,7 +43,7 @@ enum ladder_event {
 	LADDER_ON_PREEMPTED, /* the kernel has killed there since the last sample, or since the choice */
 	LADDER_ON_NOTIFIED,
 	LADDER_ON_NOT_STARTED, /* the action or kill could not begin: the victim is out of reach */
-	LADDER_ON_NO_SLOT, /* or nothing is free to carry it out */
+	LADDER_ON_SHORTAGE, /* or not yet: for want of memory or fds, or of what carries it out */
 	LADDER_ON_ACTION_DONE, /* it did what it could, as much or as little as that is */
 	LADDER_ON_ACTION_CANCELLED, /* it ended early, as ordered */
 	LADDER_ON_VICTIM_GONE, /* removed or empty before anything was done to it */
@@ -70,7 +73,6 @@ enum ladder_outcome {
 	LADDER_END_NONE, /* it has not ended */
 	LADDER_END_NOTIFIED, /* a ladder of notices only */
 	LADDER_END_NOBODY,
-	LADDER_END_NO_SLOT,
 	LADDER_END_AVERTED, /* the danger was past before the kill, or the victim gone */
 	LADDER_END_EXHAUSTED, /* no rung is left, and the danger lasts */
 	LADDER_END_KILLED,
@@ -95,7 +97,7 @@ enum ladder_outcome {
 	ROW(NOTICE,      NOTIFIED,         RUNG,        NOTHING, NONE)        \
 	\
 	ROW(ACTION,      NOT_STARTED,      ENDED,       END,     NOT_STARTED) \
-	ROW(ACTION,      NO_SLOT,          ENDED,       END,     NO_SLOT)     \
+	ROW(ACTION,      SHORTAGE,         SHORT,       NOTHING, NONE)        \
 	ROW(ACTION,      CLEARED,          CANCELLED,   CANCEL,  NONE)        \
 	ROW(ACTION,      TIME,             LATE_ACTION, NOTHING, NONE)        \
 	ROW(ACTION,      ACTION_DONE,      RECHECK,     RECHECK, NONE)        \
@@ -116,13 +118,19 @@ enum ladder_outcome {
 	ROW(LATE_ACTION, VICTIM_GONE,      ENDED,       END,     AVERTED)     \
 	ROW(LATE_ACTION, AUTONOMOUS,       KILL,        NOTHING, NONE)        \
 	\
+	ROW(SHORT,       TIME,             SHORT,       RECHECK, NONE)        \
+	ROW(SHORT,       DANGER,           RUNG,        NOTHING, NONE)        \
+	ROW(SHORT,       CLEARED,          ENDED,       END,     AVERTED)     \
+	ROW(SHORT,       VICTIM_GONE,      ENDED,       END,     AVERTED)     \
+	ROW(SHORT,       DOMAIN_GONE,      ENDED,       END,     EXHAUSTED)   \
+	\
 	ROW(RECHECK,     DANGER,           RUNG,        NOTHING, NONE)        \
 	ROW(RECHECK,     CLEARED,          ENDED,       END,     AVERTED)     \
 	ROW(RECHECK,     VICTIM_GONE,      ENDED,       END,     AVERTED)     \
 	ROW(RECHECK,     DOMAIN_GONE,      ENDED,       END,     EXHAUSTED)   \
 	\
 	ROW(KILL,        NOT_STARTED,      ENDED,       END,     NOT_STARTED) \
-	ROW(KILL,        NO_SLOT,          ENDED,       END,     NO_SLOT)     \
+	ROW(KILL,        SHORTAGE,         SHORT,       NOTHING, NONE)        \
 	ROW(KILL,        TIME,             LATE_KILL,   NOTHING, NONE)        \
 	ROW(KILL,        KILL_DONE,        ENDED,       END,     KILLED)      \
 	ROW(KILL,        KILL_FAILED,      ENDED,       END,     NOT_KILLED)  \

@@ -214,13 +214,42 @@ TEST(a_rung_that_can_not_be_begun_is_reported_and_the_next_candidate_taken)
 	end(&l);
 }
 
-TEST(without_a_slot_the_rule_rests)
+/* No fd, or nothing that carries it out: the next candidate would be the wrong one, and a rest too long. */
+TEST(a_rung_that_can_not_be_begun_yet_is_tried_again_with_the_same_victim)
 {
 	struct life l = begin(KILL_RULE);
 
-	rungs.answer = LADDER_ON_NO_SLOT;
-	until(&l, 1, 1);
-	T_HAS(records.text[0], "no-worker");
+	rungs.answer = LADDER_ON_SHORTAGE;
+	for (int i = 0; i < 1000 && rungs.started < 5; i++) {
+		turn(&l);
+		if (rungs.started > 0)
+			victim_is(&l, "/large");
+	}
+	T_ASSERT(rungs.started >= 5);
+	T_EQ_INT(records.n, 0);
+	rungs.answer = LADDER_ON_NOTHING;
+	until(&l, rungs.started + 1, 0);
+	victim_is(&l, "/large");
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, rungs.started, 1);
+	T_HAS(records.text[0], "\"outcome\":\"killed\"");
+	end(&l);
+}
+
+TEST(a_danger_that_is_past_meanwhile_ends_the_ladder)
+{
+	struct life l = begin(KILL_RULE);
+	unsigned int started;
+
+	rungs.answer = LADDER_ON_SHORTAGE;
+	for (int i = 0; i < 1000 && rungs.started < 2; i++)
+		turn(&l);
+	kit_tree_add(l.top, MEMINFO("900000"));
+	for (int i = 0; i < 1000 && records.n == 0; i++)
+		turn(&l);
+	T_HAS(records.text[0], "\"outcome\":\"averted\"");
+	started = rungs.started;
+	until(&l, started, 1);
 	end(&l);
 }
 

@@ -14,6 +14,7 @@ static const char *const states[LADDER_STATES] = {
 	[LADDER_ACTION] = "action",
 	[LADDER_CANCELLED] = "cancelled",
 	[LADDER_LATE_ACTION] = "late action",
+	[LADDER_SHORT] = "short",
 	[LADDER_RECHECK] = "recheck",
 	[LADDER_KILL] = "kill",
 	[LADDER_LATE_KILL] = "late kill",
@@ -34,7 +35,6 @@ static const char *const outcomes[LADDER_OUTCOMES] = {
 	[LADDER_END_NONE] = "",
 	[LADDER_END_NOTIFIED] = ": notified",
 	[LADDER_END_NOBODY] = ": nobody",
-	[LADDER_END_NO_SLOT] = ": no slot",
 	[LADDER_END_AVERTED] = ": averted",
 	[LADDER_END_EXHAUSTED] = ": exhausted",
 	[LADDER_END_KILLED] = ": killed",
@@ -100,7 +100,7 @@ static const struct {
 	{LADDER_NOTICE, LADDER_ON_NOTIFIED, "kill kill"},
 	{LADDER_ACTION, LADDER_ON_TIME, "late action"},
 	{LADDER_ACTION, LADDER_ON_NOT_STARTED, "ended end: not started"},
-	{LADDER_ACTION, LADDER_ON_NO_SLOT, "ended end: no slot"},
+	{LADDER_ACTION, LADDER_ON_SHORTAGE, "short"},
 	{LADDER_ACTION, LADDER_ON_ACTION_DONE, "recheck recheck"},
 	{LADDER_ACTION, LADDER_ON_ACTION_CANCELLED, "ended end: averted"},
 	{LADDER_ACTION, LADDER_ON_VICTIM_GONE, "ended end: averted"},
@@ -117,13 +117,18 @@ static const struct {
 	{LADDER_LATE_ACTION, LADDER_ON_VICTIM_GONE, "ended end: averted"},
 	{LADDER_LATE_ACTION, LADDER_ON_CLEARED, "late action cancel"},
 	{LADDER_LATE_ACTION, LADDER_ON_AUTONOMOUS, "kill"},
+	{LADDER_SHORT, LADDER_ON_TIME, "short recheck"},
+	{LADDER_SHORT, LADDER_ON_DANGER, "action start"}, /* the same rung */
+	{LADDER_SHORT, LADDER_ON_CLEARED, "ended end: averted"},
+	{LADDER_SHORT, LADDER_ON_VICTIM_GONE, "ended end: averted"},
+	{LADDER_SHORT, LADDER_ON_DOMAIN_GONE, "ended end: exhausted"},
 	{LADDER_RECHECK, LADDER_ON_DANGER, "kill kill"},
 	{LADDER_RECHECK, LADDER_ON_CLEARED, "ended end: averted"},
 	{LADDER_RECHECK, LADDER_ON_VICTIM_GONE, "ended end: averted"},
 	{LADDER_RECHECK, LADDER_ON_DOMAIN_GONE, "ended end: exhausted"},
 	{LADDER_KILL, LADDER_ON_TIME, "late kill"},
 	{LADDER_KILL, LADDER_ON_NOT_STARTED, "ended end: not started"},
-	{LADDER_KILL, LADDER_ON_NO_SLOT, "ended end: no slot"},
+	{LADDER_KILL, LADDER_ON_SHORTAGE, "short"},
 	{LADDER_KILL, LADDER_ON_KILL_DONE, "ended end: killed"},
 	{LADDER_KILL, LADDER_ON_KILL_FAILED, "ended end: not killed"},
 	{LADDER_KILL, LADDER_ON_VICTIM_GONE, "ended end: empty"},
@@ -153,7 +158,7 @@ static struct ladder in_state(enum ladder_state state)
 {
 	struct ladder l = {.state = state};
 
-	if (ladder_is_acting(&l) || ladder_is_killing(&l))
+	if (ladder_is_acting(&l) || ladder_is_killing(&l) || state == LADDER_SHORT)
 		l.until_us = S;
 	return l;
 }
@@ -242,8 +247,8 @@ static void check_deadline(const struct ladder *before, enum ladder_event event,
 	(void)before;
 	(void)event;
 	if (move->order != LADDER_DO_NOTHING || l->state == LADDER_LATE_KILL)
-		T_ASSERT((ladder_is_acting(l) || ladder_is_killing(l)) ==
-			 (ladder_due_us(l) != UINT64_MAX));
+		T_ASSERT((ladder_is_acting(l) || ladder_is_killing(l) ||
+			  l->state == LADDER_SHORT) == (ladder_due_us(l) != UINT64_MAX));
 }
 
 TEST(what_is_under_way_has_a_deadline_and_nothing_else_has)

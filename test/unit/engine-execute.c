@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The throttle of a ladder, from the daemon's loop to memory.high, on a machine made of files: while the rung lasts it
- * is a want of the registry of brakes. To write a file here replaces what is in it, as the kernel does.
+ * The rungs of a ladder, from the daemon's loop to the signaller, on a machine made of files: what can't be begun for
+ * want of something, and the throttle, which is a want of the registry of brakes while it lasts. To write a file here
+ * replaces what is in it, as the kernel does.
  */
 #include "kit/policy.h"
 #include "kit/t.h"
@@ -42,7 +43,16 @@ ssize_t __wrap_write(int fd, const void *buf, size_t n);
 int __real_openat64(int dirfd, const char *name, int flags, mode_t mode);
 int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode);
 
+int __real_job_start(struct signaller *s, struct job *j, const struct kill_request *request,
+		     const struct action_request *action, const struct job_last *last);
+int __wrap_job_start(struct signaller *s, struct job *j, const struct kill_request *request,
+		     const struct action_request *action, const struct job_last *last);
+
 static int open_error; /* of memory.high, to write it */
+static struct {
+	int error;
+	unsigned int n, others; /* jobs that were asked for; of another victim than the large one */
+} jobs;
 
 ssize_t __wrap_write(int fd, const void *buf, size_t n)
 {
@@ -61,6 +71,16 @@ int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
 		return -1;
 	}
 	return __real_openat64(dirfd, name, flags, mode);
+}
+
+int __wrap_job_start(struct signaller *s, struct job *j, const struct kill_request *request,
+		     const struct action_request *action, const struct job_last *last)
+{
+	jobs.n++;
+	jobs.others += strcmp(request->path, "/large") != 0;
+	if (jobs.error)
+		return jobs.error;
+	return __real_job_start(s, j, request, action, last);
 }
 
 static struct {
@@ -92,6 +112,7 @@ static struct life begin(const char *policy)
 	struct cgg_error err = {0};
 
 	records.n = 0;
+	memset(&jobs, 0, sizeof(jobs));
 	l.large = kit_tree_fd(l.top, "/large");
 	T_MUST(tree_open(l.top, &l.tree, &err) == 0);
 	l.tree->root.live = true; /* for all that the guard can see */
@@ -239,5 +260,73 @@ TEST(a_victim_that_is_removed_takes_its_throttle_along)
 	T_EQ_INT(tree_find(l.tree, "/large"), CGG_NONE);
 	turn(&l);
 	T_EQ_INT(brakes_count(&l.g->brakes), 0);
+	end(&l);
+}
+
+/* ---- what can't be begun ------------------------------------------------------------------ */
+
+TEST(a_passing_shortage_takes_no_other_victim)
+{
+	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(errors); i++) {
+		struct life l = begin(POLICY(THROTTLE("host", "9s")));
+
+		T_ROW(strerror(-errors[i]));
+		jobs.error = errors[i];
+		for (int k = 0; k < 1000 && jobs.n < 5; k++)
+			turn(&l);
+		T_ASSERT(jobs.n >= 5);
+		jobs.error = 0;
+		until_high(&l, LARGE);
+		T_EQ_INT(jobs.others, 0);
+		T_EQ_INT(records.n, 0);
+		end(&l);
+	}
+}
+
+TEST(a_shortage_that_lasts_is_told_and_the_next_candidate_taken)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "9s")));
+	uint64_t start = clock_now_us();
+
+	jobs.error = -EMFILE;
+	until_reported(&l, 1);
+	T_ASSERT(clock_now_us() - start >= 400000);
+	T_HAS(records.text[0], "\"outcome\":\"failed\"");
+	T_HAS(records.text[0], "\"errno\":24");
+	for (int k = 0; k < 1000 && jobs.others == 0; k++)
+		turn(&l);
+	T_ASSERT(jobs.others > 0);
+	end(&l);
+}
+
+TEST(a_victim_that_is_gone_is_not_waited_for)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "9s")));
+
+	jobs.error = -ENOENT;
+	until_reported(&l, 1);
+	T_EQ_INT(jobs.n - jobs.others, 1);
+	T_HAS(records.text[0], "\"outcome\":\"gone\"");
+	end(&l);
+}
+
+/* Actions that hang have all the places: the ladder goes on without this one. */
+TEST(an_action_without_a_place_is_passed_over)
+{
+	struct life l = begin(POLICY(THROTTLE("host", "9s")));
+	struct signaller *s = &l.g->signaller;
+
+	for (size_t i = 0; i < JOBS_OF_ACTIONS; i++) {
+		s->job[i].is_action = true;
+		atomic_store(&s->job[i].state, JOB_DONE);
+		s->job[i].patience_us = UINT64_MAX;
+	}
+	until_reported(&l, 1);
+	T_HAS(records.text[0], "\"outcome\":\"failed\"");
+	T_EQ_INT(jobs.n, 0);
+	for (size_t i = 0; i < JOBS_OF_ACTIONS; i++)
+		atomic_store(&s->job[i].state, JOB_FREE);
 	end(&l);
 }
