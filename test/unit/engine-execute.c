@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +29,10 @@ static const char machine[] =
 	"proc meminfo='MemTotal: 1048576 kB\\nMemFree: 9000 kB\\nMemAvailable: 20000 "
 	"kB\\nSwapTotal: 0 kB\\nSwapFree: 0 kB\\n' vmstat='oom_kill 0\\n'\n"
 	"/ cgroup.controllers='cpu memory\\n'\n" GROUP("/large", "2147483001", "400")
-		GROUP("/next", "2147483002", "300");
+		GROUP("/next", "2147483002",
+		      "300") "/large cgroup.kill=\n/box memory.max=100000000 memory.high=max "
+			     "memory.current=1000000 memory.events.local='high 0\\n' "
+			     "memory.stat='anon 1000000\\ninactive_anon 1000000\\n'\n";
 
 #define LARGE "399998976" /* a whole number of pages */
 
@@ -328,5 +332,61 @@ TEST(an_action_without_a_place_is_passed_over)
 	T_EQ_INT(jobs.n, 0);
 	for (size_t i = 0; i < JOBS_OF_ACTIONS; i++)
 		atomic_store(&s->job[i].state, JOB_FREE);
+	end(&l);
+}
+
+/* ---- the end of the guard ----------------------------------------------------------------- */
+
+static struct {
+	const struct life *life;
+	uint64_t lifted_us; /* memory.high of the innocent one was as before */
+	_Atomic bool over;
+} seen;
+
+static void *look_on(void *arg)
+{
+	int box = kit_tree_fd(seen.life->top, "/box");
+	char text[64];
+
+	(void)arg;
+	while (!atomic_load(&seen.over) && seen.lifted_us == 0) {
+		if (fdio_read_line(box, "memory.high", text, sizeof(text)) == 0 &&
+		    strcmp(text, "max") == 0)
+			seen.lifted_us = clock_now_us();
+		usleep(1000);
+	}
+	close(box);
+	return NULL;
+}
+
+/* A victim that does not die is waited for; who is at a brake, and has nothing to do with it, is not kept waiting. */
+TEST(at_the_end_brakes_are_lifted_before_a_kill_is_waited_for)
+{
+	struct life l = begin(POLICY(
+		"{\"name\": \"host\", \"domain\": \"/\", \"cooldown\": \"1h\", \"when\": "
+		"{\"available_below\": \"10%\"}, \"then\": [{\"action\": \"kill\", \"deadline\": "
+		"\"2s\"}]}, {\"name\": \"box\", \"each\": \"/box\", \"brake\": true, \"when\": "
+		"{\"unreclaimable_above\": \"90%\"}, \"then\": [{\"action\": \"kill\"}]}"));
+	uint64_t end_us = clock_now_us() + 5000000, start;
+	pthread_t thread;
+
+	while ((brakes_count(&l.g->brakes) == 0 || jobs.n == 0) && clock_now_us() < end_us)
+		turn(&l);
+	T_EQ_INT(brakes_count(&l.g->brakes), 1);
+	T_EQ_INT(jobs.n, 1);
+	usleep(100000);
+	seen.life = &l;
+	T_MUST(pthread_create(&thread, NULL, look_on, NULL) == 0);
+	usleep(20000);
+	T_EQ_INT(seen.lifted_us, 0);
+	start = clock_now_us();
+	guard_close(l.g);
+	T_ASSERT(clock_now_us() - start > 1000000); /* for the victim */
+	atomic_store(&seen.over, true);
+	pthread_join(thread, NULL);
+	T_ASSERT(seen.lifted_us >= start && seen.lifted_us < start + 500000);
+	T_EQ_INT(records.n, 1);
+	T_HAS(records.text[0], "\"outcome\":\"unfinished\"");
+	l.g = NULL;
 	end(&l);
 }
