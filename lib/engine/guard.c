@@ -206,7 +206,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 
 	if (arena_init(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain) + 16, 0) < 0 ||
 	    arena_init(&g->match_arena, MATCH_ARENA_SIZE, 0) < 0 || history_init(&g->history) < 0 ||
-	    brake_init(g) < 0)
+	    calms_init(&g->calms) < 0 || brake_init(g) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
 	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
 	g->root_has_current = root_has_current(g->view.tree);
@@ -304,6 +304,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	arena_finish(&g->domain_arena);
 	arena_finish(&g->match_arena);
 	history_finish(&g->history);
+	calms_deinit(&g->calms);
 	reserve_finish(&g->reserve);
 	free(g);
 	return NULL;
@@ -385,6 +386,7 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
 {
 	forget_domains(g);
 	g->policy = policy;
+	calms_reset(&g->calms);
 	guard_has(g, LACK_PRESSURE); /* tried, and told, anew */
 	domains_match_anew(g);
 	brake_match_host(g);

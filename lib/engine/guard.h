@@ -11,6 +11,7 @@
 #include "brake/host.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
+#include "engine/calms.h"
 #include "engine/degraded.h"
 #include "engine/domains.h"
 #include "engine/files.h"
@@ -58,6 +59,7 @@ struct cgg_guard {
 	struct arena domain_arena, match_arena; /* match_arena: of domains_match() while it runs */
 	struct share *share;
 	struct history history;
+	struct calms calms;
 	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
 	uint32_t ndomains; /* slots in use or once used */
 	uint32_t

@@ -203,6 +203,8 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	/* just read, but of the host, where it is /proc/meminfo that was */
 	uint32_t evaluated = top == 0 && !g->root_has_current ? 0 : needs(rule);
 
+	if (turn_is_for(rule)) /* many small ones may be a herd */
+		floor = 1;
 	g->prepared = NULL; /* another's choice may miss what this one does not read */
 	if (candidates_has_key(rule, CGG_RANK_OVER_PROTECTION))
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
@@ -230,6 +232,26 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 			note_growth(&g->seen[i], cg, now_us);
 		i++;
 	}
+}
+
+void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level, uint64_t limit,
+	       uint64_t now_us)
+{
+	const struct policy_rule *rule = &g->policy->rule[d->rule];
+	const struct policy_known nothing = {0};
+	uint32_t victim;
+	uint64_t line;
+	size_t n;
+
+	if (rule->each || !turn_is_for(rule))
+		return;
+	line = policy_line(rule, look_is_host(g, d), limit);
+	if (!calms_sample(&g->calms, d->rule, d->id, level, line, limit, now_us) ||
+	    g->view.snap.cgroups[d->index].end - d->index > CALMS_CGROUPS)
+		return;
+	look_candidates(g, rule, d->index, now_us);
+	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &nothing, g->groups, &victim);
+	calms_record(&g->calms, d->rule, &g->view.snap, g->groups, n, level, now_us);
 }
 
 struct oom_counters look_counters(const struct cgg_guard *g, uint32_t index, uint32_t want)

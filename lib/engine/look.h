@@ -22,6 +22,9 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 				const struct policy_rule *rule, uint64_t now_us);
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
 		     uint64_t now_us);
+/* When calm ends, read and record what the groups of the domain have, for a rule that asks for it. */
+void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level, uint64_t limit,
+	       uint64_t now_us);
 /* The kernel's OOM kills in a cgroup; want: CGG_HAVE_EVENTS, CGG_HAVE_EVENTS_LOCAL. */
 struct oom_counters look_counters(const struct cgg_guard *g, uint32_t index, uint32_t want);
 uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known);

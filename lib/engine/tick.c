@@ -229,6 +229,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		return;
 	prepare(g, d, rule, FRESH_US, now_us);
 	known.nown_ids = g->own.n; /* just read */
+	known.bases = calms_bases(&g->calms, d->rule, d->id);
 	known.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck);
 	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &known, g->groups, &victim);
 	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->groups[victim],
@@ -320,6 +321,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	}
 	d->level_us = now_us;
 	gate = policy_gate(rule, look_is_host(g, d), limit);
+	look_calm(g, d, level, limit, now_us);
 	if (level < gate) /* it isn't slowed down, and can't be in danger */
 		d->over_us = 0;
 	if (level < policy_near(gate)) { /* what was held is no longer true */

@@ -51,6 +51,8 @@ static bool may_come_first(const struct ask *ask, const char *path, uint64_t byt
 			if (priority(ask, path) != term)
 				return priority(ask, path) < term;
 			continue;
+		case CGG_RANK_TAKEN: /* it has taken no more than it has */
+			return number_clamp(bytes) >= ask->victim->order_taken;
 		case CGG_RANK_USAGE:
 		case CGG_RANK_UNRECLAIMABLE:
 		case CGG_RANK_GAIN:
