@@ -13,8 +13,8 @@
 #define WRITER_VALUE_MAX 32
 
 /*
- * FREE -> CLAIMED -> WAITING -> WRITING -> DONE -> FREE; WAITING -> FREE where it is cancelled before it has begun.
- * LEFT: it is being written, or waits, and nobody will ask: the thread frees it.
+ * FREE -> CLAIMED -> WAITING -> WRITING -> DONE -> FREE; WAITING -> CLAIMED -> FREE where it is cancelled before it
+ * has begun. LEFT: it is being written, or waits, and nobody will ask: the thread frees it.
  */
 enum writer_state {
 	WRITER_FREE,

@@ -14,15 +14,15 @@
  *
  *	state   ->  state   when
  *	FREE        IDLE    something is wanted of a cgroup for the first time
- *	IDLE        HELD    the lowest want was written
+ *	IDLE, HELD  HELD    the lowest want was written
  *	IDLE, HELD  WRITING the slow writer has it, or `before`
- *	WRITING     HELD    it was written; or `before` was not
- *	WRITING     IDLE    `before` was written; or what was to be the first value of the guard's was not
- *	IDLE, HELD  YIELDED others' own value is as low: theirs stands, and inotify tells when it changes
- *	IDLE        REFUSED the file cannot be written (EACCES, EPERM, EROFS)
- *	HELD        IDLE    nothing is wanted: `before` was written
+ *	WRITING     HELD    it was written; or it was not, and an earlier value of the guard's is there
+ *	WRITING     IDLE    `before` was written; or nothing was, and nothing of the guard's is there
+ *	HELD        IDLE    nothing is wanted, or others' own value is as low: `before` was written
  *	HELD        IDLE    others have written the file: theirs becomes `before`, and the wants count anew
+ *	IDLE        YIELDED others' own value is as low: theirs stands, and inotify tells when it changes
  *	YIELDED     IDLE    others have written the file, or another value is wanted
+ *	IDLE        REFUSED the file cannot be written (EACCES, EPERM, EROFS)
  *	any         FREE    the cgroup was removed
  */
 #pragma once
@@ -30,10 +30,12 @@
 #include "act/journal.h"
 #include "act/writer.h"
 #include "cgfs/tree.h"
+#include "policy/ladder.h"
 #include "util/arena.h"
 
 #define BRAKE_RETRY_US 100000 /* after an error that may pass, or while the slow writer is at it */
-#define BRAKE_SPARE    48 /* beside max, for throttles: what they take is there before danger is */
+/* Beside max, for throttles: what they take is there before danger is. */
+#define BRAKE_SPARE LADDER_SLOTS_ACTING
 
 enum brake_want { BRAKE_RULE, BRAKE_HOST, BRAKE_THROTTLE, BRAKE_WANTS };
 
