@@ -65,8 +65,9 @@ static void want_lowest(struct cgg_guard *g, uint32_t index)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
-		uint64_t at = g->domain[slot].brake_at;
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE;
+	     slot = g->domains.slot[slot].next) {
+		uint64_t at = g->domains.slot[slot].brake_at;
 
 		if (at != 0 && (bytes == 0 || at < bytes))
 			bytes = at;
@@ -113,8 +114,8 @@ bool brake_is_host(const struct cgg_guard *g, const struct guard_domain *d)
 
 static bool is_wanted(const struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (brake_is_host(g, &g->domain[i]))
+	for (uint32_t i = 0; i < g->domains.n; i++) {
+		if (brake_is_host(g, &g->domains.slot[i]))
 			return true;
 	}
 	return false;
@@ -137,8 +138,8 @@ static bool headroom(const struct cgg_guard *g, uint64_t *ret_bytes, uint64_t *r
 {
 	*ret_bytes = UINT64_MAX;
 	*ret_over_us = 0;
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		const struct guard_domain *d = &g->domain[i];
+	for (uint32_t i = 0; i < g->domains.n; i++) {
+		const struct guard_domain *d = &g->domains.slot[i];
 
 		if (!brake_is_host(g, d))
 			continue;
@@ -164,9 +165,10 @@ bool brake_host_is_due(const struct cgg_guard *g, const struct guard_domain *d)
 
 static void wake_host(struct cgg_guard *g, uint64_t when_us)
 {
-	for (uint32_t slot = g->seen[0].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
-		if (brake_is_host(g, &g->domain[slot]))
-			plan_wake(&g->domain[slot], when_us);
+	for (uint32_t slot = g->seen[0].domain; slot != CGG_NONE;
+	     slot = g->domains.slot[slot].next) {
+		if (brake_is_host(g, &g->domains.slot[slot]))
+			plan_wake(&g->domains.slot[slot], when_us);
 	}
 }
 
@@ -198,8 +200,8 @@ static void wake(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 		wake_host(g, now_us);
 	for (uint32_t i = index; i < g->view.snap.cgroups[index].end; i++) {
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
-		     slot = g->domain[slot].next) {
-			struct guard_domain *d = &g->domain[slot];
+		     slot = g->domains.slot[slot].next) {
+			struct guard_domain *d = &g->domains.slot[slot];
 
 			if (i == index || d->gate_bytes >= held)
 				plan_wake(d, now_us);

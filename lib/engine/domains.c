@@ -30,6 +30,27 @@
 #define DOMAINS_WATCH 64 /* a turn; about ten system calls each */
 #define MATCH_GAP_US  100000
 #define BEAT_EACH     4096 /* cgroups */
+#define MATCH_ARENA_SIZE                                                                           \
+	((size_t)CGG_TREE_MAX *                                                                    \
+	 (2 * sizeof(uint64_t) + sizeof(uint32_t) + sizeof(struct share) + 1))
+
+int domains_init(struct domains *all)
+{
+	size_t size = GUARD_DOMAINS_MAX * sizeof(*all->slot);
+
+	*all = (struct domains){0};
+	if (arena_init(&all->arena, size, 0) < 0 ||
+	    arena_init(&all->match_arena, MATCH_ARENA_SIZE, 0) < 0)
+		return -ENOMEM;
+	all->slot = arena_alloc(&all->arena, size);
+	return 0;
+}
+
+void domains_deinit(struct domains *all)
+{
+	arena_finish(&all->arena);
+	arena_finish(&all->match_arena);
+}
 
 /* A rule that goes by a share of the limit: the least memory at which it can be true grows with that. */
 static bool is_by_limit(const struct policy_rule *rule)
@@ -71,17 +92,18 @@ static bool has_no_limit(const struct cgg_guard *g, uint32_t index, uint64_t now
 
 static struct guard_domain *find(struct cgg_guard *g, uint32_t index, uint16_t rule)
 {
-	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
-		if (g->domain[slot].rule == rule)
-			return &g->domain[slot];
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE;
+	     slot = g->domains.slot[slot].next) {
+		if (g->domains.slot[slot].rule == rule)
+			return &g->domains.slot[slot];
 	}
 	return NULL;
 }
 
 static void link_to_cgroup(struct cgg_guard *g, uint32_t slot, uint32_t index)
 {
-	g->domain[slot].index = index;
-	g->domain[slot].next = g->seen[index].domain;
+	g->domains.slot[slot].index = index;
+	g->domains.slot[slot].next = g->seen[index].domain;
 	g->seen[index].domain = slot;
 }
 
@@ -90,11 +112,11 @@ static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *fr
 {
 	struct guard_domain *d;
 
-	while (*from < g->ndomains && g->domain[*from].used)
+	while (*from < g->domains.n && g->domains.slot[*from].used)
 		++*from;
-	d = &g->domain[*from];
-	if (*from == g->ndomains)
-		g->ndomains++;
+	d = &g->domains.slot[*from];
+	if (*from == g->domains.n)
+		g->domains.n++;
 	*d = (struct guard_domain){.used = true,
 				   .granted = true,
 				   .rule = rule,
@@ -102,13 +124,13 @@ static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *fr
 				   .current_fd = -1,
 				   .events_wd = -1,
 				   .found_us = now_us,
-				   .paid = g->paid};
+				   .paid = g->domains.paid};
 	link_to_cgroup(g, *from, index);
 }
 
 static void end(struct cgg_guard *g, struct guard_domain *d)
 {
-	g->nunwatched -= d->first_us != 0 && !d->watched;
+	g->domains.nunwatched -= d->first_us != 0 && !d->watched;
 	watch_domain_end(g, d);
 	history_release(&g->history, &d->history);
 	d->used = false;
@@ -119,8 +141,8 @@ static void relocate(struct cgg_guard *g)
 {
 	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].domain = CGG_NONE;
-	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
-		struct guard_domain *d = &g->domain[slot];
+	for (uint32_t slot = 0; slot < g->domains.n; slot++) {
+		struct guard_domain *d = &g->domains.slot[slot];
 		uint32_t index = d->used ? tree_find_id(g->view.tree, d->id) : CGG_NONE;
 
 		d->granted = false;
@@ -140,21 +162,21 @@ static void end_others(struct cgg_guard *g)
 {
 	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].domain = CGG_NONE;
-	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
-		if (g->domain[slot].used && g->domain[slot].granted)
-			link_to_cgroup(g, slot, g->domain[slot].index);
+	for (uint32_t slot = 0; slot < g->domains.n; slot++) {
+		if (g->domains.slot[slot].used && g->domains.slot[slot].granted)
+			link_to_cgroup(g, slot, g->domains.slot[slot].index);
 	}
 	/* after that: a watch ends with the last of a cgroup's domains */
-	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
-		struct guard_domain *d = &g->domain[slot];
+	for (uint32_t slot = 0; slot < g->domains.n; slot++) {
+		struct guard_domain *d = &g->domains.slot[slot];
 
 		if (!d->used || d->granted)
 			continue;
 		brake_end(g, d); /* of the same cgroup others may want one still */
 		end(g, d);
 	}
-	while (g->ndomains > 0 && !g->domain[g->ndomains - 1].used)
-		g->ndomains--;
+	while (g->domains.n > 0 && !g->domains.slot[g->domains.n - 1].used)
+		g->domains.n--;
 }
 
 /* ---- who needs one ------------------------------------------------------------------- */
@@ -191,18 +213,18 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 		const struct cgg_cgroup *cg = &g->view.snap.cgroups[i];
 		uint32_t want = (uint32_t)__builtin_popcountll(wanted[i]);
 
-		g->share[i] = (struct share){.parent = cg->parent,
-					     .end = cg->end,
-					     .owner = g->view.snap.owner[i],
-					     .want = want,
-					     .granted = want};
+		g->domains.share[i] = (struct share){.parent = cg->parent,
+						     .end = cg->end,
+						     .owner = g->view.snap.owner[i],
+						     .want = want,
+						     .granted = want};
 		total += want;
 	}
 	if (total <= GUARD_DOMAINS_MAX) {
 		guard_has(g, LACK_SLOTS);
 		return;
 	}
-	share_out(g->share, g->view.snap.n, GUARD_DOMAINS_MAX);
+	share_out(g->domains.share, g->view.snap.n, GUARD_DOMAINS_MAX);
 	guard_lacks(
 		g, LACK_SLOTS,
 		"more than %d cgroups match the rules: each owner gets its share, and the rest is "
@@ -212,7 +234,7 @@ static void share_slots(struct cgg_guard *g, const uint64_t *wanted)
 
 void domains_match(struct cgg_guard *g)
 {
-	struct arena *a = &g->match_arena;
+	struct arena *a = &g->domains.match_arena;
 	uint64_t now = clock_now_us(), took, *wanted, *above;
 	uint32_t from = 0, *owner;
 	size_t owners;
@@ -222,16 +244,16 @@ void domains_match(struct cgg_guard *g)
 	owners = a->used;
 	wanted = arena_alloc(a, g->view.snap.n * sizeof(*wanted));
 	above = arena_alloc(a, g->view.snap.n * sizeof(*above));
-	g->share = arena_alloc(a, g->view.snap.n * sizeof(*g->share));
+	g->domains.share = arena_alloc(a, g->view.snap.n * sizeof(*g->domains.share));
 	rank_owners(&g->view.snap, owner);
 	g->view.snap.owner = owner;
 	g->prepared = NULL;
-	g->match_due = false;
+	g->domains.match_due = false;
 	relocate(g);
 	want(g, wanted, above, now);
 	share_slots(g, wanted);
 	for (uint32_t i = 0; i < g->view.snap.n; i++) {
-		uint32_t left = g->share[i].granted;
+		uint32_t left = g->domains.share[i].granted;
 
 		for (uint64_t bits = wanted[i]; bits != 0 && left > 0; bits &= bits - 1, left--) {
 			uint16_t rule = (uint16_t)__builtin_ctzll(bits);
@@ -242,24 +264,25 @@ void domains_match(struct cgg_guard *g)
 		}
 	}
 	end_others(g); /* so that their slots are free */
-	share_price(g->share, g->view.snap.n);
+	share_price(g->domains.share, g->view.snap.n);
 	for (uint32_t i = 0; i < g->view.snap.n; i++) {
-		uint32_t left = g->share[i].granted;
+		uint32_t left = g->domains.share[i].granted;
 
 		for (uint64_t bits = wanted[i]; bits != 0 && left > 0; bits &= bits - 1, left--) {
 			uint16_t rule = (uint16_t)__builtin_ctzll(bits);
 
 			if (!find(g, i, rule))
 				add(g, i, rule, &from, now);
-			find(g, i, rule)->price = g->share[i].price;
+			find(g, i, rule)->price = g->domains.share[i].price;
 		}
 	}
 	a->used = owners; /* the rest was for this turn */
-	g->share = NULL;
+	g->domains.share = NULL;
 	if (g->view.snap.n > TREE_KEPT)
 		arena_shrink(a);
 	took = clock_now_us() - now;
-	g->match_after_us = now + took + (9 * took > MATCH_GAP_US ? 9 * took : MATCH_GAP_US);
+	g->domains.match_after_us =
+		now + took + (9 * took > MATCH_GAP_US ? 9 * took : MATCH_GAP_US);
 }
 
 void domains_match_anew(struct cgg_guard *g)
@@ -271,8 +294,8 @@ void domains_match_anew(struct cgg_guard *g)
 
 void domains_forget(struct cgg_guard *g)
 {
-	for (uint32_t slot = 0; slot < g->ndomains; slot++)
-		g->domain[slot].granted = false;
+	for (uint32_t slot = 0; slot < g->domains.n; slot++)
+		g->domains.slot[slot].granted = false;
 	end_others(g);
 }
 
@@ -285,7 +308,7 @@ void domains_limit_read(struct cgg_guard *g, struct guard_domain *d, uint64_t no
 {
 	bool none = has_no_limit(g, d->index, now_us);
 
-	g->match_due |= none && !d->limit_matched;
+	g->domains.match_due |= none && !d->limit_matched;
 	d->limit_matched = none;
 }
 
@@ -310,7 +333,7 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 	if (g->seen[parent].control_wd <= 0 || has_memory(g, d->index))
 		return;
 	g->seen[d->index].no_memory = true;
-	g->match_due = true;
+	g->domains.match_due = true;
 }
 
 void domains_controllers(void *user, uint32_t index, int wd, uint64_t now_us)
@@ -320,17 +343,18 @@ void domains_controllers(void *user, uint32_t index, int wd, uint64_t now_us)
 	for (uint32_t k = index + 1; k < g->view.snap.cgroups[index].end;
 	     k = g->view.snap.cgroups[k].end)
 		g->seen[k].no_memory = false;
-	g->match_due = true;
+	g->domains.match_due = true;
 }
 
 void domains_work(struct cgg_guard *g, uint64_t now_us)
 {
 	uint32_t left = DOMAINS_WATCH;
 
-	if (g->match_due && now_us >= g->match_after_us)
+	if (g->domains.match_due && now_us >= g->domains.match_after_us)
 		domains_match(g);
-	for (uint32_t k = 0; k < g->ndomains && g->nunwatched > 0 && left > 0; k++) {
-		struct guard_domain *d = &g->domain[g->next_unwatched++ % g->ndomains];
+	for (uint32_t k = 0; k < g->domains.n && g->domains.nunwatched > 0 && left > 0; k++) {
+		struct guard_domain *d =
+			&g->domains.slot[g->domains.next_unwatched++ % g->domains.n];
 
 		/* the first look may find that it needs no domain */
 		if (!d->used || d->watched || d->first_us == 0)
@@ -338,14 +362,14 @@ void domains_work(struct cgg_guard *g, uint64_t now_us)
 		watch_domain(g, d);
 		d->watched = true;
 		d->limit_us = 0; /* it may have been written before that */
-		g->nunwatched--;
+		g->domains.nunwatched--;
 		left--;
 	}
 }
 
 uint64_t domains_due_us(const struct cgg_guard *g)
 {
-	if (g->nunwatched > 0)
+	if (g->domains.nunwatched > 0)
 		return 0;
-	return g->match_due ? g->match_after_us : UINT64_MAX;
+	return g->domains.match_due ? g->domains.match_after_us : UINT64_MAX;
 }

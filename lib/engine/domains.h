@@ -5,6 +5,7 @@
 #include "policy/pace.h"
 #include "policy/policy.h"
 #include "policy/preempted.h"
+#include "util/arena.h"
 
 #define GUARD_DOMAINS_MAX 8192 /* rules times the cgroups that each looks at */
 #define GUARD_YOUNG_US	  3000000 /* a manager makes a cgroup first and writes its limits after */
@@ -50,6 +51,24 @@ struct guard_domain {
 	uint64_t over_us; /* at its gate or above since then, and not by page cache */
 	uint16_t history; /* of its conditions, near danger, see history_of(); 0: none */
 };
+
+/* All of them. */
+struct domains {
+	struct arena arena;
+	struct guard_domain *slot; /* GUARD_DOMAINS_MAX, reserved, touched as used */
+	uint32_t n; /* slots in use or once used */
+	uint32_t nunwatched; /* that were sampled, and whose files are yet to be watched */
+	uint32_t next_unwatched; /* slot from which a turn goes on where the last one ended */
+	uint32_t nheld_fds; /* of memory.current */
+	uint64_t paid; /* by the one that was sampled last: nobody saves up more */
+	bool match_due; /* the cgroups that need a domain may be others now */
+	uint64_t match_after_us; /* they are not matched before */
+	struct arena match_arena; /* of domains_match() while it runs */
+	struct share *share; /* in there */
+};
+
+int domains_init(struct domains *all); /* 0 or -ENOMEM */
+void domains_deinit(struct domains *all);
 
 struct cgg_guard;
 

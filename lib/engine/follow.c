@@ -51,8 +51,8 @@ static void start_anew(struct cgg_guard *g, const struct incident *in, uint64_t 
 		victim = tree_find_id(g->view.tree, in->domain_id);
 	if (victim == CGG_NONE)
 		victim = 0;
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
+	for (uint32_t i = 0; i < g->domains.n; i++) {
+		struct guard_domain *d = &g->domains.slot[i];
 
 		if (!d->used || !rank_is_below(&g->view.snap, victim, d->index))
 			continue;
@@ -172,9 +172,9 @@ void ladder_advance(struct cgg_guard *g, struct guard_domain *d, struct incident
 
 static struct guard_domain *domain_of(struct cgg_guard *g, const struct incident *in)
 {
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		if (g->domain[i].used && incident_is_of(g, in, &g->domain[i]))
-			return &g->domain[i];
+	for (uint32_t i = 0; i < g->domains.n; i++) {
+		if (g->domains.slot[i].used && incident_is_of(g, in, &g->domains.slot[i]))
+			return &g->domains.slot[i];
 	}
 	return NULL;
 }

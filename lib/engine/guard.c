@@ -10,7 +10,6 @@
 #include "engine/follow.h"
 #include "engine/hear.h"
 #include "engine/plan.h"
-#include "engine/share.h"
 #include "engine/state.h"
 #include "engine/tick.h"
 #include "engine/watch.h"
@@ -28,12 +27,9 @@
 
 #define PREFAULT_INCIDENTS 16 /* the others are as they are used */
 #define PREFAULT_PAGE	   4096
-#define MATCH_ARENA_SIZE                                                                           \
-	((size_t)CGG_TREE_MAX *                                                                    \
-	 (2 * sizeof(uint64_t) + sizeof(uint32_t) + sizeof(struct share) + 1))
-#define SETTLE_US  500000
-#define SCAN_CALLS 600 /* system calls of a scan in one turn of the loop */
-#define KILL_CALLS 128 /* and to open cgroup.kill: twice as many, with getrlimit() */
+#define SETTLE_US	   500000
+#define SCAN_CALLS	   600 /* system calls of a scan in one turn of the loop */
+#define KILL_CALLS	   128 /* and to open cgroup.kill: twice as many, with getrlimit() */
 
 static void forget_domains(struct cgg_guard *g)
 {
@@ -204,13 +200,11 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 {
 	int r;
 
-	if (arena_init(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain) + 16, 0) < 0 ||
-	    arena_init(&g->match_arena, MATCH_ARENA_SIZE, 0) < 0 || history_init(&g->history) < 0 ||
+	if (domains_init(&g->domains) < 0 || history_init(&g->history) < 0 ||
 	    calms_init(&g->calms) < 0 || brake_init(g) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
-	g->domain = arena_alloc(&g->domain_arena, GUARD_DOMAINS_MAX * sizeof(*g->domain));
 	g->root_has_current = root_has_current(g->view.tree);
-	g->fastest = plan_fastest();
+	plan_init(&g->plan);
 	reserve_init(&g->reserve);
 	r = signaller_init(&g->signaller, err);
 	if (r == 0)
@@ -229,7 +223,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		return r;
 	cgfs_own_known(&g->view.tree->root,
 		       &g->own); /* it may have to be searched for: not in danger */
-	if (g->ndomains == 0)
+	if (g->domains.n == 0)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
 	kernel_begin(g);
 	tell_permissions(g);
@@ -301,8 +295,7 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	reset_finish(&g->resets);
 	journal_finish(&g->journal);
 	view_deinit(&g->view);
-	arena_finish(&g->domain_arena);
-	arena_finish(&g->match_arena);
+	domains_deinit(&g->domains);
 	history_finish(&g->history);
 	calms_deinit(&g->calms);
 	reserve_finish(&g->reserve);
@@ -409,8 +402,8 @@ void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 
 		longest = t > longest ? t : longest;
 	}
-	for (uint32_t i = 0; i < g->ndomains; i++)
-		looked &= !g->domain[i].used || g->domain[i].first_us != 0;
+	for (uint32_t i = 0; i < g->domains.n; i++)
+		looked &= !g->domains.slot[i].used || g->domains.slot[i].first_us != 0;
 	if (ret_busy)
 		*ret_busy = busy;
 	if (ret_settled)

@@ -20,6 +20,7 @@
 #include "engine/incident.h"
 #include "engine/kernel.h"
 #include "engine/metrics.h"
+#include "engine/plan.h"
 #include "engine/preempt.h"
 #include "engine/pressure.h"
 #include "engine/reserve.h"
@@ -41,12 +42,9 @@ struct cgg_guard {
 	uint64_t
 		pressure_after_us; /* a trigger was lost: those wanted are armed then; 0: none was */
 	uint64_t started_us;
-	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
 	bool root_has_current; /* a namespace's root, not the kernel's */
-	bool match_due; /* who needs a domain may be another now */
-	uint64_t match_after_us; /* and is not asked before */
 	struct files files;
-	uint64_t far_after_us; /* nobody far from danger is looked at before */
+	struct plan plan;
 
 	uint64_t host_us; /* view.snap.host was read then */
 	struct guard_oom oom;
@@ -56,18 +54,9 @@ struct cgg_guard {
 	const struct guard_domain *prepared; /* whose choice has been read for, NULL: nobody's */
 	uint64_t prepared_us;
 
-	struct arena domain_arena, match_arena; /* match_arena: of domains_match() while it runs */
-	struct share *share;
+	struct domains domains;
 	struct history history;
 	struct calms calms;
-	struct guard_domain *domain; /* GUARD_DOMAINS_MAX slots, reserved, touched as used */
-	uint32_t ndomains; /* slots in use or once used */
-	uint32_t
-		nunwatched; /* domains that were looked at, and whose files are yet to be watched */
-	/* slots from which a turn goes on where the last one ended */
-	uint32_t next_unwatched;
-	uint64_t paid; /* by the one that was looked at last: nobody saves up more */
-	uint32_t nheld_fds;
 
 	struct signaller signaller;
 	struct reserve reserve;

@@ -46,7 +46,7 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 
 	if (look_is_host(g, d))
 		return;
-	if (g->nheld_fds < GUARD_HELD_FDS_MAX) {
+	if (g->domains.nheld_fds < GUARD_HELD_FDS_MAX) {
 		d->current_fd = openat(tree_dir(g->view.tree, d->index, &opened), "memory.current",
 				       O_RDONLY | O_CLOEXEC);
 		if (d->current_fd >= 0 && fdio_spare(d->current_fd) < FDS_SPARE) {
@@ -54,7 +54,7 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 			d->current_fd = -1;
 		}
 		if (d->current_fd >= 0)
-			g->nheld_fds++;
+			g->domains.nheld_fds++;
 	}
 	watch_hear(g, d);
 	watch_limits(g, d->index);
@@ -63,8 +63,9 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 /* All domains of a cgroup have one watch of a file: it ends with the last of them. */
 static bool others_hear(const struct cgg_guard *g, const struct guard_domain *d, uint32_t index)
 {
-	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
-		if (&g->domain[slot] != d && g->domain[slot].events_wd == d->events_wd)
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE;
+	     slot = g->domains.slot[slot].next) {
+		if (&g->domains.slot[slot] != d && g->domains.slot[slot].events_wd == d->events_wd)
 			return true;
 	}
 	return false;
@@ -76,7 +77,7 @@ void watch_domain_end(struct cgg_guard *g, struct guard_domain *d)
 
 	if (d->current_fd >= 0) {
 		close(d->current_fd);
-		g->nheld_fds--;
+		g->domains.nheld_fds--;
 	}
 	if (w && w->index != CGG_NONE && !others_hear(g, d, w->index))
 		files_unwatch(&g->files, d->events_wd, WATCH_BY_DOMAIN);
@@ -89,8 +90,9 @@ void hear_event(void *user, uint32_t index, int wd, uint64_t now_us)
 	struct cgg_guard *g = user;
 	bool noise = false;
 
-	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
-		struct guard_domain *d = &g->domain[slot];
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE;
+	     slot = g->domains.slot[slot].next) {
+		struct guard_domain *d = &g->domains.slot[slot];
 
 		if (d->events_wd != wd)
 			continue;
@@ -104,9 +106,10 @@ void hear_event(void *user, uint32_t index, int wd, uint64_t now_us)
 	if (!noise)
 		return;
 	files_unwatch(&g->files, wd, WATCH_BY_DOMAIN);
-	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE; slot = g->domain[slot].next) {
-		if (g->domain[slot].events_wd == wd)
-			g->domain[slot].events_wd = -1;
+	for (uint32_t slot = g->seen[index].domain; slot != CGG_NONE;
+	     slot = g->domains.slot[slot].next) {
+		if (g->domains.slot[slot].events_wd == wd)
+			g->domains.slot[slot].events_wd = -1;
 	}
 }
 
@@ -116,12 +119,12 @@ void hear_limit(void *user, uint32_t index, int wd, uint64_t now_us)
 	struct cgg_guard *g = user;
 
 	g->view.snap.cgroups[index].have &= ~(uint32_t)CGG_HAVE_MAX;
-	g->match_due = true; /* who had none needs a domain now, or no more */
+	g->domains.match_due = true; /* who had none needs a domain now, or no more */
 	for (uint32_t i = index; i < g->view.snap.cgroups[index].end; i++) {
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
-		     slot = g->domain[slot].next) {
-			g->domain[slot].limit_us = 0;
-			plan_wake(&g->domain[slot], now_us);
+		     slot = g->domains.slot[slot].next) {
+			g->domains.slot[slot].limit_us = 0;
+			plan_wake(&g->domains.slot[slot], now_us);
 		}
 	}
 }

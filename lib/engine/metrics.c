@@ -185,8 +185,8 @@ static uint64_t domains_of(const struct cgg_guard *g)
 {
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < g->ndomains; i++)
-		n += g->domain[i].used;
+	for (uint32_t i = 0; i < g->domains.n; i++)
+		n += g->domains.slot[i].used;
 	return n;
 }
 
@@ -287,10 +287,10 @@ struct domain_view {
 
 static bool view_of(const struct cgg_guard *g, uint32_t i, struct domain_view *ret)
 {
-	const struct guard_domain *d = &g->domain[i];
+	const struct guard_domain *d = &g->domains.slot[i];
 	bool host;
 
-	if (i >= g->ndomains || !d->used || d->looked_us == 0)
+	if (i >= g->domains.n || !d->used || d->looked_us == 0)
 		return false;
 	host = look_is_host(g, d);
 	ret->d = d;

@@ -58,7 +58,7 @@ static uint64_t measure_once(void)
  * is busy, for as many threads as can allocate side by side. Real hardware does 2.5 GiB/s a thread in
  * 4 KiB pages.
  */
-uint64_t plan_fastest(void)
+static uint64_t measure_fastest(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	uint64_t best = 0;
@@ -70,6 +70,11 @@ uint64_t plan_fastest(void)
 	}
 	best *= (uint64_t)(cpus < 1 ? 1 : cpus > MEASURE_CPUS_MAX ? MEASURE_CPUS_MAX : cpus);
 	return best < FASTEST_MIN ? FASTEST_MIN : best;
+}
+
+void plan_init(struct plan *p)
+{
+	*p = (struct plan){.fastest = measure_fastest()};
 }
 
 /* ---- the kernel tells ------------------------------------------------------------- */
@@ -133,7 +138,7 @@ void plan_paid(struct cgg_guard *g, uint64_t spent_us, uint64_t now_us)
 {
 	uint64_t wait = (FAR_PART - 1) * spent_us; /* we may have been stopped in between */
 
-	g->far_after_us = now_us + (wait < FAR_MAX_US ? wait : FAR_MAX_US);
+	g->plan.far_after_us = now_us + (wait < FAR_MAX_US ? wait : FAR_MAX_US);
 }
 
 /*
@@ -146,7 +151,7 @@ static uint64_t uncharged_due(const struct cgg_guard *g, const struct guard_doma
 
 	if (!look_is_host(g, d) || left >= g->view.snap.host.total_bytes / 2)
 		return UINT64_MAX;
-	wait = left * 1000000 / g->fastest;
+	wait = left * 1000000 / g->plan.fastest;
 	wait = wait < UNCHARGED_US ? UNCHARGED_US : wait > LOOK_MAX_US ? LOOK_MAX_US : wait;
 	return d->looked_us + wait;
 }
@@ -158,7 +163,8 @@ uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint6
 		return d->due_us;
 	if (plan_is_told(g, d, now_us))
 		return uncharged_due(g, d);
-	return plan_is_far(d) && d->due_us < g->far_after_us ? g->far_after_us : d->due_us;
+	return plan_is_far(d) && d->due_us < g->plan.far_after_us ? g->plan.far_after_us
+								  : d->due_us;
 }
 
 /* Look at it then at the latest, whatever was planned and whoever would tell. */
@@ -225,7 +231,7 @@ void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint
 		/* up at once, down by half a look: a hog that pauses is still a hog */
 		d->growth = now_growth > d->growth / 2 ? now_growth : d->growth / 2;
 	}
-	speed = 2 * d->growth > g->fastest ? 2 * d->growth : g->fastest;
+	speed = 2 * d->growth > g->plan.fastest ? 2 * d->growth : g->plan.fastest;
 	if (gate == 0) {
 		wait = LOOK_UNGATED_US;
 	} else if (level < near) {

@@ -6,8 +6,15 @@
 
 #define PLAN_AGAIN_MAX 10 /* after 0.5, 0.5, 1, 1, 1.5 ... 2.5 ms: 15 ms */
 
+struct plan {
+	uint64_t fastest; /* bytes/s that this machine can fill memory at, measured */
+	uint64_t far_after_us; /* no domain far from danger is sampled before */
+};
+
 struct cgg_guard;
 struct guard_domain;
+
+void plan_init(struct plan *p); /* measures for some milliseconds */
 
 void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint64_t gate,
 	       uint64_t limit, uint64_t now_us);
@@ -16,7 +23,6 @@ void plan_rest(struct cgg_guard *g, struct guard_domain *d,
 void plan_wake(struct guard_domain *d, uint64_t when_us);
 bool plan_again(struct guard_domain *d, uint64_t now_us);
 void plan_soon(struct guard_domain *d, uint64_t now_us); /* an event: now, if it says anything */
-uint64_t plan_fastest(void); /* bytes/s that this machine can fill memory at, measured */
 
 /* The kernel wakes us before the domain can be in danger: no need to look. */
 bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us);

@@ -24,11 +24,11 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	const struct guard_counters *c = &g->count;
 	uint64_t domains = 0;
 
-	for (uint32_t i = 0; i < g->ndomains; i++)
-		domains += g->domain[i].used;
+	for (uint32_t i = 0; i < g->domains.n; i++)
+		domains += g->domains.slot[i].used;
 	json_bool(j, "dry_run", g->options.dry_run);
 	json_u64(j, "uptime_us", clock_now_us() - g->started_us);
-	json_u64(j, "fastest_bytes_per_s", g->fastest);
+	json_u64(j, "fastest_bytes_per_s", g->plan.fastest);
 	json_u64(j, "cgroups", g->view.snap.n);
 	json_u64(j, "domains_total", domains);
 	json_u64(j, "brakes", brakes_count(&g->brakes));
@@ -162,8 +162,8 @@ static bool put_rule(const struct cgg_guard *g, struct json *j, uint32_t i)
 	char text[INCIDENT_PATH_MAX];
 	uint64_t n = 0;
 
-	for (uint32_t k = 0; k < g->ndomains; k++)
-		n += g->domain[k].used && g->domain[k].rule == i;
+	for (uint32_t k = 0; k < g->domains.n; k++)
+		n += g->domains.slot[k].used && g->domains.slot[k].rule == i;
 	json_open(j, NULL, '{');
 	json_str(j, "rule", rule->name);
 	incident_path(text, rule->file);
@@ -225,7 +225,7 @@ static void put_memory(struct json *j, const struct guard_domain *d, uint64_t li
 
 static bool put_domain(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
-	const struct guard_domain *d = &g->domain[i];
+	const struct guard_domain *d = &g->domains.slot[i];
 	const struct policy_rule *rule;
 	uint64_t now = clock_now_us(), limit, due;
 	bool host, near, told;
@@ -278,7 +278,7 @@ static uint32_t rules(const struct cgg_guard *g)
 
 static uint32_t domains(const struct cgg_guard *g)
 {
-	return g->ndomains;
+	return g->domains.n;
 }
 
 static uint32_t triggers(const struct cgg_guard *g)

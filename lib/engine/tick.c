@@ -298,7 +298,7 @@ void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 	hang_beat(&g->hang);
 	if (d->first_us == 0) {
 		d->first_us = now_us;
-		g->nunwatched++;
+		g->domains.nunwatched++;
 	}
 	if (d->history != 0 && d->due_us != 0 &&
 	    now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
@@ -382,7 +382,7 @@ struct looks {
 /* What it will have paid after a look: what is not used is not saved up. */
 static uint64_t paid_after(const struct cgg_guard *g, const struct guard_domain *d, uint32_t calls)
 {
-	return (d->paid > g->paid ? d->paid : g->paid) + (uint64_t)calls * d->price;
+	return (d->paid > g->domains.paid ? d->paid : g->domains.paid) + (uint64_t)calls * d->price;
 }
 
 static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us,
@@ -395,7 +395,7 @@ static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us
 		d->due_us = now_us + BLOCKED_AGAIN_US; /* its end is told */
 		return;
 	}
-	g->paid = d->paid > g->paid ? d->paid : g->paid;
+	g->domains.paid = d->paid > g->domains.paid ? d->paid : g->domains.paid;
 	d->paid = paid_after(g, d, calls);
 	start = clock_now_us();
 	tick_look(g, d, now_us);
@@ -454,8 +454,8 @@ static void look_round(struct cgg_guard *g, bool far, uint64_t now_us, struct lo
 	struct turn t;
 
 	t.n = 0;
-	for (uint32_t slot = 0; slot < g->ndomains; slot++) {
-		struct guard_domain *d = &g->domain[slot];
+	for (uint32_t slot = 0; slot < g->domains.n; slot++) {
+		struct guard_domain *d = &g->domains.slot[slot];
 
 		if (d->used && d->due_us <= now_us && (plan_is_far(d) && !d->woken) == far &&
 		    plan_due(g, d, now_us) <= now_us)
@@ -469,7 +469,7 @@ static void look_round(struct cgg_guard *g, bool far, uint64_t now_us, struct lo
 		sift(t.look, 0, n - 1);
 	}
 	for (uint32_t i = 0; i < t.n && looks->calls > 0; i++)
-		look_at(g, &g->domain[t.look[i].slot], now_us, looks);
+		look_at(g, &g->domains.slot[t.look[i].slot], now_us, looks);
 }
 
 void tick(struct cgg_guard *g, uint64_t now_us)

@@ -130,8 +130,8 @@ static void on_stall(void *user)
 	uint64_t now = clock_now_us();
 
 	g->count.by_pressure++;
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		struct guard_domain *d = &g->domain[i];
+	for (uint32_t i = 0; i < g->domains.n; i++) {
+		struct guard_domain *d = &g->domains.slot[i];
 
 		if (!d->used)
 			continue;
@@ -200,8 +200,8 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	if (brakes_pending(&g->brakes) && now_us + BRAKE_RETRY_US < next)
 		next = now_us + BRAKE_RETRY_US;
 
-	for (uint32_t i = 0; i < g->ndomains; i++) {
-		const struct guard_domain *d = &g->domain[i];
+	for (uint32_t i = 0; i < g->domains.n; i++) {
+		const struct guard_domain *d = &g->domains.slot[i];
 
 		uint64_t due = d->used && d->due_us < next ? plan_due(g, d, now_us) : next;
 

@@ -73,9 +73,9 @@ static void check_one_generation(void)
 		T_EQ_STR(g->view.snap.cgroups[i].path, tree->entry[i].path);
 		T_ASSERT(g->view.snap.cgroups[i].id == tree->entry[i].id);
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
-		     slot = g->domain[slot].next) {
-			T_EQ_INT(g->domain[slot].index, i);
-			T_ASSERT(g->domain[slot].id == tree->entry[i].id);
+		     slot = g->domains.slot[slot].next) {
+			T_EQ_INT(g->domains.slot[slot].index, i);
+			T_ASSERT(g->domains.slot[slot].id == tree->entry[i].id);
 		}
 	}
 }
@@ -84,8 +84,8 @@ static unsigned int ndomains(void)
 {
 	unsigned int n = 0;
 
-	for (uint32_t slot = 0; slot < g->ndomains; slot++)
-		n += g->domain[slot].used;
+	for (uint32_t slot = 0; slot < g->domains.n; slot++)
+		n += g->domains.slot[slot].used;
 	return n;
 }
 
@@ -195,11 +195,11 @@ static void years_pass(void)
 	for (uint32_t i = 0; i < g->view.snap.n; i++)
 		g->seen[i].found_us = 1;
 	for (int turn = 0; turn < 50; turn++) {
-		for (uint32_t slot = 0; slot < g->ndomains; slot++) {
-			g->domain[slot].found_us = 1;
-			g->domain[slot].due_us = 0;
+		for (uint32_t slot = 0; slot < g->domains.n; slot++) {
+			g->domains.slot[slot].found_us = 1;
+			g->domains.slot[slot].due_us = 0;
 		}
-		g->far_after_us = g->match_after_us = 0;
+		g->plan.far_after_us = g->domains.match_after_us = 0;
 		T_MUST(guard_dispatch(g, NULL) == 0);
 	}
 }
@@ -335,7 +335,7 @@ static uint64_t cpu_now_us(void)
 /* How much processor time passed between two looks at the domain of a path, at the most. */
 static uint64_t longest_wait_us(const char *path, int turns)
 {
-	const struct guard_domain *d = &g->domain[g->seen[tree_find(tree, path)].domain];
+	const struct guard_domain *d = &g->domains.slot[g->seen[tree_find(tree, path)].domain];
 	uint64_t longest = 0, looked_us = d->looked_us, since_us = cpu_now_us();
 
 	for (int turn = 0; turn < turns; turn++) {
@@ -429,9 +429,9 @@ TEST(when_events_were_lost_each_limit_is_read_again)
 	for (uint32_t i = 1; i < g->view.snap.n; i++) {
 		T_ASSERT(!(g->view.snap.cgroups[i].have & CGG_HAVE_MAX));
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
-		     slot = g->domain[slot].next)
-			T_EQ_INT(g->domain[slot].limit_us, 0);
+		     slot = g->domains.slot[slot].next)
+			T_EQ_INT(g->domains.slot[slot].limit_us, 0);
 	}
-	T_ASSERT(g->match_due);
+	T_ASSERT(g->domains.match_due);
 	end();
 }

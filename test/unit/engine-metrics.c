@@ -38,16 +38,17 @@ static struct cgg_guard *guard_of(const char *tree)
 
 	g->policy = keep(kit_load(policy, &err));
 	g->view.snap = *snap;
-	g->domain = keep(calloc(snap->n, sizeof(*g->domain)));
+	g->domains.slot = keep(calloc(snap->n, sizeof(*g->domains.slot)));
 	g->root_has_current = true;
-	g->ndomains = snap->n;
+	g->domains.n = snap->n;
 	g->started_us = clock_now_us();
 	for (uint32_t i = 0; i < snap->n; i++)
-		g->domain[i] = (struct guard_domain){.used = true,
-						     .id = snap->cgroups[i].id,
-						     .index = i,
-						     .looked_us = clock_now_us(),
-						     .level_bytes = snap->cgroups[i].current_bytes};
+		g->domains.slot[i] =
+			(struct guard_domain){.used = true,
+					      .id = snap->cgroups[i].id,
+					      .index = i,
+					      .looked_us = clock_now_us(),
+					      .level_bytes = snap->cgroups[i].current_bytes};
 	return g;
 }
 

@@ -33,13 +33,13 @@ static struct cgg_guard *guard_of(const char *policy, const char *tree)
 	g->policy = keep(kit_load(policy, &err));
 	g->view.snap = *snap;
 	g->view.tree = keep(calloc(1, sizeof(*g->view.tree)));
-	g->domain = keep(calloc(snap->n, sizeof(*g->domain)));
+	g->domains.slot = keep(calloc(snap->n, sizeof(*g->domains.slot)));
 	g->view.tree->root.procfd = -1;
 	g->root_has_current = true;
-	g->ndomains = snap->n;
+	g->domains.n = snap->n;
 	g->started_us = clock_now_us();
 	for (uint32_t i = 0; i < snap->n; i++)
-		g->domain[i] = (struct guard_domain){
+		g->domains.slot[i] = (struct guard_domain){
 			.used = true, .id = snap->cgroups[i].id, .index = i, .due_us = UINT64_MAX};
 	return g;
 }
@@ -104,7 +104,7 @@ TEST(a_domain_far_from_danger_tells_its_distance_and_no_more)
 {
 	struct cgg_guard *g = guard_of(box, "host total=1Gi available=1Gi free=1Gi\n"
 					    "/a max=100Mi current=10Mi");
-	struct guard_domain *d = &g->domain[1];
+	struct guard_domain *d = &g->domains.slot[1];
 	struct json_object *o;
 
 	d->looked_us = clock_now_us();
@@ -131,7 +131,7 @@ TEST(a_domain_in_danger_tells_each_condition_as_it_was_read)
 {
 	struct cgg_guard *g = guard_of(box, "host total=1Gi available=1Gi free=1Gi\n"
 					    "/a max=100Mi current=90Mi anon=60Mi");
-	struct guard_domain *d = &g->domain[1];
+	struct guard_domain *d = &g->domains.slot[1];
 	struct policy_held past = {0}, before;
 	struct json_object *o;
 
@@ -222,7 +222,7 @@ TEST(the_worst_of_each_kind_fits_in_the_smallest_piece)
 		memset(g->past[i].victim, '\x01', INCIDENT_PATH_MAX - 1);
 	}
 	g->nincidents = GUARD_PAST_MAX;
-	g->domain[1].looked_us = g->domain[1].evaluated_us = clock_now_us();
+	g->domains.slot[1].looked_us = g->domains.slot[1].evaluated_us = clock_now_us();
 	o = parsed(g, CGG_STATUS_MIN);
 	T_EQ_INT(json_object_array_length(json_object_object_get(o, "domains")), 2);
 	T_EQ_INT(json_object_array_length(json_object_object_get(o, "incidents")), GUARD_PAST_MAX);
