@@ -33,7 +33,7 @@ static struct count read_count(const struct cgg_guard *g, uint32_t index)
 	struct cgg_cgroup cg = {.detail = &detail};
 	struct cgg_host host = {0};
 
-	if (index == 0 && !g->root_has_current) {
+	if (index == 0 && !g->look.root_has_current) {
 		cgfs_host_read(g->view.tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &host);
 		return (struct count){host.have & CGG_HOST_HAVE_OOM_KILL, host.oom_kill, 0};
 	}
@@ -203,7 +203,7 @@ void counts_listen(struct cgg_guard *g)
 		return;
 	k->listen_us = 0;
 	k->ntops = 0;
-	for (uint32_t i = g->root_has_current ? 0 : 1;
+	for (uint32_t i = g->look.root_has_current ? 0 : 1;
 	     i < g->view.snap.n && k->ntops < KERNEL_TOPS_MAX; i = g->view.snap.cgroups[i].end) {
 		k->top[k->ntops].id = g->view.snap.cgroups[i].id;
 		k->top[k->ntops].wd = files_watch(&g->files, i, "memory.events", WATCH_BY_COUNTS);

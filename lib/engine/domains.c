@@ -247,7 +247,7 @@ void domains_match(struct cgg_guard *g)
 	g->domains.share = arena_alloc(a, g->view.snap.n * sizeof(*g->domains.share));
 	rank_owners(&g->view.snap, owner);
 	g->view.snap.owner = owner;
-	g->prepared = NULL;
+	g->look.prepared = NULL;
 	g->domains.match_due = false;
 	relocate(g);
 	want(g, wanted, above, now);

@@ -37,7 +37,7 @@ static struct job_last last_of(const struct cgg_guard *g, const struct incident 
 	const struct policy_action *a = &in->rule.action[in->rule.nactions - 1];
 	uint32_t domain = tree_find_id(g->view.tree, in->domain_id);
 	struct job_last last = {.armed = a->kind == POLICY_KILL && domain != CGG_NONE, .dirfd = -1};
-	bool host = domain == 0 && !g->root_has_current;
+	bool host = domain == 0 && !g->look.root_has_current;
 
 	if (!last.armed || !(in->before.known & 1U << POLICY_N_LIMIT))
 		return (struct job_last){.dirfd = -1};
@@ -220,7 +220,7 @@ static void want_throttle(struct cgg_guard *g, uint64_t id)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		const struct incident *in = &g->incident[i];
+		const struct incident *in = &g->incidents.slot[i];
 
 		if (in->used && in->victim_id == id && in->throttle_bytes != 0 &&
 		    (bytes == 0 || in->throttle_bytes < bytes))

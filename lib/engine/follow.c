@@ -68,7 +68,7 @@ static void measure_after(struct cgg_guard *g, struct incident *in, uint64_t now
 
 	if (index == CGG_NONE)
 		return;
-	g->host_us = 0;
+	g->look.host_us = 0;
 	look_host(g, now_us);
 	snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
 	policy_measure(&g->view.snap, index, &in->after);
@@ -193,7 +193,7 @@ void follow(struct cgg_guard *g)
 {
 	execute_watch(g, clock_now_us());
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		if (g->incident[i].used)
-			follow_one(g, &g->incident[i]);
+		if (g->incidents.slot[i].used)
+			follow_one(g, &g->incidents.slot[i]);
 	}
 }

@@ -25,11 +25,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PREFAULT_INCIDENTS 16 /* the others are as they are used */
-#define PREFAULT_PAGE	   4096
-#define SETTLE_US	   500000
-#define SCAN_CALLS	   600 /* system calls of a scan in one turn of the loop */
-#define KILL_CALLS	   128 /* and to open cgroup.kill: twice as many, with getrlimit() */
+#define PREFAULT_PAGE 4096
+#define SETTLE_US     500000
+#define SCAN_CALLS    600 /* system calls of a scan in one turn of the loop */
+#define KILL_CALLS    128 /* and to open cgroup.kill: twice as many, with getrlimit() */
 
 static void forget_domains(struct cgg_guard *g)
 {
@@ -71,7 +70,7 @@ static void on_changed(void *user)
 	struct cgg_guard *g = user;
 
 	g->seen = g->view.state;
-	g->groups = g->view.room;
+	g->look.groups = g->view.room;
 	files_relocate(&g->files);
 	brakes_relocate(&g->brakes);
 	reset_match(g);
@@ -102,7 +101,7 @@ static void on_beat(void *user)
 static int view_begin(struct cgg_guard *g, struct cgg_tree *tree, struct cgg_error *err)
 {
 	const struct view_owner owner = {.state_size = sizeof(*g->seen),
-					 .room_size = sizeof(*g->groups),
+					 .room_size = sizeof(*g->look.groups),
 					 .begin_state = begin_seen,
 					 .beat = on_beat,
 					 .removed = on_removed,
@@ -152,11 +151,6 @@ int guard_rescan(struct cgg_guard *g, struct cgg_error *err)
 
 /* ---- life ---------------------------------------------------------------------------- */
 
-static bool root_has_current(const struct cgg_tree *tree)
-{
-	return faccessat(tree->root.dirfd, "memory.current", F_OK, 0) == 0;
-}
-
 /* What a kill will have to do without is told now, not when it is needed. */
 static void tell_permissions(struct cgg_guard *g)
 {
@@ -203,7 +197,7 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 	if (domains_init(&g->domains) < 0 || history_init(&g->history) < 0 ||
 	    calms_init(&g->calms) < 0 || brake_init(g) < 0)
 		return err_fail(err, -ENOMEM, "out of address space for the guard's tables");
-	g->root_has_current = root_has_current(g->view.tree);
+	look_init(&g->look, g->view.tree);
 	plan_init(&g->plan);
 	reserve_init(&g->reserve);
 	r = signaller_init(&g->signaller, err);
@@ -221,8 +215,8 @@ static int set_up(struct cgg_guard *g, struct cgg_error *err)
 		return err_fail(err, -ENODEV, "the tree was removed");
 	if (r < 0)
 		return r;
-	cgfs_own_known(&g->view.tree->root,
-		       &g->own); /* it may have to be searched for: not in danger */
+	/* it may have to be searched for: not in danger */
+	cgfs_own_known(&g->view.tree->root, &g->look.own);
 	if (g->domains.n == 0)
 		guard_notice(g, "no cgroup matches any rule's domain yet");
 	kernel_begin(g);
@@ -254,7 +248,7 @@ int guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 	if (!g)
 		return err_fail(err, -ENOMEM, "out of memory");
 	prefault(&g->signaller, sizeof(g->signaller));
-	prefault(g->incident, PREFAULT_INCIDENTS * sizeof(g->incident[0]));
+	incidents_init(&g->incidents);
 	g->policy = policy;
 	g->epoll_fd = g->timer_fd = g->journal.fd = g->journal.dirfd = -1;
 	signaller_clear(&g->signaller);
@@ -282,8 +276,9 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	/* nobody stays slowed down while a kill is waited for, and no ladder goes on */
 	forget_domains(g);
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		if (g->incident[i].used && g->incident[i].job && g->incident[i].job->is_action)
-			execute_cancel(g, &g->incident[i]);
+		if (g->incidents.slot[i].used && g->incidents.slot[i].job &&
+		    g->incidents.slot[i].job->is_action)
+			execute_cancel(g, &g->incidents.slot[i]);
 	}
 	brakes_deinit(&g->brakes);
 	if (!signaller_finish(&g->signaller))
@@ -395,7 +390,8 @@ void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 	bool busy = false, looked = true;
 
 	for (size_t i = 0; i < LADDER_SLOTS; i++)
-		busy |= g->incident[i].used && g->incident[i].ladder.state != LADDER_OVERDUE;
+		busy |= g->incidents.slot[i].used &&
+			g->incidents.slot[i].ladder.state != LADDER_OVERDUE;
 	busy |= kernel_is_busy(g);
 	for (size_t i = 0; i < g->policy->nrules; i++) {
 		uint64_t t = policy_horizon_us(&g->policy->rule[i]);
@@ -410,5 +406,5 @@ void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 		*ret_settled =
 			looked && !busy && clock_now_us() > g->started_us + longest + SETTLE_US;
 	if (ret_incidents)
-		*ret_incidents = g->nincidents;
+		*ret_incidents = g->incidents.nreported;
 }

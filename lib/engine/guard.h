@@ -9,7 +9,6 @@
 
 #include "act/signaller.h"
 #include "brake/host.h"
-#include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/calms.h"
 #include "engine/degraded.h"
@@ -19,6 +18,7 @@
 #include "engine/history.h"
 #include "engine/incident.h"
 #include "engine/kernel.h"
+#include "engine/look.h"
 #include "engine/metrics.h"
 #include "engine/plan.h"
 #include "engine/preempt.h"
@@ -28,7 +28,6 @@
 #include "engine/seen.h"
 #include "engine/view.h"
 #include "policy/exclude.h"
-#include "util/arena.h"
 #include "util/attr.h"
 #include "util/source.h"
 
@@ -37,23 +36,16 @@ struct cgg_guard {
 	const struct cgg_policy *policy;
 	struct cgg_guard_options options;
 	int epoll_fd, timer_fd;
-	struct source on_timer, on_worker, on_kmsg, on_owners;
+	struct source on_timer, on_worker;
 	struct pressure pressure;
 	uint64_t
 		pressure_after_us; /* a trigger was lost: those wanted are armed then; 0: none was */
 	uint64_t started_us;
-	bool root_has_current; /* a namespace's root, not the kernel's */
 	struct files files;
 	struct plan plan;
-
-	uint64_t host_us; /* view.snap.host was read then */
+	struct look look;
 	struct guard_oom oom;
 	struct guard_seen *seen; /* laid out with the snapshot, in its arena */
-	struct cgg_group *groups; /* room for snap.n */
-	struct cgfs_own own;
-	const struct guard_domain *prepared; /* whose choice has been read for, NULL: nobody's */
-	uint64_t prepared_us;
-
 	struct domains domains;
 	struct history history;
 	struct calms calms;
@@ -67,14 +59,10 @@ struct cgg_guard {
 	struct brakes brakes;
 	struct host_brake host_brake;
 	struct guard_resets resets;
-	struct incident incident[LADDER_SLOTS];
-	uint64_t nincidents;
+	struct incidents incidents;
 	struct guard_counters count;
 	char lack[LACK_MAX][GUARD_LACK_MAX]; /* "": none */
-	struct guard_past past[GUARD_PAST_MAX]; /* a ring, by number */
 	struct policy_excluded excluded;
-	struct policy_reading reading[POLICY_CONDS_MAX]; /* of the last look */
-	char record[GUARD_RECORD_MAX];
 };
 
 /* ---- guard.c: what cgguard.h promises, see there ---- */

@@ -16,12 +16,19 @@
 #include <string.h>
 #include <time.h>
 
+#define PREFAULT_INCIDENTS 16 /* the others are as they are used */
+
+void incidents_init(struct incidents *all)
+{
+	explicit_bzero(all->slot, PREFAULT_INCIDENTS * sizeof(all->slot[0]));
+}
+
 static uint32_t count_acting(const struct cgg_guard *g)
 {
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < LADDER_SLOTS; i++)
-		n += g->incident[i].used && ladder_is_acting(&g->incident[i].ladder);
+		n += g->incidents.slot[i].used && ladder_is_acting(&g->incidents.slot[i].ladder);
 	return n;
 }
 
@@ -30,7 +37,7 @@ struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rul
 	if (!ladder_may_begin(rule, count_acting(g)))
 		return NULL;
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		struct incident *in = &g->incident[i];
+		struct incident *in = &g->incidents.slot[i];
 
 		if (in->used)
 			continue;
@@ -49,7 +56,7 @@ bool incident_has_place(const struct cgg_guard *g, uint32_t index)
 	uint32_t held = 0, free = 0;
 
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		const struct incident *in = &g->incident[i];
+		const struct incident *in = &g->incidents.slot[i];
 		/* one that waits for what the kernel did makes room */
 		bool is_free = !in->used || in->ladder.state == LADDER_PREEMPTED;
 
@@ -271,7 +278,7 @@ static void put_victim(struct json *j, const struct cgg_guard *g, const struct i
 /* For status. */
 static void remember(struct cgg_guard *g, const struct incident *in)
 {
-	struct guard_past *p = &g->past[in->number % GUARD_PAST_MAX];
+	struct guard_past *p = &g->incidents.past[in->number % GUARD_PAST_MAX];
 
 	*p = (struct guard_past){
 		.number = in->number,
@@ -297,7 +304,7 @@ static void remember(struct cgg_guard *g, const struct incident *in)
 
 static void count(struct cgg_guard *g, const struct incident *in)
 {
-	const struct guard_past *p = &g->past[in->number % GUARD_PAST_MAX];
+	const struct guard_past *p = &g->incidents.past[in->number % GUARD_PAST_MAX];
 	const char *path = in->victim_index == CGG_NONE ? "" : in->candidate[in->victim_index].path;
 
 	metrics_incident(g, p->outcome, path, p->victim_bound,
@@ -311,11 +318,11 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	long len;
 
 	if (!notice) {
-		in->number = ++g->nincidents;
+		in->number = ++g->incidents.nreported;
 		remember(g, in);
 		count(g, in);
 	}
-	json_begin(&j, g->record, sizeof(g->record));
+	json_begin(&j, g->incidents.record, sizeof(g->incidents.record));
 	json_open(&j, NULL, '{');
 	json_str(&j, "event", event);
 	record_time(&j, "time");
@@ -362,5 +369,6 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 		return;
 	}
 	if (g->options.report)
-		g->options.report(g->options.user, CGG_REPORT_INCIDENT, g->record, (size_t)len);
+		g->options.report(g->options.user, CGG_REPORT_INCIDENT, g->incidents.record,
+				  (size_t)len);
 }

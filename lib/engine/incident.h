@@ -72,6 +72,16 @@ struct guard_past {
 
 #define GUARD_PAST_MAX 8
 
+/* All of them. */
+struct incidents {
+	struct incident slot[LADDER_SLOTS];
+	uint64_t nreported; /* since the start */
+	struct guard_past past[GUARD_PAST_MAX]; /* a ring, by number */
+	char record[GUARD_RECORD_MAX]; /* the one that is being written */
+};
+
+void incidents_init(struct incidents *all); /* memory for the first few is touched */
+
 struct cgg_guard;
 struct guard_domain;
 struct kernel_kill;

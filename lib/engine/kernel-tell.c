@@ -134,7 +134,7 @@ static bool knows_domain(const struct kernel_kill *kill)
 
 static void note_past(struct cgg_guard *g, const struct kernel_kill *kill, uint64_t number)
 {
-	struct guard_past *p = &g->past[number % GUARD_PAST_MAX];
+	struct guard_past *p = &g->incidents.past[number % GUARD_PAST_MAX];
 
 	*p = (struct guard_past){
 		.number = number,
@@ -149,13 +149,13 @@ static void note_past(struct cgg_guard *g, const struct kernel_kill *kill, uint6
 
 static void tell_alone(struct cgg_guard *g, const struct kernel_kill *kill)
 {
-	uint64_t number = ++g->nincidents;
+	uint64_t number = ++g->incidents.nreported;
 	struct json j;
 	long len;
 
 	note_past(g, kill, number);
 	metrics_incident(g, "kernel-killed", "", 0, false, 0);
-	json_begin(&j, g->record, sizeof(g->record));
+	json_begin(&j, g->incidents.record, sizeof(g->incidents.record));
 	json_open(&j, NULL, '{');
 	json_str(&j, "event", "incident");
 	record_time(&j, "time");
@@ -172,7 +172,8 @@ static void tell_alone(struct cgg_guard *g, const struct kernel_kill *kill)
 	json_close(&j, '}');
 	len = json_end(&j);
 	if (len > 0 && g->options.report)
-		g->options.report(g->options.user, CGG_REPORT_INCIDENT, g->record, (size_t)len);
+		g->options.report(g->options.user, CGG_REPORT_INCIDENT, g->incidents.record,
+				  (size_t)len);
 	else if (len < 0) /* cannot be: its parts are bounded */
 		guard_notice(g, "an OOM kill of the kernel was too large to record");
 }

@@ -53,7 +53,7 @@ static void find_root(struct cgg_guard *g)
 	int top = dup(g->view.tree->root.dirfd);
 	ssize_t n, len;
 
-	k->knows_root = !g->root_has_current;
+	k->knows_root = !g->look.root_has_current;
 	k->root[0] = '\0';
 	top = cgfs_climb_to_top(top);
 	if (top < 0)
@@ -62,7 +62,7 @@ static void find_root(struct cgg_guard *g)
 	len = readlink(link, at, sizeof(at) - 1);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", top);
 	n = readlink(link, up, sizeof(up) - 1);
-	if (g->root_has_current && n > 0 && len >= n && memcmp(at, up, (size_t)n) == 0 &&
+	if (g->look.root_has_current && n > 0 && len >= n && memcmp(at, up, (size_t)n) == 0 &&
 	    faccessat(top, "memory.current", F_OK, 0) < 0) {
 		at[len] = '\0';
 		kernel_copy(k->root, at + n);
@@ -408,7 +408,7 @@ int kernel_read_log(struct cgg_guard *g, int fd, const char *why, struct cgg_err
 	}
 	r = kmsg_start(k, cgg_take_fd(&log_fd), err);
 	if (r == 0)
-		r = source_add(g->epoll_fd, &g->on_kmsg, k->told_fd, EPOLLIN, on_kmsg, g);
+		r = source_add(g->epoll_fd, &g->kernel.on_log, k->told_fd, EPOLLIN, on_kmsg, g);
 	if (r < 0) {
 		kmsg_finish(k);
 		return r;

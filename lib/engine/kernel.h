@@ -10,6 +10,7 @@
 #include "cgguard.h"
 
 #include "engine/counts.h"
+#include "util/source.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -111,6 +112,7 @@ struct guard_kernel {
 	uint32_t ntold;
 	struct kernel_gone gone[KERNEL_GONE_MAX];
 	uint32_t ngone;
+	struct source on_log;
 	counts_fn counted; /* deaths that the counters have found are given to it */
 };
 

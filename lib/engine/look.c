@@ -13,6 +13,9 @@
 #include "snap/take.h"
 #include "util/attr.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define MS	       1000ULL
 #define HOST_FRESH_US  (2 * MS)
 #define HOST_TOLD_US   (1000 * MS) /* where it is only told of */
@@ -20,19 +23,25 @@
 #define LIMIT_TOLD_US  (60000 * MS)
 #define SEEN_MIN_US    (50 * MS)
 
+void look_init(struct look *look, const struct cgg_tree *tree)
+{
+	*look = (struct look){.root_has_current =
+				      faccessat(tree->root.dirfd, "memory.current", F_OK, 0) == 0};
+}
+
 bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
 {
 	/* a namespace's root has memory.current, the kernel's has not */
-	return d->index == 0 && !g->root_has_current;
+	return d->index == 0 && !g->look.root_has_current;
 }
 
 static void look_host_since(struct cgg_guard *g, uint64_t fresh_us, uint64_t now_us)
 {
-	if (g->host_us != 0 && now_us < g->host_us + fresh_us)
+	if (g->look.host_us != 0 && now_us < g->look.host_us + fresh_us)
 		return;
 	cgfs_host_read(g->view.tree->root.procfd, ~(uint32_t)CGG_HOST_HAVE_OOM_KILL,
 		       &g->view.snap.host);
-	g->host_us = now_us;
+	g->look.host_us = now_us;
 }
 
 void look_host(struct cgg_guard *g, uint64_t now_us)
@@ -150,7 +159,7 @@ static bool host_matters(const struct policy_rule *rule)
 void look_anew(struct cgg_guard *g, struct guard_domain *d)
 {
 	if (look_is_host(g, d) || host_matters(&g->policy->rule[d->rule]))
-		g->host_us = 0;
+		g->look.host_us = 0;
 	d->limit_us = 0;
 }
 
@@ -168,7 +177,7 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 			return POLICY_UNKNOWN;
 	}
 	return policy_holds(rule, &g->view.snap, d->index, history_of(&g->history, &d->history),
-			    now_us, g->reading);
+			    now_us, g->look.reading);
 }
 
 static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)
@@ -201,11 +210,11 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
 	uint32_t end = g->view.snap.cgroups[top].end;
 	/* just read, but of the host, where it is /proc/meminfo that was */
-	uint32_t evaluated = top == 0 && !g->root_has_current ? 0 : needs(rule);
+	uint32_t evaluated = top == 0 && !g->look.root_has_current ? 0 : needs(rule);
 
 	if (turn_is_for(rule)) /* many small ones may be a herd */
 		floor = 1;
-	g->prepared = NULL; /* another's choice may miss what this one does not read */
+	g->look.prepared = NULL; /* another's choice may miss what this one does not read */
 	if (candidates_has_key(rule, CGG_RANK_OVER_PROTECTION))
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
 	if (candidates_has_key(rule, CGG_RANK_PRESSURE))
@@ -250,8 +259,9 @@ void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level
 	    g->view.snap.cgroups[d->index].end - d->index > CALMS_CGROUPS)
 		return;
 	look_candidates(g, rule, d->index, now_us);
-	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &nothing, g->groups, &victim);
-	calms_record(&g->calms, d->rule, &g->view.snap, g->groups, n, level, now_us);
+	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &nothing, g->look.groups,
+			  &victim);
+	calms_record(&g->calms, d->rule, &g->view.snap, g->look.groups, n, level, now_us);
 }
 
 struct oom_counters look_counters(const struct cgg_guard *g, uint32_t index, uint32_t want)
@@ -270,7 +280,7 @@ uint64_t look_kernel_kills(struct cgg_guard *g, uint32_t index, bool *ret_known)
 {
 	struct oom_counters now;
 
-	if (index == 0 && !g->root_has_current) {
+	if (index == 0 && !g->look.root_has_current) {
 		cgfs_host_read(g->view.tree->root.procfd, CGG_HOST_HAVE_OOM_KILL,
 			       &g->view.snap.host);
 		*ret_known = g->view.snap.host.have & CGG_HOST_HAVE_OOM_KILL;

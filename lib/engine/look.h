@@ -2,11 +2,25 @@
 /* What a look reads, and no more. */
 #pragma once
 
+#include "cgfs/own.h"
+#include "cgfs/tree.h"
 #include "policy/decide.h"
 #include "policy/preempted.h"
 
 struct cgg_guard;
 struct guard_domain;
+
+struct look {
+	bool root_has_current; /* a namespace's root, not the kernel's */
+	uint64_t host_us; /* the snapshot's host was read then */
+	struct policy_reading reading[POLICY_CONDS_MAX]; /* of the last evaluation */
+	struct cgg_group *groups; /* of a choice: room for as many as there are cgroups */
+	struct cgfs_own own; /* the cgroups that we are in */
+	const struct guard_domain *prepared; /* the choice there has been read for; NULL: none */
+	uint64_t prepared_us;
+};
+
+void look_init(struct look *look, const struct cgg_tree *tree);
 
 /* The domain is the machine, by its own numbers. */
 bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d);

@@ -301,8 +301,8 @@ int reset_init(struct cgg_guard *g, struct cgg_error *err)
 	reset_match(g);
 	if (owners_told_fd(g->options.owners) < 0)
 		return 0;
-	return source_add(g->epoll_fd, &g->on_owners, owners_told_fd(g->options.owners), EPOLLIN,
-			  on_owners, g);
+	return source_add(g->epoll_fd, &g->resets.on_owners, owners_told_fd(g->options.owners),
+			  EPOLLIN, on_owners, g);
 }
 
 void reset_finish(struct guard_resets *r)

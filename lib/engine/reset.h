@@ -4,6 +4,7 @@
 
 #include "hook/place.h"
 #include "util/arena.h"
+#include "util/source.h"
 
 #define RESET_PUTS_MAX 30 /* for one container in RESET_SPAN_US */
 #define RESET_SPAN_US  60000000ULL
@@ -31,6 +32,7 @@ struct guard_resets {
 		*one; /* CGG_OWNERS_MAX, reserved, touched as used; NULL: nothing is put back */
 	uint32_t n;
 	uint64_t due_us; /* of what is owed, UINT64_MAX: nothing */
+	struct source on_owners;
 	uint64_t undone; /* times that a value was put back */
 };
 

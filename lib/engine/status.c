@@ -42,7 +42,7 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	json_u64(j, "looks", c->looks);
 	json_u64(j, "evaluations", c->evaluations);
 	json_u64(j, "scans", c->scans);
-	json_u64(j, "incidents", g->nincidents);
+	json_u64(j, "incidents", g->incidents.nreported);
 	json_u64(j, "kills", c->kills);
 	json_u64(j, "kernel_ooms", c->kernel_ooms);
 	json_u64(j, "kernel_kills", c->kernel_kills);
@@ -53,7 +53,7 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 
 static bool put_under_way(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
-	const struct incident *in = &g->incident[i];
+	const struct incident *in = &g->incidents.slot[i];
 	bool runs = in->used && in->job;
 
 	if (!runs)
@@ -73,7 +73,8 @@ static bool put_under_way(const struct cgg_guard *g, struct json *j, uint32_t i)
 /* The oldest of the ring first. */
 static bool put_past(const struct cgg_guard *g, struct json *j, uint32_t i)
 {
-	const struct guard_past *p = &g->past[(g->nincidents + 1 + i) % GUARD_PAST_MAX];
+	const struct guard_past *p =
+		&g->incidents.past[(g->incidents.nreported + 1 + i) % GUARD_PAST_MAX];
 
 	if (p->number == 0)
 		return false;

@@ -48,7 +48,7 @@
 static struct incident *incident_of(struct cgg_guard *g, const struct guard_domain *d)
 {
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		struct incident *in = &g->incident[i];
+		struct incident *in = &g->incidents.slot[i];
 
 		if (in->used && in->ladder.state != LADDER_OVERDUE &&
 		    in->ladder.state != LADDER_PREEMPTED && incident_is_of(g, in, d))
@@ -66,7 +66,7 @@ static bool is_acting(const struct incident *in)
 static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 {
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		const struct incident *in = &g->incident[i];
+		const struct incident *in = &g->incidents.slot[i];
 		uint32_t victim;
 
 		if (!in->used || !ladder_is_killing(&in->ladder))
@@ -107,7 +107,7 @@ static void copy_candidates(struct cgg_guard *g, uint32_t domain, struct inciden
 			i = victim;
 		if (i == victim)
 			in->victim_index = in->ncandidates;
-		copy_candidate(g, domain, &g->groups[i], &in->rule, known,
+		copy_candidate(g, domain, &g->look.groups[i], &in->rule, known,
 			       &in->candidate[in->ncandidates++]);
 	}
 }
@@ -122,7 +122,7 @@ static void fill_incident(struct cgg_guard *g, struct guard_domain *d,
 	in->owner_id = g->view.snap.cgroups[g->view.snap.owner[d->index]].id;
 	in->domain_bound = owners_bound(g->options.owners, &g->view.snap, d->index);
 	in->look_us = now_us;
-	memcpy(in->reading, g->reading, sizeof(in->reading));
+	memcpy(in->reading, g->look.reading, sizeof(in->reading));
 	policy_measure(&g->view.snap, d->index, &in->before);
 	in->kernel_kills_known = d->oom.known;
 	in->kernel_kills_before = d->oom.kills;
@@ -158,13 +158,13 @@ static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
 		    uint64_t fresh_us, uint64_t now_us)
 {
-	if (g->prepared == d && now_us < g->prepared_us + fresh_us)
+	if (g->look.prepared == d && now_us < g->look.prepared_us + fresh_us)
 		return;
 	look_candidates(g, rule, d->index, now_us);
 	candidates_read(g->view.tree, &g->view.snap, rule, d->index);
-	cgfs_own_known(&g->view.tree->root, &g->own);
-	g->prepared = d;
-	g->prepared_us = now_us;
+	cgfs_own_known(&g->view.tree->root, &g->look.own);
+	g->look.prepared = d;
+	g->look.prepared_us = now_us;
 }
 
 /*
@@ -187,8 +187,8 @@ static bool wait_for_unread(struct cgg_guard *g, struct guard_domain *d,
 			    const struct policy_rule *rule, struct incident *in,
 			    const struct cgg_group *victim, uint64_t now_us)
 {
-	in->nunread = policy_unread(g->policy, rule, &g->view.snap, d->index, g->own.id, g->own.n,
-				    victim);
+	in->nunread = policy_unread(g->policy, rule, &g->view.snap, d->index, g->look.own.id,
+				    g->look.own.n, victim);
 	if (in->nunread == 0) {
 		d->unread_us = 0;
 		return false;
@@ -202,7 +202,7 @@ static bool wait_for_unread(struct cgg_guard *g, struct guard_domain *d,
 		return false;
 	}
 	d->due_us = now_us + UNREAD_AGAIN_US;
-	g->prepared = NULL;
+	g->look.prepared = NULL;
 	return true;
 }
 
@@ -211,7 +211,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		   uint64_t now_us)
 {
 	uint64_t stuck[POLICY_EXCLUDED_MAX], reported_id;
-	struct policy_known known = {.own_ids = g->own.id, .stuck_ids = stuck};
+	struct policy_known known = {.own_ids = g->look.own.id, .stuck_ids = stuck};
 	size_t n;
 	struct incident *in;
 	uint32_t victim, index;
@@ -228,18 +228,19 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (kernel_was_first(g, d, in))
 		return;
 	prepare(g, d, rule, FRESH_US, now_us);
-	known.nown_ids = g->own.n; /* just read */
+	known.nown_ids = g->look.own.n; /* just read */
 	known.bases = calms_bases(&g->calms, d->rule, d->id);
 	known.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck);
-	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &known, g->groups, &victim);
-	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->groups[victim],
+	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &known, g->look.groups,
+			  &victim);
+	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->look.groups[victim],
 			    now_us)) {
 		in->used = false;
 		return;
 	}
 	copy_candidates(g, d->index, in, n, victim, &known);
 	in->decide_us = clock_now_us();
-	index = victim == CGG_NONE ? d->index : g->groups[victim].cgroup;
+	index = victim == CGG_NONE ? d->index : g->look.groups[victim].cgroup;
 	in->victim_id = g->view.snap.cgroups[index].id;
 	nobody = victim == CGG_NONE && !policy_only_notifies(rule);
 	reported_id = nobody ? 0 : in->victim_id;
@@ -261,7 +262,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		in->used = false;
 		return;
 	}
-	in->victim_is_unit = victim != CGG_NONE && g->groups[victim].oom_unit == index;
+	in->victim_is_unit = victim != CGG_NONE && g->look.groups[victim].oom_unit == index;
 	if (!fresh && victim != CGG_NONE &&
 	    snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_POPULATED) == CGG_GONE) {
 		in->used = false;

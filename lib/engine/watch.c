@@ -217,7 +217,7 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	if (files_due_us(&g->files) < next)
 		next = files_due_us(&g->files);
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		const struct incident *in = &g->incident[i];
+		const struct incident *in = &g->incidents.slot[i];
 
 		if (in->used && execute_due_us(in) < next)
 			next = execute_due_us(in);

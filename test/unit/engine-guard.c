@@ -68,7 +68,7 @@ static void end(void)
 static void check_one_generation(void)
 {
 	T_EQ_INT(g->view.snap.n, tree->n);
-	T_ASSERT(g->groups != NULL);
+	T_ASSERT(g->look.groups != NULL);
 	for (uint32_t i = 0; i < tree->n && i < g->view.snap.n; i++) {
 		T_EQ_STR(g->view.snap.cgroups[i].path, tree->entry[i].path);
 		T_ASSERT(g->view.snap.cgroups[i].id == tree->entry[i].id);
@@ -125,7 +125,7 @@ TEST(the_worst_tree_has_room)
 	arena_reset(&g->view.states);
 	T_ASSERT(arena_alloc(&g->view.states, CGG_TREE_MAX * sizeof(*g->seen)));
 	arena_reset(&g->view.rooms);
-	T_ASSERT(arena_alloc(&g->view.rooms, CGG_TREE_MAX * sizeof(*g->groups)));
+	T_ASSERT(arena_alloc(&g->view.rooms, CGG_TREE_MAX * sizeof(*g->look.groups)));
 	end();
 }
 
@@ -290,16 +290,16 @@ TEST(an_owner_leaves_places_of_incidents_to_others)
 	b = tree_find(tree, "/b");
 	for (int i = 0; i < LADDER_SLOTS / 2; i++) {
 		T_ASSERT(incident_has_place(g, tree_find(tree, "/user/1")));
-		g->incident[i].used = true;
-		g->incident[i].owner_id = tree->entry[user].id;
+		g->incidents.slot[i].used = true;
+		g->incidents.slot[i].owner_id = tree->entry[user].id;
 	}
 	T_ASSERT(!incident_has_place(g, tree_find(tree, "/user/1")));
 	T_ASSERT(!incident_has_place(g, tree_find(tree, "/user/2")));
 	T_ASSERT(incident_has_place(g, b));
-	g->incident[0].ladder.state = LADDER_PREEMPTED;
+	g->incidents.slot[0].ladder.state = LADDER_PREEMPTED;
 	T_ASSERT(incident_has_place(g, tree_find(tree, "/user/2")));
 	for (int i = 0; i < LADDER_SLOTS; i++)
-		g->incident[i].used = false;
+		g->incidents.slot[i].used = false;
 	end();
 }
 

@@ -72,7 +72,7 @@ static void begin(struct story *s, bool reads, const char *tree)
 	*s = (struct story){.g = g, .top = kit_tree(tree), .now = 100 * SEC};
 	T_MUST(g && tree_open(s->top, &g->view.tree, NULL) == 0);
 	g->options = (struct cgg_guard_options){.report = on_report, .user = s};
-	g->root_has_current = true;
+	g->look.root_has_current = true;
 	T_MUST(arena_init(&s->arena[0], 1 << 20, 0) == 0 &&
 	       arena_init(&s->arena[1], 1 << 20, 0) == 0);
 	kernel_init(&g->kernel);
@@ -362,7 +362,7 @@ TEST(a_rule_that_came_too_late_shares_the_record)
 		if (row != 3)
 			T_EQ_STR(said(&s, 0, "victim/processes/0/pid"), "77");
 		for (size_t i = 0; i < LADDER_SLOTS; i++)
-			T_ASSERT(!s.g->incident[i].used);
+			T_ASSERT(!s.g->incidents.slot[i].used);
 		end(&s);
 	}
 }

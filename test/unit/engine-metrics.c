@@ -39,7 +39,7 @@ static struct cgg_guard *guard_of(const char *tree)
 	g->policy = keep(kit_load(policy, &err));
 	g->view.snap = *snap;
 	g->domains.slot = keep(calloc(snap->n, sizeof(*g->domains.slot)));
-	g->root_has_current = true;
+	g->look.root_has_current = true;
 	g->domains.n = snap->n;
 	g->started_us = clock_now_us();
 	for (uint32_t i = 0; i < snap->n; i++)

@@ -35,7 +35,7 @@ static struct cgg_guard *guard_of(const char *policy, const char *tree)
 	g->view.tree = keep(calloc(1, sizeof(*g->view.tree)));
 	g->domains.slot = keep(calloc(snap->n, sizeof(*g->domains.slot)));
 	g->view.tree->root.procfd = -1;
-	g->root_has_current = true;
+	g->look.root_has_current = true;
 	g->domains.n = snap->n;
 	g->started_us = clock_now_us();
 	for (uint32_t i = 0; i < snap->n; i++)
@@ -216,12 +216,13 @@ TEST(the_worst_of_each_kind_fits_in_the_smallest_piece)
 	for (size_t i = 0; i < LACK_MAX; i++)
 		memset(g->lack[i], '\x01', GUARD_LACK_MAX - 1);
 	for (uint32_t i = 0; i < GUARD_PAST_MAX; i++) {
-		g->past[i] = (struct guard_past){.number = i ? i : 8, .outcome = "unfinished"};
-		memset(g->past[i].rule, '"', POLICY_NAME_MAX);
-		memset(g->past[i].domain, '\x01', INCIDENT_PATH_MAX - 1);
-		memset(g->past[i].victim, '\x01', INCIDENT_PATH_MAX - 1);
+		g->incidents.past[i] =
+			(struct guard_past){.number = i ? i : 8, .outcome = "unfinished"};
+		memset(g->incidents.past[i].rule, '"', POLICY_NAME_MAX);
+		memset(g->incidents.past[i].domain, '\x01', INCIDENT_PATH_MAX - 1);
+		memset(g->incidents.past[i].victim, '\x01', INCIDENT_PATH_MAX - 1);
 	}
-	g->nincidents = GUARD_PAST_MAX;
+	g->incidents.nreported = GUARD_PAST_MAX;
 	g->domains.slot[1].looked_us = g->domains.slot[1].evaluated_us = clock_now_us();
 	o = parsed(g, CGG_STATUS_MIN);
 	T_EQ_INT(json_object_array_length(json_object_object_get(o, "domains")), 2);
