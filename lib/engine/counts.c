@@ -23,7 +23,7 @@
 
 struct count {
 	bool known;
-	uint64_t kills, group_kills;
+	uint32_t kills, group_kills;
 };
 
 static struct count read_count(const struct cgg_guard *g, uint32_t index)
@@ -35,12 +35,13 @@ static struct count read_count(const struct cgg_guard *g, uint32_t index)
 
 	if (index == 0 && !g->look.root_has_current) {
 		cgfs_host_read(g->view.tree->root.procfd, CGG_HOST_HAVE_OOM_KILL, &host);
-		return (struct count){host.have & CGG_HOST_HAVE_OOM_KILL, host.oom_kill, 0};
+		return (struct count){host.have & CGG_HOST_HAVE_OOM_KILL, (uint32_t)host.oom_kill,
+				      0};
 	}
 	if (cgfs_read(tree_dir(g->view.tree, index, &opened), CGG_HAVE_EVENTS, &cg) != 0)
 		return (struct count){0};
-	return (struct count){cg.have & CGG_HAVE_EVENTS, detail.events.oom_kill,
-			      detail.events.oom_group_kill};
+	return (struct count){cg.have & CGG_HAVE_EVENTS, (uint32_t)detail.events.oom_kill,
+			      (uint32_t)detail.events.oom_group_kill};
 }
 
 /* A cgroup that comes later begins with none. */
@@ -57,7 +58,7 @@ void counts_begin(struct cgg_guard *g)
 
 /* ---- who died since ------------------------------------------------------------------ */
 
-static void account(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t groups)
+static void account(struct cgg_guard *g, uint32_t index, uint32_t n, uint32_t groups)
 {
 	for (uint32_t i = index; i != CGG_NONE; i = g->view.snap.cgroups[i].parent) {
 		g->seen[i].kills += n;
@@ -95,7 +96,7 @@ static const struct kernel_gone *gone_below(struct cgg_guard *g, uint32_t index,
 	return found;
 }
 
-static void give(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t groups, uint64_t now_us)
+static void give(struct cgg_guard *g, uint32_t index, uint32_t n, uint32_t groups, uint64_t now_us)
 {
 	const struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
 	/* who has had children with memory of their own holds no processes himself */
@@ -103,11 +104,9 @@ static void give(struct cgg_guard *g, uint32_t index, uint64_t n, uint64_t group
 
 	account(g, index, n, groups);
 	if (gone)
-		g->kernel.counted(g, gone->path, gone->id, true, (uint32_t)n, (uint32_t)groups,
-				  now_us);
+		g->kernel.counted(g, gone->path, gone->id, true, n, groups, now_us);
 	else
-		g->kernel.counted(g, cg->path, cg->id, false, (uint32_t)n, (uint32_t)groups,
-				  now_us);
+		g->kernel.counted(g, cg->path, cg->id, false, n, groups, now_us);
 }
 
 static void note_gone(struct cgg_guard *g, uint32_t index, uint64_t now_us)
@@ -175,7 +174,7 @@ bool counts_look(struct cgg_guard *g, uint64_t now_us)
 	k->count_us = 0;
 	for (uint32_t i = k->count_end; i-- > 0;) {
 		struct guard_seen *seen = &g->seen[i];
-		uint64_t groups = seen->now_group_kills > seen->group_kills
+		uint32_t groups = seen->now_group_kills > seen->group_kills
 					  ? seen->now_group_kills - seen->group_kills
 					  : 0;
 

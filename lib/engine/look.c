@@ -182,8 +182,7 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 
 static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t now_us)
 {
-	if (seen->id != cg->id) {
-		seen->id = cg->id;
+	if (seen->time_us == 0) {
 		seen->time_us = now_us;
 		seen->bytes = cg->current_bytes;
 		return;

@@ -5,9 +5,9 @@
 #include "cgguard.h"
 
 struct guard_seen {
-	uint64_t id, time_us, bytes; /* memory.current at that time, for its growth */
-	uint64_t kills, group_kills; /* of memory.events, accounted for */
-	uint64_t now_kills, now_group_kills; /* in the look under way */
+	uint64_t time_us, bytes; /* memory.current at that time, for its growth; 0: not read */
+	uint32_t kills, group_kills; /* of memory.events, accounted for */
+	uint32_t now_kills, now_group_kills; /* in the look under way */
 	uint64_t found_us; /* the cgroup was found then */
 	uint64_t rules; /* bits of the policy's rules that have it for a domain */
 	bool matched; /* and these are known */

@@ -142,7 +142,7 @@ TEST(when_many_are_removed_at_once_the_others_keep_what_was_known_of_them)
 	}
 	T_EQ_INT(guard_rescan(g, NULL), 0);
 	for (uint32_t i = 0; i < g->view.snap.n; i++)
-		g->seen[i].kills = 1000 + g->view.snap.cgroups[i].id;
+		g->seen[i].kills = 1000 + (uint32_t)g->view.snap.cgroups[i].id;
 	for (int i = 0; i < 40; i++) {
 		snprintf(line, sizeof(line), "/j%02d", i);
 		kit_tree_remove(top, line);
@@ -154,7 +154,7 @@ TEST(when_many_are_removed_at_once_the_others_keep_what_was_known_of_them)
 	for (uint32_t i = 0; i < g->view.snap.n; i++) {
 		bool fresh = strcmp(g->view.snap.cgroups[i].path, "/k/x") == 0;
 
-		T_EQ_INT(g->seen[i].kills, fresh ? 0 : 1000 + g->view.snap.cgroups[i].id);
+		T_EQ_INT(g->seen[i].kills, fresh ? 0 : 1000 + (uint32_t)g->view.snap.cgroups[i].id);
 	}
 	end();
 }
