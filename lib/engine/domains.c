@@ -88,6 +88,12 @@ static bool has_no_limit(const struct cgg_guard *g, uint32_t index, uint64_t now
 	       seen->max_wd > 0 && now_us >= seen->found_us + GUARD_YOUNG_US;
 }
 
+static bool has_no_memory(const struct cgg_guard *g, uint32_t index)
+{
+	return g->seen[index].no_memory ||
+	       (index != 0 && g->seen[g->view.snap.cgroups[index].parent].bare);
+}
+
 /* ---- slots --------------------------------------------------------------------------- */
 
 static struct guard_domain *find(struct cgg_guard *g, uint32_t index, uint16_t rule)
@@ -201,7 +207,7 @@ static void want(struct cgg_guard *g, uint64_t *wanted, uint64_t *above, uint64_
 		if (has_no_limit(g, i, now_us))
 			covered = above[g->view.snap.cgroups[i].parent] & by_limit;
 		above[i] = seen->rules | covered;
-		wanted[i] = seen->no_memory ? 0 : seen->rules & ~covered;
+		wanted[i] = has_no_memory(g, i) ? 0 : seen->rules & ~covered;
 	}
 }
 
@@ -323,6 +329,7 @@ static bool has_memory(const struct cgg_guard *g, uint32_t index)
 void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 {
 	uint32_t parent = g->view.snap.cgroups[d->index].parent;
+	CGG_AUTO_FD opened = -1;
 
 	if (d->index == 0 || has_memory(g, d->index))
 		return;
@@ -333,6 +340,9 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 	if (g->seen[parent].control_wd <= 0 || has_memory(g, d->index))
 		return;
 	g->seen[d->index].no_memory = true;
+	/* those that come need no domain, and no look; a threaded child of the root alone has none */
+	g->seen[parent].bare = cgfs_lists(tree_dir(g->view.tree, parent, &opened),
+					  "cgroup.subtree_control", "memory") == 0;
 	g->domains.match_due = true;
 }
 
@@ -343,6 +353,7 @@ void domains_controllers(void *user, uint32_t index, int wd, uint64_t now_us)
 	for (uint32_t k = index + 1; k < g->view.snap.cgroups[index].end;
 	     k = g->view.snap.cgroups[k].end)
 		g->seen[k].no_memory = false;
+	g->seen[index].bare = false;
 	g->domains.match_due = true;
 }
 

@@ -238,6 +238,23 @@ TEST(a_cgroup_without_a_memory_controller_needs_no_domain_until_it_has_one)
 	end();
 }
 
+TEST(one_more_child_of_a_cgroup_that_has_none_with_memory_needs_no_domain_at_all)
+{
+	begin("/ memory.current=1 cgroup.subtree_control=memory\n/a " FREE
+	      "/a cgroup.subtree_control=pids\n/a/x\n/b " FREE
+	      "/b cgroup.subtree_control='cpu memory'\n/b/threaded\n/b/x " FREE,
+	      EACH_RULE("/**", "{\"usage_above\": \"1Gi\"}"));
+	years_pass();
+	T_EQ_STR(domains(), "/a /b /b/x ");
+	kit_tree_add(top, "/a/y\n/b/y " FREE);
+	T_EQ_INT(guard_rescan(g, NULL), 0);
+	T_EQ_STR(domains(), "/a /b /b/x /b/y ");
+	kit_tree_add(top, "/a/x " FREE "/a/y " FREE "/a cgroup.subtree_control=memory");
+	years_pass();
+	T_EQ_STR(domains(), "/a /a/x /a/y /b /b/x /b/y ");
+	end();
+}
+
 TEST(a_rule_that_looks_at_no_ancestor_or_not_at_the_limit_has_all_its_domains)
 {
 	begin(tower, EACH_RULE("/**/d", "{\"unreclaimable_above\": \"50%\"}"));
