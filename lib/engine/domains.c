@@ -29,6 +29,7 @@
 
 #define DOMAINS_WATCH 64 /* a turn; about ten system calls each */
 #define MATCH_GAP_US  100000
+#define ASKS	      25 /* parents in one turn, up to eight system calls each */
 #define BEAT_EACH     4096 /* cgroups */
 #define MATCH_ARENA_SIZE                                                                           \
 	((size_t)CGG_TREE_MAX *                                                                    \
@@ -88,10 +89,36 @@ static bool has_no_limit(const struct cgg_guard *g, uint32_t index, uint64_t now
 	       seen->max_wd > 0 && now_us >= seen->found_us + GUARD_YOUNG_US;
 }
 
-static bool has_no_memory(const struct cgg_guard *g, uint32_t index)
+/*
+ * Whether its children have no memory controller: those that come need no domain then, and no look. A threaded child of
+ * the root alone has none.
+ */
+static void ask_control(struct cgg_guard *g, uint32_t index)
 {
-	return g->seen[index].no_memory ||
-	       (index != 0 && g->seen[g->view.snap.cgroups[index].parent].bare);
+	static const char file[] = "cgroup.subtree_control";
+	CGG_AUTO_FD opened = -1;
+	int dirfd = tree_dir(g->view.tree, index, &opened);
+	struct guard_seen *seen = &g->seen[index];
+
+	seen->asked = true;
+	if (dirfd < 0 || cgfs_lists(dirfd, file, "memory") != 0)
+		return;
+	if (seen->control_wd <= 0)
+		seen->control_wd = files_watch(&g->files, index, file, WATCH_BY_CONTROL);
+	seen->bare = seen->control_wd > 0 && cgfs_lists(dirfd, file, "memory") == 0;
+}
+
+static bool has_no_memory(struct cgg_guard *g, uint32_t index, uint32_t *asks)
+{
+	uint32_t parent = g->view.snap.cgroups[index].parent;
+
+	if (index == 0)
+		return false;
+	if (!g->seen[parent].asked && *asks > 0) {
+		--*asks;
+		ask_control(g, parent);
+	}
+	return g->seen[parent].bare || g->seen[index].no_memory;
 }
 
 /* ---- slots --------------------------------------------------------------------------- */
@@ -194,6 +221,7 @@ static void end_others(struct cgg_guard *g)
 static void want(struct cgg_guard *g, uint64_t *wanted, uint64_t *above, uint64_t now_us)
 {
 	uint64_t by_limit = rules_by_limit(g->policy);
+	uint32_t asks = ASKS;
 
 	for (uint32_t i = 0; i < g->view.snap.n; i++) {
 		struct guard_seen *seen = &g->seen[i];
@@ -207,7 +235,7 @@ static void want(struct cgg_guard *g, uint64_t *wanted, uint64_t *above, uint64_
 		if (has_no_limit(g, i, now_us))
 			covered = above[g->view.snap.cgroups[i].parent] & by_limit;
 		above[i] = seen->rules | covered;
-		wanted[i] = has_no_memory(g, i) ? 0 : seen->rules & ~covered;
+		wanted[i] = seen->rules && has_no_memory(g, i, &asks) ? 0 : seen->rules & ~covered;
 	}
 }
 
@@ -329,7 +357,6 @@ static bool has_memory(const struct cgg_guard *g, uint32_t index)
 void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 {
 	uint32_t parent = g->view.snap.cgroups[d->index].parent;
-	CGG_AUTO_FD opened = -1;
 
 	if (d->index == 0 || has_memory(g, d->index))
 		return;
@@ -340,9 +367,7 @@ void domains_no_memory(struct cgg_guard *g, const struct guard_domain *d)
 	if (g->seen[parent].control_wd <= 0 || has_memory(g, d->index))
 		return;
 	g->seen[d->index].no_memory = true;
-	/* those that come need no domain, and no look; a threaded child of the root alone has none */
-	g->seen[parent].bare = cgfs_lists(tree_dir(g->view.tree, parent, &opened),
-					  "cgroup.subtree_control", "memory") == 0;
+	ask_control(g, parent);
 	g->domains.match_due = true;
 }
 

@@ -12,7 +12,8 @@ struct guard_seen {
 	uint64_t rules; /* bits of the policy's rules that have it for a domain */
 	bool matched; /* and these are known */
 	bool no_memory; /* no memory controller: nothing to look at, until the parent enables it */
-	bool bare; /* the same of all its children, as control_wd would tell */
+	bool asked; /* whether its children have the memory controller */
+	bool bare; /* they have not; control_wd tells when that is another */
 	int control_wd; /* inotify watch of cgroup.subtree_control, which would tell; 0: none */
 	uint32_t domain; /* slot of its first domain, CGG_NONE */
 	uint32_t reset; /* slot, CGG_NONE */
