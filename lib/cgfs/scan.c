@@ -77,15 +77,37 @@ static void note_watches(struct cgg_tree *tree)
 		tree->watch_short |= tree->entry[i].wd < 0;
 }
 
+/* What was given back, for a table as large as the current one: it is had now, or there is no scan. */
+static int take_back(struct cgg_tree *tree, struct cgg_error *err)
+{
+	struct arena *a = scan_arena(tree);
+	size_t entries = CGG_TREE_MAX * sizeof(struct tree_entry);
+	int r;
+
+	arena_reset(a);
+	arena_reset(&tree->scratch);
+	if (tree->n <= TREE_KEPT)
+		return 0;
+	r = arena_populate(a, tree->n * sizeof(struct tree_entry));
+	a->used = entries; /* paths and hash stand behind those that may come */
+	if (r == 0)
+		r = arena_populate(a, tree->arena[tree->current].used - entries);
+	a->used = 0;
+	if (r == 0)
+		r = arena_populate(&tree->scratch, tree->n * sizeof(struct tree_pending));
+	return r < 0 ? err_fail(err, r, "no memory for a table of %u cgroups", tree->n) : 0;
+}
+
 static int begin(struct cgg_tree *tree, struct cgg_error *err)
 {
 	struct tree_scan *s = &tree->scan;
 	/* one that did not fit is not tried whole each time, only to be thrown away */
 	bool sparse = s->again || (tree->sparse && ++tree->sparse_scans % WHOLE_AFTER != 0);
 	struct tree_stale *stale;
+	int r = take_back(tree, err);
 
-	arena_reset(scan_arena(tree));
-	arena_reset(&tree->scratch);
+	if (r < 0)
+		return r;
 	*s = (struct tree_scan){.calls = s->calls, .sparse = sparse};
 	s->entry = arena_alloc(scan_arena(tree), CGG_TREE_MAX * sizeof(*s->entry));
 	s->pending = arena_alloc(&tree->scratch, CGG_TREE_MAX * sizeof(*s->pending));

@@ -7,6 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* after Debian 12's headers */
+#endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24 /* after Debian 12's headers */
 #endif
@@ -64,6 +67,20 @@ char *arena_copy(struct arena *a, const char *s, size_t len)
 void arena_reset(struct arena *a)
 {
 	a->used = 0;
+}
+
+int arena_populate(struct arena *a, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), from = a->used / page * page, to;
+
+	if (__builtin_add_overflow(a->used, size, &to) || to > a->size)
+		return -ENOMEM;
+	to = (to + page - 1) / page * page;
+	if (to == from || madvise(a->base + from, to - from, MADV_POPULATE_WRITE) == 0) {
+		a->touched = a->touched > to ? a->touched : to;
+		return 0;
+	}
+	return errno == ENOMEM || errno == EFAULT ? -ENOMEM : 0;
 }
 
 void arena_shrink(struct arena *a)

@@ -23,5 +23,9 @@ void *arena_alloc(struct arena *a, size_t size);
 char *arena_copy(struct arena *a, const char *s, size_t len);
 void arena_reset(struct arena *a);
 
+/* Have memory for the next size bytes now: -ENOMEM where there is none, and a touch would wait for it. Before Linux 5.14
+ * 0 says nothing. */
+int arena_populate(struct arena *a, size_t size);
+
 /* Give the pages behind what is handed out now back to the kernel. Before Linux 5.18 locked ones stay. */
 void arena_shrink(struct arena *a);

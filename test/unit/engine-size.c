@@ -6,16 +6,35 @@
 #include "kit/tree.h"
 #include "util/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 #define BEFORE 2000
 #define MORE   8000
 
 static struct cgg_guard *g;
+static bool no_memory;
+
+/* Instead of libc's. */
+int madvise(void *at, size_t size, int advice)
+{
+	if (no_memory && advice == MADV_POPULATE_WRITE) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return (int)syscall(SYS_madvise, at, size, advice);
+}
+
 static const char *top;
 
 static void on_report(void *user, enum cgg_report kind, const char *text, size_t len)
@@ -111,6 +130,15 @@ TEST(one_of_a_crowd_takes_no_more_than_its_share)
 	each = (all(true) - before) / MORE;
 	printf("# %zu bytes each\n", each);
 	T_ASSERT(each <= 384 + 2 * sizeof("/user/b/1234"));
+	/* a scan that can't have its memory back fails whole, and waits for none */
+	no_memory = true;
+	add("/user/c", 1);
+	T_EQ_INT(guard_rescan(g, &err), -ENOMEM);
+	T_HAS(err.msg, "no memory for a table of 10004 cgroups");
+	T_EQ_INT(g->view.snap.n, 1 + 3 + BEFORE + MORE);
+	no_memory = false;
+	T_EQ_INT(guard_rescan(g, &err), 0);
+	T_EQ_INT(g->view.snap.n, 1 + 3 + BEFORE + MORE + 2);
 	g = guard_close(g);
 	cgg_policy_free(policy);
 	tree_close(tree);
