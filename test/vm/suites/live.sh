@@ -17,7 +17,7 @@ include()
 		*) echo "# ${line#\# }" >&3 ;;
 		esac
 	done </tmp/included
-	grep -q '^1\.\.' /tmp/included && ! grep -q '^Bail' /tmp/included || t "$1 ran to its end" false
+	grep -q '^1\.\.' /tmp/included && grep -q '^exit [01]$' /tmp/included && ! grep -q '^Bail' /tmp/included || t "$1 ran to its end" false
 }
 
 from_wake_up_to_kill_nothing_is_allocated()

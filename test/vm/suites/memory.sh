@@ -60,7 +60,7 @@ a_crowd()
 	su user -s /bin/sh -c "exec pest many $CG/user/b 10000" </dev/null
 	wait_until 90 '[ "$(cgroups)" -ge 12000 ]'
 	sleep 10
-	costs 'one of a crowd without memory' 10000 1900 2457
+	costs 'one of a crowd without memory' 10000 870 2457
 	guard_stop
 }
 
@@ -105,7 +105,7 @@ limited()
 far_from_danger()
 {
 	BRAKE=false
-	limited 2100 2700
+	limited 930 2700
 }
 
 with_a_brake()
