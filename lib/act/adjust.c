@@ -161,19 +161,26 @@ struct batch {
 	uint32_t n;
 	const struct cgg_adjust_options *o;
 	bool only_changed; /* a later pass: who has the value already was done, or inherited it */
+	pid_t missed; /* of this pass: one that lives, and could not be held; 0: none */
+	int error; /* negative errno: why */
 };
 
 static int hold_next(void *user, pid_t pid)
 {
 	struct batch *b = user;
 	int32_t now;
+	int r;
 
 	if (b->at++ < b->skip || pid == 0)
 		return 0;
 	if (b->only_changed && cgfs_proc_adj(b->procfd, pid, &now) == 0 && now == b->o->value)
 		return 0;
-	if (hold(b->procfd, pid, &b->held[b->n]) == 0)
-		b->n++;
+	r = hold(b->procfd, pid, &b->held[b->n]);
+	b->n += r == 0;
+	if (r < 0 && !is_dead(r)) {
+		b->missed = pid;
+		b->error = r;
+	}
 	return b->n == HELD_MAX;
 }
 
@@ -221,6 +228,7 @@ int adjust_below(int procfd, int dirfd, const struct cgg_adjust_options *o, stru
 	do {
 		before = tally.done;
 		b.skip = 0;
+		b.missed = 0;
 		while ((r = adjust_batch(&b, dirfd, &tally, err)) == 1)
 			continue;
 		b.only_changed = true;
@@ -228,6 +236,9 @@ int adjust_below(int procfd, int dirfd, const struct cgg_adjust_options *o, stru
 		 ++passes < PASSES_MAX);
 	if (r < 0 && !fdio_is_gone(r))
 		return err_errno(err, r, "the processes of '%s' can't be listed", o->path);
+	if (tally.failed == 0 && b.missed != 0)
+		return err_errno(err, b.error, "process %d of '%s' can't be held", b.missed,
+				 o->path);
 	if (tally.failed > 0)
 		return err_wrap(err, -EACCES, "%u of %u", tally.failed, tally.failed + tally.done);
 	if (tally.done > 0)

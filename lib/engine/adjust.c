@@ -94,6 +94,10 @@ static int run(struct request *req, struct cgg_error *err)
 {
 	CGG_AUTO_FD opened = -1;
 
+	if (req->o->pid == 0 && req->index == CGG_NONE) {
+		err_fail(err, -ENOENT, "'%s' was removed meanwhile", req->o->path);
+		return CGG_GONE;
+	}
 	if (req->o->pid != 0)
 		return adjust_process(req->tree->root.procfd, req->o, err);
 	return adjust_below(req->tree->root.procfd, tree_dir(req->tree, req->index, &opened),
@@ -133,7 +137,7 @@ int adjust(struct cgg_tree *tree, const struct cgg_adjust_options *o, struct cgg
 	if (r == 0 && o->pid == 0) /* the look may have made the table anew */
 		req.index = tree_find(tree, o->path);
 	if (r == 0)
-		r = o->pid == 0 && req.index == CGG_NONE ? CGG_GONE : run(&req, told);
+		r = run(&req, told);
 	scores_free(req.scores);
 	snap_free(req.snap);
 	return r;

@@ -358,6 +358,11 @@ static void one(void (*run)(void *, const struct fault *, const char *), void *u
 		run(user, f, row);
 }
 
+bool fault_is_filtered(void)
+{
+	return getenv("FAULT_ONLY") != NULL;
+}
+
 void fault_each(void (*run)(void *user, const struct fault *f, const char *row), void *user,
 		uint32_t most)
 {

@@ -83,5 +83,8 @@ extern void (*fault_on_write)(int fd, const void *buf, size_t len);
 void fault_each(void (*run)(void *user, const struct fault *f, const char *row), void *user,
 		uint32_t most);
 
+/* By FAULT_ONLY: then few of them come. */
+bool fault_is_filtered(void);
+
 /* Which calls the last fault-free run has made: run() hands over what fault_end() has returned. */
 void fault_ran(const struct fault_seen *seen);
