@@ -138,8 +138,7 @@ static int hold(struct cgg_tree *tree, int parent_fd, const char *name, const st
 		s->calls += OPEN_CALLS;
 		fd = openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
-			return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno
-										     : -ENOENT;
+			return fdio_is_passing(-errno) ? -errno : -ENOENT;
 		if (fstat(fd, &now) < 0 || now.st_ino != st->st_ino) { /* replaced meanwhile */
 			close(fd);
 			return -ENOENT;
@@ -267,8 +266,11 @@ int scan_visit(struct cgg_tree *tree, struct tree_pending what, struct cgg_error
 	s->calls += LEAF_CALLS;
 	if (parent_fd < 0)
 		return fdio_is_gone(parent_fd) ? 0 : cannot_hold(s, parent_fd, err);
-	if (fstatat(parent_fd, what.name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+	if (fstatat(parent_fd, what.name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0) {
+		if (fdio_is_passing(-errno)) /* to find an inode takes memory */
+			return cannot_hold(s, -errno, err);
 		return is_root ? CGG_GONE : 0;
+	}
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	if (is_root) {
