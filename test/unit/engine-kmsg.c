@@ -6,17 +6,22 @@
 #include "kit/t.h"
 #include "kit/tree.h"
 
+#include "engine/guard.h"
 #include "engine/kernel.h"
+#include "kit/policy.h"
 #include "log/log.h"
 #include "util/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define SECOND 1000000ULL
@@ -42,6 +47,20 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 		return __real_read(fd, buf, size);
 	errno = error;
 	return -1;
+}
+
+/* A socket looks like /dev/kmsg. */
+int __real_fstat64(int fd, struct stat64 *st);
+int __wrap_fstat64(int fd, struct stat64 *st);
+int __wrap_fstat64(int fd, struct stat64 *st)
+{
+	int r = __real_fstat64(fd, st);
+
+	if (r == 0 && S_ISSOCK(st->st_mode)) {
+		st->st_mode = S_IFCHR;
+		st->st_rdev = makedev(1, 11);
+	}
+	return r;
 }
 
 static struct guard_kernel kernel;
@@ -234,4 +253,119 @@ TEST(the_thread_ends_with_the_guard_and_leaves_no_fd)
 		end();
 	}
 	T_EQ_INT(kit_count_fds(), fds);
+}
+
+/* ---- a guard that reads it ------------------------------------------------------------- */
+
+static struct cgg_tree *tree;
+static struct cgg_policy *policy;
+static struct cgg_guard *g;
+static char said[8192];
+
+static void on_told(void *user, enum cgg_report kind, const char *text, size_t len)
+{
+	size_t at = strlen(said);
+
+	(void)user;
+	(void)kind;
+	(void)len;
+	snprintf(said + at, sizeof(said) - at, "%s\n", text);
+}
+
+static void begin_guard(void)
+{
+	static const struct cgg_guard_options options = {.report = on_told};
+	struct cgg_error err = {0};
+
+	said[0] = '\0';
+	T_MUST(tree_open(kit_tree("root sys/fs/cgroup\nproc vmstat='oom_kill 0\\n' "
+				  "meminfo='MemTotal: 1024 kB\\nMemAvailable: 900 kB\\n'\n"
+				  "/ cgroup.controllers='memory\\n'\n"
+				  "/box memory.current=4096 memory.max=4096 "
+				  "memory.events='oom_kill 0\\n'\n"),
+			 &tree, &err) == 0);
+	tree->root.live = true; /* for all that the guard can see */
+	policy = kit_load("{\"version\": 1, " RULES, &err);
+	T_MUST(policy && guard_open(tree, policy, &options, &g, &err) == 0);
+	g->kernel.knows_root = true; /* it is the kernel's own */
+}
+
+static void end_guard(void)
+{
+	g = guard_close(g);
+	cgg_policy_free(policy);
+	tree_close(tree);
+}
+
+static void until_told(const char *text)
+{
+	uint64_t until = clock_now_us() + 20 * SECOND;
+
+	while (!strstr(said, text) && clock_now_us() < until) {
+		poll(&(struct pollfd){.fd = g->epoll_fd, .events = POLLIN}, 1, 5);
+		T_MUST(guard_dispatch(g, NULL) == 0);
+	}
+	T_HAS(said, text);
+}
+
+TEST(a_kill_of_the_kernels_is_one_record_that_says_who_died)
+{
+	struct cgg_error err = {0};
+	int fd[2];
+
+	begin_guard();
+	T_MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) == 0);
+	writer = fd[1];
+	T_EQ_INT(kernel_read_log(g, fd[0], "", &err), 0);
+	say_report(77);
+	until_told("\"pid\":77");
+	T_HAS(said, "\"cgroup\":\"/box\"");
+	T_EQ_INT(g->count.kernel_ooms, 1);
+	T_EQ_INT(g->count.kernel_kills, 1);
+	/* twice it is not read */
+	T_EQ_INT(kernel_read_log(g, -1, "", &err), -EINVAL);
+	T_HAS(err.msg, "is read already");
+	end_guard();
+	close(writer);
+}
+
+TEST(a_kill_that_is_told_when_the_guard_ends_is_recorded_still)
+{
+	int fd[2], unread = 1;
+
+	begin_guard();
+	T_MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) == 0);
+	writer = fd[1];
+	T_EQ_INT(kernel_read_log(g, fd[0], "", NULL), 0);
+	say_report(78);
+	while (unread > 0)
+		T_MUST(ioctl(writer, SIOCOUTQ, &unread) == 0);
+	end_guard();
+	T_HAS(said, "\"pid\":78");
+	close(writer);
+}
+
+TEST(without_the_log_the_guard_says_what_it_can_not_tell)
+{
+	struct cgg_error err = {0};
+
+	begin_guard();
+	T_EQ_INT(kernel_read_log(g, -1, "it was not given", &err), 0);
+	T_HAS(said, "the kernel's log can't be read (it was not given)");
+	T_EQ_INT(kernel_read_log(g, open("/dev/null", O_RDONLY | O_CLOEXEC), "", &err), -EINVAL);
+	T_HAS(err.msg, "is not /dev/kmsg");
+	end_guard();
+}
+
+TEST(a_log_whose_paths_are_not_the_guards_is_not_read)
+{
+	int fd[2];
+
+	begin_guard();
+	g->kernel.knows_root = false;
+	T_MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) == 0);
+	T_EQ_INT(kernel_read_log(g, fd[0], "", NULL), 0);
+	T_HAS(said, "our root is not the kernel's");
+	close(fd[1]);
+	end_guard();
 }
