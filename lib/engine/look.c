@@ -224,9 +224,11 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	}
 	for (uint32_t i = top; i < end;) {
 		struct cgg_cgroup *cg = &g->view.snap.cgroups[i];
+		/* the kernel's root has none, and one that could not be read makes it a namespace's */
+		uint32_t current = i == 0 && !g->look.root_has_current ? 0 : CGG_HAVE_CURRENT;
 
 		snap_read(g->view.tree, &g->view.snap, i,
-			  (CGG_HAVE_POPULATED | CGG_HAVE_CURRENT | CGG_HAVE_OOM_GROUP) & ~cg->have);
+			  (CGG_HAVE_POPULATED | current | CGG_HAVE_OOM_GROUP) & ~cg->have);
 		if (cg->have & CGG_HAVE_POPULATED && !cg->populated) {
 			i = cg->end;
 			continue;
