@@ -12,7 +12,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define AGAIN_US 10000
+#define AGAIN_US   10000
+#define STAT_TRIES 3
 #define WHY_MISMATCH                                                                               \
 	"the directory at hand is another cgroup's than the one that was chosen: nothing was "     \
 	"signalled"
@@ -48,9 +49,13 @@ static void measure_before(const struct kill_request *req, struct kill_result *r
 bool kill_is_chosen(const struct kill_request *req)
 {
 	struct stat st;
+	int r;
 
-	return req->dirfd >= 0 &&
-	       (req->id == 0 || (fstat(req->dirfd, &st) == 0 && st.st_ino == req->id));
+	if (req->dirfd < 0 || req->id == 0)
+		return req->dirfd >= 0;
+	for (int i = 0; (r = fstat(req->dirfd, &st)) < 0 && errno == ENOMEM && i < STAT_TRIES; i++)
+		continue;
+	return r == 0 && st.st_ino == req->id;
 }
 
 static void refuse(struct kill *k, const char *why)
