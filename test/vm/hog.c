@@ -46,7 +46,8 @@ static const char usage[] =
 	"  dstate FILE                  append to FILE for ever; blocks while it is frozen\n"
 	"  fork SIZE                    fork bomb; each child holds SIZE and forks\n"
 	"  loop SIZE                    a child fills SIZE and ends, then the next, for ever\n"
-	"  swarm COUNT SIZE [RATE|max]  COUNT children, each grows to SIZE\n"
+	"  swarm COUNT SIZE [RATE|max [FILE]]\n"
+	"                               COUNT children, each grows to SIZE, once FILE exists\n"
 	"  threadzombie SIZE            the leader exits, another thread holds SIZE\n"
 	"  spin COUNT                   COUNT processes that only compute\n"
 	"  remap COUNT SIZE HOLD        COUNT threads map, fill and unmap SIZE for ever, beside "
@@ -322,7 +323,13 @@ _Noreturn static void fork_in_turn(size_t size)
 	}
 }
 
-static void swarm(unsigned long count, size_t size, unsigned long rate)
+static void wait_for(const char *file)
+{
+	while (access(file, F_OK) < 0)
+		sleep_ms(10);
+}
+
+static void swarm(unsigned long count, size_t size, unsigned long rate, const char *file)
 {
 	for (unsigned long i = 0; i < count; i++) {
 		pid_t pid = fork();
@@ -330,6 +337,8 @@ static void swarm(unsigned long count, size_t size, unsigned long rate)
 		if (pid < 0)
 			die("fork %lu of %lu", i + 1, count);
 		if (pid == 0) {
+			if (file)
+				wait_for(file);
 			grow(size, rate);
 			sleep_forever();
 		}
@@ -455,8 +464,7 @@ static bool option(const char *name, const char *value)
 	else if (strcmp(name, "--uid") == 0)
 		become((uid_t)to_number(value));
 	else if (strcmp(name, "--wait") == 0)
-		while (access(value, F_OK) < 0)
-			sleep_ms(10);
+		wait_for(value);
 	else
 		die_usage();
 	return true;
@@ -496,8 +504,9 @@ static void run(int count, char **args)
 		fork_forever(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "loop") == 0 && count == 2)
 		fork_in_turn(to_number(args[1]) * MIB);
-	else if (strcmp(mode, "swarm") == 0 && (count == 3 || count == 4))
-		swarm(to_number(args[1]), to_number(args[2]) * MIB, to_rate(args[3]));
+	else if (strcmp(mode, "swarm") == 0 && count >= 3 && count <= 5)
+		swarm(to_number(args[1]), to_number(args[2]) * MIB, to_rate(args[3]),
+		      count == 5 ? args[4] : NULL);
 	else if (strcmp(mode, "threadzombie") == 0 && count == 2)
 		leave_thread(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "mark") == 0 && count == 4)

@@ -48,8 +48,10 @@ swarm_dies_and_the_large_lives()
 	cg_create /swarm
 	db=$(cg_run /db hog hold 200)
 	guard_start
-	cg_run /swarm hog swarm 60 20 2 >/dev/null
-	wait_until 10 '[ "$(cg_alive /swarm)" -eq 61 ]'
+	# all are there before the first one grows, however slow the machine is
+	cg_run /swarm hog swarm 60 20 2 "$T/grow" >/dev/null
+	wait_until 60 '[ "$(cg_alive /swarm)" -eq 61 ]'
+	: >"$T/grow"
 	assert_dead /swarm 60
 	alive "$db" || fail 'the innocent has died'
 	incidents_are 1
