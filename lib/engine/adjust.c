@@ -126,6 +126,8 @@ int adjust(struct cgg_tree *tree, const struct cgg_adjust_options *o, struct cgg
 
 	if (r == 0 && o->pid == 0) {
 		r = tree_scan(tree, told);
+		if (r == CGG_GONE)
+			err_fail(told, -ENODEV, "'%s' was removed", tree->root.shown);
 		req.index = r == 0 ? tree_find(tree, o->path) : CGG_NONE;
 		if (r == 0 && req.index == CGG_NONE)
 			r = err_fail(told, -ENOENT,
