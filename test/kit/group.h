@@ -122,6 +122,18 @@ static inline void kit_group_start(struct kit_group *g, size_t n)
 	kit_group_keep_on(g);
 }
 
+/* The open fds, once they are that many: the thread may have a file open. Else what there is after 2 s. */
+static inline unsigned int kit_group_fds(unsigned int want)
+{
+	unsigned int n = kit_count_fds();
+
+	for (int i = 0; i < 1000 && n != want; i++) {
+		usleep(2000);
+		n = kit_count_fds();
+	}
+	return n;
+}
+
 static inline void kit_group_end(struct kit_group *g)
 {
 	for (size_t i = 0; i < g->n; i++) {

@@ -92,7 +92,8 @@ static bool says_gone(const struct fault *f)
 /* That the cgroup was removed, which the kernel says of one without processes only. */
 static bool says_removed(const struct fault *f)
 {
-	return f && (f->error == ENODEV || (f->error == ESRCH && f->call == FAULT_PREAD));
+	return f && (f->error == ENODEV || (f->error == ESRCH && f->call == FAULT_PREAD) ||
+		     (f->error == ENOENT && f->call == FAULT_OPEN && f->lasting));
 }
 
 /* That a member has ended, whenever it is asked. */
@@ -213,9 +214,7 @@ static void run(void *user, const struct fault *f, const char *row)
 	kill_run(&req, &res);
 	seen = fault_end();
 	nfired += seen.fired;
-	for (int i = 0; i < 1000 && kit_count_fds() != fds; i++)
-		usleep(2000); /* the thread that plays the kernel may have a file open */
-	T_EQ_INT(kit_count_fds(), fds);
+	T_EQ_INT(kit_group_fds(fds), fds);
 	if (!f)
 		fault_ran(&seen);
 	check(s, &g, &res, f, kept);
