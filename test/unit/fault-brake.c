@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #define MIB    1048576ULL
+#define KEEPS  (8 + BRAKE_SPARE)
 #define BEFORE "1073741824"
 
 static const char machine[] =
@@ -118,8 +119,8 @@ static void run(void *user, const struct fault *f, const char *row)
 	fault_begin(f);
 	opened = tree_open(s->top, &s->tree, NULL) == 0;
 	if (opened && tree_scan(s->tree, NULL) == 0) {
-		(void)journal_init(&s->journal, s->dir, 8, NULL);
-		if (brakes_init(&s->brakes, 8, s->tree, &s->journal, &ops, s) == 0) {
+		(void)journal_init(&s->journal, s->dir, KEEPS, NULL);
+		if (brakes_init(&s->brakes, 8, s->tree, &s->journal, NULL, &ops, s) == 0) {
 			if (s->journal.place == JOURNAL_IN_FILE &&
 			    tree_find(s->tree, "/a") != CGG_NONE &&
 			    tree_find(s->tree, "/b") != CGG_NONE)
@@ -143,7 +144,7 @@ static void run(void *user, const struct fault *f, const char *row)
 	if (!f)
 		fault_ran(&seen);
 	T_EQ_INT(kit_count_fds(), fds);
-	if (f && journal_init(&s->journal, s->dir, 8, NULL) == 0) {
+	if (f && journal_init(&s->journal, s->dir, KEEPS, NULL) == 0) {
 		T_ASSERT(journal_recover(&s->journal, on_left, s) >= 0);
 		journal_finish(&s->journal);
 	}
