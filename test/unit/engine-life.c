@@ -318,7 +318,7 @@ TEST(a_domain_that_hears_of_nothing_but_noise_stops_listening_until_its_next_loo
 
 	begin(POLICY("{\"name\": \"a\", \"each\": \"/box\", \"when\": {\"usage_above\": "
 		     "\"450Mi\"}, \"then\": [{\"action\": \"notify\"}]}"));
-	d = &g->domain[0];
+	d = &g->domains.slot[0];
 	while (d->events_wd < 0 && clock_now_us() < until)
 		turn();
 	T_ASSERT(d->events_wd >= 0);
