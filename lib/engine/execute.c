@@ -7,6 +7,7 @@
 
 #include "cgfs/memory.h"
 #include "engine/guard.h"
+#include "engine/herd.h"
 #include "policy/gate.h"
 #include "rank/badness.h"
 #include "util/attr.h"
@@ -41,7 +42,7 @@ static struct job_last last_of(const struct cgg_guard *g, const struct incident 
 
 	if (!last.armed || !(in->before.known & 1U << POLICY_N_LIMIT))
 		return (struct job_last){.dirfd = -1};
-	last.process = a->process || !in->candidate[in->victim_index].group.whole;
+	last.process = a->process || !in->victim_whole;
 	last.kill_exempt = a->kill_exempt;
 	last.within_us = a->deadline_us;
 	last.by_usage = policy_by_usage(&in->rule);
@@ -78,7 +79,7 @@ static struct kill_request request_of(struct cgg_guard *g, const struct incident
 		.killfd = g->view.tree->entry[victim].killfd,
 		.path = cg->path,
 		.journal = &g->journal,
-		.process = a->process || !in->candidate[in->victim_index].group.whole,
+		.process = a->process || !in->victim_whole,
 		.kill_exempt = a->kill_exempt,
 		.dry_run = in->dry_run,
 		.deadline_us = clock_now_us() + a->deadline_us,
@@ -372,7 +373,9 @@ enum ladder_event execute_poll(struct cgg_guard *g, struct incident *in)
 	in->job = NULL;
 	if (j->is_action && !in->alone)
 		return take_action(g, in, j);
-	if (in->ladder.state != LADDER_OVERDUE) /* reported already */
+	if (in->herd.owner_id != 0)
+		herd_killed(in, &j->result);
+	if (in->ladder.state != LADDER_OVERDUE && in->herd.killed < 2) /* reported already */
 		in->kill = j->result;
 	return event_of_kill(j->result.outcome);
 }

@@ -7,6 +7,7 @@
 
 #include "engine/execute.h"
 #include "engine/guard.h"
+#include "engine/herd.h"
 #include "engine/look.h"
 #include "engine/tick.h"
 #include "snap/take.h"
@@ -113,7 +114,7 @@ static void end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 	killed = in->kill.outcome != KILL_NONE && !not_started;
 	if (killed || in->nsteps > 0)
 		measure_after(g, in, now_us);
-	g->count.kills += in->kill.signal_us != 0;
+	g->count.kills += in->herd.killed > 1 ? in->herd.killed : in->kill.signal_us != 0;
 	/* the table is not to be trusted */
 	g->view.scan_due |=
 		in->kill.outcome == KILL_MISMATCH || (not_started && in->kill.outcome == KILL_GONE);
@@ -183,8 +184,13 @@ static void follow_one(struct cgg_guard *g, struct incident *in)
 {
 	enum ladder_event event;
 
-	while ((event = execute_poll(g, in)) != LADDER_ON_NOTHING)
-		ladder_advance(g, domain_of(g, in), in, event);
+	while ((event = execute_poll(g, in)) != LADDER_ON_NOTHING) {
+		struct guard_domain *d = domain_of(g, in);
+
+		if (event == LADDER_ON_KILL_DONE && d && herd_next(g, d, in))
+			event = LADDER_ON_NEXT;
+		ladder_advance(g, d, in, event);
+	}
 	if (in->used && clock_now_us() >= execute_due_us(in))
 		ladder_advance(g, domain_of(g, in), in, LADDER_ON_TIME);
 }

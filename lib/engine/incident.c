@@ -275,6 +275,19 @@ static void put_victim(struct json *j, const struct cgg_guard *g, const struct i
 	json_close(j, '}');
 }
 
+static void put_herd(struct json *j, const struct cgg_guard *g, const struct incident *in)
+{
+	uint32_t owner = tree_find_id(g->view.tree, in->herd.owner_id);
+
+	json_open(j, "herd", '{');
+	if (owner != CGG_NONE)
+		json_str(j, "owner", g->view.snap.cgroups[owner].path);
+	json_i64(j, "taken_bytes", in->herd.taken);
+	json_u64(j, "killed", in->herd.killed);
+	json_u64(j, "freed_bytes", in->herd.freed_bytes);
+	json_close(j, '}');
+}
+
 /* For status. */
 static void remember(struct cgg_guard *g, const struct incident *in)
 {
@@ -356,6 +369,8 @@ void incident_report(struct cgg_guard *g, struct incident *in, const char *event
 	}
 	if (in->kernel)
 		kernel_put(&j, in->kernel);
+	if (in->herd.owner_id != 0)
+		put_herd(&j, g, in);
 	if (in->nsteps > 0)
 		put_steps(&j, in);
 	if (in->kernel_kills_known && in->kernel_kills_after >= in->kernel_kills_before &&

@@ -19,6 +19,20 @@ struct incident_candidate {
 	uint64_t bound; /* see owners_bound(): the owner when it was chosen */
 };
 
+#define INCIDENT_HERD	      32 /* of a herd's members are known at once; then it is chosen anew */
+#define INCIDENT_HERD_CHOICES 16 /* at the most: where others come for those that die, it ends */
+
+/* The victim is one of a herd: the others die too, one by one in their order, until it is enough. */
+struct incident_herd {
+	uint64_t owner_id; /* 0: it is none */
+	int64_t taken; /* all of it, 0: not known, or too little */
+	uint64_t member[INCIDENT_HERD];
+	uint32_t whole; /* a bit each: not only one process of it */
+	uint32_t nmembers, at, choices;
+	uint32_t killed; /* members */
+	uint64_t freed_bytes;
+};
+
 /* One rung that was tried before the kill. */
 struct incident_step {
 	enum policy_action_kind kind;
@@ -36,6 +50,8 @@ struct incident {
 	uint64_t owner_id; /* of the domain's owner */
 	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
 	uint64_t victim_id;
+	bool victim_whole; /* not only one process of it */
+	struct incident_herd herd;
 	struct oom_counters victim_oom; /* when it was chosen; not known: a kill there is no news */
 	bool victim_is_unit; /* the kernel would kill it whole as well */
 	struct incident_candidate candidate[INCIDENT_CANDIDATES];

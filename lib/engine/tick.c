@@ -14,6 +14,7 @@
 #include "engine/follow.h"
 #include "engine/guard.h"
 #include "engine/hear.h"
+#include "engine/herd.h"
 #include "engine/look.h"
 #include "engine/plan.h"
 #include "engine/preempt.h"
@@ -261,6 +262,10 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (!fresh && !still_true(g, d, rule)) {
 		in->used = false;
 		return;
+	}
+	if (victim != CGG_NONE) {
+		in->victim_whole = g->look.groups[victim].whole;
+		herd_begin(g, in, victim, (uint32_t)n);
 	}
 	in->victim_is_unit = victim != CGG_NONE && g->look.groups[victim].oom_unit == index;
 	if (!fresh && victim != CGG_NONE &&

@@ -52,6 +52,7 @@ enum ladder_event {
 	LADDER_ON_DOMAIN_GONE, /* the domain was removed, or the rule is no more */
 	LADDER_ON_AUTONOMOUS, /* the action has ended, and the ladder's last rung was begun without an order */
 	LADDER_ON_KILL_DONE,
+	LADDER_ON_NEXT, /* the kill is done, and one more of the same herd is to die */
 	LADDER_ON_KILL_FAILED, /* unfinished, refused, or nothing could be signalled */
 	LADDER_ON_REPORTED, /* the record of a preempted incident is out */
 	LADDER_EVENTS
@@ -133,12 +134,14 @@ enum ladder_outcome {
 	ROW(KILL,        SHORTAGE,         SHORT,       NOTHING, NONE)        \
 	ROW(KILL,        TIME,             LATE_KILL,   NOTHING, NONE)        \
 	ROW(KILL,        KILL_DONE,        ENDED,       END,     KILLED)      \
+	ROW(KILL,        NEXT,             KILL,        KILL,    NONE)        \
 	ROW(KILL,        KILL_FAILED,      ENDED,       END,     NOT_KILLED)  \
 	ROW(KILL,        VICTIM_GONE,      ENDED,       END,     EMPTY)       \
 	ROW(KILL,        PREEMPTED,        PREEMPTED,   END,     PREEMPTED)   \
 	\
 	ROW(LATE_KILL,   TIME,             OVERDUE,     END,     NOT_KILLED)  \
 	ROW(LATE_KILL,   KILL_DONE,        ENDED,       END,     KILLED)      \
+	ROW(LATE_KILL,   NEXT,             KILL,        KILL,    NONE)        \
 	ROW(LATE_KILL,   KILL_FAILED,      ENDED,       END,     NOT_KILLED)  \
 	ROW(LATE_KILL,   VICTIM_GONE,      ENDED,       END,     EMPTY)       \
 	ROW(LATE_KILL,   PREEMPTED,        PREEMPTED,   END,     PREEMPTED)   \

@@ -102,9 +102,9 @@ struct life {
 	struct cgg_guard *g;
 };
 
-static struct life begin(const char *policy)
+static struct life begin_on(const char *tree, const char *policy)
 {
-	struct life l = {.top = kit_tree(machine)};
+	struct life l = {.top = kit_tree(tree)};
 	const struct cgg_guard_options options = {.report = record};
 	struct cgg_error err = {0};
 
@@ -115,6 +115,11 @@ static struct life begin(const char *policy)
 	l.policy = kit_load(policy, &err);
 	T_MUST(l.policy && guard_open(l.tree, l.policy, &options, &l.g, &err) == 0);
 	return l;
+}
+
+static struct life begin(const char *policy)
+{
+	return begin_on(machine, policy);
 }
 
 static void end(struct life *l)
@@ -173,6 +178,48 @@ TEST(after_a_kill_the_rule_rests)
 	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
 	until(&l, 1, 1);
 	T_HAS(records.text[0], "\"outcome\":\"killed\"");
+	end(&l);
+}
+
+#define TAKEN_RULE                                                                                 \
+	"{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": \"/\", \"cooldown\": "      \
+	"\"1h\", \"when\": {\"available_below\": \"10%\"}, \"rank\": [\"taken\", \"gain\"], "      \
+	"\"then\": [{\"action\": \"kill\"}]}]}"
+
+static const char herd[] =
+	"root sys/fs/cgroup\n" MEMINFO("20000") "/ cgroup.controllers='cpu memory\n'\n" GROUP(
+		"/db", "2147483001", "20") GROUP("/u/a", "2147483002", "50")
+		GROUP("/u/b", "2147483003", "60") GROUP("/u/c", "2147483004", "40");
+
+/* Of 1 GiB 134 MB are missing until half more than a tenth is had. */
+TEST(of_a_herd_one_after_the_other_dies_until_it_is_enough)
+{
+	struct life l = begin_on(herd, TAKEN_RULE);
+
+	until(&l, 1, 0);
+	victim_is(&l, "/u/b");
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, 2, 0);
+	victim_is(&l, "/u/a");
+	kit_tree_add(l.top, "root sys/fs/cgroup\n" MEMINFO("200000"));
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, 2, 1);
+	T_HAS(records.text[0], "\"outcome\":\"killed\"");
+	T_HAS(records.text[0], "\"herd\":{\"owner\":\"/u\"");
+	end(&l);
+}
+
+TEST(a_herd_that_is_never_less_ends_the_incident_too)
+{
+	struct life l = begin_on(herd, TAKEN_RULE);
+	uint64_t end_us = clock_now_us() + 5000000;
+
+	while (records.n == 0 && clock_now_us() < end_us) {
+		becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+		turn(&l);
+	}
+	T_EQ_INT(records.n, 1);
+	T_EQ_INT(rungs.started, 3 * INCIDENT_HERD_CHOICES);
 	end(&l);
 }
 

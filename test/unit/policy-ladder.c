@@ -130,11 +130,13 @@ static const struct {
 	{LADDER_KILL, LADDER_ON_NOT_STARTED, "ended end: not started"},
 	{LADDER_KILL, LADDER_ON_SHORTAGE, "short"},
 	{LADDER_KILL, LADDER_ON_KILL_DONE, "ended end: killed"},
+	{LADDER_KILL, LADDER_ON_NEXT, "kill kill"},
 	{LADDER_KILL, LADDER_ON_KILL_FAILED, "ended end: not killed"},
 	{LADDER_KILL, LADDER_ON_VICTIM_GONE, "ended end: empty"},
 	{LADDER_KILL, LADDER_ON_PREEMPTED, "preempted end: preempted"},
 	{LADDER_LATE_KILL, LADDER_ON_TIME, "overdue end: not killed"},
 	{LADDER_LATE_KILL, LADDER_ON_KILL_DONE, "ended end: killed"},
+	{LADDER_LATE_KILL, LADDER_ON_NEXT, "kill kill"},
 	{LADDER_LATE_KILL, LADDER_ON_KILL_FAILED, "ended end: not killed"},
 	{LADDER_LATE_KILL, LADDER_ON_VICTIM_GONE, "ended end: empty"},
 	{LADDER_LATE_KILL, LADDER_ON_PREEMPTED, "preempted end: preempted"},
@@ -226,7 +228,8 @@ TEST(an_incident_is_reported_once)
 static void check_second(const struct ladder *before, enum ladder_event event,
 			 const struct ladder_move *move)
 {
-	(void)event;
+	if (event == LADDER_ON_NEXT && ladder_is_killing(before))
+		return; /* that kill has ended, and another one of the herd is next */
 	if (ladder_is_killing(before) || before->state >= LADDER_OVERDUE)
 		T_ASSERT(move->order != LADDER_DO_START && move->order != LADDER_DO_KILL &&
 			 move->order != LADDER_DO_CANCEL);

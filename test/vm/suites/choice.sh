@@ -1,6 +1,7 @@
 # shellcheck shell=dash disable=SC1091,SC2016,SC2034
 # Who is chosen, by what only a real kernel has: processes with their oom_score_adj, and marks on cgroups.
 . /test/lib.sh
+T_TIMEOUT=120
 
 # a rule on DOMAIN with more keys
 rule()
@@ -87,7 +88,66 @@ among_his_own_a_user_decides()
 	assert_alive /u/editor 1
 }
 
+# by_taken [MORE]: a rule of /d by what was taken, when it has been calm for long enough
+by_taken()
+{
+	policy p <<-END
+		{"version": 1, ${1-} "rules": [{"name": "taken", "domain": "/d",
+		 "when": {"unreclaimable_above": "90%"}, "rank": ["priority", "taken", "gain"], "cooldown": "1s",
+		 "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	sleep 24
+}
+
+# A user's 30 scopes, each too small to help, beside a database that is larger than all of them.
+a_herd_dies_until_it_is_enough()
+{
+	cg_create /d memory.max=256M memory.swap.max=0
+	holder /d/db 130
+	cg_create /d/u
+	chown 1000:1000 "$CG/d/u" || fail 'no delegation'
+	by_taken
+	for n in $(seq 1 30); do
+		cg_create "/d/u/w$n"
+		cg_run "/d/u/w$n" hog hold 4 >/dev/null
+	done
+	wait_until 20 '[ "$(incident_count)" -ge 1 ]'
+	pick 1
+	case $(got victim.cgroup) in /d/u/w*) ;; *) fail "$(got victim.cgroup) has died" ;; esac
+	says herd.owner /d/u
+	says_between herd.killed 2 16
+	says_between herd.taken_bytes $((30 << 20)) $((140 << 20))
+	assert_alive /d/db 1
+	[ "$(cg_alive /d/u)" -ge 10 ] || fail "$(cg_alive /d/u) of 30 are left"
+	assert_no_oom_kill
+}
+
+# Six small ones that the policy lets die first can't help; the leak can.
+the_leak_dies_before_those_that_go_first()
+{
+	cg_create /d memory.max=256M memory.swap.max=0
+	for n in 1 2 3 4 5 6; do
+		holder "/d/pod$n" 3
+	done
+	cg_create /d/leak
+	cg_run /d/leak hog hold 60 >/dev/null
+	by_taken '"priorities": {"/d/pod*": -100},'
+	cg_run /d/leak hog anon 200 20 >/dev/null
+	assert_dead /d/leak 30
+	incidents_are 1
+	for n in 1 2 3 4 5 6; do
+		assert_alive "/d/pod$n" 1
+	done
+	pick 1
+	says victim.cgroup /d/leak
+	says_between candidates.0.order.taken $((30 << 20)) $((190 << 20))
+	assert_no_oom_kill
+}
+
 t 'badness is the choice of the kernel' badness_is_the_kernels_choice
 t 'marks spare, put off, and only for others' marks_spare_and_put_off_and_only_serve_others
 t 'among his own a user decides' among_his_own_a_user_decides
+t 'a herd dies until it is enough, and the larger database lives' a_herd_dies_until_it_is_enough
+t 'a leak dies before those that go first and do not help' the_leak_dies_before_those_that_go_first
 t_plan_end
