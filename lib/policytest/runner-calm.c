@@ -2,6 +2,7 @@
 /* What each group of a policy test had when its domain was last calm: as it is told, else what it has now. */
 #include "policytest/runner.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static uint64_t had(const struct model_cgroup *m, const struct cgg_cgroup *cg)
@@ -35,7 +36,7 @@ static int record(struct runner *t, const struct pair *pair, size_t n)
 	then = calloc(snap->n, sizeof(*then));
 	if (!t->base || !then) {
 		free(then);
-		return runner_no_memory(t);
+		return -ENOMEM;
 	}
 	for (uint32_t i = pair->index; i < snap->cgroups[pair->index].end; i++) {
 		const struct model_cgroup *m = &t->now.cgroup[i];
