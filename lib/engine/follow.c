@@ -9,7 +9,7 @@
 #include "engine/guard.h"
 #include "engine/herd.h"
 #include "engine/look.h"
-#include "engine/tick.h"
+#include "engine/sample.h"
 #include "snap/take.h"
 #include "util/clock.h"
 
@@ -36,7 +36,7 @@ static enum ladder_event recheck(struct cgg_guard *g, struct guard_domain *d,
 	if (in->dry_run) /* nothing was done */
 		return LADDER_ON_DANGER;
 	look_anew(g, d);
-	tick_look(g, d, clock_now_us());
+	sample_domain(g, d, clock_now_us());
 	return d->past ? LADDER_ON_CLEARED : LADDER_ON_DANGER;
 }
 

@@ -23,21 +23,24 @@ void incidents_init(struct incidents *all)
 	explicit_bzero(all->slot, PREFAULT_INCIDENTS * sizeof(all->slot[0]));
 }
 
-static uint32_t count_acting(const struct cgg_guard *g)
+static uint32_t count_acting(const struct incidents *all)
 {
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < LADDER_SLOTS; i++)
-		n += g->incidents.slot[i].used && ladder_is_acting(&g->incidents.slot[i].ladder);
+		n += all->slot[i].used && ladder_is_acting(&all->slot[i].ladder);
 	return n;
 }
 
-struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rule)
+bool incident_may_begin(const struct incidents *all, const struct policy_rule *rule)
 {
-	if (!ladder_may_begin(rule, count_acting(g)))
-		return NULL;
+	return ladder_may_begin(rule, count_acting(all));
+}
+
+struct incident *incident_new(struct incidents *all)
+{
 	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		struct incident *in = &g->incidents.slot[i];
+		struct incident *in = &all->slot[i];
 
 		if (in->used)
 			continue;
@@ -46,7 +49,16 @@ struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rul
 		in->victim_index = CGG_NONE;
 		return in;
 	}
-	return kernel_make_room(g) ? incident_new(g, rule) : NULL;
+	return NULL;
+}
+
+void incident_reported(struct incident *in)
+{
+	struct ladder_move move =
+		ladder_step(&in->ladder, &in->rule, LADDER_ON_REPORTED, clock_now_us());
+
+	in->ladder = move.ladder;
+	in->used = move.order != LADDER_DO_FREE;
 }
 
 /* An owner leaves as many places to others as its own incidents have. */
@@ -70,6 +82,18 @@ bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
 		    const struct guard_domain *d)
 {
 	return in->domain_id == d->id && strcmp(g->policy->rule[d->rule].name, in->rule.name) == 0;
+}
+
+struct incident *incident_under_way(struct cgg_guard *g, const struct guard_domain *d)
+{
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		struct incident *in = &g->incidents.slot[i];
+
+		if (in->used && in->ladder.state != LADDER_OVERDUE &&
+		    in->ladder.state != LADDER_PREEMPTED && incident_is_of(g, in, d))
+			return in;
+	}
+	return NULL;
 }
 
 /* ---- the parts ----------------------------------------------------------------------- */

@@ -102,10 +102,15 @@ struct cgg_guard;
 struct guard_domain;
 struct kernel_kill;
 
-struct incident *incident_new(struct cgg_guard *g, const struct policy_rule *rule); /* NULL: wait */
+/* Whether the rule's ladder may begin now, as far as those under way go; a slot for it, NULL: none is free. */
+bool incident_may_begin(const struct incidents *all, const struct policy_rule *rule);
+struct incident *incident_new(struct incidents *all);
 bool incident_has_place(const struct cgg_guard *g,
 			uint32_t index); /* for one more of the domain's owner */
 bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
 		    const struct guard_domain *d);
+/* Of the domain, NULL: none. */
+struct incident *incident_under_way(struct cgg_guard *g, const struct guard_domain *d);
 void incident_report(struct cgg_guard *g, struct incident *in, const char *event);
+void incident_reported(struct incident *in); /* a preempted one is: its slot is free */
 void incident_path(char *ret, const char *path);

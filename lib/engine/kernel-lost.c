@@ -5,7 +5,7 @@
  * waited for until there are as many names as deaths. One of each belong together; of more it is told in each
  * place that it was one of them.
  */
-#include "engine/guard.h"
+#include "engine/kernel.h"
 
 /* A death of which the log does not say where it was. */
 static bool is_lost(const struct kernel_kill *kill)
@@ -38,10 +38,10 @@ static uint32_t gather(struct guard_kernel *k, struct kernel_report *ret)
 }
 
 /* Told already, by a place. */
-static bool was_placed(struct cgg_guard *g, uint64_t now_us)
+static bool was_placed(struct guard_kernel *k, uint64_t now_us)
 {
 	for (size_t i = 0; i < KERNEL_TOLD_MAX; i++) {
-		struct kernel_told *t = &g->kernel.told[i];
+		struct kernel_told *t = &k->told[i];
 
 		if (kernel_is_fresh(t, now_us) && !t->by_log && t->counted > 0) {
 			t->by_log = true;
@@ -52,9 +52,8 @@ static bool was_placed(struct cgg_guard *g, uint64_t now_us)
 }
 
 /* Each place its names. */
-static void name_all(struct cgg_guard *g, bool surely, uint64_t now_us)
+static void name_all(struct guard_kernel *k, bool surely, uint64_t now_us)
 {
-	struct guard_kernel *k = &g->kernel;
 	bool placed = false;
 
 	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++) {
@@ -65,21 +64,20 @@ static void name_all(struct cgg_guard *g, bool surely, uint64_t now_us)
 		p->by_log = placed = true;
 		p->one_of = !surely;
 		p->report = k->taken;
-		kernel_end(g, p);
+		p->due_us = now_us;
 	}
 	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++) {
 		struct kernel_kill *p = &k->pending[i];
 
-		if (is_lost(p) && (placed || was_placed(g, now_us)))
+		if (is_lost(p) && (placed || was_placed(k, now_us)))
 			p->used = false;
 		else if (is_lost(p))
-			kernel_end(g, p);
+			p->due_us = now_us;
 	}
 }
 
-void lost_find(struct cgg_guard *g, uint64_t now_us)
+void lost_find(struct guard_kernel *k, uint64_t now_us)
 {
-	struct guard_kernel *k = &g->kernel;
 	uint32_t deaths = 0, places = 0, names;
 	uint64_t since_us = UINT64_MAX;
 	bool due = false;
@@ -97,7 +95,7 @@ void lost_find(struct cgg_guard *g, uint64_t now_us)
 		return;
 	names = gather(k, &k->taken);
 	if (deaths <= names || now_us >= since_us + KERNEL_LOG_WAIT_US) {
-		name_all(g, places == 1 && names == deaths, now_us);
+		name_all(k, places == 1 && names == deaths, now_us);
 		return;
 	}
 	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++) {

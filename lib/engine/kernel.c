@@ -22,7 +22,6 @@
 
 #define MS	     1000ULL
 #define RULE_WAIT_US (100 * MS) /* for a rule that was about to act */
-#define TOLD_US	     (10000 * MS)
 
 /* ---- paths --------------------------------------------------------------------------- */
 
@@ -78,24 +77,8 @@ static uint32_t deaths_of(const struct kernel_report *r)
 	return r->ndead + r->group; /* a group's victim is counted twice */
 }
 
-void kernel_end(struct cgg_guard *g, struct kernel_kill *kill)
-{
-	struct guard_kernel *k = &g->kernel;
-	struct kernel_told *t = &k->told[k->ntold++ % KERNEL_TOLD_MAX];
-	uint32_t index = tree_find(g->view.tree, kill->cgroup);
-
-	if (kill->cgroup[0])
-		kill->gone = index == CGG_NONE || counts_is_gone(g, index);
-	*t = (struct kernel_told){.told_us = clock_now_us(),
-				  .by_log = kill->by_log,
-				  .counted = kill->counted,
-				  .deaths = kill->by_log ? deaths_of(&kill->report) : 0};
-	memcpy(t->cgroup, kill->cgroup, sizeof(t->cgroup));
-	if (kill->by_log && kill->report.group && ours(k, kill->report.group_path))
-		kernel_copy(t->group_path, ours(k, kill->report.group_path));
-	kernel_tell(g, kill);
-	kill->used = false;
-}
+static void end(struct cgg_guard *g, struct kernel_kill *kill);
+static uint64_t bound_of(const struct cgg_guard *g, const char *path, uint64_t id);
 
 static struct kernel_kill *oldest(struct guard_kernel *k, bool late)
 {
@@ -119,18 +102,13 @@ static struct kernel_kill *begin(struct cgg_guard *g, uint64_t now_us, uint64_t 
 		kill = g->kernel.pending[i].used ? NULL : &g->kernel.pending[i];
 	if (!kill) {
 		kill = oldest(&g->kernel, false);
-		kernel_end(g, kill);
+		end(g, kill);
 	}
 	memset(kill, 0, sizeof(*kill));
 	kill->used = true;
 	kill->since_us = now_us;
 	kill->due_us = now_us + wait_us;
 	return kill;
-}
-
-bool kernel_is_fresh(const struct kernel_told *t, uint64_t now_us)
-{
-	return t->told_us != 0 && now_us < t->told_us + TOLD_US;
 }
 
 /* Where a rule looked when the kernel was first. */
@@ -203,7 +181,7 @@ static void on_counted(struct cgg_guard *g, const char *path, uint64_t id, bool 
 		kill = begin(g, now_us, wait);
 	kernel_copy(kill->cgroup, path);
 	kill->id = id;
-	kill->bound = kernel_bound(g, path, id);
+	kill->bound = bound_of(g, path, id);
 	kill->gone = gone;
 	kill->counted += n;
 	kill->group_kills += group_kills;
@@ -242,13 +220,6 @@ static struct kernel_kill *begun(struct cgg_guard *g, const char *cgroup)
 	return NULL;
 }
 
-const char *kernel_domain(const struct cgg_guard *g, const struct kernel_kill *kill)
-{
-	const char *path = ours(&g->kernel, kill->report.oom_memcg);
-
-	return path ? path : "/";
-}
-
 static void find_id(struct cgg_guard *g, struct kernel_kill *kill)
 {
 	uint32_t index = tree_find(g->view.tree, kill->cgroup);
@@ -259,7 +230,7 @@ static void find_id(struct cgg_guard *g, struct kernel_kill *kill)
 		if (strcmp(g->kernel.gone[i].path, kill->cgroup) == 0)
 			kill->id = g->kernel.gone[i].id;
 	}
-	kill->bound = kernel_bound(g, kill->cgroup, kill->id);
+	kill->bound = bound_of(g, kill->cgroup, kill->id);
 }
 
 /* ---- owner --------------------------------------------------------------------------- */
@@ -280,7 +251,7 @@ static bool is_known(const void *user, uint64_t id)
 	return tree_find_id(g->view.tree, id) != CGG_NONE || find_gone(g, id);
 }
 
-uint64_t kernel_bound(const struct cgg_guard *g, const char *path, uint64_t id)
+static uint64_t bound_of(const struct cgg_guard *g, const char *path, uint64_t id)
 {
 	uint32_t index = id ? tree_find_id(g->view.tree, id) : tree_find(g->view.tree, path);
 	const struct kernel_gone *gone = NULL;
@@ -292,6 +263,45 @@ uint64_t kernel_bound(const struct cgg_guard *g, const char *path, uint64_t id)
 	else
 		return owners_bound_lately(g->options.owners, path, clock_now_us(), is_known, g);
 	return gone ? gone->bound : 0;
+}
+
+/* ---- its end ------------------------------------------------------------------------- */
+
+/* Of the limit, as far as it is ours: the host's, or one above our root, is our root. Without the header of its
+ * report it is not known. */
+static struct kernel_place domain_by_log(const struct cgg_guard *g, const struct kernel_kill *kill)
+{
+	struct kernel_place domain = {0};
+
+	if (!kill->by_log ||
+	    (!kill->report.oom_memcg[0] && kill->report.scope != CGG_LOG_SCOPE_HOST))
+		return domain;
+	domain.path = ours(&g->kernel, kill->report.oom_memcg);
+	if (!domain.path)
+		domain.path = "/";
+	domain.bound = bound_of(g, domain.path, 0);
+	return domain;
+}
+
+/* Tell it, and remember that. */
+static void end(struct cgg_guard *g, struct kernel_kill *kill)
+{
+	struct guard_kernel *k = &g->kernel;
+	struct kernel_place domain = domain_by_log(g, kill);
+	struct kernel_told *t = &k->told[k->ntold++ % KERNEL_TOLD_MAX];
+	uint32_t index = tree_find(g->view.tree, kill->cgroup);
+
+	if (kill->cgroup[0])
+		kill->gone = index == CGG_NONE || counts_is_gone(g, index);
+	*t = (struct kernel_told){.told_us = clock_now_us(),
+				  .by_log = kill->by_log,
+				  .counted = kill->counted,
+				  .deaths = kill->by_log ? deaths_of(&kill->report) : 0};
+	memcpy(t->cgroup, kill->cgroup, sizeof(t->cgroup));
+	if (kill->by_log && kill->report.group && ours(k, kill->report.group_path))
+		kernel_copy(t->group_path, ours(k, kill->report.group_path));
+	kernel_tell(g, kill, &domain);
+	kill->used = false;
 }
 
 static void on_report(struct cgg_guard *g, const struct kernel_report *r, uint64_t now_us)
@@ -346,13 +356,15 @@ void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us)
 	k->count_us = now_us;
 }
 
-bool kernel_make_room(struct cgg_guard *g)
+struct incident *kernel_incident_new(struct cgg_guard *g)
 {
-	struct kernel_kill *kill = oldest(&g->kernel, true);
+	struct incident *in = incident_new(&g->incidents);
+	struct kernel_kill *kill = in ? NULL : oldest(&g->kernel, true);
 
-	if (kill)
-		kernel_end(g, kill);
-	return kill;
+	if (!kill)
+		return in;
+	end(g, kill);
+	return incident_new(&g->incidents);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
@@ -432,10 +444,10 @@ void kernel_work(struct cgg_guard *g, uint64_t now_us)
 		due |= k->pending[i].used && k->pending[i].due_us <= now_us;
 	if (due && !counts_look(g, now_us))
 		return; /* what waits for the counters waits for all of them */
-	lost_find(g, now_us);
+	lost_find(k, now_us);
 	for (size_t i = 0; i < KERNEL_PENDING_MAX; i++) {
 		if (k->pending[i].used && k->pending[i].due_us <= now_us)
-			kernel_end(g, &k->pending[i]);
+			end(g, &k->pending[i]);
 	}
 	if (k->listen_us != 0 && now_us >= k->listen_us)
 		counts_listen(g);
@@ -476,5 +488,5 @@ void kernel_finish(struct cgg_guard *g)
 	if (oldest(k, false))
 		kernel_work(g, clock_now_us() + 2 * (uint64_t)KERNEL_LOG_WAIT_US); /* all of it */
 	while ((kill = oldest(k, false)))
-		kernel_end(g, kill);
+		end(g, kill);
 }

@@ -26,6 +26,7 @@
 
 #define KERNEL_LOG_WAIT_US                                                                         \
 	2000000 /* for the log to tell of what is counted: its reader has no priority */
+#define KERNEL_TOLD_US	     10000000 /* what was told is remembered so long */
 #define KERNEL_COUNT_WAIT_US 200000 /* for all deaths of one kill to be counted */
 
 struct cgg_log;
@@ -76,6 +77,12 @@ struct kernel_gone {
 	uint64_t when_us, id;
 	uint64_t bound; /* see owners_bound() */
 	char path[CGG_PATH_MAX];
+};
+
+/* A cgroup and its owner, see owners_bound(). */
+struct kernel_place {
+	const char *path;
+	uint64_t bound;
 };
 
 struct guard_kernel {
@@ -141,10 +148,6 @@ void kernel_finish(struct cgg_guard *g); /* tell all */
 int kernel_read_log(struct cgg_guard *g, int fd, const char *why, struct cgg_error *err);
 void kernel_work(struct cgg_guard *g, uint64_t now_us); /* what is due */
 uint64_t kernel_due_us(const struct cgg_guard *g); /* UINT64_MAX: nothing is */
-/* Whose limit it was, as far as it is ours: the host's, or one above our root, is our root. By the log. */
-const char *kernel_domain(const struct cgg_guard *g, const struct kernel_kill *kill);
-/* See owners_bound(): of a path and id (0: not known) which may be gone. */
-uint64_t kernel_bound(const struct cgg_guard *g, const char *path, uint64_t id);
 bool kernel_is_busy(const struct cgg_guard *g);
 
 /*
@@ -152,17 +155,24 @@ bool kernel_is_busy(const struct cgg_guard *g);
  * known, and is told with it; one that was told already is dropped.
  */
 void kernel_late(struct cgg_guard *g, struct incident *in, uint64_t now_us);
-bool kernel_make_room(struct cgg_guard *g); /* tell the oldest incident that is kept so */
+/* A slot for one; if none is free, that of the oldest which is kept so, and is told now. NULL: none. */
+struct incident *kernel_incident_new(struct cgg_guard *g);
 
-void kernel_end(struct cgg_guard *g, struct kernel_kill *kill); /* tell it, and remember that */
-bool kernel_is_fresh(const struct kernel_told *t, uint64_t now_us);
+static inline bool kernel_is_fresh(const struct kernel_told *t, uint64_t now_us)
+{
+	return t->told_us != 0 && now_us < t->told_us + KERNEL_TOLD_US;
+}
 
-/* ---- kernel-lost.c ---- */
-void lost_find(struct cgg_guard *g,
-	       uint64_t now_us); /* deaths without a place, places without a name */
+/* ---- kernel-lost.c: deaths without a place, places without a name ---- */
+void lost_find(struct guard_kernel *k, uint64_t now_us); /* those that belong together become due */
 
 /* ---- kernel-tell.c ---- */
-void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill);
+/* domain: of the limit, by the log; its path is NULL where that is not known. */
+void kernel_tell(struct cgg_guard *g, struct kernel_kill *kill, const struct kernel_place *domain);
+
+/* ---- kernel-put.c ---- */
+uint64_t kernel_deaths(const struct kernel_kill *kill);
+void kernel_put_path(struct json *j, const char *key, const char *path); /* nothing for "" */
 void kernel_put(struct json *j, const struct kernel_kill *kill); /* "kernel": {...} */
 /* "victim": {...}, and whose it is */
 void kernel_put_victim(struct json *j, const struct cgg_guard *g, const struct kernel_kill *kill);

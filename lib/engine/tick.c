@@ -18,6 +18,7 @@
 #include "engine/look.h"
 #include "engine/plan.h"
 #include "engine/preempt.h"
+#include "engine/sample.h"
 #include "hook/owners.h"
 #include "policy/candidates.h"
 #include "policy/gate.h"
@@ -28,35 +29,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MS		   1000ULL
-#define GONE_AGAIN_US	   (1000 * MS)
-#define FRESH_US	   (5 * MS) /* so long, what was looked at is as it is */
-#define AHEAD_CGROUPS	   16 /* more take longer to read than that */
-#define UNSEEN_US	   (1000 * MS)
-#define UNREAD_US	   (200 * MS)
-#define UNREAD_AGAIN_US	   (10 * MS)
-#define UNREAD_LOOKS	   5 /* the loop itself may be late on a machine out of memory */
-#define BLOCKED_AGAIN_US   (50 * MS)
-#define LEVEL_AGAIN_US	   (50 * MS)
-#define LEVEL_AGAIN_FOR_US (60000 * MS)
-#define TURN_LOOKS	   512
+#define MS		 1000ULL
+#define FRESH_US	 (5 * MS) /* so long, what was looked at is as it is */
+#define UNREAD_US	 (200 * MS)
+#define UNREAD_AGAIN_US	 (10 * MS)
+#define UNREAD_LOOKS	 5 /* the loop itself may be late on a machine out of memory */
+#define BLOCKED_AGAIN_US (50 * MS)
+#define TURN_LOOKS	 512
 #define TURN_CALLS                                                                                 \
 	1000 /* system calls for looks in one turn of the loop: the rest is due in the next */
 
 /* ---- decide -------------------------------------------------------------------------- */
-
-/* The incident of a domain that is under way. */
-static struct incident *incident_of(struct cgg_guard *g, const struct guard_domain *d)
-{
-	for (size_t i = 0; i < LADDER_SLOTS; i++) {
-		struct incident *in = &g->incidents.slot[i];
-
-		if (in->used && in->ladder.state != LADDER_OVERDUE &&
-		    in->ladder.state != LADDER_PREEMPTED && incident_is_of(g, in, d))
-			return in;
-	}
-	return NULL;
-}
 
 static bool is_acting(const struct incident *in)
 {
@@ -169,17 +152,6 @@ static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct po
 }
 
 /*
- * Who is at his brake is stuck in the kernel's reclaim before he is in danger: we have the time to read ahead,
- * where it takes less than what was read is good for.
- */
-static bool can_read_ahead(const struct cgg_guard *g, const struct guard_domain *d,
-			   const struct policy_rule *rule)
-{
-	return g->view.snap.cgroups[d->index].end - d->index <= AHEAD_CGROUPS &&
-	       !candidates_has_key(rule, CGG_RANK_BADNESS);
-}
-
-/*
  * A candidate that can't be read for want of memory or fds may be the larger one: evaluate again shortly, rather
  * than kill the next smaller one. Not for longer than UNREAD_US and UNREAD_LOOKS: one that can never be read would
  * protect everybody. Then it is passed over, and the record counts it as unread. True: not now.
@@ -218,9 +190,11 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	uint32_t victim, index;
 	bool nobody, fresh;
 
-	if (incident_of(g, d) || is_blocked(g, d))
+	if (incident_under_way(g, d) || is_blocked(g, d))
 		return;
-	in = incident_has_place(g, d->index) ? incident_new(g, rule) : NULL;
+	in = incident_has_place(g, d->index) && incident_may_begin(&g->incidents, rule)
+		     ? kernel_incident_new(g)
+		     : NULL;
 	if (!in) {
 		execute_lack_slots(g);
 		return;
@@ -283,86 +257,27 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
  * rule's condition has to do with it. */
 static void watch_danger(struct cgg_guard *g, struct guard_domain *d, bool past)
 {
-	struct incident *in = incident_of(g, d);
+	struct incident *in = incident_under_way(g, d);
 
 	if (past && is_acting(in))
 		ladder_advance(g, d, in, LADDER_ON_CLEARED);
 }
 
-void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
+static void look_and_decide(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
-	struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
-	bool braked = brake_is_for(g, d) && !look_is_host(g, d);
-	uint64_t level = 0, limit = CGG_MAX, gate;
-	enum policy_truth truth;
-	bool ahead;
+	struct sample s = sample_domain(g, d, now_us);
 
-	g->count.looks++;
-	d->told = d->woken;
-	d->woken = false;
-	hang_beat(&g->hang);
-	if (d->first_us == 0) {
-		d->first_us = now_us;
-		g->domains.nunwatched++;
-	}
-	if (d->history != 0 && d->due_us != 0 &&
-	    now_us > d->due_us + UNSEEN_US) /* we were stopped, or starved */
-		policy_unseen(history_of(&g->history, &d->history), now_us - d->due_us, now_us);
-	if (!look_level(g, d, now_us, &level, &limit)) {
-		g->view.scan_due = true;
-		d->due_us = now_us + GONE_AGAIN_US;
+	if (!s.known)
 		return;
-	}
-	domains_limit_read(g, d, now_us);
-	/* no memory controller there (now), or no memory to open a file */
-	if (level == CGG_MAX || cg->limit_unknown) {
-		if (level == CGG_MAX)
-			domains_no_memory(g, d);
-		if (d->level_us != 0 && now_us < d->level_us + LEVEL_AGAIN_FOR_US)
-			d->due_us = now_us + LEVEL_AGAIN_US;
-		else
-			plan_rest(g, d, now_us);
-		return;
-	}
-	d->level_us = now_us;
-	gate = policy_gate(rule, look_is_host(g, d), limit);
-	look_calm(g, d, level, limit, now_us);
-	if (level < gate) /* it isn't slowed down, and can't be in danger */
-		d->over_us = 0;
-	if (level < policy_near(gate)) { /* what was held is no longer true */
-		d->again = 0;
-		if (braked)
-			brake_keep(g, d, level, gate, limit, now_us);
-		if (d->noise > 0)
-			watch_hear(g, d);
-		plan_look(g, d, level, gate, limit, now_us);
-		d->past = true;
-		watch_danger(g, d, true);
-		history_release(&g->history, &d->history);
-		preempted_far(&d->preempted);
-		return;
-	}
-	truth = look_evaluate(g, d, rule, now_us);
-	if (truth != POLICY_TRUE)
-		d->unread_us = 0;
-	if (level >= gate && (d->over_us == 0 || incident_of(g, d)))
-		d->over_us = now_us;
-	if (braked)
-		brake_keep(g, d, level, gate, limit, now_us);
-	/* full of page cache is not near danger: from here on what counts is unreclaimable */
-	level = policy_level(rule, cg, look_is_host(g, d), level);
-	plan_look(g, d, level, gate, limit, now_us);
-	ahead = braked && d->told && truth != POLICY_TRUE && plan_again(d, now_us) &&
-		can_read_ahead(g, d, rule);
-	preempt_sample(g, d, level, limit, now_us);
-	d->past = policy_is_past(gate, level, truth);
 	watch_danger(g, d, d->past);
-	if (truth == POLICY_TRUE && policy_rests_us(&d->pace, now_us) == 0)
+	if (!s.near)
+		return;
+	if (s.truth == POLICY_TRUE && policy_rests_us(&d->pace, now_us) == 0)
 		decide(g, d, rule, now_us);
-	if (ahead)
+	if (s.ahead)
 		prepare(g, d, rule, FRESH_US / 2, now_us);
-	else if (truth != POLICY_TRUE && candidates_has_key(rule, CGG_RANK_GROWTH))
+	else if (s.truth != POLICY_TRUE && candidates_has_key(rule, CGG_RANK_GROWTH))
 		look_candidates(g, rule, d->index, now_us);
 }
 
@@ -397,14 +312,14 @@ static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us
 	uint32_t calls = calls_of(g, d);
 	uint64_t start;
 
-	if (is_blocked(g, d) && !is_acting(incident_of(g, d))) {
+	if (is_blocked(g, d) && !is_acting(incident_under_way(g, d))) {
 		d->due_us = now_us + BLOCKED_AGAIN_US; /* its end is told */
 		return;
 	}
 	g->domains.paid = d->paid > g->domains.paid ? d->paid : g->domains.paid;
 	d->paid = paid_after(g, d, calls);
 	start = clock_now_us();
-	tick_look(g, d, now_us);
+	look_and_decide(g, d, now_us);
 	if (plan_is_far(d))
 		looks->far_us += clock_now_us() - start;
 	looks->host |= brake_host_is_due(g, d);

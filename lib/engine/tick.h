@@ -5,7 +5,5 @@
 #include "cgguard.h"
 
 struct cgg_guard;
-struct guard_domain;
 
 void tick(struct cgg_guard *g, uint64_t now_us);
-void tick_look(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us);

@@ -320,12 +320,10 @@ TEST(deaths_without_a_report_are_placed_by_the_counters)
 static struct incident *late(struct story *s)
 {
 	static const struct cgg_policy policy;
-	static const struct policy_rule rule;
 	struct incident *in;
 
 	s->g->policy = &policy;
-	in = incident_new(s->g, &rule);
-
+	in = kernel_incident_new(s->g);
 	T_MUST(in);
 	in->ladder = ladder_step(&in->ladder, &in->rule, LADDER_ON_PREEMPTED, s->now).ladder;
 	memcpy(in->rule.name, "box", 4);
@@ -414,4 +412,28 @@ TEST(more_than_there_is_room_for_is_told_too)
 	after(&s, SEC);
 	T_EQ_INT(s.n, 20);
 	end(&s);
+}
+
+TEST(names_and_places_find_each_other)
+{
+	static struct guard_kernel k;
+	struct kernel_kill *lost = &k.pending[0], *nameless = &k.pending[1],
+			   *second = &k.pending[2];
+
+	*lost = (struct kernel_kill){.used = true, .by_log = true, .due_us = 100, .since_us = 100};
+	lost->report.ndead = 1;
+	lost->report.dead[0].pid = 7;
+	*nameless = (struct kernel_kill){.used = true, .counted = 1, .cgroup = "/a", .due_us = 500};
+	lost_find(&k, 50); /* nothing is due */
+	T_ASSERT(lost->used && !nameless->by_log);
+	*second = *nameless;
+	lost_find(&k, 100); /* two deaths, one name so far: it is waited for the other */
+	T_ASSERT(lost->used && !nameless->by_log);
+	T_EQ_INT(lost->due_us, 100 + KERNEL_COUNT_WAIT_US);
+	second->used = false;
+	lost->due_us = 200;
+	lost_find(&k, 200);
+	T_ASSERT(!lost->used && nameless->by_log && !nameless->one_of);
+	T_EQ_INT(nameless->report.dead[0].pid, 7);
+	T_EQ_INT(nameless->due_us, 200);
 }
