@@ -345,6 +345,7 @@ static void show_counters(struct json_object *o, struct json_object *guard)
 {
 	struct json_object *c = json_object_object_get(guard, "counters");
 	struct json_object *dropped = json_object_object_get(o, "dropped");
+	struct json_object *w = json_object_object_get(guard, "watches");
 
 	printf("\n%lld wake-ups (timer %lld, inotify %lld, pressure %lld, workers %lld), %lld "
 	       "looks, "
@@ -353,6 +354,11 @@ static void show_counters(struct json_object *o, struct json_object *guard)
 	       (long long)num(c, "by_inotify"), (long long)num(c, "by_pressure"),
 	       (long long)num(c, "by_worker"), (long long)num(c, "looks"),
 	       (long long)num(c, "evaluations"), (long long)num(c, "scans"));
+	printf("inotify watches %lld directories and %lld files, of %lld watches that this user "
+	       "may "
+	       "have; refused: %lld\n",
+	       (long long)num(w, "directories"), (long long)num(w, "files"),
+	       (long long)num(w, "limit"), (long long)num(w, "refused"));
 	printf("%lld incidents, %lld kills, %lld brakes reset by others, %lld values of containers "
 	       "put back; records dropped: %lld, messages: %lld\n",
 	       (long long)num(c, "incidents"), (long long)num(c, "kills"),

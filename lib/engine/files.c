@@ -9,6 +9,7 @@
  */
 #include "engine/files.h"
 
+#include "cgfs/procs.h"
 #include "util/attr.h"
 #include "util/clock.h"
 #include "util/err.h"
@@ -81,10 +82,12 @@ int files_watch(struct files *f, uint32_t index, const char *file, enum watch_us
 		return muted->handle;
 	}
 	wd = inotify_begin(f, index, file);
+	f->nrefused += wd < 0 && errno == ENOSPC;
 	if (wd < 0)
 		return -1;
 	handle = watches_add(w, wd, file, id, index, user);
 	if (handle < 0) {
+		f->nrefused++;
 		inotify_end(f, &(struct watch){.wd = wd, .file = file});
 		return -1;
 	}
@@ -251,6 +254,16 @@ uint64_t files_due_us(const struct files *f)
 
 /* ---- what is not watched: where there is no inotify, or no more watches --------------- */
 
+/* For all programs of this user together; an administrator may change it. */
+static void read_limit(struct files *f)
+{
+	int32_t limit;
+
+	if (cgfs_proc_number(f->view->tree->root.procfd, "sys/fs/inotify/max_user_watches",
+			     &limit) == 0)
+		f->limit = (uint32_t)limit;
+}
+
 static bool some_unwatched(const struct files *f)
 {
 	return view_is_blind(f->view) || f->view->tree->watch_short;
@@ -264,8 +277,10 @@ bool files_look(struct files *f, uint64_t now_us)
 	if (!some_unwatched(f) || now_us < f->verify_after_us)
 		return false;
 	files = f->looked_us + LOOK_US <= now_us;
-	if (files)
+	if (files) {
 		f->looked_us = now_us;
+		read_limit(f);
+	}
 	if (!view_is_blind(f->view) && f->view->tree->scan.state == TREE_SCAN_IDLE &&
 	    tree_verify(f->view->tree, LOOK_CALLS, &round))
 		f->view->scan_due = true;
@@ -291,6 +306,7 @@ int files_init(struct files *f, struct view *view, int epoll_fd, struct cgg_erro
 			return err_fail(err, -ENOMEM,
 					"out of address space for the guard's watches");
 	}
+	read_limit(f);
 	r = tree_watch(view->tree);
 	if (r < 0) {
 		(void)err_fail(err, r, "%s", strerror(-r));
@@ -329,4 +345,14 @@ void files_relocate(struct files *f)
 uint32_t files_count(const struct files *f)
 {
 	return f->watches[WATCHES_OF_LIMITS].nused + f->watches[WATCHES_OF_EVENTS].nused;
+}
+
+uint32_t files_count_directories(const struct files *f)
+{
+	const struct cgg_tree *tree = f->view ? f->view->tree : NULL;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; tree && i < tree->n; i++)
+		n += tree->entry[i].wd >= 0;
+	return n;
 }

@@ -23,6 +23,8 @@ struct files {
 		watch_fn fn;
 		void *user;
 	} handler[WATCH_USERS];
+	uint32_t limit; /* fs.inotify.max_user_watches, 0: not known */
+	uint64_t nrefused; /* times that a file's watch was refused */
 	uint64_t nread; /* times that one of the instances had something */
 	bool served; /* the tree's was read in this turn, or something from it handled */
 	bool paused; /* it is not listened to, until: */
@@ -55,3 +57,4 @@ bool files_look(struct files *f, uint64_t now_us);
 uint64_t files_look_us(const struct files *f);
 
 uint32_t files_count(const struct files *f); /* watches of files */
+uint32_t files_count_directories(const struct files *f); /* directories that are watched */

@@ -213,6 +213,8 @@ NUMBER(put_resets, g->resets.undone)
 NUMBER(put_cgroups, g->view.snap.n)
 NUMBER(put_domains, domains_of(g))
 NUMBER(put_brakes, brakes_count(&g->brakes))
+NUMBER(put_watch_limit, g->files.limit)
+NUMBER(put_refused, g->files.nrefused)
 NUMBER(put_fallbacks, fallbacks_of(g))
 NUMBER(put_rules, g->policy->nrules)
 NUMBER(put_dry_run, g->options.dry_run)
@@ -231,6 +233,12 @@ static void put_wakeup(const struct cgg_guard *g, struct text *t, const char *na
 
 	if (i < CGG_ARRAY_LEN(causes))
 		add(t, "%s{cause=\"%s\"} %" PRIu64 "\n", name, causes[i].cause, causes[i].n);
+}
+
+static void put_watches(const struct cgg_guard *g, struct text *t, const char *name, uint32_t i)
+{
+	add(t, "%s{of=\"%s\"} %" PRIu32 "\n", name, i == 0 ? "directories" : "files",
+	    i == 0 ? files_count_directories(&g->files) : files_count(&g->files));
 }
 
 static void put_outcome(const struct cgg_guard *g, struct text *t, const char *name, uint32_t i)
@@ -385,6 +393,13 @@ static const struct {
 	 1},
 	{"cgguard_brakes", "gauge", "Cgroups whose memory.high is held as a tripwire.", put_brakes,
 	 1},
+	{"cgguard_inotify_watches", "gauge", "Watches of inotify that the guard holds.",
+	 put_watches, 2},
+	{"cgguard_inotify_watches_limit", "gauge",
+	 "Watches that all programs of its user may hold together, 0: not known.", put_watch_limit,
+	 1},
+	{"cgguard_inotify_watches_refused_total", "counter",
+	 "Times that a file could not be watched for want of watches.", put_refused, 1},
 	{"cgguard_fallbacks", "gauge", "Things that the guard goes on without, see its status.",
 	 put_fallbacks, 1},
 	{"cgguard_loop_wakeups_total", "counter", "Times that the loop woke up.", put_loop, 1},

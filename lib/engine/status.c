@@ -32,6 +32,12 @@ static void put_head(const struct cgg_guard *g, struct json *j)
 	json_u64(j, "cgroups", g->view.snap.n);
 	json_u64(j, "domains_total", domains);
 	json_u64(j, "brakes", brakes_count(&g->brakes));
+	json_open(j, "watches", '{');
+	json_u64(j, "directories", files_count_directories(&g->files));
+	json_u64(j, "files", files_count(&g->files));
+	json_u64(j, "limit", g->files.limit); /* 0: not known */
+	json_u64(j, "refused", g->files.nrefused);
+	json_close(j, '}');
 	json_open(j, "counters", '{');
 	json_u64(j, "wakeups", c->wakeups);
 	json_u64(j, "by_timer", c->by_timer);

@@ -79,6 +79,9 @@ TEST(counters_and_gauges_have_their_values)
 	g->count.by_kmsg = 3;
 	g->brakes.drift = 2;
 	g->resets.undone = 3;
+	g->files.limit = 8192;
+	g->files.nrefused = 4;
+	g->files.watches[WATCHES_OF_EVENTS].nused = 5;
 	metrics_incident(g, "killed", "/a", 0, true, 4096);
 	metrics_incident(g, "killed", "/a", 0, true, 4096);
 	metrics_incident(g, "averted", "/a", 0, false, 0);
@@ -86,6 +89,10 @@ TEST(counters_and_gauges_have_their_values)
 	T_HAS(text, "\n# TYPE cgguard_loop_wakeups_total counter\ncgguard_loop_wakeups_total 7\n");
 	T_HAS(text, "cgguard_wakeups_total{cause=\"kmsg\"} 3\n");
 	T_HAS(text, "cgguard_brake_drift_total 2\n");
+	T_HAS(text, "cgguard_inotify_watches{of=\"directories\"} 0\n"
+		    "cgguard_inotify_watches{of=\"files\"} 5\n");
+	T_HAS(text, "cgguard_inotify_watches_limit 8192\n");
+	T_HAS(text, "cgguard_inotify_watches_refused_total 4\n");
 	T_HAS(text, "cgguard_resets_undone_total 3\n");
 	T_HAS(text, "cgguard_incidents_total{outcome=\"killed\"} 2\n");
 	T_HAS(text, "cgguard_incidents_total{outcome=\"averted\"} 1\n");

@@ -51,8 +51,14 @@ a_user_who_writes_to_his_own_limits()
 	guard_stop
 }
 
-# watches: how many inotify watches the guard has
+# watches: how many inotify watches the guard has; kernel_watches: by the kernel's count
 watches()
+{
+	echo $(($(cgguard status --json | tr -d ' \n' |
+		sed -n 's/.*"watches":{"directories":\([0-9]*\),"files":\([0-9]*\).*/\1 + \2/p')))
+}
+
+kernel_watches()
 {
 	cat /proc/"$GUARD_PID"/fdinfo/* 2>/dev/null | grep -c '^inotify wd'
 }
@@ -70,16 +76,18 @@ containers_come_and_go()
 	guard_start --policy "$T/p.json" --state "$T/state"
 	sleep 5
 	before=$(watches)
-	for i in $(seq 300); do
+	assert_eq "$(kernel_watches)" "$before" 'watches, in the status,'
+	for i in $(seq 1000); do
 		mkdir "$CG/docker/$i"
 		echo 64M >"$CG/docker/$i/memory.max"
 	done
-	wait_until 60 '[ "$(cg_read /docker/300 memory.high)" != max ]'
-	say "watches before $before, with 300 containers $(watches)"
-	[ "$(watches)" -gt $((before + 300)) ] || fail 'expected them to be watched'
-	for i in $(seq 300); do rmdir "$CG/docker/$i"; done
+	wait_until 60 '[ "$(cg_read /docker/1000 memory.high)" != max ]'
+	say "watches before $before, with 1,000 containers $(watches)"
+	[ "$(watches)" -gt $((before + 1000)) ] || fail 'expected them to be watched'
+	for i in $(seq 1000); do rmdir "$CG/docker/$i"; done
 	wait_until 30 '[ "$(watches)" -le '"$before"' ]'
 	assert_eq "$before" "$(watches)" 'watches'
+	assert_eq "$(kernel_watches)" "$before" 'watches, in the status,'
 	waves "$before"
 	guard_stop
 }
@@ -127,6 +135,6 @@ limits_after_lost_events()
 }
 
 t 'a user who writes to his own limits without end keeps the guard from nobody' a_user_who_writes_to_his_own_limits
-t 'the watches of 300 containers end with them' containers_come_and_go
+t 'the watches of 1,000 containers end with them' containers_come_and_go
 t 'when events of inotify were lost each limit is read again' limits_after_lost_events
 t_plan_end
