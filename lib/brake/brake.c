@@ -61,6 +61,28 @@ void brakes_deinit(struct brakes *b)
 
 /* ---- wants ---------------------------------------------------------------------------- */
 
+/* Of a cgroup that is there still, but nothing is wanted of it, and nothing of the guard's is in its file. */
+static bool is_unused(const struct brake *one)
+{
+	for (int i = 0; i < BRAKE_WANTS; i++) {
+		if (one->want[i] != 0)
+			return false;
+	}
+	return one->state == BRAKE_IDLE && one->bytes == 0;
+}
+
+/* Those that are wanted are shared out by owner, as domains are: whoever wants others by turns takes no more. */
+static uint32_t find_unused(struct brakes *b, uint32_t max)
+{
+	for (uint32_t i = 0; i < max; i++) {
+		if (is_unused(&b->brake[i])) {
+			b->slot[b->brake[i].index] = 0;
+			return i;
+		}
+	}
+	return max;
+}
+
 /* A throttle begins in danger: what it takes is there before. */
 static void make_ready(struct brakes *b)
 {
@@ -82,6 +104,8 @@ static struct brake *begin(struct brakes *b, uint32_t index, enum brake_want wan
 		return NULL;
 	while (i < b->n && b->brake[i].state != BRAKE_FREE)
 		i++;
+	if (i >= max)
+		i = find_unused(b, max);
 	if (i >= max || index >= CGG_TREE_MAX)
 		return NULL;
 	if (i == b->n)
@@ -188,8 +212,12 @@ enum brake_event brakes_on_file(struct brakes *b, uint32_t index, int wd)
 void brakes_check(struct brakes *b)
 {
 	for (uint32_t i = 0; i < b->n; i++) {
-		if (b->brake[i].state != BRAKE_FREE && b->brake[i].high_wd < 0)
-			brake_verify(b, &b->brake[i]);
+		struct brake *one = &b->brake[i];
+
+		if (one->state != BRAKE_FREE && one->high_wd < 0)
+			brake_verify(b, one);
+		if (one->state == BRAKE_HELD) /* one was refused */
+			brake_listen(b, one);
 	}
 }
 

@@ -24,6 +24,7 @@
  *	YIELDED     IDLE    others have written the file, or another value is wanted
  *	IDLE        REFUSED the file cannot be written (EACCES, EPERM, EROFS)
  *	any         FREE    the cgroup was removed
+ *	IDLE        IDLE    of another cgroup: nothing is wanted, nothing was written, and there is no room
  */
 #pragma once
 
@@ -132,7 +133,7 @@ bool brakes_pending(const struct brakes *b);
 enum brake_event { BRAKE_NOT_OURS, BRAKE_TRIPPED, BRAKE_WRITTEN };
 enum brake_event brakes_on_file(struct brakes *b, uint32_t index, int wd);
 
-/* Read every memory.high of which no watch tells. */
+/* Read every memory.high of which no watch tells, and ask for the watch again. */
 void brakes_check(struct brakes *b);
 
 /* After a scan: each cgroup's index is another. */

@@ -266,15 +266,25 @@ bool tree_is_stale(const struct tree_stale *s, const struct tree_entry *e)
 }
 
 /* Others may have given up theirs (max_user_watches is for all of a user's programs). */
-static bool watch_again(struct cgg_tree *tree, struct tree_entry *e, uint32_t index)
+bool tree_watch_again(struct cgg_tree *tree, uint32_t index)
 {
+	struct tree_entry *e = &tree->entry[index];
 	CGG_AUTO_FD opened = -1;
 	int dirfd = tree_dir(tree, index, &opened);
 
 	if (dirfd < 0)
 		return false;
 	tree_watch_dir(tree, e, dirfd);
+	if (e->wd >= 0)
+		tree_stale_id(tree, e->id); /* what came before is not told of */
 	return e->wd >= 0;
+}
+
+void tree_unwatch_again(struct cgg_tree *tree, uint32_t index)
+{
+	(void)inotify_rm_watch(tree->inotify_fd, tree->entry[index].wd);
+	tree->entry[index].wd = -1;
+	tree->watch_short = true;
 }
 
 /* One that is not watched: is it there, and a leaf still? What has children is listed each time. */
@@ -291,7 +301,7 @@ static bool verify_one(struct cgg_tree *tree, uint32_t index)
 		return true;
 	}
 	if (st.st_nlink == 2 && e->end == index + 1 && st.st_uid == e->owner_uid &&
-	    !watch_again(tree, e, index))
+	    !tree_watch_again(tree, index))
 		return false;
 	tree_stale_id(tree, e->id);
 	return true;

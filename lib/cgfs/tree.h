@@ -143,6 +143,10 @@ int tree_watch(struct cgg_tree *tree);
 /* Stop that. */
 void tree_unwatch(struct cgg_tree *tree);
 
+/* One directory, which no scan under way has taken over: begin to watch it, if that can be had, and stop. */
+bool tree_watch_again(struct cgg_tree *tree, uint32_t index);
+void tree_unwatch_again(struct cgg_tree *tree, uint32_t index);
+
 /*
  * Read what an inotify instance has, a bounded part of it at a time; true if the table is out of date. Watches
  * that are not about directories of the table are given to on_file; -1: events were lost, of any of them.

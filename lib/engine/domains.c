@@ -281,6 +281,7 @@ void domains_match(struct cgg_guard *g)
 	g->domains.share = arena_alloc(a, g->view.snap.n * sizeof(*g->domains.share));
 	rank_owners(&g->view.snap, owner);
 	g->view.snap.owner = owner;
+	files_count_by_owner(&g->files);
 	g->look.prepared = NULL;
 	g->domains.match_due = false;
 	relocate(g);

@@ -43,15 +43,44 @@ static bool is_fast(const struct files *f, const char *file)
 	return f->events_fd >= 0 && strncmp(file, "memory.events", strlen("memory.events")) == 0;
 }
 
-static int inotify_begin(const struct files *f, uint32_t index, const char *file)
+/* The watch of some directory is given up for one of that cgroup's. */
+static bool make_way(struct files *f, uint32_t index, bool directory)
 {
+	uint32_t gives = holdings_make_way(&f->holdings, f->view->tree, index, directory);
+
+	if (gives != CGG_NONE)
+		tree_unwatch_again(f->view->tree, gives);
+	return gives != CGG_NONE;
+}
+
+static int inotify_begin(struct files *f, uint32_t index, const char *file)
+{
+	int fd = is_fast(f, file) ? f->events_fd : f->view->tree->inotify_fd, wd;
 	CGG_AUTO_FD opened = -1;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(f->view->tree, index, &opened),
 		 file);
-	return inotify_add_watch(is_fast(f, file) ? f->events_fd : f->view->tree->inotify_fd, path,
-				 IN_MODIFY);
+	wd = inotify_add_watch(fd, path, IN_MODIFY);
+	if (wd < 0 && errno == ENOSPC && make_way(f, index, false))
+		wd = inotify_add_watch(fd, path, IN_MODIFY);
+	return wd;
+}
+
+/* One owner leaves as many watches to others as it has. */
+static bool has_share(const struct files *f, uint32_t index)
+{
+	uint32_t most = f->limit > 0 && f->limit < WATCHES_MAX ? f->limit : WATCHES_MAX;
+	uint32_t n = files_count(f);
+
+	return holdings_may_watch(&f->holdings, index, n < most ? most - n : 0);
+}
+
+static int refuse(struct files *f)
+{
+	f->nrefused++;
+	f->refused = true;
+	return -1;
 }
 
 static void inotify_end(const struct files *f, const struct watch *w)
@@ -73,6 +102,7 @@ int files_watch(struct files *f, uint32_t index, const char *file, enum watch_us
 	uint64_t id = f->view->tree->entry[index].id;
 	const struct watch *muted;
 	int wd, handle;
+	uint32_t n;
 
 	if (f->view->tree->inotify_fd < 0)
 		return -1;
@@ -81,16 +111,19 @@ int files_watch(struct files *f, uint32_t index, const char *file, enum watch_us
 		watches_join(w, muted->handle, user);
 		return muted->handle;
 	}
+	if (!has_share(f, index))
+		return refuse(f);
 	wd = inotify_begin(f, index, file);
-	f->nrefused += wd < 0 && errno == ENOSPC;
 	if (wd < 0)
-		return -1;
+		return errno == ENOSPC ? refuse(f) : -1;
+	n = w->nused;
 	handle = watches_add(w, wd, file, id, index, user);
 	if (handle < 0) {
-		f->nrefused++;
 		inotify_end(f, &(struct watch){.wd = wd, .file = file});
-		return -1;
+		return refuse(f);
 	}
+	if (w->nused > n)
+		holdings_add(&f->holdings, index);
 	return fast ? handle | WATCHES_FAST : handle;
 }
 
@@ -103,7 +136,19 @@ void files_unwatch(struct files *f, int handle, enum watch_user user)
 	if (!w || w->index == CGG_NONE || !watches_leave(all, w->handle, user))
 		return;
 	inotify_end(f, w);
+	holdings_drop(&f->holdings, w->index);
 	watches_remove(all, w->handle);
+}
+
+void files_watch_directory(struct files *f, uint32_t index)
+{
+	const struct tree_entry *e = &f->view->tree->entry[index];
+
+	if (f->view->tree->inotify_fd < 0 || e->wd >= 0 || e->moved)
+		return;
+	if (tree_watch_again(f->view->tree, index) ||
+	    (errno == ENOSPC && make_way(f, index, true) && tree_watch_again(f->view->tree, index)))
+		f->view->scan_due = true;
 }
 
 /* A cgroup's files are gone with it, but before 7.3 the kernel keeps the watches, and the files' inodes. */
@@ -206,17 +251,29 @@ static void unmute(struct files *f, uint64_t now_us)
 	}
 }
 
-/* Each watch that has fired, once: those of the kernel's events all, the others as many as a turn allows. */
+/*
+ * Each watch that has fired, once: those of the kernel's events all, the others as many as a turn allows, and of one
+ * owner as many as leave the others time.
+ */
 void files_work(struct files *f)
 {
 	struct watches *written = &f->watches[WATCHES_OF_LIMITS];
 	uint64_t now = clock_now_us();
+	uint32_t left, n = 0;
 	struct watch w;
 
 	while (watches_take(&f->watches[WATCHES_OF_EVENTS], &w))
 		call_users(f, &w, w.handle | WATCHES_FAST);
 	unmute(f, now);
-	for (int n = 0; n < WRITTEN_MAX && !f->paused && watches_take(written, &w); n++) {
+	f->holdings.turn++;
+	for (left = written->nfired; left > 0 && n < WRITTEN_MAX && !f->paused; left--) {
+		if (!watches_take(written, &w))
+			break;
+		if (!holdings_serve(&f->holdings, w.index)) {
+			watches_put_back(written, &w);
+			continue;
+		}
+		n++;
 		f->served = true;
 		mute_or_handle(f, &w, now);
 	}
@@ -266,7 +323,7 @@ static void read_limit(struct files *f)
 
 static bool some_unwatched(const struct files *f)
 {
-	return view_is_blind(f->view) || f->view->tree->watch_short;
+	return view_is_blind(f->view) || f->view->tree->watch_short || files_lack_watches(f);
 }
 
 /* Files, once a second: these are their owners' to look at; directories a few at a time, in a tenth of the time. */
@@ -279,6 +336,8 @@ bool files_look(struct files *f, uint64_t now_us)
 	files = f->looked_us + LOOK_US <= now_us;
 	if (files) {
 		f->looked_us = now_us;
+		f->was_refused = f->refused;
+		f->refused = false;
 		read_limit(f);
 	}
 	if (!view_is_blind(f->view) && f->view->tree->scan.state == TREE_SCAN_IDLE &&
@@ -301,6 +360,8 @@ int files_init(struct files *f, struct view *view, int epoll_fd, struct cgg_erro
 	int r;
 
 	*f = (struct files){.view = view, .epoll_fd = epoll_fd, .events_fd = -1};
+	if (holdings_init(&f->holdings) < 0)
+		return err_fail(err, -ENOMEM, "out of address space for the guard's watches");
 	for (int i = 0; i < WATCHES_KINDS; i++) {
 		if (watches_init(&f->watches[i]) < 0)
 			return err_fail(err, -ENOMEM,
@@ -327,6 +388,7 @@ void files_deinit(struct files *f)
 	cgg_close_fd(&f->events_fd);
 	for (int i = 0; i < WATCHES_KINDS; i++)
 		watches_finish(&f->watches[i]);
+	holdings_deinit(&f->holdings);
 	tree_unwatch(f->view->tree); /* it lives on: its wds end with the inotify fd */
 }
 
@@ -340,6 +402,12 @@ void files_relocate(struct files *f)
 {
 	for (int i = 0; i < WATCHES_KINDS; i++)
 		watches_relocate(&f->watches[i], f->view->tree);
+	files_count_by_owner(f);
+}
+
+void files_count_by_owner(struct files *f)
+{
+	holdings_count(&f->holdings, f->view->snap.owner, f->view->tree, f->watches, WATCHES_KINDS);
 }
 
 uint32_t files_count(const struct files *f)

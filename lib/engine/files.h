@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "engine/holdings.h"
 #include "engine/view.h"
 #include "engine/watches.h"
 #include "util/source.h"
@@ -25,6 +26,8 @@ struct files {
 	} handler[WATCH_USERS];
 	uint32_t limit; /* fs.inotify.max_user_watches, 0: not known */
 	uint64_t nrefused; /* times that a file's watch was refused */
+	bool refused, was_refused; /* some were since the last files_look(), and before it */
+	struct holdings holdings;
 	uint64_t nread; /* times that one of the instances had something */
 	bool served; /* the tree's was read in this turn, or something from it handled */
 	bool paused; /* it is not listened to, until: */
@@ -43,6 +46,18 @@ void files_on(struct files *f, enum watch_user user, watch_fn fn, void *arg);
 int files_watch(struct files *f, uint32_t index, const char *file, enum watch_user user);
 void files_unwatch(struct files *f, int handle, enum watch_user user);
 const struct watch *files_find(struct files *f, int handle);
+
+/* Watch a cgroup's directory, if it is not: another owner that has more gives one up for it. */
+void files_watch_directory(struct files *f, uint32_t index);
+
+/* Some file is not watched for want of watches, and read now and then. */
+static inline bool files_lack_watches(const struct files *f)
+{
+	return f->refused || f->was_refused;
+}
+
+/* snap.owner was found: who has how many. */
+void files_count_by_owner(struct files *f);
 
 /* The view has changed: where each watch's cgroup is now; those of cgroups that were removed end. */
 void files_relocate(struct files *f);

@@ -55,13 +55,7 @@ static void tell_shortage(struct cgg_guard *g)
 			    CGG_TREE_MAX);
 	else
 		guard_has(g, LACK_TABLE_SPACE);
-	if (g->view.tree->inotify_fd >= 0 && g->view.tree->watch_short)
-		guard_lacks(g, LACK_WATCHES,
-			    "inotify has no more watches (raise fs.inotify.max_user_watches): what "
-			    "is not "
-			    "watched is looked at now and then");
-	else
-		guard_has(g, LACK_WATCHES);
+	watch_tell_shortage(g);
 }
 
 /* Whatever holds an index of the table or the snapshot looks its cgroup up again. */

@@ -46,7 +46,8 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 
 	if (look_is_host(g, d))
 		return;
-	if (g->domains.nheld_fds < GUARD_HELD_FDS_MAX) {
+	files_watch_directory(&g->files, d->index);
+	if (d->current_fd < 0 && g->domains.nheld_fds < GUARD_HELD_FDS_MAX) {
 		d->current_fd = openat(tree_dir(g->view.tree, d->index, &opened), "memory.current",
 				       O_RDONLY | O_CLOEXEC);
 		if (d->current_fd >= 0 && fdio_spare(d->current_fd) < FDS_SPARE) {
@@ -58,6 +59,20 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 	}
 	watch_hear(g, d);
 	watch_limits(g, d->index);
+}
+
+void watch_domains_again(struct cgg_guard *g)
+{
+	for (uint32_t i = 0; i < g->domains.n && !view_is_blind(&g->view); i++) {
+		struct guard_domain *d = &g->domains.slot[i];
+		bool deaf = d->events_wd < 0 && d->noise == 0;
+
+		if (!d->used || !d->watched || look_is_host(g, d) ||
+		    (!deaf && look_limits_are_told(g, d->index)))
+			continue;
+		d->watched = false;
+		g->domains.nunwatched++;
+	}
 }
 
 /* All domains of a cgroup have one watch of a file: it ends with the last of them. */

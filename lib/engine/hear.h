@@ -10,6 +10,7 @@ struct cgg_guard;
 struct guard_domain;
 
 void watch_domain(struct cgg_guard *g, struct guard_domain *d); /* about 10 system calls */
+void watch_domains_again(struct cgg_guard *g); /* by and by, where a watch was refused */
 void watch_domain_end(struct cgg_guard *g, struct guard_domain *d);
 void watch_hear(struct cgg_guard *g, struct guard_domain *d); /* events again, after a noise */
 

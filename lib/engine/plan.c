@@ -109,7 +109,8 @@ static bool is_calm(const struct cgg_guard *g, const struct guard_domain *d, uin
 static bool is_blind_for(const struct cgg_guard *g, const struct guard_domain *d)
 {
 	return view_is_blind(&g->view) ||
-	       (g->view.tree->watch_short && !look_limits_are_told(g, d->index));
+	       ((g->view.tree->watch_short || files_lack_watches(&g->files)) &&
+		!look_limits_are_told(g, d->index));
 }
 
 bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)

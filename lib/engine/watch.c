@@ -11,6 +11,7 @@
 #include "engine/guard.h"
 
 #include "engine/execute.h"
+#include "engine/hear.h"
 #include "engine/look.h"
 #include "engine/plan.h"
 #include "engine/watch.h"
@@ -171,6 +172,18 @@ void watch_pressure_again(struct cgg_guard *g, uint64_t now_us)
 		watch_pressure(g);
 }
 
+void watch_tell_shortage(struct cgg_guard *g)
+{
+	if (!view_is_blind(&g->view) &&
+	    (g->view.tree->watch_short || files_lack_watches(&g->files)))
+		guard_lacks(g, LACK_WATCHES,
+			    "inotify has no more watches for some owner of cgroups (raise "
+			    "fs.inotify.max_user_watches): what is not watched is looked at now "
+			    "and then");
+	else
+		guard_has(g, LACK_WATCHES);
+}
+
 void watch_read(struct cgg_guard *g, uint64_t now_us)
 {
 	g->count.wakeups++;
@@ -187,6 +200,8 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 	if (files_look(&g->files, now_us)) {
 		reset_look(g, now_us); /* before the brakes, which stand on what is there */
 		brakes_check(&g->brakes);
+		watch_domains_again(g);
+		watch_tell_shortage(g);
 	}
 }
 

@@ -10,5 +10,6 @@ int watch_init(struct cgg_guard *g, struct cgg_error *err);
 void watch_finish(struct cgg_guard *g);
 void watch_pressure_again(struct cgg_guard *g, uint64_t now_us); /* where one was lost */
 void watch_pressure(struct cgg_guard *g); /* (re)arm PSI triggers for the policy's domains */
+void watch_tell_shortage(struct cgg_guard *g); /* of watches */
 void watch_read(struct cgg_guard *g, uint64_t now_us); /* take in what has happened */
 void watch_sleep(struct cgg_guard *g, uint64_t now_us); /* arm the timer for what is next */

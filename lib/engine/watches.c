@@ -227,6 +227,16 @@ bool watches_take(struct watches *w, struct watch *ret)
 	return false;
 }
 
+void watches_put_back(struct watches *w, const struct watch *taken)
+{
+	struct watch *one = by_handle(w, taken->handle);
+
+	if (!one)
+		return;
+	fire(w, one);
+	one->burst = taken->burst;
+}
+
 /* ---- muting --------------------------------------------------------------------------- */
 
 bool watches_mute(struct watches *w, int handle, uint64_t until_us)

@@ -84,6 +84,9 @@ void watches_fire_all(struct watches *w);
 /* The first that has fired and was not taken yet. False: none. */
 bool watches_take(struct watches *w, struct watch *ret);
 
+/* One that was taken is not handled yet: it comes after all that have fired. */
+void watches_put_back(struct watches *w, const struct watch *taken);
+
 /* Until then it does not fire. False: too many are muted. The caller ends the watch in inotify. */
 bool watches_mute(struct watches *w, int handle, uint64_t until_us);
 

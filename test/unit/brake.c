@@ -671,6 +671,33 @@ TEST(there_are_so_many_brakes_and_no_more)
 	end();
 }
 
+/* A user who gives one after the other of his cgroups a limit would take them all. */
+TEST(one_of_which_nothing_is_wanted_any_more_makes_room)
+{
+	struct cgg_error err = {0};
+	uint32_t late = 9;
+
+	begin();
+	for (int i = 0; i < 8; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "/c%d memory.high=max memory.current=4096\n", i);
+		kit_tree_add(top, text);
+	}
+	tree_stale_wd(tree, -1);
+	T_MUST(tree_scan(tree, &err) >= 0 && tree->n == 11);
+	brakes_relocate(&brakes);
+	for (uint32_t i = 1; i <= 8; i++)
+		want(i, BRAKE_RULE, MIB(90));
+	want(3, BRAKE_RULE, 0);
+	want(late, BRAKE_RULE, MIB(90));
+	T_ASSERT(brakes_find(&brakes, late) && !brakes_find(&brakes, 3));
+	T_EQ_INT(brakes_find(&brakes, late)->bytes, MIB(90));
+	T_EQ_INT(brakes_count(&brakes), 8);
+	T_EQ_INT(brakes_want(&brakes, 3, BRAKE_RULE, MIB(90)), -ENOSPC);
+	end();
+}
+
 TEST(a_brake_goes_where_its_cgroup_goes_and_ends_with_it)
 {
 	struct cgg_error err = {0};

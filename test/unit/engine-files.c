@@ -3,6 +3,9 @@
 #include "kit/t.h"
 #include "kit/tree.h"
 
+#include "util/clock.h"
+
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +18,20 @@ static struct files f;
 static const char *top;
 static int epoll_fd;
 static char called[4096]; /* "USER:PATH " of each call */
+
+int __real_inotify_add_watch(int fd, const char *path, uint32_t mask);
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask);
+static unsigned int kernel_watches(void);
+static unsigned int watches_max; /* 0: as many as the kernel has */
+
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	if (watches_max > 0 && kernel_watches() >= watches_max) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return __real_inotify_add_watch(fd, path, mask);
+}
 
 static void begin_state(void *state, uint64_t now_us)
 {
@@ -42,6 +59,7 @@ static void begin(const char *text)
 	static char brake[] = "brake", domain[] = "domain", limit[] = "limit";
 
 	called[0] = '\0';
+	watches_max = 0;
 	top = kit_tree(text);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	T_MUST(epoll_fd >= 0 && tree_open(top, &tree, NULL) == 0);
@@ -200,5 +218,128 @@ TEST(when_events_were_lost_each_file_is_handled_and_everything_scanned)
 	T_HAS(last, "limit:/c "); /* which nobody wrote */
 	T_ASSERT(v.scan_due);
 	T_ASSERT(tree->stale[tree->stale_next].all);
+	end();
+}
+
+/* ---- shares by owner --------------------------------------------------------------------- */
+
+#define CROWD 40
+
+static uint32_t owner[CROWD + 16]; /* of each cgroup */
+
+/* A crowd of one owner's and two containers that are their own owners. */
+static void begin_crowd(void)
+{
+	char *text = calloc(CROWD + 4, 64);
+	size_t len = 0;
+
+	T_MUST(text);
+	for (int i = 0; i < CROWD; i++)
+		len += (size_t)snprintf(text + len, 64, "/crowd/%d memory.max=max\n", i);
+	snprintf(text + len, 128, "/late " FILES "/other " FILES);
+	begin(text);
+	free(text);
+	for (uint32_t i = 0; i < v.snap.n; i++)
+		owner[i] = i;
+	for (uint32_t i = tree_find(tree, "/crowd"); i < tree_find(tree, "/late"); i++)
+		owner[i] = tree_find(tree, "/crowd");
+	v.snap.owner = owner;
+	files_count_by_owner(&f);
+}
+
+static uint32_t watch_crowd(const char *file)
+{
+	uint32_t top_of_it = tree_find(tree, "/crowd"), n = 0;
+
+	for (uint32_t i = top_of_it + 1; i < tree->entry[top_of_it].end; i++)
+		n += files_watch(&f, i, file, WATCH_BY_LIMIT) > 0;
+	return n;
+}
+
+TEST(a_crowd_leaves_as_many_watches_to_others_as_it_has)
+{
+	begin_crowd();
+	f.limit = 20;
+	T_EQ_INT(watch_crowd("memory.max"), 10);
+	T_EQ_INT(f.nrefused, CROWD - 10);
+	T_ASSERT(files_lack_watches(&f));
+	watch("/late", "memory.max", WATCH_BY_LIMIT);
+	watch("/late", "memory.events", WATCH_BY_DOMAIN);
+	watch("/other", "memory.events", WATCH_BY_DOMAIN);
+	T_EQ_INT(files_count(&f), 13);
+	T_EQ_INT(watch_crowd("memory.max"), 0);
+	/* a look later they may be had again, and one more after that nobody was refused any */
+	f.limit = 0;
+	T_ASSERT(files_look(&f, clock_now_us()) && files_lack_watches(&f));
+	T_EQ_INT(watch_crowd("memory.max"), CROWD);
+	f.verify_after_us = f.looked_us = 0;
+	T_ASSERT(files_look(&f, clock_now_us()) && !files_lack_watches(&f));
+	end();
+}
+
+TEST(directories_of_who_has_most_make_way)
+{
+	uint32_t late;
+	unsigned int all;
+
+	begin_crowd();
+	all = watches_max = kernel_watches(); /* and inotify has no more */
+	late = tree_find(tree, "/late");
+	watch("/late", "memory.max", WATCH_BY_LIMIT);
+	watch("/late", "memory.events", WATCH_BY_DOMAIN);
+	T_EQ_INT(kernel_watches(), all);
+	T_EQ_INT(files_count_directories(&f), all - 2);
+	T_ASSERT(tree->entry[late].wd >= 0 && tree->watch_short);
+	T_EQ_INT(watch_crowd("memory.max"), CROWD - 1); /* its own make way for its files */
+	T_EQ_INT(files_count_directories(&f), all - CROWD - 1);
+	end();
+}
+
+TEST(a_directory_is_watched_in_the_place_of_one_of_who_has_most)
+{
+	uint32_t late, crowd;
+
+	begin_crowd();
+	late = tree_find(tree, "/late");
+	crowd = tree_find(tree, "/crowd");
+	tree_unwatch_again(tree, late);
+	tree_unwatch_again(tree, crowd);
+	watches_max = kernel_watches();
+	files_count_by_owner(&f);
+	v.scan_due = false;
+	files_watch_directory(&f, crowd);
+	T_ASSERT(tree->entry[crowd].wd < 0 && !v.scan_due);
+	files_watch_directory(&f, late);
+	T_ASSERT(tree->entry[late].wd >= 0 && v.scan_due);
+	T_EQ_INT(kernel_watches(), watches_max);
+	end();
+}
+
+TEST(who_writes_to_many_files_keeps_nobody_else_waiting)
+{
+	const char *text;
+	uint32_t n = 0;
+
+	begin_crowd();
+	T_EQ_INT(watch_crowd("memory.max"), CROWD);
+	watch("/late", "memory.max", WATCH_BY_LIMIT);
+	for (uint32_t i = 0; i < CROWD; i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "/crowd/%u memory.max=4096", i);
+		kit_tree_add(top, line);
+	}
+	kit_tree_add(top, "/late memory.max=4096");
+	text = turn();
+	for (const char *c = text; (c = strstr(c, "limit:/crowd/")); c++)
+		n++;
+	T_EQ_INT(n, HOLDINGS_SERVED_MAX);
+	T_HAS(text, "limit:/late ");
+	T_EQ_INT(files_due_us(&f), 0); /* the rest is due in the next turn */
+	text = turn();
+	for (const char *c = text; (c = strstr(c, "limit:/crowd/")); c++)
+		n++;
+	T_EQ_INT(n, CROWD);
+	T_EQ_STR(turn(), "");
 	end();
 }
