@@ -17,9 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB	 ((size_t)1024 * 1024)
-#define NAME_LEN 250
-#define HOPS_MAX 16
+#define MIB	  ((size_t)1024 * 1024)
+#define NAME_LEN  250
+#define HOPS_MAX  16
+#define FILES_MAX 512 /* that one scribbles into */
 
 static const char usage[] =
 	"usage: pest MODE\n"
@@ -185,10 +186,10 @@ _Noreturn static void churn(void)
 
 _Noreturn static void scribble(const char *value, char **files)
 {
-	int fd[HOPS_MAX];
+	int fd[FILES_MAX];
 	unsigned int n = 0;
 
-	for (; files[n] != NULL && n < HOPS_MAX; n++) {
+	for (; files[n] != NULL && n < FILES_MAX; n++) {
 		fd[n] = open(files[n], O_WRONLY | O_CLOEXEC);
 		if (fd[n] < 0)
 			die("%s", files[n]);
