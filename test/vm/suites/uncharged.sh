@@ -52,7 +52,8 @@ huge_pages_are_seen()
 	t_defer 'echo 0 >/proc/sys/vm/nr_hugepages'
 	pages=$((($(kib MemAvailable) - $(kib MemTotal) / 2) / 2048 + 20))
 	echo $pages >/proc/sys/vm/nr_hugepages
-	grep -q "^HugePages_Total: *$pages$" /proc/meminfo || fail 'no huge pages can be had'
+	# a few too few will do: memory is in pieces
+	[ "$(sed -n 's/^HugePages_Total: *//p' /proc/meminfo)" -gt $((pages - 20)) ] || fail 'no huge pages can be had'
 	now_cs
 	start=$NOW_CS
 	assert_dead /docker/c1 4
