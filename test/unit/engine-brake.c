@@ -193,3 +193,23 @@ TEST(so_it_is_for_the_host)
 	stays_free(&l, l.other);
 	end(&l);
 }
+
+/* Page cache is no danger: it is held half of the way to the limit, in case a hog hides in it, and wakes nobody. */
+TEST(who_is_full_of_page_cache_has_half_of_the_way_to_his_limit)
+{
+	struct life l = begin(BOX("1h", ABOVE, KILL));
+	uint64_t start;
+	char text[64];
+
+	until_held(&l, l.box);
+	kit_tree_add(l.top, "/box memory.current=85000000 memory.stat='anon 1000000\\n"
+			    "inactive_anon 1000000\\ninactive_file 84000000\\n' "
+			    "memory.events.local='high 9\\n'\n");
+	start = clock_now_us();
+	while (clock_now_us() < start + 4 * SECOND)
+		turn(&l);
+	T_MUST(fdio_read_line(l.box, "memory.high", text, sizeof(text)) == 0);
+	T_EQ_STR(text, "89997312"); /* 90,000,000, in whole pages */
+	T_EQ_INT(brakes_held(&l.g->brakes, tree_find(l.tree, "/box")), 0); /* it is not told */
+	end(&l);
+}
