@@ -1,0 +1,57 @@
+# shellcheck shell=dash disable=SC1091,SC2015,SC2016,SC2034
+# Whose turn it is: random machines whose guilty party is known, by the policies that are shipped. Each is one
+# seed of test/vm/machine.c; `--append machines=N` for more of them, `--append seed=N` for others, and with
+# `machine SEED` one is seen alone.
+# boot: --mem 1024
+. /test/lib.sh
+
+option()
+{
+	local n
+	n=$(sed -n "s/.*$1=\([0-9]*\).*/\1/p" /proc/cmdline)
+	echo "${n:-$2}"
+}
+
+MACHINES=$(option machines 5)
+SEED=$(option seed 1)
+T_TIMEOUT=$((60 + MACHINES * 150))
+CALM_S=13 # more than the policies call calm
+
+# machines STYLE ARGUMENT...: one guard for all of them
+machines()
+{
+	local style="$1" n=0 asked=0 right=0 line kind first guilty innocent protected kernel missed=0 wrong=0
+	shift
+	guard_start "$@"
+	while [ $n -lt "$MACHINES" ]; do
+		line=$(machine $((SEED + n)) "$CG" $CALM_S any "$style" 2>"$T/machine.err" | tee "$T/machine.out" | tail -n 1)
+		n=$((n + 1))
+		alive "$GUARD_PID" || fail "the guard ended: $line; $(cat "$T/guard.err")"
+		case $line in
+		seed=*) eval "$(echo "$line" | sed 's/seed=[^ ]* //; s/memory=[^ ]* units=[^ ]* //')" ;;
+		*) fail "no machine: $(cat "$T/machine.err")" ;;
+		esac
+		[ "${protected%/*}" -eq 0 ] || fail "somebody protected died: $line"
+		case $first,${innocent%/*},$kind in
+		*,squatter) ;; # holds still: who takes meanwhile is to blame as much
+		guilty,0,*) asked=$((asked + 1)) right=$((right + 1)) ;;
+		*) asked=$((asked + 1)) wrong=$((wrong + 1)) ;;
+		esac
+		[ "$first" != nobody ] || [ "$kernel" -eq 0 ] || missed=$((missed + 1))
+		echo "# $line$(sed -n 's/^# after/ after/p' "$T/machine.out")" >&3
+	done
+	guard_stop
+	echo "# right: $right of $asked, seeds $SEED to $((SEED + MACHINES - 1))" >&3
+	assert_eq 0 "$missed" 'times that nobody was found while the kernel killed'
+	[ $((right * 100)) -ge $((asked * 99)) ] || fail "right: $right of $asked"
+	never_hung
+}
+
+by_default() { machines any; }
+by_container_host() { machines containers --policy /policies/container-host.json; }
+by_systemd() { machines units --policy /policies/systemd.json; }
+
+t 'whoever took the memory dies, by the built-in default' by_default
+t 'whoever took the memory dies, by container-host.json' by_container_host
+t 'whoever took the memory dies, by systemd.json' by_systemd
+t_plan_end
