@@ -162,6 +162,7 @@ struct json_object *print_cgroup_json(const struct cgg_snapshot *snap, uint32_t 
 	add_u64(o, "limit_bytes", cg->limit_bytes != CGG_MAX, cg->limit_bytes);
 	add_u64(o, "unreclaimable_bytes", cg->have & CGG_HAVE_STAT, cg->unreclaimable_bytes);
 	add_u64(o, "gain_bytes", cg->have & CGG_HAVE_STAT, cg->gain_bytes);
+	add_u64(o, "mapped_bytes", cg->mapped_bytes != 0, cg->mapped_bytes);
 	add_u64(o, "processes", cg->have & CGG_HAVE_PROCS && !cg->threaded, cg->nprocs);
 	if (cg->have & CGG_HAVE_POPULATED)
 		json_object_object_add(o, "populated", json_object_new_boolean(cg->populated));

@@ -148,14 +148,14 @@ struct cgg_cgroup {
 	uint32_t nprocs; /* processes directly in it (zombie leaders with live threads too) */
 	struct cgg_detail *detail; /* never NULL here */
 	struct cgg_pressure pressure;
-	/* Derived, with have & CGG_HAVE_STAT: what reclaim can't give back, what a kill of the whole subtree would
-	 * really free (unreclaimable less shmem, which outlives it), and what of that goes to the pool of huge pages. */
-	uint64_t unreclaimable_bytes, gain_bytes, hugetlb_bytes;
+	/* Derived, with have & CGG_HAVE_STAT: what reclaim can't give back, what a kill of the whole subtree would really
+	 * free; of that huge pages, and shared memory that its processes have mapped (a file on a tmpfs outlives them). */
+	uint64_t unreclaimable_bytes, gain_bytes, hugetlb_bytes, mapped_bytes;
 	uint64_t limit_bytes; /* derived: the least memory.max up to the root, or RAM, or CGG_MAX */
 	/* Derived by cgg_snapshot_rates(): bytes per second of memory.current; else 0. */
 	int64_t growth_bytes_per_s;
-	bool has_growth, has_badness; /* the latter by cgg_snapshot_badness(): of a process in it */
-	int64_t badness_pages;
+	int64_t badness_pages; /* by cgg_snapshot_badness(): of a process in it */
+	bool has_growth, has_badness;
 	bool limit_unknown; /* a memory.max on the way up could not be read for want of memory or fds */
 	bool cut; /* what is below is not here (CGG_TREE_MAX): its processes count as at least one */
 	uint32_t marks, owner_uid; /* xattrs that a rule honours; of the directory (recording: 0) */

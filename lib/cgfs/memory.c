@@ -172,6 +172,21 @@ void cgfs_derive(struct cgg_cgroup *cg)
 	cg->gain_bytes =
 		cg->unreclaimable_bytes > s->shmem ? cg->unreclaimable_bytes - s->shmem : 0;
 	cg->hugetlb_bytes = s->hugetlb;
+	cg->mapped_bytes = 0;
+}
+
+uint64_t cgfs_shmem(const struct cgg_cgroup *cg)
+{
+	return cg->unreclaimable_bytes - (cg->gain_bytes - cg->mapped_bytes);
+}
+
+void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes)
+{
+	uint64_t shmem = cgfs_shmem(cg);
+
+	cg->gain_bytes -= cg->mapped_bytes;
+	cg->mapped_bytes = bytes < shmem ? bytes : shmem;
+	cg->gain_bytes += cg->mapped_bytes;
 }
 
 void cgfs_settle(struct cgg_cgroup *cg, uint64_t lag_bytes)

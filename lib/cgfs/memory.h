@@ -28,6 +28,12 @@ int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
 /* What reclaim can't give back, and what a kill frees (see the README of lib/). */
 void cgfs_derive(struct cgg_cgroup *cg);
 
+/* What of its unreclaimable memory is shared memory and files on a tmpfs. */
+uint64_t cgfs_shmem(const struct cgg_cgroup *cg);
+
+/* So much shared memory is mapped by its processes, and freed by a kill; not more than it has. 0: none, as derived. */
+void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes);
+
 /*
  * memory.stat lags behind memory.current: each processor keeps up to 64 pages that are charged and not yet
  * used (MEMCG_CHARGE_BATCH), and as many that are used and not yet counted. What is in the one and not

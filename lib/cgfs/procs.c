@@ -273,6 +273,18 @@ static bool read_memory(int dirfd, const char *path, struct cgfs_proc *p)
 	return found;
 }
 
+int cgfs_proc_shmem(int procfd, pid_t pid, uint64_t *ret)
+{
+	struct cgfs_proc p = {.pid = pid};
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d/status", pid);
+	if (!read_memory(procfd, path, &p))
+		return p.memory_known ? -ESRCH : -EIO;
+	*ret = p.shmem_bytes;
+	return 0;
+}
+
 /* The fields of /proc/PID/stat after the state, the fourth of the line first. */
 static int stat_fields(const char *at, struct cgfs_proc *p)
 {

@@ -62,6 +62,9 @@ int cgfs_proc_read(int procfd, pid_t pid, struct cgfs_proc *ret);
 int cgfs_proc_read_rough(int procfd, pid_t pid, struct cgfs_proc *ret);
 void cgfs_proc_read_rest(int procfd, struct cgfs_proc *p);
 
+/* RssShmem of /proc/PID/status alone. 0; -ESRCH: it has no memory, -EIO: not read. */
+int cgfs_proc_shmem(int procfd, pid_t pid, uint64_t *ret);
+
 /* oom_score_adj alone: what every member is asked before a group kill. */
 int cgfs_proc_adj(int procfd, pid_t pid, int32_t *ret);
 

@@ -10,6 +10,7 @@
 #include "engine/guard.h"
 #include "policy/candidates.h"
 #include "policy/gate.h"
+#include "snap/mapped.h"
 #include "snap/take.h"
 #include "util/attr.h"
 
@@ -22,6 +23,7 @@
 #define LIMIT_FRESH_US (1000 * MS)
 #define LIMIT_TOLD_US  (60000 * MS)
 #define SEEN_MIN_US    (50 * MS)
+#define MAPPED_PARTS   1024
 
 void look_init(struct look *look, const struct cgg_tree *tree)
 {
@@ -196,6 +198,14 @@ static void note_growth(struct guard_seen *seen, struct cgg_cgroup *cg, uint64_t
 	seen->bytes = cg->current_bytes;
 }
 
+/* So much shared memory that no more than a thousand cgroups can have it. */
+static uint64_t mapped_least(uint64_t limit)
+{
+	uint64_t part = limit == CGG_MAX ? 0 : limit / MAPPED_PARTS;
+
+	return part > SNAP_MAPPED_LEAST ? part : SNAP_MAPPED_LEAST;
+}
+
 /*
  * Read what ranking needs below a domain whose conditions have just been evaluated. memory.current bounds
  * all that a kill could free, so that the dear memory.stat is read only of who can matter; an empty subtree
@@ -242,6 +252,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 			note_growth(&g->seen[i], cg, now_us);
 		i++;
 	}
+	snap_read_mapped(g->view.tree, &g->view.snap, top, mapped_least(limit));
 }
 
 void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level, uint64_t limit,

@@ -29,6 +29,7 @@ const struct model_field model_cgroup_fields[] = {
 	DETAIL("anon", MODEL_SIZE, stat.anon, CGG_HAVE_STAT),
 	DETAIL("file", MODEL_SIZE, stat.file, CGG_HAVE_STAT),
 	DETAIL("shmem", MODEL_SIZE, stat.shmem, CGG_HAVE_STAT),
+	CG("mapped", MODEL_SIZE, mapped_bytes, CGG_HAVE_STAT),
 	DETAIL("kernel", MODEL_SIZE, stat.kernel, CGG_HAVE_STAT),
 	DETAIL("slab_reclaimable", MODEL_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
 	DETAIL("unevictable", MODEL_SIZE, stat.unevictable, CGG_HAVE_STAT),
@@ -382,8 +383,12 @@ static void fill(const struct model *model, struct cgg_snapshot *snap)
 		if (!model->cgroup[i].loaded)
 			complete(&model->cgroup[i], cg);
 		cg->have &= ~model->cgroup[i].hidden;
-		if (cg->have & CGG_HAVE_STAT)
+		if (cg->have & CGG_HAVE_STAT) {
+			uint64_t mapped = cg->mapped_bytes;
+
 			cgfs_derive(cg);
+			cgfs_mapped(cg, mapped);
+		}
 		add_to_parent(model, snap, i);
 	}
 	snap_derive_limits(snap);

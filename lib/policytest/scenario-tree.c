@@ -38,6 +38,7 @@ static const struct field cgroup_fields[] = {
 	CG("swap_current_bytes", swap_current_bytes, CGG_HAVE_SWAP_CURRENT),
 	CG("swap_max_bytes", swap_max_bytes, CGG_HAVE_SWAP_MAX),
 	CG("unreclaimable_bytes", unreclaimable_bytes, 0),
+	CG("mapped_bytes", mapped_bytes, 0),
 };
 static const struct field stat_fields[] = {
 	DETAIL("anon", stat.anon, CGG_HAVE_STAT),

@@ -4,6 +4,7 @@
 
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
+#include "snap/mapped.h"
 #include "util/attr.h"
 #include "util/clock.h"
 #include "util/err.h"
@@ -200,6 +201,7 @@ int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error
 		snap_read(tree, *ret, i, CGG_HAVE_ALL);
 	cgfs_host_read(tree->root.procfd, ~0U, &(*ret)->host);
 	snap_derive_limits(*ret);
+	snap_read_mapped(tree, *ret, 0, SNAP_MAPPED_LEAST);
 	return 0;
 }
 

@@ -53,6 +53,7 @@ static const struct field cgroup_fields[] = {
 	DETAIL("kernel", AS_SIZE, stat.kernel, CGG_HAVE_STAT),
 	DETAIL("slab_reclaimable", AS_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
 	DETAIL("unevictable", AS_SIZE, stat.unevictable, CGG_HAVE_STAT),
+	CG("mapped", AS_SIZE, mapped_bytes, CGG_HAVE_STAT),
 	DETAIL("hugetlb", AS_SIZE, stat.hugetlb, CGG_HAVE_STAT),
 	CG("some", AS_TIME, pressure.some_total_us, CGG_HAVE_PRESSURE),
 	CG("full", AS_TIME, pressure.full_total_us, CGG_HAVE_PRESSURE),
@@ -281,8 +282,12 @@ static void derive(struct cgg_snapshot *snap)
 		}
 		if (cg->id == 0)
 			cg->id = 1000 + i;
-		if (cg->have & CGG_HAVE_STAT)
+		if (cg->have & CGG_HAVE_STAT) {
+			uint64_t mapped = cg->mapped_bytes;
+
 			cgfs_derive(cg);
+			cgfs_mapped(cg, mapped);
+		}
 	}
 	snap_derive_limits(snap);
 }

@@ -3,6 +3,7 @@
 #include "kit/t.h"
 #include "kit/tree.h"
 
+#include "snap/mapped.h"
 #include "snap/take.h"
 #include "util/clock.h"
 
@@ -273,6 +274,67 @@ TEST(a_limit_is_read_at_the_deepest_level_there_is)
 	T_EQ_INT(snap.cgroups[CGG_DEPTH_MAX].max_bytes, 90);
 	T_EQ_INT(snap.cgroups[CGG_DEPTH_MAX].limit_bytes, 70);
 	arena_finish(&arena);
+	tree_close(tree);
+}
+
+/* One process of each leaf: 1 has mapped it all, 2 none (a file), 3 and 4 the same half. */
+static const char shared_memory[] =
+	"root sys/fs/cgroup\n"
+	"/a/one cgroup.procs=1 memory.stat='anon 4096\\nshmem 8388608\\n'\n"
+	"/a/two cgroup.procs=2 memory.stat='anon 4096\\nshmem 8388608\\n'\n"
+	"/a/both cgroup.procs='3\\n4\\n' memory.stat='anon 4096\\nshmem 4194304\\n'\n"
+	"/a/little cgroup.procs=5 memory.stat='anon 4096\\nshmem 524288\\n'\n"
+	"/a/gone cgroup.procs=6 memory.stat='anon 4096\\nshmem 8388608\\n'\n"
+	"/a memory.stat='anon 20480\\nshmem 29884416\\n'\n"
+	"proc/1 status='VmRSS:\\t8200 kB\\nRssShmem:\\t8192 kB\\n'\n"
+	"proc/2 status='VmRSS:\\t8 kB\\nRssShmem:\\t0 kB\\n'\n"
+	"proc/3 status='VmRSS:\\t4100 kB\\nRssShmem:\\t4096 kB\\n'\n"
+	"proc/4 status='VmRSS:\\t4100 kB\\nRssShmem:\\t4096 kB\\n'\n"
+	"proc/5 status='VmRSS:\\t520 kB\\nRssShmem:\\t512 kB\\n'\n";
+
+TEST(shared_memory_that_its_processes_have_mapped_comes_back_and_a_file_does_not)
+{
+	struct cgg_tree *tree = open_tree(kit_tree(shared_memory));
+	struct cgg_snapshot *snap = take(tree);
+
+	T_EQ_INT(at(snap, "/a/one")->gain_bytes, 4096 + 8388608);
+	T_EQ_INT(at(snap, "/a/two")->gain_bytes, 4096);
+	T_EQ_INT(at(snap, "/a/both")->gain_bytes, 4096 + 4194304); /* no more than there is */
+	T_EQ_INT(at(snap, "/a/little")->gain_bytes, 4096); /* too little to ask for */
+	T_EQ_INT(at(snap, "/a/gone")->gain_bytes, 4096);
+	T_EQ_INT(at(snap, "/a")->gain_bytes, 20480 + 8388608 + 4194304);
+	T_EQ_INT(at(snap, "/a")->unreclaimable_bytes, 20480 + 29884416);
+	/* reading once more adds nothing */
+	snap_read_mapped(tree, snap, 0, SNAP_MAPPED_LEAST);
+	T_EQ_INT(at(snap, "/a/one")->gain_bytes, 4096 + 8388608);
+	snap_read_mapped(tree, snap, 0, (uint64_t)8 << 20);
+	T_EQ_INT(at(snap, "/a/both")->gain_bytes, 4096);
+	T_EQ_INT(at(snap, "/a")->gain_bytes, 20480 + 8388608);
+	snap_free(snap);
+	tree_close(tree);
+}
+
+TEST(however_many_have_shared_memory_each_is_asked)
+{
+	struct cgg_snapshot *snap;
+	struct cgg_tree *tree;
+	const char *top = kit_tree("root sys/fs/cgroup\n");
+	char text[256];
+
+	for (int i = 1; i <= 300; i++) {
+		snprintf(text, sizeof(text),
+			 "/a/%d cgroup.procs='%d\\n%d\\n' memory.stat='shmem 2097152\\n'\n"
+			 "proc/%d status='VmRSS:\\t2048 kB\\nRssShmem:\\t2048 kB\\n'\n",
+			 i, i, 1000 + i, i);
+		kit_tree_add(top, text);
+	}
+	tree = open_tree(top);
+	snap = take(tree);
+	for (uint32_t i = 0; i < snap->n; i++) {
+		if (snap->cgroups[i].depth == 2)
+			T_EQ_INT(snap->cgroups[i].gain_bytes, 2097152);
+	}
+	snap_free(snap);
 	tree_close(tree);
 }
 

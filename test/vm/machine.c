@@ -34,15 +34,16 @@
 #define SETTLE_MS   4000 /* without another death: it is over */
 #define GUILTY_BASE (3 * MIB)
 
-static const char usage[] =
-	"usage: machine SEED ROOT CALM [KIND [STYLE]]\n"
-	"  SEED   a number\n"
-	"  ROOT   the root of cgroup v2\n"
-	"  CALM   seconds that all is quiet before the guilty begin\n"
-	"  KIND   any, single, in-owner, herd, several, squatter\n"
-	"  STYLE  any, containers, units\n"
-	"Prints `seed=S kind=K memory=M units=N first=guilty|innocent|protected|nobody guilty=DIED/ALL\n"
-	"innocent=DIED/ALL protected=DIED/ALL kernel=N ms=N victim=PATH`.\n";
+static const char usage[] = "usage: machine SEED ROOT CALM [KIND [STYLE [MEMORY]]]\n"
+			    "  SEED   a number\n"
+			    "  ROOT   the root of cgroup v2\n"
+			    "  CALM   seconds that all is quiet before the guilty begin\n"
+			    "  KIND   any, single, in-owner, herd, several, squatter\n"
+			    "  STYLE  any, containers, units\n"
+			    "  MEMORY of the guilty: anon, shared, memfd, sysv, tables\n"
+			    "Prints `seed=S kind=K memory=M units=N "
+			    "first=guilty|innocent|protected|nobody guilty=DIED/ALL\n"
+			    "innocent=DIED/ALL protected=DIED/ALL kernel=N ms=N victim=PATH`.\n";
 
 enum kind { SINGLE, IN_OWNER, HERD, SEVERAL, SQUATTER, KINDS };
 static const char *const kind_name[] = {"single", "in-owner", "herd", "several", "squatter"};
@@ -257,8 +258,8 @@ _Noreturn static void member(const struct unit *u)
 
 /* ---- the plan ---- */
 
-static const char *const odd_names[] = {"pause",  "libpod-conmon-1", "a b",	 "x\\x2dy",
-					"tab\there", "system.slice",	   "\xc2\xa0", "web"};
+static const char *const odd_names[] = {"pause",     "libpod-conmon-1", "a b",	    "x\\x2dy",
+					"tab\there", "system.slice",	"\xc2\xa0", "web"};
 
 static void hex(char *ret, unsigned int n)
 {
@@ -277,20 +278,22 @@ static void place(struct unit *u, enum style style, unsigned int number, unsigne
 	u->uid = 0;
 	switch (style) {
 	case SERVICE: /* a service with several is a slice of services */
-		snprintf(u->path, sizeof(u->path), "/system.slice/system-app%u.slice/app%u@%u.service",
-			 number, number, i);
+		snprintf(u->path, sizeof(u->path),
+			 "/system.slice/system-app%u.slice/app%u@%u.service", number, number, i);
 		break;
 	case SESSION:
 		u->uid = 1000 + number;
 		snprintf(u->path, sizeof(u->path),
-			 "/user.slice/user-%u.slice/user@%u.service/app.slice/app-%s-%u.scope", u->uid,
-			 u->uid, odd_names[below(sizeof(odd_names) / sizeof(odd_names[0]))], i);
+			 "/user.slice/user-%u.slice/user@%u.service/app.slice/app-%s-%u.scope",
+			 u->uid, u->uid, odd_names[below(sizeof(odd_names) / sizeof(odd_names[0]))],
+			 i);
 		break;
 	case DOCKER:
 		snprintf(u->path, sizeof(u->path), "/machine-%u.slice/docker-%s.scope", number, id);
 		break;
 	case LIBPOD:
-		snprintf(u->path, sizeof(u->path), "/machine.slice/%s%u.slice/libpod-%s.scope/container",
+		snprintf(u->path, sizeof(u->path),
+			 "/machine.slice/%s%u.slice/libpod-%s.scope/container",
 			 "machine-libpod_pod_", number, id);
 		break;
 	case LXC:
@@ -299,7 +302,8 @@ static void place(struct unit *u, enum style style, unsigned int number, unsigne
 		break;
 	default:
 		snprintf(u->path, sizeof(u->path),
-			 "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod%08x_0000_4000_8000_%012x"
+			 "/kubepods.slice/kubepods-besteffort.slice/"
+			 "kubepods-besteffort-pod%08x_0000_4000_8000_%012x"
 			 ".slice/cri-containerd-%s.scope",
 			 number, number, id);
 		break;
@@ -332,7 +336,8 @@ static enum style pick_style(const char *want)
 }
 
 /* Innocent owners until about a part of the memory is theirs. Returns the bytes that they will hold. */
-static size_t add_innocent(size_t available, const char *want, enum style *style_of, unsigned int *ret_nowners)
+static size_t add_innocent(size_t available, const char *want, enum style *style_of,
+			   unsigned int *ret_nowners)
 {
 	double target = (double)available * uniform(.25, .6), total = 0;
 	size_t sum = 0;
@@ -388,7 +393,8 @@ static void add_guilty(enum kind kind, size_t left, const char *want, const enum
 		style = style_of[owner];
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		struct unit *u = add(style, kind == SEVERAL ? owner + i : owner, 90 + i, GUILTY_BASE);
+		struct unit *u =
+			add(style, kind == SEVERAL ? owner + i : owner, 90 + i, GUILTY_BASE);
 
 		if (!u)
 			die("too many units");
@@ -453,7 +459,8 @@ static void start(void)
 
 		if (u || now_ms() - began > SETUP_S * 1000) {
 			errno = u ? ECHILD : ETIME;
-			die("only %u of %u are there, %s", shared->nready, nunits, u ? u->path : "");
+			die("only %u of %u are there, %s", shared->nready, nunits,
+			    u ? u->path : "");
 		}
 		pause_for(0.02);
 	}
@@ -498,7 +505,8 @@ int main(int argc, char **argv)
 	random_state = (strtoull(argv[1], NULL, 10) + 1) * 0x9e3779b97f4a7c15u;
 	for (int i = 0; i < 8; i++)
 		(void)chance();
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	if (shared == MAP_FAILED)
 		die("memory");
 	available = from_file("/proc/meminfo", "MemAvailable:") * 1024;
@@ -508,8 +516,13 @@ int main(int argc, char **argv)
 			kind = i;
 	}
 	memory = below(2) == 0 ? ANON : below(MEMORIES);
+	for (int i = 0; argc > 6 && i < MEMORIES; i++) {
+		if (strcmp(argv[6], memory_name[i]) == 0)
+			memory = i;
+	}
 	held = add_innocent(available, want, style_of, &nowners);
-	add_guilty(kind, available > held ? available - held : MIB, want, style_of, nowners, memory);
+	add_guilty(kind, available > held ? available - held : MIB, want, style_of, nowners,
+		   memory);
 	start();
 	pause_for(atof(argv[3]));
 	kills = from_file("/proc/vmstat", "oom_kill ");
@@ -533,7 +546,8 @@ int main(int argc, char **argv)
 		all[r]++;
 		died[r] += unit[i].dead;
 	}
-	printf("seed=%s kind=%s memory=%s units=%u first=%s guilty=%u/%u innocent=%u/%u protected=%u/%u kernel=%zu\n",
+	printf("seed=%s kind=%s memory=%s units=%u first=%s guilty=%u/%u innocent=%u/%u "
+	       "protected=%u/%u kernel=%zu\n",
 	       argv[1], kind_name[kind], memory_name[memory], nunits, role(first), died[0], all[0],
 	       died[1], all[1], died[2], all[2], from_file("/proc/vmstat", "oom_kill ") - kills);
 	end();

@@ -47,10 +47,27 @@ machines()
 	never_hung
 }
 
+# Size decides where there was no calm, and whatever comes back with its processes is size.
+shared_memory_counts()
+{
+	local memory line seed=$SEED
+	guard_start
+	for memory in shared memfd sysv tables; do
+		line=$(machine $((seed += 1)) "$CG" 1 single any $memory | tail -n 1)
+		echo "# $line" >&3
+		case $line in
+		*first=guilty\ guilty=1/1\ innocent=0/*kernel=0*) ;;
+		*) fail "$line" ;;
+		esac
+	done
+	guard_stop
+}
+
 by_default() { machines any; }
 by_container_host() { machines containers --policy /policies/container-host.json; }
 by_systemd() { machines units --policy /policies/systemd.json; }
 
+t 'shared memory, memfds, System V segments and page tables count' shared_memory_counts
 t 'whoever took the memory dies, by the built-in default' by_default
 t 'whoever took the memory dies, by container-host.json' by_container_host
 t 'whoever took the memory dies, by systemd.json' by_systemd

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which part of shared memory a kill would free. */
+#include "snap/mapped.h"
+
+#include "cgfs/memory.h"
+#include "cgfs/procs.h"
+#include "snap/take.h"
+
+#define PROCESSES_MAX 256
+
+struct count {
+	int procfd;
+	uint64_t bytes;
+	uint32_t left; /* processes that may still be asked */
+};
+
+static int add_process(void *user, pid_t pid)
+{
+	struct count *c = user;
+	uint64_t bytes;
+
+	if (c->left == 0)
+		return 1;
+	c->left--;
+	if (pid > 0 && cgfs_proc_shmem(c->procfd, pid, &bytes) == 0)
+		c->bytes += bytes;
+	return 0;
+}
+
+static bool is_asked(const struct cgg_cgroup *cg, uint64_t least)
+{
+	return cg->have & CGG_HAVE_STAT && cgfs_shmem(cg) >= least &&
+	       !(cg->have & CGG_HAVE_PROCS && cg->nprocs == 0 && !cg->cut);
+}
+
+static void add_above(struct cgg_snapshot *snap, uint32_t top, uint32_t index, uint64_t bytes)
+{
+	for (uint32_t i = index; i != top; i = snap->cgroups[i].parent) {
+		struct cgg_cgroup *parent = &snap->cgroups[snap->cgroups[i].parent];
+
+		if (parent->have & CGG_HAVE_STAT)
+			cgfs_mapped(parent, parent->mapped_bytes + bytes);
+	}
+}
+
+void snap_read_mapped(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t top,
+		      uint64_t least)
+{
+	uint32_t end = snap->cgroups[top].end, nasked = 0;
+	struct count c = {.procfd = tree->root.procfd};
+
+	for (uint32_t i = top; i < end; i++) {
+		nasked += is_asked(&snap->cgroups[i], least);
+		cgfs_mapped(&snap->cgroups[i], 0);
+	}
+	for (uint32_t i = top; i < end; i++) {
+		struct cgg_cgroup *cg = &snap->cgroups[i];
+		uint64_t before;
+
+		if (!is_asked(cg, least))
+			continue;
+		c.bytes = 0;
+		c.left = nasked < PROCESSES_MAX ? PROCESSES_MAX / nasked : 1;
+		(void)snap_procs(tree, snap, i, add_process, &c);
+		before = cg->mapped_bytes;
+		cgfs_mapped(cg, before + c.bytes);
+		add_above(snap, top, i, cg->mapped_bytes - before);
+	}
+}
