@@ -53,7 +53,8 @@ shared_memory_counts()
 	local memory line seed=$SEED
 	guard_start
 	for memory in shared memfd sysv tables; do
-		line=$(machine $((seed += 1)) "$CG" 1 single any $memory | tail -n 1)
+		seed=$((seed + 1))
+		line=$(machine $seed "$CG" 1 single any $memory | tail -n 1)
 		echo "# $line" >&3
 		case $line in
 		*first=guilty\ guilty=1/1\ innocent=0/*kernel=0*) ;;
