@@ -10,7 +10,7 @@
 #include "cgfs/sharing.h"
 #include "cgfs/tree.h"
 #include "rank/rank.h"
-#include "snap/take.h"
+#include "snap/procs.h"
 #include "util/attr.h"
 #include "util/fdio.h"
 #include "util/parse.h"

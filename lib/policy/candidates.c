@@ -6,7 +6,7 @@
 #include "cgfs/procs.h"
 #include "cgfs/tree.h"
 #include "rank/badness.h"
-#include "snap/take.h"
+#include "snap/procs.h"
 #include "util/attr.h"
 #include "util/fdio.h"
 

@@ -3,8 +3,7 @@
 #include "snap/mapped.h"
 
 #include "cgfs/memory.h"
-#include "cgfs/procs.h"
-#include "snap/take.h"
+#include "snap/procs.h"
 
 #define PROCESSES_MAX 256
 

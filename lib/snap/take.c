@@ -106,27 +106,6 @@ int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t i
 	return read_values(tree, dirfd, want, &snap->cgroups[index]);
 }
 
-bool snap_is_held(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uint32_t index)
-{
-	return index < tree->n && tree->entry[index].id == snap->cgroups[index].id;
-}
-
-int snap_procs(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uint32_t index,
-	       cgfs_pid_fn fn, void *user)
-{
-	const struct cgg_cgroup *cg = &snap->cgroups[index];
-	CGG_AUTO_FD opened = -1;
-	uint32_t n = 0;
-	int dirfd;
-
-	if (cg->threaded || !snap_is_held(tree, snap, index))
-		return 0;
-	dirfd = tree_dir(tree, index, &opened);
-	if (dirfd < 0)
-		return dirfd;
-	return (cg->cut ? cgfs_procs_each_below : cgfs_procs_each)(dirfd, fn, user, &n);
-}
-
 /* A cgroup's limit from its parent's (the host's for the root) and its own. */
 static void derive_limit(struct cgg_snapshot *snap, uint32_t index)
 {

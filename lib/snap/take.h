@@ -2,7 +2,6 @@
 /* Fill snapshots from a held tree: whole ones for readers, piece by piece for the engine. */
 #pragma once
 
-#include "cgfs/procs.h"
 #include "cgfs/tree.h"
 #include "snap/snapshot.h"
 
@@ -22,14 +21,6 @@ void snap_keep_detail(struct cgg_snapshot *snap, uint32_t index);
 /* Read values of one cgroup; index is the same in tree and snapshot. 0 or CGG_GONE. */
 int snap_read(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index,
 	      uint32_t want);
-
-/* A removed cgroup's index may be another's in the tree by now: whether it is not. */
-bool snap_is_held(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uint32_t index);
-
-/* cgfs_procs_each() for one cgroup, and what is below it where the table leaves that out. 0 without a call
- * where it is threaded, or was removed since. */
-int snap_procs(const struct cgg_tree *tree, const struct cgg_snapshot *snap, uint32_t index,
-	       cgfs_pid_fn fn, void *user);
 
 /* Read memory.max of a cgroup and its ancestors, and derive its effective limit. */
 void snap_read_limit(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t index);

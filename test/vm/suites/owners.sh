@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
+# shellcheck shell=dash disable=SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2086,SC2317
 # One owner has hundreds of cgroups with limits, more than inotify has watches, and writes to all of them. A container
 # of another owner that comes later has its watches and its brake, and wakes the guard in time.
 # boot: --cpus 2 --mem 1536
