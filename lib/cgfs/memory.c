@@ -2,6 +2,7 @@
 /* Read memory.* of a cgroup into a struct cgg_cgroup, and derive what is not in any file. */
 #include "cgfs/memory.h"
 
+#include "cgfs/fields.h"
 #include "cgfs/procs.h"
 #include "util/attr.h"
 #include "util/fdio.h"
@@ -50,12 +51,9 @@ static int parse_flat(const char *text, const struct keyed *keys, size_t n, void
 int cgfs_parse_events(const char *text, struct cgg_events *ret)
 {
 	static const struct keyed keys[] = {
-		{"low", offsetof(struct cgg_events, low)},
-		{"high", offsetof(struct cgg_events, high)},
-		{"max", offsetof(struct cgg_events, max)},
-		{"oom", offsetof(struct cgg_events, oom)},
-		{"oom_kill", offsetof(struct cgg_events, oom_kill)},
-		{"oom_group_kill", offsetof(struct cgg_events, oom_group_kill)},
+#define ROW(key) {#key, offsetof(struct cgg_events, key)},
+		CGFS_EVENTS(ROW)
+#undef ROW
 	};
 
 	*ret = (struct cgg_events){0};
@@ -64,32 +62,11 @@ int cgfs_parse_events(const char *text, struct cgg_events *ret)
 
 int cgfs_parse_stat(const char *text, struct cgg_stat *ret)
 {
-#define STAT(name)                                                                                 \
-	{                                                                                          \
-#name, offsetof(struct cgg_stat, name)                                             \
-	}
 	static const struct keyed keys[] = {
-		STAT(anon),
-		STAT(file),
-		STAT(shmem),
-		STAT(kernel),
-		STAT(kernel_stack),
-		STAT(pagetables),
-		STAT(percpu),
-		STAT(sock),
-		STAT(slab_reclaimable),
-		STAT(slab_unreclaimable),
-		STAT(unevictable),
-		STAT(vmalloc),
-		STAT(sec_pagetables),
-		STAT(zswap),
-		STAT(hugetlb),
-		STAT(inactive_anon),
-		STAT(active_anon),
-		STAT(inactive_file),
-		STAT(active_file),
+#define ROW(key) {#key, offsetof(struct cgg_stat, key)},
+		CGFS_STAT(ROW)
+#undef ROW
 	};
-#undef STAT
 
 	*ret = (struct cgg_stat){0};
 	return parse_flat(text, keys, CGG_ARRAY_LEN(keys), ret);
@@ -253,15 +230,9 @@ static int read_one(int dirfd, enum cgg_have what, struct cgg_cgroup *cg)
 		const char *file;
 		size_t offset;
 	} numbers[] = {
-		{CGG_HAVE_CURRENT, "memory.current", offsetof(struct cgg_cgroup, current_bytes)},
-		{CGG_HAVE_MAX, "memory.max", offsetof(struct cgg_cgroup, max_bytes)},
-		{CGG_HAVE_HIGH, "memory.high", offsetof(struct cgg_cgroup, high_bytes)},
-		{CGG_HAVE_LOW, "memory.low", offsetof(struct cgg_cgroup, low_bytes)},
-		{CGG_HAVE_MIN, "memory.min", offsetof(struct cgg_cgroup, min_bytes)},
-		{CGG_HAVE_PEAK, "memory.peak", offsetof(struct cgg_cgroup, peak_bytes)},
-		{CGG_HAVE_SWAP_CURRENT, "memory.swap.current",
-		 offsetof(struct cgg_cgroup, swap_current_bytes)},
-		{CGG_HAVE_SWAP_MAX, "memory.swap.max", offsetof(struct cgg_cgroup, swap_max_bytes)},
+#define ROW(word, member, bit, file) {CGG_HAVE_##bit, file, offsetof(struct cgg_cgroup, member)},
+		CGFS_NUMBERS(ROW)
+#undef ROW
 	};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(numbers); i++) {

@@ -2,6 +2,7 @@
 /* A machine as `cgguard tree --json` printed it. */
 #include "policytest/scenario.h"
 
+#include "cgfs/fields.h"
 #include "util/attr.h"
 #include "util/err.h"
 
@@ -27,36 +28,22 @@ struct field {
 		name, offsetof(struct cgg_host, member), have                                      \
 	}
 
-static const struct field cgroup_fields[] = {
-	CG("id", id, 0),
-	CG("current_bytes", current_bytes, CGG_HAVE_CURRENT),
-	CG("peak_bytes", peak_bytes, CGG_HAVE_PEAK),
-	CG("max_bytes", max_bytes, CGG_HAVE_MAX),
-	CG("high_bytes", high_bytes, CGG_HAVE_HIGH),
-	CG("low_bytes", low_bytes, CGG_HAVE_LOW),
-	CG("min_bytes", min_bytes, CGG_HAVE_MIN),
-	CG("swap_current_bytes", swap_current_bytes, CGG_HAVE_SWAP_CURRENT),
-	CG("swap_max_bytes", swap_max_bytes, CGG_HAVE_SWAP_MAX),
-	CG("unreclaimable_bytes", unreclaimable_bytes, 0),
-	CG("mapped_bytes", mapped_bytes, 0),
+static const struct field cgroup_fields[] = {CG("id", id, 0),
+					     CG("unreclaimable_bytes", unreclaimable_bytes, 0),
+					     CG("mapped_bytes", mapped_bytes, 0),
+#define ROW(word, member, bit, file) CG(#member, member, CGG_HAVE_##bit),
+					     CGFS_NUMBERS(ROW)
+#undef ROW
 };
 static const struct field stat_fields[] = {
-	DETAIL("anon", stat.anon, CGG_HAVE_STAT),
-	DETAIL("file", stat.file, CGG_HAVE_STAT),
-	DETAIL("shmem", stat.shmem, CGG_HAVE_STAT),
-	DETAIL("kernel", stat.kernel, CGG_HAVE_STAT),
-	DETAIL("sock", stat.sock, CGG_HAVE_STAT),
-	DETAIL("slab_reclaimable", stat.slab_reclaimable, CGG_HAVE_STAT),
-	DETAIL("slab_unreclaimable", stat.slab_unreclaimable, CGG_HAVE_STAT),
-	DETAIL("unevictable", stat.unevictable, CGG_HAVE_STAT),
+#define ROW(key) DETAIL(#key, stat.key, CGG_HAVE_STAT),
+	CGFS_STAT(ROW)
+#undef ROW
 };
 static const struct field event_fields[] = {
-	DETAIL("low", events.low, CGG_HAVE_EVENTS),
-	DETAIL("high", events.high, CGG_HAVE_EVENTS),
-	DETAIL("max", events.max, CGG_HAVE_EVENTS),
-	DETAIL("oom", events.oom, CGG_HAVE_EVENTS),
-	DETAIL("oom_kill", events.oom_kill, CGG_HAVE_EVENTS),
-	DETAIL("oom_group_kill", events.oom_group_kill, CGG_HAVE_EVENTS),
+#define ROW(key) DETAIL(#key, events.key, CGG_HAVE_EVENTS),
+	CGFS_EVENTS(ROW)
+#undef ROW
 };
 static const struct field host_fields[] = {
 	HOST("total_bytes", total_bytes, CGG_HOST_HAVE_MEMORY),
@@ -122,7 +109,7 @@ static void derive_lists(struct cgg_cgroup *cg)
 {
 	struct cgg_stat *s = &cg->detail->stat;
 	uint64_t kernel = s->kernel > s->slab_reclaimable ? s->kernel - s->slab_reclaimable : 0;
-	uint64_t others = kernel + s->sock + s->unevictable;
+	uint64_t others = kernel + s->sock + s->unevictable + s->hugetlb;
 
 	if (cg->unreclaimable_bytes > others)
 		s->inactive_anon = cg->unreclaimable_bytes - others;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kit/snap.h"
 
+#include "cgfs/fields.h"
 #include "cgfs/memory.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -39,28 +40,18 @@ struct field {
 	}
 
 static const struct field cgroup_fields[] = {
-	CG("current", AS_SIZE, current_bytes, CGG_HAVE_CURRENT),
-	CG("peak", AS_SIZE, peak_bytes, CGG_HAVE_PEAK),
-	CG("max", AS_SIZE, max_bytes, CGG_HAVE_MAX),
-	CG("high", AS_SIZE, high_bytes, CGG_HAVE_HIGH),
-	CG("low", AS_SIZE, low_bytes, CGG_HAVE_LOW),
-	CG("min", AS_SIZE, min_bytes, CGG_HAVE_MIN),
-	CG("swap", AS_SIZE, swap_current_bytes, CGG_HAVE_SWAP_CURRENT),
-	CG("swap_max", AS_SIZE, swap_max_bytes, CGG_HAVE_SWAP_MAX),
-	DETAIL("anon", AS_SIZE, stat.anon, CGG_HAVE_STAT),
-	DETAIL("file", AS_SIZE, stat.file, CGG_HAVE_STAT),
-	DETAIL("shmem", AS_SIZE, stat.shmem, CGG_HAVE_STAT),
-	DETAIL("kernel", AS_SIZE, stat.kernel, CGG_HAVE_STAT),
-	DETAIL("slab_reclaimable", AS_SIZE, stat.slab_reclaimable, CGG_HAVE_STAT),
-	DETAIL("unevictable", AS_SIZE, stat.unevictable, CGG_HAVE_STAT),
-	CG("mapped", AS_SIZE, mapped_bytes, CGG_HAVE_STAT),
-	DETAIL("hugetlb", AS_SIZE, stat.hugetlb, CGG_HAVE_STAT),
+#define ROW(word, member, bit, file) CG(#word, AS_SIZE, member, CGG_HAVE_##bit),
+	CGFS_NUMBERS(ROW)
+#undef ROW
+#define ROW(key) DETAIL(#key, AS_SIZE, stat.key, CGG_HAVE_STAT),
+		CGFS_STAT(ROW)
+#undef ROW
+#define ROW(key) DETAIL("ev_" #key, AS_COUNT, events.key, CGG_HAVE_EVENTS),
+			CGFS_EVENTS(ROW)
+#undef ROW
+				CG("mapped", AS_SIZE, mapped_bytes, CGG_HAVE_STAT),
 	CG("some", AS_TIME, pressure.some_total_us, CGG_HAVE_PRESSURE),
 	CG("full", AS_TIME, pressure.full_total_us, CGG_HAVE_PRESSURE),
-	DETAIL("ev_high", AS_COUNT, events.high, CGG_HAVE_EVENTS),
-	DETAIL("ev_max", AS_COUNT, events.max, CGG_HAVE_EVENTS),
-	DETAIL("ev_oom", AS_COUNT, events.oom, CGG_HAVE_EVENTS),
-	DETAIL("ev_oom_kill", AS_COUNT, events.oom_kill, CGG_HAVE_EVENTS),
 	CG("id", AS_COUNT, id, 0),
 };
 
