@@ -45,13 +45,14 @@ static void add_above(struct cgg_snapshot *snap, uint32_t top, uint32_t index, u
 void snap_read_mapped(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t top,
 		      uint64_t least)
 {
-	uint32_t end = snap->cgroups[top].end, nasked = 0;
+	uint32_t end = snap->cgroups[top].end, nasked = 0, each;
 	struct count c = {.procfd = tree->root.procfd};
 
 	for (uint32_t i = top; i < end; i++) {
 		nasked += is_asked(&snap->cgroups[i], least);
 		cgfs_mapped(&snap->cgroups[i], 0);
 	}
+	each = nasked > 0 && nasked < PROCESSES_MAX ? PROCESSES_MAX / nasked : 1;
 	for (uint32_t i = top; i < end; i++) {
 		struct cgg_cgroup *cg = &snap->cgroups[i];
 		uint64_t before;
@@ -59,7 +60,7 @@ void snap_read_mapped(const struct cgg_tree *tree, struct cgg_snapshot *snap, ui
 		if (!is_asked(cg, least))
 			continue;
 		c.bytes = 0;
-		c.left = nasked < PROCESSES_MAX ? PROCESSES_MAX / nasked : 1;
+		c.left = each;
 		(void)snap_procs(tree, snap, i, add_process, &c);
 		before = cg->mapped_bytes;
 		cgfs_mapped(cg, before + c.bytes);
