@@ -101,6 +101,12 @@ static void rest(struct cgg_guard *g, struct guard_domain *d, const struct incid
 		d->due_us = now_us;
 }
 
+/* All of the victim was to die, not one process. */
+static bool is_whole(const struct incident *in)
+{
+	return in->victim_whole && policy_acts_on_groups(&in->rule);
+}
+
 static void end(struct cgg_guard *g, struct guard_domain *d, struct incident *in)
 {
 	bool not_started = in->ladder.outcome == LADDER_END_NOT_STARTED, killed;
@@ -118,6 +124,8 @@ static void end(struct cgg_guard *g, struct guard_domain *d, struct incident *in
 	/* the table is not to be trusted */
 	g->view.scan_due |=
 		in->kill.outcome == KILL_MISMATCH || (not_started && in->kill.outcome == KILL_GONE);
+	if (killed && is_whole(in))
+		stays_learn(&g->stays, &in->hope, &in->kill);
 	report(g, in, now_us);
 	rest(g, d, in, now_us);
 	if (!killed || in->dry_run)

@@ -26,6 +26,7 @@
 #include "engine/reserve.h"
 #include "engine/reset.h"
 #include "engine/seen.h"
+#include "engine/stays.h"
 #include "engine/view.h"
 #include "policy/exclude.h"
 #include "util/attr.h"
@@ -49,6 +50,7 @@ struct cgg_guard {
 	struct domains domains;
 	struct history history;
 	struct calms calms;
+	struct stays stays;
 
 	struct signaller signaller;
 	struct reserve reserve;

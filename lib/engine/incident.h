@@ -3,6 +3,7 @@
 #pragma once
 
 #include "act/signaller.h"
+#include "engine/stays.h"
 #include "policy/decide.h"
 #include "policy/ladder.h"
 
@@ -51,6 +52,7 @@ struct incident {
 	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
 	uint64_t victim_id;
 	bool victim_whole; /* not only one process of it */
+	struct stays_hope hope; /* of a kill of all of it */
 	struct incident_herd herd;
 	struct oom_counters victim_oom; /* when it was chosen; not known: a kill there is no news */
 	bool victim_is_unit; /* the kernel would kill it whole as well */

@@ -253,6 +253,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 		i++;
 	}
 	snap_read_mapped(g->view.tree, &g->view.snap, top, mapped_least(limit));
+	stays_apply(&g->stays, &g->view.snap, top);
 }
 
 void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level, uint64_t limit,

@@ -239,6 +239,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	}
 	if (victim != CGG_NONE) {
 		in->victim_whole = g->look.groups[victim].whole;
+		in->hope = stays_expect(&g->view.snap, index);
 		herd_begin(g, in, victim, (uint32_t)n);
 	}
 	in->victim_is_unit = victim != CGG_NONE && g->look.groups[victim].oom_unit == index;
