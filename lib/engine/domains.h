@@ -58,6 +58,7 @@ struct domains {
 	struct guard_domain *slot; /* GUARD_DOMAINS_MAX, reserved, touched as used */
 	uint32_t n; /* slots in use or once used */
 	uint32_t nunwatched; /* that were sampled, and whose files are yet to be watched */
+	uint32_t next_again; /* slot from which those that were refused a watch ask again */
 	uint32_t next_unwatched; /* slot from which a turn goes on where the last one ended */
 	uint32_t nheld_fds; /* of memory.current */
 	uint64_t paid; /* by the one that was sampled last: nobody saves up more */

@@ -14,17 +14,26 @@
 
 #define FDS_SPARE 512 /* a small limit leaves none to hold */
 #define NOISE_MAX 2 /* events between two looks */
+#define AGAIN_MAX 64 /* refused watches asked for again at once */
 
-/* Events of a domain: those below it too where the rule counts them; a brake has its own watch. */
+static bool counts_events(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	return policy_wakes(&g->policy->rule[d->rule]) & POLICY_WAKE_EVENTS;
+}
+
+/* A brake has its own watch of events. */
+static bool wants_events(const struct cgg_guard *g, const struct guard_domain *d)
+{
+	return !look_is_host(g, d) && (!g->policy->rule[d->rule].brake || counts_events(g, d));
+}
+
+/* Events of a domain: those below it too where the rule counts them. */
 void watch_hear(struct cgg_guard *g, struct guard_domain *d)
 {
-	const struct policy_rule *rule = &g->policy->rule[d->rule];
-	bool counted = policy_wakes(rule) & POLICY_WAKE_EVENTS;
-
 	d->noise = 0;
-	if (d->events_wd >= 0 || look_is_host(g, d) || (rule->brake && !counted))
+	if (d->events_wd >= 0 || !wants_events(g, d))
 		return;
-	if (!counted)
+	if (!counts_events(g, d))
 		d->events_wd =
 			files_watch(&g->files, d->index, "memory.events.local", WATCH_BY_DOMAIN);
 	if (d->events_wd < 0)
@@ -63,15 +72,18 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 
 void watch_domains_again(struct cgg_guard *g)
 {
-	for (uint32_t i = 0; i < g->domains.n && !view_is_blind(&g->view); i++) {
-		struct guard_domain *d = &g->domains.slot[i];
-		bool deaf = d->events_wd < 0 && d->noise == 0;
+	uint32_t left = AGAIN_MAX;
+
+	for (uint32_t i = 0; i < g->domains.n && left > 0 && !view_is_blind(&g->view); i++) {
+		struct guard_domain *d = &g->domains.slot[g->domains.next_again++ % g->domains.n];
+		bool deaf = d->events_wd < 0 && d->noise == 0 && wants_events(g, d);
 
 		if (!d->used || !d->watched || look_is_host(g, d) ||
 		    (!deaf && look_limits_are_told(g, d->index)))
 			continue;
 		d->watched = false;
 		g->domains.nunwatched++;
+		left--;
 	}
 }
 
