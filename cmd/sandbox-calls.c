@@ -123,6 +123,8 @@ static const struct {
 	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, IPPROTO_TCP}}, /* of who asks by HTTP */
 	/* a limit is asked for, never set */
 	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
+	/* threads name themselves */
+	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, PR_SET_NAME}},
 	/* glibc names the memory of malloc, if it is told to */
 	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
 	/* the signals of the ladder */

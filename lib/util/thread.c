@@ -2,7 +2,10 @@
 /* Threads of the library: stack, priority and signal mask in one place. */
 #include "util/thread.h"
 
+#include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #define STEP_MIN                                                                                   \
@@ -28,26 +31,53 @@ static int set_priority(pthread_attr_t *attr, enum thread_priority priority)
 	return r == 0 ? pthread_attr_setschedparam(attr, &p) : r;
 }
 
+/* Until the thread has read it. */
+struct beginning {
+	const char *name;
+	void *(*run)(void *);
+	void *arg;
+	sem_t begun;
+};
+
+static void wait_for(sem_t *sem)
+{
+	while (sem_wait(sem) < 0 && errno == EINTR)
+		;
+}
+
+static void *begin(void *user)
+{
+	struct beginning *b = user;
+	void *(*run)(void *) = b->run, *arg = b->arg;
+
+	(void)prctl(PR_SET_NAME, b->name);
+	sem_post(&b->begun);
+	return run(arg);
+}
+
 int thread_start_as(pthread_t *ret, const char *name, enum thread_priority priority,
 		    size_t stack_size, void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
+	struct beginning b = {.name = name, .run = run, .arg = arg};
 	sigset_t all, old;
 	int r = pthread_attr_init(&attr);
 
 	if (r != 0)
 		return -r;
+	sem_init(&b.begun, 0, 0);
 	r = set_priority(&attr, priority);
 	if (r == 0)
 		r = pthread_attr_setstacksize(&attr, stack_size);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (r == 0)
-		r = pthread_create(ret, &attr, run, arg);
+		r = pthread_create(ret, &attr, begin, &b);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	if (r == 0)
-		(void)pthread_setname_np(*ret, name); /* without it only `ps` knows less */
+		wait_for(&b.begun);
+	sem_destroy(&b.begun);
 	return -r;
 }
 
