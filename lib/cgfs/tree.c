@@ -266,7 +266,7 @@ bool tree_is_stale(const struct tree_stale *s, const struct tree_entry *e)
 }
 
 /* Others may have given up theirs (max_user_watches is for all of a user's programs). */
-bool tree_watch_again(struct cgg_tree *tree, uint32_t index)
+static bool watch_again(struct cgg_tree *tree, uint32_t index)
 {
 	struct tree_entry *e = &tree->entry[index];
 	CGG_AUTO_FD opened = -1;
@@ -301,7 +301,7 @@ static bool verify_one(struct cgg_tree *tree, uint32_t index)
 		return true;
 	}
 	if (st.st_nlink == 2 && e->end == index + 1 && st.st_uid == e->owner_uid &&
-	    !tree_watch_again(tree, index))
+	    !watch_again(tree, index))
 		return false;
 	tree_stale_id(tree, e->id);
 	return true;

@@ -143,8 +143,7 @@ int tree_watch(struct cgg_tree *tree);
 /* Stop that. */
 void tree_unwatch(struct cgg_tree *tree);
 
-/* One directory, which no scan under way has taken over: begin to watch it, if that can be had, and stop. */
-bool tree_watch_again(struct cgg_tree *tree, uint32_t index);
+/* No longer watch one directory, which no scan under way has taken over. */
 void tree_unwatch_again(struct cgg_tree *tree, uint32_t index);
 
 /*

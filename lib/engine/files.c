@@ -43,10 +43,10 @@ static bool is_fast(const struct files *f, const char *file)
 	return f->events_fd >= 0 && strncmp(file, "memory.events", strlen("memory.events")) == 0;
 }
 
-/* The watch of some directory is given up for one of that cgroup's. */
-static bool make_way(struct files *f, uint32_t index, bool directory)
+/* The watch of some directory is given up for one of that cgroup's files. */
+static bool make_way(struct files *f, uint32_t index)
 {
-	uint32_t gives = holdings_make_way(&f->holdings, f->view->tree, index, directory);
+	uint32_t gives = holdings_make_way(&f->holdings, f->view->tree, index);
 
 	if (gives != CGG_NONE)
 		tree_unwatch_again(f->view->tree, gives);
@@ -62,7 +62,7 @@ static int inotify_begin(struct files *f, uint32_t index, const char *file)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", tree_dir(f->view->tree, index, &opened),
 		 file);
 	wd = inotify_add_watch(fd, path, IN_MODIFY);
-	if (wd < 0 && errno == ENOSPC && make_way(f, index, false))
+	if (wd < 0 && errno == ENOSPC && make_way(f, index))
 		wd = inotify_add_watch(fd, path, IN_MODIFY);
 	return wd;
 }
@@ -138,17 +138,6 @@ void files_unwatch(struct files *f, int handle, enum watch_user user)
 	inotify_end(f, w);
 	holdings_drop(&f->holdings, w->index);
 	watches_remove(all, w->handle);
-}
-
-void files_watch_directory(struct files *f, uint32_t index)
-{
-	const struct tree_entry *e = &f->view->tree->entry[index];
-
-	if (f->view->tree->inotify_fd < 0 || e->wd >= 0 || e->moved)
-		return;
-	if (tree_watch_again(f->view->tree, index) ||
-	    (errno == ENOSPC && make_way(f, index, true) && tree_watch_again(f->view->tree, index)))
-		f->view->scan_due = true;
 }
 
 /* A cgroup's files are gone with it, but before 7.3 the kernel keeps the watches, and the files' inodes. */

@@ -47,9 +47,6 @@ int files_watch(struct files *f, uint32_t index, const char *file, enum watch_us
 void files_unwatch(struct files *f, int handle, enum watch_user user);
 const struct watch *files_find(struct files *f, int handle);
 
-/* Watch a cgroup's directory, if it is not: another owner that has more gives one up for it. */
-void files_watch_directory(struct files *f, uint32_t index);
-
 /* Some file is not watched for want of watches, and read now and then. */
 static inline bool files_lack_watches(const struct files *f)
 {

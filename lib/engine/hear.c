@@ -7,7 +7,6 @@
 #include "engine/plan.h"
 #include "policy/gate.h"
 #include "util/attr.h"
-#include "util/clock.h"
 #include "util/fdio.h"
 
 #include <fcntl.h>
@@ -56,9 +55,6 @@ void watch_domain(struct cgg_guard *g, struct guard_domain *d)
 
 	if (look_is_host(g, d))
 		return;
-	/* one that comes and goes takes nobody's place */
-	if (clock_now_us() >= d->found_us + GUARD_YOUNG_US)
-		files_watch_directory(&g->files, d->index);
 	if (d->current_fd < 0 && g->domains.nheld_fds < GUARD_HELD_FDS_MAX) {
 		d->current_fd = openat(tree_dir(g->view.tree, d->index, &opened), "memory.current",
 				       O_RDONLY | O_CLOEXEC);
@@ -82,8 +78,7 @@ void watch_domains_again(struct cgg_guard *g)
 		bool deaf = d->events_wd < 0 && d->noise == 0 && wants_events(g, d);
 
 		if (!d->used || !d->watched || look_is_host(g, d) ||
-		    (!deaf && g->view.tree->entry[d->index].wd >= 0 &&
-		     look_limits_are_told(g, d->index)))
+		    (!deaf && look_limits_are_told(g, d->index)))
 			continue;
 		d->watched = false;
 		g->domains.nunwatched++;

@@ -84,15 +84,14 @@ bool holdings_may_watch(const struct holdings *h, uint32_t index, uint32_t free)
 	return share_may_take(of ? of->files : 0, free);
 }
 
-uint32_t holdings_make_way(struct holdings *h, const struct cgg_tree *tree, uint32_t index,
-			   bool directory)
+uint32_t holdings_make_way(struct holdings *h, const struct cgg_tree *tree, uint32_t index)
 {
 	struct holding *of = holding_of(h, index);
 
 	if (!of || h->most == CGG_NONE)
 		return CGG_NONE;
-	/* its own directories make way for its files only */
-	if (h->owner[index] == h->most ? directory : all_of(&h->of[h->most]) <= all_of(of) + 1)
+	/* its own directories make way for its files too */
+	if (h->owner[index] != h->most && all_of(&h->of[h->most]) <= all_of(of) + 1)
 		return CGG_NONE;
 	while (h->next-- > h->most) {
 		const struct tree_entry *e = &tree->entry[h->next];
@@ -101,7 +100,6 @@ uint32_t holdings_make_way(struct holdings *h, const struct cgg_tree *tree, uint
 		if (h->owner[h->next] != h->most || e->wd < 0 || e->moved)
 			continue;
 		h->of[h->most].directories--;
-		of->directories += directory;
 		return h->next;
 	}
 	h->most = CGG_NONE; /* until they are counted again */

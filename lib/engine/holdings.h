@@ -42,11 +42,10 @@ void holdings_drop(struct holdings *h, uint32_t index);
 bool holdings_may_watch(const struct holdings *h, uint32_t index, uint32_t free);
 
 /*
- * The cgroup whose directory makes way for a watch of that one's file, or of its directory: one of the owner that has
- * most, if the other one has less. CGG_NONE: nobody's.
+ * The cgroup whose directory makes way for a watch of a file of that one: one of the owner that has most, if the other
+ * one has less, or is the same. CGG_NONE: nobody's.
  */
-uint32_t holdings_make_way(struct holdings *h, const struct cgg_tree *tree, uint32_t index,
-			   bool directory);
+uint32_t holdings_make_way(struct holdings *h, const struct cgg_tree *tree, uint32_t index);
 
 /* A file of this cgroup is to be handled in this turn: false if its owner had its part of it. */
 bool holdings_serve(struct holdings *h, uint32_t index);

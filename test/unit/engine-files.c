@@ -295,26 +295,6 @@ TEST(directories_of_who_has_most_make_way)
 	end();
 }
 
-TEST(a_directory_is_watched_in_the_place_of_one_of_who_has_most)
-{
-	uint32_t late, crowd;
-
-	begin_crowd();
-	late = tree_find(tree, "/late");
-	crowd = tree_find(tree, "/crowd");
-	tree_unwatch_again(tree, late);
-	tree_unwatch_again(tree, crowd);
-	watches_max = kernel_watches();
-	files_count_by_owner(&f);
-	v.scan_due = false;
-	files_watch_directory(&f, crowd);
-	T_ASSERT(tree->entry[crowd].wd < 0 && !v.scan_due);
-	files_watch_directory(&f, late);
-	T_ASSERT(tree->entry[late].wd >= 0 && v.scan_due);
-	T_EQ_INT(kernel_watches(), watches_max);
-	end();
-}
-
 TEST(who_writes_to_many_files_keeps_nobody_else_waiting)
 {
 	const char *text;

@@ -64,7 +64,7 @@ TEST(while_the_owners_are_not_known_nobody_is_refused)
 	holdings_add(&h, 2);
 	T_ASSERT(holdings_may_watch(&h, 2, 1) && holdings_serve(&h, 2));
 	T_ASSERT(!holdings_may_watch(&h, 2, 0));
-	T_EQ_INT(holdings_make_way(&h, &tree, 6, false), CGG_NONE);
+	T_EQ_INT(holdings_make_way(&h, &tree, 6), CGG_NONE);
 	end();
 }
 
@@ -72,15 +72,13 @@ TEST(directories_of_who_has_most_make_way_the_last_first)
 {
 	begin();
 	entry[4].moved = true; /* a scan has it already */
-	T_EQ_INT(holdings_make_way(&h, &tree, 6, false), 3);
+	T_EQ_INT(holdings_make_way(&h, &tree, 6), 3);
 	entry[3].wd = -1;
-	T_EQ_INT(holdings_make_way(&h, &tree, 3, true), CGG_NONE); /* no other of its own */
-	T_EQ_INT(holdings_make_way(&h, &tree, 6, true), CGG_NONE); /* they would have as many */
-	T_EQ_INT(holdings_make_way(&h, &tree, 2, false), 2); /* but for its own file */
+	T_EQ_INT(holdings_make_way(&h, &tree, 2), 2); /* but for its own file */
 	entry[2].wd = -1;
-	T_EQ_INT(holdings_make_way(&h, &tree, 2, false), 1);
+	T_EQ_INT(holdings_make_way(&h, &tree, 2), 1);
 	entry[1].wd = -1;
-	T_EQ_INT(holdings_make_way(&h, &tree, 2, false), CGG_NONE);
+	T_EQ_INT(holdings_make_way(&h, &tree, 2), CGG_NONE);
 	entry[4].wd = -1;
 	holdings_count(&h, owner, &tree, &watches, 1);
 	T_EQ_INT(h.most, 5); /* of those that have a directory to give */
