@@ -12,7 +12,7 @@ option()
 	echo "${n:-$2}"
 }
 
-MACHINES=$(option machines 5)
+MACHINES=$(option machines 3)
 SEED=$(option seed 1)
 T_TIMEOUT=$((60 + MACHINES * 150))
 CALM_S=13 # more than the policies call calm
@@ -23,6 +23,7 @@ machines()
 	local style="$1" n=0 asked=0 right=0 line kind first guilty innocent protected kernel missed=0 wrong=0
 	shift
 	guard_start "$@"
+	sleep 15 # it knows that the machine is calm
 	while [ $n -lt "$MACHINES" ]; do
 		line=$(machine $((SEED + n)) "$CG" $CALM_S any "$style" 2>"$T/machine.err" | tee "$T/machine.out" | tail -n 1)
 		n=$((n + 1))
