@@ -335,6 +335,18 @@ static enum style pick_style(const char *want)
 	return below(STYLES);
 }
 
+/* Of those whose units have an owner above them. */
+static enum style pick_owned(const char *want)
+{
+	static const enum style owned[] = {SESSION, LXC, POD};
+
+	if (strcmp(want, "containers") == 0)
+		return POD;
+	if (strcmp(want, "units") == 0)
+		return SESSION;
+	return owned[below(3)];
+}
+
 /* Innocent owners until about a part of the memory is theirs. Returns the bytes that they will hold. */
 static size_t add_innocent(size_t available, const char *want, enum style *style_of,
 			   unsigned int *ret_nowners)
@@ -384,9 +396,10 @@ static void add_guilty(enum kind kind, size_t left, const char *want, const enum
 	enum style style = pick_style(want);
 	double seconds = uniform(5, 12);
 
-	if (kind == HERD)
+	if (kind == HERD) {
 		n = 12 + below(24);
-	else if (kind == SEVERAL)
+		style = pick_owned(want);
+	} else if (kind == SEVERAL)
 		n = 2 + below(2);
 	if (kind == IN_OWNER) {
 		owner = below(nowners);

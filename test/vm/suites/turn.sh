@@ -41,11 +41,11 @@ machines()
 		[ "$first" != nobody ] || [ "$kernel" -eq 0 ] || missed=$((missed + 1))
 		echo "# $line$(sed -n 's/^# after/ after/p' "$T/machine.out")" >&3
 	done
+	never_hung
 	guard_stop
 	echo "# right: $right of $asked, seeds $SEED to $((SEED + MACHINES - 1))" >&3
 	assert_eq 0 "$missed" 'times that nobody was found while the kernel killed'
 	[ $((right * 100)) -ge $((asked * 99)) ] || fail "right: $right of $asked"
-	never_hung
 }
 
 # Size decides where there was no calm, and whatever comes back with its processes is size.
