@@ -54,6 +54,7 @@ TEST(an_owner_whose_memory_stayed_is_known_after_one_kill)
 	T_EQ_INT(gain_of(snap, "/a"), 10 * MIB);
 	T_EQ_INT(gain_of(snap, "/b"), 60 * MIB);
 	T_EQ_INT(gain_of(snap, "/c"), 60 * MIB);
+	kit_snap_free(snap);
 }
 
 TEST(what_came_back_or_is_not_known_is_no_reason)
@@ -72,6 +73,7 @@ TEST(what_came_back_or_is_not_known_is_no_reason)
 	stays_learn(&s, &hope, &unfinished);
 	stays_learn(&s, &plain, &none); /* it had nothing mapped */
 	T_EQ_INT(s.n, 0);
+	kit_snap_free(snap);
 }
 
 TEST(the_one_that_is_remembered_longest_makes_way)
@@ -90,4 +92,5 @@ TEST(the_one_that_is_remembered_longest_makes_way)
 	}
 	stays_apply(&s, snap, 0);
 	T_EQ_INT(gain_of(snap, "/a"), 60 * MIB);
+	kit_snap_free(snap);
 }
