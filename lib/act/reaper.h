@@ -14,8 +14,8 @@
 #define REAPER_HANGS_US 2000000 /* with one process: it is taken for hung */
 
 /*
- * What came of one pass of one kill: the number of the pass, how many processes it has reaped, and with how many it is
- * done. A reaper that comes back late does not count for another pass.
+ * The reaper's account of one pass of one kill: the number of the pass, the processes reaped, and the processes tried.
+ * A reaper that comes back late does not count for another pass.
  */
 struct reaping {
 	_Atomic uint64_t counted, done; /* number << 32 | processes */

@@ -50,7 +50,7 @@ struct job {
 	_Atomic enum job_state state;
 	_Atomic bool left; /* nobody waits for the result */
 	_Atomic bool cancelled; /* the danger is past: end an action early */
-	_Atomic bool holds; /* a throttle is to be in force: the loop is told, and wants it */
+	_Atomic bool holds; /* a throttle in force: the loop wants memory.high there */
 	bool is_action;
 	bool is_begun; /* by the signaller */
 	uint64_t ordered_us; /* by the loop */

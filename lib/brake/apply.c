@@ -80,7 +80,7 @@ static void listen_high(struct brakes *b, struct brake *one)
 		one->high_wd = b->ops->watch(b->user, one->index, HIGH);
 }
 
-/* Who is throttled makes events all the time. */
+/* A throttled cgroup raises memory.events all the time: the guard does not watch that file meanwhile. */
 void brake_listen(struct brakes *b, struct brake *one)
 {
 	bool quiet = one->quiet || one->throttles;
@@ -201,7 +201,7 @@ static void print_write(const struct brake *one, char *ret)
 		memcpy(ret, one->before, sizeof(one->before));
 }
 
-/* What was written, or not, is how it is. */
+/* Take over the result of a write: the new value is in force, or the brake failed. */
 static void written(struct brakes *b, struct brake *one, int r)
 {
 	if (r == 0 && one->write.bytes == 0) {
@@ -263,9 +263,9 @@ static int write_high(struct brakes *b, struct brake *one, uint64_t bytes)
 }
 
 /*
- * What has become of what the slow writer has. The kernel takes a value before it reclaims: once it is in the file,
- * nothing has to be waited for. What is not wanted any more, or would hide what others have written meanwhile, is
- * not written if it can still be helped. False: not yet, or it has failed.
+ * Poll the slow writer. The kernel takes a value before it reclaims: once the value is in the file, the brake waits for
+ * nothing. An order is cancelled, if it has not begun, when nobody wants its value any more, or it would overwrite a
+ * value that somebody else has written meanwhile. False: not yet, or the write has failed.
  */
 static bool settle(struct brakes *b, struct brake *one)
 {
@@ -300,7 +300,7 @@ static bool settle(struct brakes *b, struct brake *one)
 	return false;
 }
 
-/* ---- what is told --------------------------------------------------------------------- */
+/* ---- events of files --------------------------------------------------------------------- */
 
 void brake_verify(struct brakes *b, struct brake *one)
 {

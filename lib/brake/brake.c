@@ -61,7 +61,7 @@ void brakes_deinit(struct brakes *b)
 
 /* ---- wants ---------------------------------------------------------------------------- */
 
-/* Of a cgroup that is there still, but nothing is wanted of it, and nothing of the guard's is in its file. */
+/* The cgroup exists, no rule wants a brake there, and memory.high holds no value of the guard's. */
 static bool is_unused(const struct brake *one)
 {
 	for (int i = 0; i < BRAKE_WANTS; i++) {
@@ -195,7 +195,7 @@ void brakes_quiet(struct brakes *b, uint32_t index, bool quiet)
 		brake_listen(b, one);
 }
 
-/* ---- what is told --------------------------------------------------------------------- */
+/* ---- queries and events ------------------------------------------------------------------ */
 
 enum brake_event brakes_on_file(struct brakes *b, uint32_t index, int wd)
 {

@@ -110,7 +110,7 @@ void brakes_deinit(struct brakes *b);
 int brakes_want(struct brakes *b, uint32_t index, enum brake_want want, uint64_t bytes);
 uint64_t brakes_wanted(const struct brakes *b, uint32_t index, enum brake_want want);
 
-/* What has become of a throttle. 1: it is in force, or others' is as low; 0: not yet; a negative errno: it is not. */
+/* State of a throttle. 1: it is in force, or another value is as low; 0: not yet; a negative errno: it failed. */
 int brakes_throttled(const struct brakes *b, uint32_t index);
 uint32_t brakes_drift(const struct brakes *b, uint32_t index); /* since it began */
 

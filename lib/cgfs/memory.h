@@ -28,7 +28,7 @@ int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
 /* What reclaim can't give back, and what a kill frees (see the README of lib/). */
 void cgfs_derive(struct cgg_cgroup *cg);
 
-/* What of its unreclaimable memory is shared memory and files on a tmpfs. */
+/* The part of the unreclaimable bytes that is shared memory and files on a tmpfs. */
 uint64_t cgfs_shmem(const struct cgg_cgroup *cg);
 
 /* So much shared memory is mapped by its processes, and freed by a kill; not more than it has. 0: none, as derived. */

@@ -77,7 +77,7 @@ static void note_watches(struct cgg_tree *tree)
 		tree->watch_short |= tree->entry[i].wd < 0;
 }
 
-/* What was given back, for a table as large as the current one: it is had now, or there is no scan. */
+/* Populate again the pages that were given back, for a table as large as the current one, or fail the scan. */
 static int take_back(struct cgg_tree *tree, struct cgg_error *err)
 {
 	struct arena *a = scan_arena(tree);

@@ -20,7 +20,7 @@ CALM_S=13 # more than the policies call calm
 # machines STYLE ARGUMENT...: one guard for all of them
 machines()
 {
-	local style="$1" n=0 asked=0 right=0 line kind first guilty innocent protected kernel missed=0 wrong=0
+	local style="$1" n=0 asked=0 right=0 line kind first guilty innocent protected kernel missed=0
 	shift
 	guard_start "$@"
 	sleep 15 # it knows that the machine is calm
@@ -36,7 +36,7 @@ machines()
 		case $first,${innocent%/*},$kind in
 		*,squatter) ;; # holds still: who takes meanwhile is to blame as much
 		guilty,0,*) asked=$((asked + 1)) right=$((right + 1)) ;;
-		*) asked=$((asked + 1)) wrong=$((wrong + 1)) ;;
+		*) asked=$((asked + 1)) ;;
 		esac
 		[ "$first" != nobody ] || [ "$kernel" -eq 0 ] || missed=$((missed + 1))
 		echo "# $line$(sed -n 's/^# after/ after/p' "$T/machine.out")" >&3
