@@ -8,6 +8,7 @@
 #include "cgguard.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,27 +23,37 @@ struct output {
 	char out[16 * PIECE];
 };
 
-static bool flush(struct output *o)
+static bool write_all(int fd, const char *text, size_t len)
 {
-	for (size_t at = 0; at < o->len;) {
-		ssize_t n = write(o->fd, o->out + at, o->len - at);
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			o->len = 0;
+		if (n <= 0)
 			return false;
-		}
-		at += (size_t)n;
+		text += n;
+		len -= (size_t)n;
 	}
-	o->len = 0;
 	return true;
+}
+
+static bool flush(struct output *o)
+{
+	size_t len = o->len;
+
+	o->len = 0;
+	return write_all(o->fd, o->out, len);
 }
 
 static bool put(struct output *o, const char *text, size_t len)
 {
-	if (o->len + len > sizeof(o->out) && !flush(o))
-		return false;
+	if (o->len + len > sizeof(o->out)) {
+		if (!flush(o))
+			return false;
+		if (len > sizeof(o->out))
+			return write_all(o->fd, text, len);
+	}
 	memcpy(o->out + o->len, text, len);
 	o->len += len;
 	return true;
@@ -78,27 +89,34 @@ static bool pass(struct output *o, size_t keep)
 	return put(o, shown, len);
 }
 
-/* The bytes at the beginning of a text that are as they should be: nearly all of nearly every text. */
+static bool is_plain(char c)
+{
+	return (c >= ' ' && c < 0x7f) || c == '\n' || c == '\t';
+}
+
+/* Whether eight bytes are all of ' ' to '~': a byte below or above sets its own highest bit, or a higher byte's. */
+static bool is_plain_word(const char *text)
+{
+	const uint64_t each = 0x0101010101010101;
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return ((word | (word + each) | (word - each * ' ')) & each << 7) == 0;
+}
+
+/* The number of bytes at the beginning of a text that need no escape: nearly all of nearly every text. */
 static size_t plain_bytes(const char *text, size_t size)
 {
 	size_t n = 0;
 
-	while (n < size &&
-	       ((text[n] >= ' ' && text[n] < 0x7f) || text[n] == '\n' || text[n] == '\t'))
-		n++;
-	return n;
-}
-
-static bool put_all(struct output *o, const char *text, size_t len)
-{
-	for (size_t at = 0; at < len;) {
-		size_t n = len - at < sizeof(o->out) ? len - at : sizeof(o->out);
-
-		if (!put(o, text + at, n))
-			return false;
-		at += n;
+	for (;;) {
+		if (size - n >= sizeof(uint64_t) && is_plain_word(text + n))
+			n += sizeof(uint64_t);
+		else if (n < size && is_plain(text[n]))
+			n++;
+		else
+			return n;
 	}
-	return true;
 }
 
 static ssize_t on_write(void *cookie, const char *text, size_t size)
@@ -110,7 +128,7 @@ static ssize_t on_write(void *cookie, const char *text, size_t size)
 		if (o->n == 0) {
 			size_t n = plain_bytes(text + i, size - i);
 
-			ok = put_all(o, text + i, n);
+			ok = put(o, text + i, n);
 			i += n;
 			if (i == size)
 				break;
