@@ -216,13 +216,11 @@ pid_t members_hold_next(struct members *run, pid_t after)
 }
 
 /* A crowd is killed first, and who has made thousands of cgroups: not worth the wait. */
-void members_hold_seen(struct members *run)
+void members_keep_few(struct members *run)
 {
 	if (run->res->members > MEMBERS_FIRST || run->overflow ||
 	    clock_now_us() >= run->res->start_us + HOLD_FIRST_US)
 		members_let_go(run);
-	else
-		members_list(run, members_mark_listed);
 }
 
 /* As long as the process that is held has not ended, what is read under its number is about it. */
@@ -290,8 +288,9 @@ void members_release(struct members *run, struct reaper *reaper, struct reaping 
 	for (uint32_t i = 0; i < run->nheld && clock_now_us() < until; i++) {
 		const struct member *h = &run->held[i];
 
-		/* not yet where that may have to wait; with the next pass cpu.max has been lifted */
-		if (h->listed && (!h->waits || run->res->passes > 0))
+		/* Whoever is not dying is refused by the kernel. Not yet where that may have to wait; with the next
+		 * pass cpu.max has been lifted. */
+		if (!h->waits || run->res->passes > 0)
 			n += release(h, reaper, reaping);
 	}
 	if (!reaper && n > run->res->released)

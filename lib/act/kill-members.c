@@ -18,18 +18,27 @@
 	"the directory at hand is another cgroup's than the one that was chosen: nothing was "     \
 	"signalled"
 
+static struct oom_counters read_counters(const struct kill *k, uint32_t want)
+{
+	struct cgg_detail detail;
+	struct cgg_cgroup cg = {.detail = &detail};
+
+	cgfs_read(k->req.dirfd, want, &cg);
+	return oom_counters_of(&cg);
+}
+
 /* Whether the kernel has killed in the group since it was chosen. Read twice, see oom_concerns(). */
 static bool is_late(const struct kill *k)
 {
+	struct oom_counters now;
 	bool late = k->req.oom.known;
 
+	if (late) {
+		now = read_counters(k, CGG_HAVE_EVENTS);
+		late = now.kills > k->req.oom.kills;
+	}
 	for (int i = 0; late && i < 2; i++) {
-		struct cgg_detail detail;
-		struct cgg_cgroup cg = {.detail = &detail};
-		struct oom_counters now;
-
-		cgfs_read(k->req.dirfd, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL, &cg);
-		now = oom_counters_of(&cg);
+		now = read_counters(k, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL);
 		late = oom_concerns(&k->req.oom, &now);
 	}
 	return late;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The states of a kill that are repeated: signal all that must die, give them a processor, reap their memory, wait for
+ * The states of a kill that are repeated: signal all that must die, reap their memory, give them a processor, wait for
  * the kernel's word that the group is empty; again until it is, or the deadline has passed. One write to cgroup.kill
  * reaches every process, forking ones too. Where it can't be used (kernels before 5.14, read-only trees, a member that
  * has to be spared) it goes pidfd by pidfd.
@@ -92,6 +92,16 @@ static void finish_pidfd(struct kill *k, enum kill_outcome outcome)
 
 /* ---- SIGNAL -------------------------------------------------------------------------- */
 
+/*
+ * process_mrelease() waits for the member's own mmap lock, and a thread that holds that and has no processor would keep
+ * us waiting for it. The reaper may wait, so it begins at once; where there is none, the members are given a
+ * processor first.
+ */
+static void after_signal(struct kill *k)
+{
+	kill_enter(k, k->reaper ? KILL_IN_REAP : KILL_IN_BOOST);
+}
+
 /* The fd that is open must be the cgroup.kill of this very directory. */
 static bool is_kill_file(const struct kill_request *req)
 {
@@ -118,19 +128,19 @@ static void signal_by_file(struct kill *k)
 	if (k->pass > 0) {
 		hurry_undo(m);
 		members_hold(m);
-	} else {
-		members_hold_seen(m);
 	}
 	r = write_kill(&k->req);
 	k->res.error = r;
 	if (r == 0) {
 		members_signalled(m);
 		k->res.by_cgroup_kill = true;
+		if (k->pass == 0)
+			members_keep_few(m);
 		/* A process whose leader thread has ended keeps its others: cgroup.kill signals
 		 * the dead leader alone (6.1), a pidfd the whole process. */
 		if (k->pass > 0)
 			(void)members_signal(m);
-		kill_enter(k, KILL_IN_BOOST);
+		after_signal(k);
 		return;
 	}
 	k->res.passes++;
@@ -153,7 +163,7 @@ static void signal_by_pidfd(struct kill *k)
 	/* what was refused before still is why, when there was no time for more */
 	if (m->nheld > 0)
 		k->signal_error = members_signal(m);
-	kill_enter(k, KILL_IN_BOOST);
+	after_signal(k);
 }
 
 void kill_step_signal(struct kill *k)
@@ -173,28 +183,11 @@ void kill_step_signal(struct kill *k)
 					k, r,
 					"the process could not be signalled (CAP_KILL is needed)"));
 		else
-			kill_enter(k, KILL_IN_BOOST);
+			after_signal(k);
 	}
 }
 
-/* ---- BOOST, REAP --------------------------------------------------------------------- */
-
-/*
- * After SIGKILL: first give the members a processor, then reap their memory. process_mrelease() waits for the
- * member's own mmap lock, and a thread that holds that and has no processor would keep us waiting for it.
- */
-void kill_step_boost(struct kill *k)
-{
-	const struct members *m = &k->members;
-	bool all;
-	uint32_t n = hurry_members(&k->members, &all);
-
-	if (n > k->res.hurried)
-		k->res.hurried = n;
-	if (k->pass > 0 || (m->nheld > 0 && !all))
-		k->res.lifted += hurry_lift(&k->hurry, k->pass > 0);
-	kill_enter(k, KILL_IN_REAP);
-}
+/* ---- REAP, BOOST --------------------------------------------------------------------- */
 
 /* All that may be signalled were, and those who are left may not; KILL_NONE: not so, or not known. */
 static enum kill_outcome all_reached(const struct kill *k)
@@ -219,11 +212,11 @@ static void reap(struct kill *k)
 	kill_note_reaped(k);
 }
 
-void kill_step_reap(struct kill *k)
+/* All that this pass can do is done. */
+static void end_pass(struct kill *k)
 {
 	enum kill_outcome outcome;
 
-	reap(k);
 	if (k->method == KILL_ONE)
 		k->res.passes = 1;
 	else
@@ -241,6 +234,34 @@ void kill_step_reap(struct kill *k)
 		}
 	}
 	enter_wait(k);
+}
+
+void kill_step_reap(struct kill *k)
+{
+	reap(k);
+	if (k->reaper)
+		kill_enter(k, KILL_IN_BOOST);
+	else
+		end_pass(k);
+}
+
+void kill_step_boost(struct kill *k)
+{
+	struct members *m = &k->members;
+	bool all;
+	uint32_t n;
+
+	if (k->method == KILL_BY_FILE && k->pass == 0)
+		members_list(m, members_mark_listed);
+	n = hurry_members(m, &all);
+	if (n > k->res.hurried)
+		k->res.hurried = n;
+	if (k->pass > 0 || (m->nheld > 0 && !all))
+		k->res.lifted += hurry_lift(&k->hurry, k->pass > 0);
+	if (k->reaper)
+		end_pass(k);
+	else
+		kill_enter(k, KILL_IN_REAP);
 }
 
 /* ---- WAIT ---------------------------------------------------------------------------- */
@@ -325,7 +346,7 @@ static void wait_for_one(struct kill *k)
 	else if (kill_is_overdue(k))
 		kill_finish(k, unfinished(k));
 	else
-		again(k, KILL_IN_BOOST);
+		again(k, k->reaper ? KILL_IN_REAP : KILL_IN_BOOST);
 }
 
 void kill_step_wait(struct kill *k)

@@ -15,8 +15,8 @@ enum kill_state {
 	KILL_IN_MEMBERS, /* check the cgroup's id, list its members: may they be killed, who is spared */
 	KILL_IN_CHOICE, /* scope process: find the worst one, and hold it */
 	KILL_IN_SIGNAL, /* hold the members, send SIGKILL */
+	KILL_IN_REAP, /* hand them to the reaper, which gives their memory back; without one, reap after the boost */
 	KILL_IN_BOOST, /* make their threads real-time ones, lift cpu.max */
-	KILL_IN_REAP, /* hand them to the reaper, which gives their memory back */
 	KILL_IN_WAIT, /* for the end of all, for a while */
 	KILL_IN_RESTORE, /* put back cpu.max and cgroup.freeze, measure */
 	KILL_IN_END, /* result is complete */
@@ -37,15 +37,20 @@ enum kill_state {
 	ROW(CHOICE,  SIGNAL) \
 	ROW(CHOICE,  RESTORE) \
 	ROW(SIGNAL,  SIGNAL)  /* cgroup.kill can't be used: again by pidfd */ \
-	ROW(SIGNAL,  BOOST) \
+	ROW(SIGNAL,  REAP) \
+	ROW(SIGNAL,  BOOST)   /* there is no reaper */ \
 	ROW(SIGNAL,  WAIT)    /* cgroup.kill can't be written any more */ \
 	ROW(SIGNAL,  RESTORE) /* nobody could be signalled, or the group is empty */ \
-	ROW(BOOST,   REAP) \
-	ROW(REAP,    WAIT) \
-	ROW(REAP,    RESTORE) /* all that may die is dead */ \
+	ROW(REAP,    BOOST) \
+	ROW(REAP,    WAIT)    /* no reaper */ \
+	ROW(REAP,    RESTORE) /* no reaper: all that may die is dead */ \
+	ROW(BOOST,   REAP)    /* no reaper */ \
+	ROW(BOOST,   WAIT) \
+	ROW(BOOST,   RESTORE) /* all that may die is dead */ \
 	ROW(WAIT,    WAIT) \
 	ROW(WAIT,    SIGNAL)  /* there may be others by now */ \
-	ROW(WAIT,    BOOST)   /* scope process: it is the same one */ \
+	ROW(WAIT,    REAP)    /* scope process: it is the same one */ \
+	ROW(WAIT,    BOOST)   /* so is it, and there is no reaper */ \
 	ROW(WAIT,    RESTORE) /* all are dead, or the deadline has passed */ \
 	ROW(RESTORE, RESTORE) /* a value could not be put back now */ \
 	ROW(RESTORE, END)
@@ -65,7 +70,7 @@ struct kill {
 	struct freeze freeze;
 	struct reaper *reaper; /* NULL: process_mrelease() is called here, and may wait */
 	struct reaping reaping;
-	uint32_t pass; /* of signal, boost, reap and wait */
+	uint32_t pass; /* of signal, reap, boost and wait */
 	uint64_t wait_until_us; /* of this pass */
 	uint64_t
 		restore_until_us; /* what can't be put back is left to the journal then; 0: not known yet */

@@ -53,8 +53,8 @@ void members_remember(struct kill_result *res, const struct cgfs_proc *p);
 
 /* Hold who is there now by pidfd, and let go of who was held before. */
 void members_hold(struct members *run);
-/* Keep who was held when first seen (hold_early) and is there still, if those were few and all. */
-void members_hold_seen(struct members *run);
+/* Keep who was held when first seen (hold_early) only if those were few and all. */
+void members_keep_few(struct members *run);
 void members_let_go(struct members *run);
 
 /* Hold one more by pidfd, unless it has to be spared. */
