@@ -330,37 +330,65 @@ nothing_cached()
 	cat /bin/sh /lib/*/libc.so.6 /lib64/ld-*.so.2 "$(command -v leak)" >/dev/null
 }
 
-# Two containers, whose danger line is 90 %: one is the guard's, whose rule says so, one the bare watcher's,
-# whose memory.high is there. A leak at full speed in each in turn.
-breach()
+# cgguard_of WHO COMMAND...: a cgguard for one container, with a directory of its own
+cgguard_of()
 {
-	local run=0 size=${SCENARIO#breach-} high who at looked breach
-	high=$((size * 1048576 / 10 * 9 / 4096 * 4096))
-	cg_create /guard
-	t_defer clean
-	cg_create $W/docker-cgguard.scope memory.max="$size"M memory.swap.max=0
-	cg_create $W/docker-bare.scope memory.max="$size"M memory.swap.max=0
+	local who=$1 T=$T/$1
+	shift
+	mkdir "$T"
 	cat >"$T/policy.json" <<-END
-	{"version": 1, "rules": [{"name": "box", "each": "/**/docker-cgguard.scope", "brake": true,
+	{"version": 1, "rules": [{"name": "box", "each": "/**/docker-$who.scope", "brake": true,
 	 "cooldown": "0ms", "when": {"unreclaimable_above": "90%"}, "then": [{"action": "kill"}]}]}
 	END
-	guard_run cgguard run --policy "$T/policy.json" --state /run/cgguard \
+	guard_run "$@" run --policy "$T/policy.json" --state "/run/$who" \
 		--incidents "$T/incidents.jsonl"
+	wait_until 20 '[ "$(cg_read $W/docker-'"$who"'.scope memory.high)" != max ]'
+}
+
+# look_to_signal WHO RUN: microseconds, as its record of that run says
+look_to_signal()
+{
+	local T=$T/$1
+	if within 10 "[ \"\$(incident_count)\" -ge $2 ]"; then
+		incident -1 times_us.signalled
+	else
+		echo null
+	fi
+}
+
+# Some containers, whose danger line is 90 %: one is the guard's, whose rule says so, one the bare watcher's, whose
+# memory.high is there, and where there is a build from before, one its. A leak at full speed in each in turn.
+breach()
+{
+	local run=0 size=${SCENARIO#breach-} high who all at looked breach
+	high=$((size * 1048576 / 10 * 9 / 4096 * 4096))
+	all='cgguard bare'
+	[ ! -d /test/before ] || all='cgguard before bare'
+	cg_create /guard
+	t_defer clean
+	for who in $all; do
+		cg_create "$W/docker-$who.scope" memory.max="$size"M memory.swap.max=0
+	done
+	cgguard_of cgguard cgguard
 	cgguard=$GUARD
+	before=''
+	if [ -d /test/before ]; then
+		cgguard_of before env LD_LIBRARY_PATH=/test/before /test/before/cgguard
+		before=$GUARD
+	fi
 	cg_write $W/docker-bare.scope memory.high $high
 	guard_run bare "$CG$W/docker-bare.scope"
 	bare=$GUARD
-	t_defer "kill $cgguard $bare; sleep 1"
-	wait_until 20 '[ "$(cg_read $W/docker-cgguard.scope memory.high)" != max ]'
+	t_defer "kill $cgguard $before $bare; sleep 1"
 	while [ $run -lt "$RACES" ]; do
 		run=$((run + 1))
-		for who in cgguard bare; do
+		for who in $all; do
 			at=$W/docker-$who.scope
 			eval "GUARD=\$$who"
 			rm -f /tmp/observing
 			nothing_cached "$at"
 			breach= # the brake is below the line: its reclaim does not count
-			[ $who = cgguard ] || breach=--breach
+			[ $who != bare ] || breach=--breach
 			observe --seconds 20 --group "$CG$at" --name leak --guard "$GUARD" $breach \
 				--line $high --ready /tmp/observing >"$T/observed" 3>&- &
 			observer=$!
@@ -368,9 +396,7 @@ breach()
 			cg_run "$at" leak anon 400 max >/dev/null
 			wait $observer
 			looked=null # from the look that saw the danger
-			if [ $who = cgguard ] && within 10 "[ \"\$(incident_count)\" -ge $run ]"; then
-				looked=$(incident -1 times_us.signalled)
-			fi
+			[ $who = bare ] || looked=$(look_to_signal $who $run)
 			say scenario "\"breach-$size\"" guard "\"$who\"" run $run \
 				look_to_signal_us "$looked" seen "$(cat "$T/observed")"
 		done
