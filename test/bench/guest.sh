@@ -388,7 +388,7 @@ breach()
 			rm -f /tmp/observing
 			nothing_cached "$at"
 			breach= # the brake is below the line: its reclaim does not count
-			[ $who != bare ] || breach=--breach
+			[ "$who" != bare ] || breach=--breach
 			observe --seconds 20 --group "$CG$at" --name leak --guard "$GUARD" $breach \
 				--line $high --ready /tmp/observing >"$T/observed" 3>&- &
 			observer=$!
@@ -396,7 +396,7 @@ breach()
 			cg_run "$at" leak anon 400 max >/dev/null
 			wait $observer
 			looked=null # from the look that saw the danger
-			[ $who = bare ] || looked=$(look_to_signal $who $run)
+			[ "$who" = bare ] || looked=$(look_to_signal "$who" $run)
 			say scenario "\"breach-$size\"" guard "\"$who\"" run $run \
 				look_to_signal_us "$looked" seen "$(cat "$T/observed")"
 		done
