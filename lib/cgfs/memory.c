@@ -137,6 +137,7 @@ void cgfs_derive(struct cgg_cgroup *cg)
 	uint64_t plain = s->anon + s->shmem;
 	uint64_t kernel = s->slab_unreclaimable + s->kernel_stack + s->pagetables +
 			  s->sec_pagetables + s->percpu + s->vmalloc + s->zswap;
+	uint64_t shmem;
 
 	/* 5.18+: counts all the kernel's, also what has no key of its own, as pipes and Unix sockets */
 	if (s->kernel > s->slab_reclaimable && s->kernel - s->slab_reclaimable > kernel)
@@ -146,10 +147,11 @@ void cgfs_derive(struct cgg_cgroup *cg)
 	/* memory.stat may be 2 s old, memory.current never is: the part can't exceed the whole */
 	if (cg->have & CGG_HAVE_CURRENT && cg->unreclaimable_bytes > cg->current_bytes)
 		cg->unreclaimable_bytes = cg->current_bytes;
-	cg->gain_bytes =
-		cg->unreclaimable_bytes > s->shmem ? cg->unreclaimable_bytes - s->shmem : 0;
+	shmem = s->shmem < cg->unreclaimable_bytes ? s->shmem : cg->unreclaimable_bytes;
+	if (cg->mapped_bytes > shmem)
+		cg->mapped_bytes = shmem;
+	cg->gain_bytes = cg->unreclaimable_bytes - shmem + cg->mapped_bytes;
 	cg->hugetlb_bytes = s->hugetlb;
-	cg->mapped_bytes = 0;
 }
 
 uint64_t cgfs_shmem(const struct cgg_cgroup *cg)

@@ -25,13 +25,16 @@ int cgfs_parse_stat(const char *text, struct cgg_stat *ret);
 /* "some avg10=1.23 ... total=45" lines. -EINVAL when it isn't that. full may be missing. */
 int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
 
-/* What reclaim can't give back, and what a kill frees (see the README of lib/). */
+/*
+ * What reclaim can't give back, and what a kill frees (see the README of lib/). What its processes are known to have mapped
+ * stays known, as far as there is still so much: memory.stat of a domain is read between reading its processes and the kill.
+ */
 void cgfs_derive(struct cgg_cgroup *cg);
 
 /* The part of the unreclaimable bytes that is shared memory and files on a tmpfs. */
 uint64_t cgfs_shmem(const struct cgg_cgroup *cg);
 
-/* So much shared memory is mapped by its processes, and freed by a kill; not more than it has. 0: none, as derived. */
+/* So much shared memory is mapped by its processes, and freed by a kill; not more than it has. 0: none. */
 void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes);
 
 /*

@@ -383,12 +383,8 @@ static void fill(const struct model *model, struct cgg_snapshot *snap)
 		if (!model->cgroup[i].loaded)
 			complete(&model->cgroup[i], cg);
 		cg->have &= ~model->cgroup[i].hidden;
-		if (cg->have & CGG_HAVE_STAT) {
-			uint64_t mapped = cg->mapped_bytes;
-
+		if (cg->have & CGG_HAVE_STAT)
 			cgfs_derive(cg);
-			cgfs_mapped(cg, mapped);
-		}
 		add_to_parent(model, snap, i);
 	}
 	snap_derive_limits(snap);

@@ -273,12 +273,8 @@ static void derive(struct cgg_snapshot *snap)
 		}
 		if (cg->id == 0)
 			cg->id = 1000 + i;
-		if (cg->have & CGG_HAVE_STAT) {
-			uint64_t mapped = cg->mapped_bytes;
-
+		if (cg->have & CGG_HAVE_STAT)
 			cgfs_derive(cg);
-			cgfs_mapped(cg, mapped);
-		}
 	}
 	snap_derive_limits(snap);
 }

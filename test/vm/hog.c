@@ -42,6 +42,7 @@ static const char usage[] =
 	"  pipes SIZE                   pipes that hold SIZE which nobody reads\n"
 	"  sockets SIZE                 the same in pairs of Unix sockets\n"
 	"  shm SIZE FILE [RATE|max]     write FILE, on a tmpfs\n"
+	"  mapped SIZE FILE             the same, by way of a mapping that is held\n"
 	"  cache FILE SIZE              read random pages of FILE for ever (made if short)\n"
 	"  dstate FILE                  append to FILE for ever; blocks while it is frozen\n"
 	"  fork SIZE                    fork bomb; each child holds SIZE and forks\n"
@@ -184,6 +185,20 @@ static void hold(size_t size, bool locked)
 		die("mlock");
 	if (!locked && madvise(memory, size, MADV_POPULATE_WRITE) < 0)
 		die("madvise");
+}
+
+static void hold_file(const char *path, size_t size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char *memory;
+
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		die("%s", path);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		die("mmap");
+	for (size_t i = 0; i < size; i += PAGE)
+		memory[i] = 1;
 }
 
 /* Reading a page that was never written maps the kernel's zero page: only its table takes memory. */
@@ -496,6 +511,8 @@ static void run(int count, char **args)
 		hold_unread(to_number(args[1]) * MIB, *mode == 's');
 	else if (strcmp(mode, "shm") == 0 && (count == 3 || count == 4))
 		write_file(args[2], to_number(args[1]) * MIB, to_rate(args[3]));
+	else if (strcmp(mode, "mapped") == 0 && count == 3)
+		hold_file(args[2], to_number(args[1]) * MIB);
 	else if (strcmp(mode, "cache") == 0 && count == 3 && to_number(args[2]) > 0)
 		thrash(args[1], to_number(args[2]) * MIB);
 	else if (strcmp(mode, "dstate") == 0 && count == 2)

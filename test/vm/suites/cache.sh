@@ -112,9 +112,34 @@ owner_of_tmpfs_dies_at_most_once()
 	assert_no_oom_kill
 }
 
+owner_of_a_mapped_file_dies_once()
+{
+	local i
+	cg_create /box memory.max=64M memory.swap.max=0
+	t_defer 'rm -f /dev/shm/file'
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "box", "each": "/box", "cooldown": "100ms",
+		 "when": {"unreclaimable_above": "50%"},
+		 "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	for i in 1 2 3; do
+		cg_run /box hog mapped 50 /dev/shm/file >/dev/null
+		sleep 4
+	done
+	assert_alive /box 2
+	pick 1
+	says outcome killed
+	says_between victim.freed_bytes 0 $((4 << 20))
+	pick 2
+	says outcome no-victim
+	assert_no_oom_kill
+}
+
 t 'page cache at the limit kills nobody (container-limit.json)' thrash_under_container_limit
 t 'page cache at the limit kills nobody (host.json)' thrash_under_host
 t 'a reader of large files outlives the hog beside it' reader_outlives_the_hog
 t 'a full tmpfs is told once, and kills nobody' tmpfs_is_no_reason_to_kill
 t 'the owner of a full tmpfs is not killed again and again' owner_of_tmpfs_dies_at_most_once
+t 'who has mapped a file on a tmpfs dies for it once' owner_of_a_mapped_file_dies_once
 t_plan_end
