@@ -212,6 +212,8 @@ const char *look_verdict(const struct json_object *group, char *buf, size_t size
 		snprintf(buf, size, "would free next to nothing");
 	else if (strcmp(verdict, "gain unknown") == 0)
 		snprintf(buf, size, "what it would free can't be read");
+	else if (strcmp(verdict, "behind") == 0)
+		snprintf(buf, size, "could not come first, so it was not read");
 	else if (strcmp(verdict, "oom_score_adj too low") == 0)
 		snprintf(buf, size, "its oom_score_adj %lld is below %lld",
 			 (long long)look_int(group, "oom_score_adj"),

@@ -71,14 +71,13 @@ static bool choose_anew(struct cgg_guard *g, struct guard_domain *d, struct inci
 
 	if (++in->herd.choices >= INCIDENT_HERD_CHOICES)
 		return false;
-	look_candidates(g, &in->rule, d->index, now_us);
+	look_candidates(g, &in->rule, d->index, true, now_us);
 	candidates_read(g->view.tree, &g->view.snap, &in->rule, d->index);
 	cgfs_own_known(&g->view.tree->root, &g->look.own);
 	known.nown_ids = g->look.own.n;
 	known.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck);
 	known.bases = calms_bases(&g->calms, d->rule, d->id);
-	n = policy_choose(g->policy, &in->rule, &g->view.snap, d->index, &known, g->look.groups,
-			  &victim);
+	n = look_choose(g, &in->rule, d->index, &known, &victim);
 	if (victim == CGG_NONE || !g->look.groups[victim].herd ||
 	    cgroups[g->look.groups[victim].owner].id != in->herd.owner_id)
 		return false;

@@ -206,12 +206,19 @@ static uint64_t mapped_least(uint64_t limit)
 	return part > SNAP_MAPPED_LEAST ? part : SNAP_MAPPED_LEAST;
 }
 
+/* Which part of shared memory at and below a cgroup would come back. */
+static void read_shared(struct cgg_guard *g, uint32_t top)
+{
+	snap_read_mapped(g->view.tree, &g->view.snap, top, g->look.mapped_least);
+	stays_apply(&g->stays, &g->view.snap, top);
+}
+
 /*
  * Read what ranking needs below a domain whose conditions have just been evaluated. memory.current bounds
  * all that a kill could free, so that the dear memory.stat is read only of who can matter; an empty subtree
  * is passed over whole.
  */
-void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
+void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top, bool lean,
 		     uint64_t now_us)
 {
 	uint64_t limit = g->view.snap.cgroups[top].limit_bytes;
@@ -221,8 +228,12 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	/* just read, but of the host, where it is /proc/meminfo that was */
 	uint32_t evaluated = top == 0 && !g->look.root_has_current ? 0 : needs(rule);
 
+	g->look.lean = lean && turn_is_for(rule);
+	g->look.mapped_least = mapped_least(limit);
 	if (turn_is_for(rule)) /* many small ones may be a herd */
 		floor = 1;
+	if (g->look.lean)
+		more &= ~(uint32_t)CGG_HAVE_STAT;
 	g->look.prepared = NULL; /* another's choice may miss what this one does not read */
 	if (candidates_has_key(rule, CGG_RANK_OVER_PROTECTION))
 		more |= CGG_HAVE_LOW | CGG_HAVE_MIN;
@@ -252,8 +263,31 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 			note_growth(&g->seen[i], cg, now_us);
 		i++;
 	}
-	snap_read_mapped(g->view.tree, &g->view.snap, top, mapped_least(limit));
-	stays_apply(&g->stays, &g->view.snap, top);
+	if (!g->look.lean)
+		read_shared(g, top);
+}
+
+/* Of a group, or of an owner whose groups' sum is all that is asked. */
+static void read_stat(void *user, uint32_t cgroup, bool group)
+{
+	struct cgg_guard *g = user;
+	const struct cgg_cgroup *cg = &g->view.snap.cgroups[cgroup];
+	uint32_t end = cg->end;
+
+	snap_read(g->view.tree, &g->view.snap, cgroup, CGG_HAVE_STAT);
+	if (!group || !(cg->have & CGG_HAVE_STAT) || cgfs_shmem(cg) < g->look.mapped_least)
+		return;
+	for (uint32_t i = cgroup + 1; i < end; i++)
+		snap_read(g->view.tree, &g->view.snap, i, CGG_HAVE_STAT);
+	read_shared(g, cgroup);
+}
+
+size_t look_choose(struct cgg_guard *g, const struct policy_rule *rule, uint32_t domain,
+		   const struct policy_known *known, uint32_t *ret_victim)
+{
+	return policy_choose_reading(g->policy, rule, &g->view.snap, domain, known,
+				     g->look.lean ? read_stat : NULL, g, g->look.groups,
+				     ret_victim);
 }
 
 void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level, uint64_t limit,
@@ -271,9 +305,8 @@ void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level
 	if (!calms_sample(&g->calms, d->rule, d->id, level, line, limit, now_us) ||
 	    g->view.snap.cgroups[d->index].end - d->index > CALMS_CGROUPS)
 		return;
-	look_candidates(g, rule, d->index, now_us);
-	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &nothing, g->look.groups,
-			  &victim);
+	look_candidates(g, rule, d->index, false, now_us);
+	n = look_choose(g, rule, d->index, &nothing, &victim);
 	calms_record(&g->calms, d->rule, &g->view.snap, g->look.groups, n, level, now_us);
 }
 

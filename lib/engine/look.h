@@ -18,6 +18,8 @@ struct look {
 	struct cgfs_own own; /* the cgroups that we are in */
 	const struct guard_domain *prepared; /* the choice there has been read for; NULL: none */
 	uint64_t prepared_us;
+	bool lean; /* memory.stat was not read of the candidates: look_choose() does, of few */
+	uint64_t mapped_least; /* so much shared memory of a candidate matters */
 };
 
 void look_init(struct look *look, const struct cgg_tree *tree);
@@ -34,8 +36,12 @@ bool look_limits_are_told(const struct cgg_guard *g,
 void look_anew(struct cgg_guard *g, struct guard_domain *d);
 enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 				const struct policy_rule *rule, uint64_t now_us);
-void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top,
+/* Read what choosing needs below a domain: all, but where lean and the rule ranks by "taken" no memory.stat. */
+void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top, bool lean,
 		     uint64_t now_us);
+/* The candidates into look.groups, in order, after look_candidates(). Returns how many; *ret_victim: see policy_choose(). */
+size_t look_choose(struct cgg_guard *g, const struct policy_rule *rule, uint32_t domain,
+		   const struct policy_known *known, uint32_t *ret_victim);
 /* When calm ends, read and record what the groups of the domain have, for a rule that asks for it. */
 void look_calm(struct cgg_guard *g, const struct guard_domain *d, uint64_t level, uint64_t limit,
 	       uint64_t now_us);

@@ -138,13 +138,13 @@ static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 		in->victim_oom = look_counters(g, index, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL);
 }
 
-/* What choosing needs to know, read not longer ago than fresh_us. */
+/* What choosing needs to know, read not longer ago than fresh_us. Ahead all of it is read, as there is time. */
 static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
-		    uint64_t fresh_us, uint64_t now_us)
+		    bool ahead, uint64_t fresh_us, uint64_t now_us)
 {
 	if (g->look.prepared == d && now_us < g->look.prepared_us + fresh_us)
 		return;
-	look_candidates(g, rule, d->index, now_us);
+	look_candidates(g, rule, d->index, !ahead, now_us);
 	candidates_read(g->view.tree, &g->view.snap, rule, d->index);
 	cgfs_own_known(&g->view.tree->root, &g->look.own);
 	g->look.prepared = d;
@@ -202,12 +202,12 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	fill_incident(g, d, rule, in, now_us);
 	if (kernel_was_first(g, d, in))
 		return;
-	prepare(g, d, rule, FRESH_US, now_us);
+	prepare(g, d, rule, false, FRESH_US, now_us);
 	known.nown_ids = g->look.own.n; /* just read */
 	known.bases = calms_bases(&g->calms, d->rule, d->id);
 	known.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck);
-	n = policy_choose(g->policy, rule, &g->view.snap, d->index, &known, g->look.groups,
-			  &victim);
+	known.lean = g->look.lean;
+	n = look_choose(g, rule, d->index, &known, &victim);
 	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->look.groups[victim],
 			    now_us)) {
 		in->used = false;
@@ -277,9 +277,9 @@ static void look_and_decide(struct cgg_guard *g, struct guard_domain *d, uint64_
 	if (s.truth == POLICY_TRUE && policy_rests_us(&d->pace, now_us) == 0)
 		decide(g, d, rule, now_us);
 	if (s.ahead)
-		prepare(g, d, rule, FRESH_US / 2, now_us);
+		prepare(g, d, rule, true, FRESH_US / 2, now_us);
 	else if (s.truth != POLICY_TRUE && candidates_has_key(rule, CGG_RANK_GROWTH))
-		look_candidates(g, rule, d->index, now_us);
+		look_candidates(g, rule, d->index, true, now_us);
 }
 
 /* About how many system calls a look will take; one that finds danger, and reads the candidates, more. */

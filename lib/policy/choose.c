@@ -61,6 +61,14 @@ static struct fitness fitness_of(const struct policy_rule *rule, const struct cg
 	return fitness;
 }
 
+/* Its memory.stat was not asked for. */
+static bool is_behind(const struct fitness *fitness, const struct cgg_group *group)
+{
+	const struct cgg_cgroup *cg = &fitness->snap->cgroups[group->cgroup];
+
+	return fitness->known->lean && cg->have & CGG_HAVE_CURRENT && !(cg->unread & CGG_HAVE_STAT);
+}
+
 static enum policy_unfit unfit(const struct fitness *fitness, const struct cgg_group *group)
 {
 	if (group->protect)
@@ -71,7 +79,7 @@ static enum policy_unfit unfit(const struct fitness *fitness, const struct cgg_g
 	if (is_stuck(&fitness->snap->cgroups[group->cgroup], fitness->known))
 		return POLICY_UNFIT_STUCK;
 	if (!(group->known & (1U << CGG_RANK_GAIN)))
-		return POLICY_UNFIT_UNKNOWN_GAIN;
+		return is_behind(fitness, group) ? POLICY_UNFIT_BEHIND : POLICY_UNFIT_UNKNOWN_GAIN;
 	/* nothing is next to nothing of the smallest limit too */
 	if (group->term[CGG_RANK_GAIN] < fitness->floor || group->term[CGG_RANK_GAIN] == 0)
 		return POLICY_UNFIT_NO_GAIN;
@@ -120,10 +128,38 @@ struct turn_need policy_need(const struct policy_rule *rule, const struct cgg_sn
 	return turn_need(policy_line(rule, host, limit), limit, numbers.n[what], bases);
 }
 
-size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *rule,
-		     const struct cgg_snapshot *snap, uint32_t domain,
-		     const struct policy_known *known, struct cgg_group *groups,
-		     uint32_t *ret_victim)
+/* memory.stat is read while the order is made. */
+struct stat_reader {
+	policy_read_fn read;
+	void *user;
+	const struct cgg_snapshot *snap;
+	uint32_t domain;
+};
+
+static void read_group(void *user, struct cgg_group *group)
+{
+	const struct stat_reader *r = user;
+
+	r->read(r->user, group->cgroup, true);
+	rank_stat_terms(r->snap, r->domain, group);
+}
+
+static bool read_sum(void *user, uint32_t owner, uint64_t *ret_bytes)
+{
+	const struct stat_reader *r = user;
+	const struct cgg_cgroup *cg = &r->snap->cgroups[owner];
+
+	r->read(r->user, owner, false);
+	*ret_bytes = cg->unreclaimable_bytes;
+	return cg->have & CGG_HAVE_STAT &&
+	       (!(cg->have & CGG_HAVE_SWAP_CURRENT) ||
+		!__builtin_add_overflow(*ret_bytes, cg->swap_current_bytes, ret_bytes));
+}
+
+size_t policy_choose_reading(const struct cgg_policy *policy, const struct policy_rule *rule,
+			     const struct cgg_snapshot *snap, uint32_t domain,
+			     const struct policy_known *known, policy_read_fn read, void *user,
+			     struct cgg_group *groups, uint32_t *ret_victim)
 {
 	const struct rank_spec spec = {
 		.domain = domain,
@@ -150,9 +186,14 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 			.bases = known->bases,
 			.need = policy_need(rule, snap, domain, known->bases),
 		};
+		struct stat_reader files = {read, user, snap, domain};
+		const struct turn_reader reader = {read_group, read_sum, &files};
 
 		n = rank_form(snap, &spec, groups);
-		turn_order(&turn, groups, n, is_fit, &fitness);
+		if (read)
+			turn_order_reading(&turn, groups, n, is_fit, &fitness, &reader);
+		else
+			turn_order(&turn, groups, n, is_fit, &fitness);
 	} else {
 		n = rank_groups(snap, &spec, groups);
 	}
@@ -162,4 +203,13 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 			*ret_victim = i;
 	}
 	return n;
+}
+
+size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *rule,
+		     const struct cgg_snapshot *snap, uint32_t domain,
+		     const struct policy_known *known, struct cgg_group *groups,
+		     uint32_t *ret_victim)
+{
+	return policy_choose_reading(policy, rule, snap, domain, known, NULL, NULL, groups,
+				     ret_victim);
 }

@@ -96,6 +96,7 @@ enum policy_unfit {
 	POLICY_UNFIT_PROTECTED,
 	POLICY_UNFIT_NO_GAIN, /* would free (next to) nothing */
 	POLICY_UNFIT_UNKNOWN_GAIN, /* memory.stat could not be read */
+	POLICY_UNFIT_BEHIND, /* memory.stat was not read: whatever it gives back, another one comes first */
 	POLICY_UNFIT_STUCK, /* was killed before and has not died */
 	POLICY_UNFIT_ADJ, /* a lower oom_score_adj than the rule takes */
 	POLICY_UNFIT_UNKNOWN_ADJ, /* which of them it has could not be read */
@@ -108,6 +109,7 @@ struct policy_known {
 	const uint64_t *stuck_ids; /* cgroups that an earlier kill could not end */
 	size_t nstuck_ids;
 	const struct calm_bases *bases; /* of the domain, NULL: it was not calm, or is */
+	bool lean; /* memory.stat was read of those alone that could come first */
 };
 
 /* How short of memory a domain is by a rule, and what it has lost since it was calm. */
@@ -122,6 +124,18 @@ size_t policy_choose(const struct cgg_policy *policy, const struct policy_rule *
 		     const struct cgg_snapshot *snap, uint32_t domain,
 		     const struct policy_known *known, struct cgg_group *groups,
 		     uint32_t *ret_victim);
+
+/* Read memory.stat of a cgroup into the snapshot, and where it is a group's what else its gain depends on. */
+typedef void (*policy_read_fn)(void *user, uint32_t cgroup, bool group);
+
+/*
+ * The same of a snapshot in which memory.stat was not read below the domain: a rule that ranks by "taken" has it read by
+ * read(), for those cgroups alone that may come first. NULL: all was read.
+ */
+size_t policy_choose_reading(const struct cgg_policy *policy, const struct policy_rule *rule,
+			     const struct cgg_snapshot *snap, uint32_t domain,
+			     const struct policy_known *known, policy_read_fn read, void *user,
+			     struct cgg_group *groups, uint32_t *ret_victim);
 
 /*
  * How many cgroups of a domain could not be read just now (for want of memory or fds) and may be a better victim

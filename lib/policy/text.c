@@ -67,6 +67,7 @@ const char *policy_unfit_name(enum policy_unfit unfit)
 		[POLICY_UNFIT_PROTECTED] = "protected",
 		[POLICY_UNFIT_NO_GAIN] = "no gain",
 		[POLICY_UNFIT_UNKNOWN_GAIN] = "gain unknown",
+		[POLICY_UNFIT_BEHIND] = "behind",
 		[POLICY_UNFIT_STUCK] = "stuck",
 		[POLICY_UNFIT_ADJ] = "oom_score_adj too low",
 		[POLICY_UNFIT_UNKNOWN_ADJ] = "oom_score_adj unknown",

@@ -57,15 +57,6 @@ static const struct calm_base *find(const struct calm_bases *bases, size_t first
 	return NULL;
 }
 
-static int64_t plus(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return a < 0 ? INT64_MIN : INT64_MAX;
-	return sum;
-}
-
 static int64_t clamp_to(int64_t value, int64_t most)
 {
 	if (value < 0)
@@ -82,12 +73,13 @@ static int64_t take(const struct turn_ask *turn, struct cgg_group *groups, size_
 
 	calm_of_owner(turn->bases, calm_key(cgroups[groups[0].owner].path), &first, &end);
 	for (size_t i = first; i < end; i++)
-		orphaned = plus(orphaned, number_clamp(turn->bases->base[i].bytes));
+		orphaned = number_plus(orphaned, number_clamp(turn->bases->base[i].bytes));
 	for (size_t i = 0; i < n; i++) {
 		const struct calm_base *base =
 			find(turn->bases, first, end, cgroups[groups[i].cgroup].id);
 
 		groups[i].term[CGG_RANK_TAKEN] = groups[i].term[CGG_RANK_UNRECLAIMABLE];
+		groups[i].known &= ~(1U << CGG_RANK_TAKEN);
 		if (!base)
 			continue;
 		orphaned -= number_clamp(base->bytes);
@@ -109,9 +101,9 @@ static int64_t take(const struct turn_ask *turn, struct cgg_group *groups, size_
 			*taken -= clamp_to(*taken, number_clamp(turn->bases->rest_bytes));
 			groups[i].known |= 1U << CGG_RANK_TAKEN;
 		}
-		net = plus(net, *taken);
+		net = number_plus(net, *taken);
 	}
-	net = plus(net, -orphaned);
+	net = number_plus(net, -orphaned);
 	return net > 0 ? net : 0;
 }
 
@@ -143,13 +135,12 @@ static int compare_herd(const void *with, const struct cgg_group *a, const struc
 	return a->cgroup < b->cgroup ? -1 : 1;
 }
 
-static int64_t half(const struct turn_ask *turn)
+int64_t turn_half(const struct turn_ask *turn)
 {
 	return number_clamp(turn->need.missing_bytes - turn->need.missing_bytes / 2);
 }
 
-/* What counts of what was taken. */
-static int64_t counted(const struct turn_ask *turn, int64_t taken)
+int64_t turn_counted(const struct turn_ask *turn, int64_t taken)
 {
 	uint64_t lost = turn->need.lost_bytes;
 
@@ -160,8 +151,8 @@ static void stand_alone(const struct turn_ask *turn, struct cgg_group *group)
 {
 	group->herd = false;
 	group->order_gain = group->term[CGG_RANK_GAIN];
-	group->order_taken = counted(turn, group->term[CGG_RANK_TAKEN]);
-	group->helps = knows(group, CGG_RANK_GAIN) && group->order_gain >= half(turn);
+	group->order_taken = turn_counted(turn, group->term[CGG_RANK_TAKEN]);
+	group->helps = knows(group, CGG_RANK_GAIN) && group->order_gain >= turn_half(turn);
 }
 
 /* Whether a group that is fit (herd) is part of one: it is too small to help, or of takers took too little to count. */
@@ -170,8 +161,8 @@ static bool joins(const struct turn_ask *turn, const struct cgg_group *group, bo
 {
 	int64_t taken = clamp_to(group->term[CGG_RANK_TAKEN], net);
 
-	return group->herd &&
-	       (group->term[CGG_RANK_GAIN] < half(turn) || (takers && counted(turn, taken) == 0));
+	return group->herd && (group->term[CGG_RANK_GAIN] < turn_half(turn) ||
+			       (takers && turn_counted(turn, taken) == 0));
 }
 
 struct sum {
@@ -188,11 +179,11 @@ static struct sum sum_of(const struct turn_ask *turn, const struct cgg_group *gr
 	for (size_t i = 0; i < n; i++) {
 		if (!joins(turn, &groups[i], takers, net))
 			continue;
-		sum.gain = plus(sum.gain, groups[i].term[CGG_RANK_GAIN]);
-		sum.taken = plus(sum.taken, groups[i].term[CGG_RANK_TAKEN]);
+		sum.gain = number_plus(sum.gain, groups[i].term[CGG_RANK_GAIN]);
+		sum.taken = number_plus(sum.taken, groups[i].term[CGG_RANK_TAKEN]);
 		sum.members++;
 	}
-	sum.taken = counted(turn, clamp_to(sum.taken, net));
+	sum.taken = turn_counted(turn, clamp_to(sum.taken, net));
 	return sum;
 }
 
@@ -208,7 +199,7 @@ static void stand_together(const struct turn_ask *turn, struct cgg_group *groups
 
 	if (!takers)
 		sum = sum_of(turn, groups, n, false, net);
-	helps = sum.gain >= half(turn);
+	helps = sum.gain >= turn_half(turn);
 	for (size_t i = 0; i < n; i++) {
 		bool herd = sum.members > 1 && joins(turn, &groups[i], takers, net);
 

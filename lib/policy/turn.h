@@ -46,5 +46,28 @@ typedef bool (*turn_fit_fn)(const void *with, const struct cgg_group *group);
 void turn_order(const struct turn_ask *turn, struct cgg_group *groups, size_t n, turn_fit_fn is_fit,
 		const void *with);
 
+/* How memory.stat is read while the order is made. */
+struct turn_reader {
+	void (*read)(void *user, struct cgg_group *group); /* of a group, and renew its terms */
+	/* What all at and below an owner's cgroup can't give up, and its swap; false: not known. */
+	bool (*read_sum)(void *user, uint32_t owner, uint64_t *ret_bytes);
+	void *user;
+};
+
+/*
+ * turn-read.c: the same, with little read. The groups are formed without their memory.stat, and the reader is called for those
+ * alone that may come first: what a group holds bounds what it has taken and gives back, and an owner is read
+ * whole, so that his net and his herds are exact. The first that is fit, with its herd, is whom turn_order() puts
+ * first when all is read. What was not read stands last, its gain unknown.
+ */
+void turn_order_reading(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
+			turn_fit_fn is_fit, const void *with, const struct turn_reader *reader);
+
+/* Half of what is missing: who gives it back helps. */
+int64_t turn_half(const struct turn_ask *turn);
+
+/* What counts of what was taken: all or nothing. */
+int64_t turn_counted(const struct turn_ask *turn, int64_t taken);
+
 /* How many groups from the victim on, all of its herd, are to die until it is enough: 1 or more. */
 size_t turn_batch(const struct cgg_group *groups, size_t n, size_t victim, uint64_t missing_bytes);

@@ -9,6 +9,15 @@ static inline int64_t number_clamp(uint64_t v)
 	return v > INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
+static inline int64_t number_plus(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return a < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
 /* a * b / c without overflow on the way. Exact below 2^64, else a little too small. */
 static inline uint64_t number_mul_div(uint64_t a, uint64_t b, uint64_t c)
 {

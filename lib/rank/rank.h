@@ -100,6 +100,9 @@ bool rank_user_marks_count(const struct cgg_snapshot *snap, uint32_t domain, uin
 void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
 		struct cgg_group *group);
 
+/* Those that memory.stat tells, which was read since. */
+void rank_stat_terms(const struct cgg_snapshot *snap, uint32_t domain, struct cgg_group *group);
+
 /* < 0: a first, by one key: larger first, of priority the lowest; unknown last. */
 int rank_compare_key(enum cgg_rank_key key, const struct cgg_group *a, const struct cgg_group *b);
 

@@ -122,6 +122,16 @@ static void set_adj(const struct cgg_snapshot *snap, const struct rank_spec *spe
 		group->known &= ~bit;
 }
 
+void rank_stat_terms(const struct cgg_snapshot *snap, uint32_t domain, struct cgg_group *group)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
+
+	if (!(cg->have & CGG_HAVE_STAT))
+		return;
+	set_bytes(group, CGG_RANK_UNRECLAIMABLE, cg->unreclaimable_bytes);
+	set_bytes(group, CGG_RANK_GAIN, gain(snap, domain, cg));
+}
+
 void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
 		struct cgg_group *group)
 {
@@ -132,10 +142,7 @@ void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, u
 	memset(group->term, 0, sizeof(group->term));
 	if (cg->have & CGG_HAVE_CURRENT)
 		set_bytes(group, CGG_RANK_USAGE, usage(cg));
-	if (cg->have & CGG_HAVE_STAT) {
-		set_bytes(group, CGG_RANK_UNRECLAIMABLE, cg->unreclaimable_bytes);
-		set_bytes(group, CGG_RANK_GAIN, gain(snap, spec->domain, cg));
-	}
+	rank_stat_terms(snap, spec->domain, group);
 	if (cg->have & CGG_HAVE_SWAP_CURRENT)
 		set_bytes(group, CGG_RANK_SWAP, cg->swap_current_bytes);
 	if (cg->has_growth)

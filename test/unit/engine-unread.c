@@ -95,10 +95,15 @@ static const char machine[] =
 	"/ cgroup.controllers='cpu memory\\n'\n" GROUP("/large", "2147483001", "400")
 		GROUP("/next", "2147483002", "300") GROUP("/small", "2147483003", "20");
 
-static const char rule[] =
-	"{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": \"/\", \"cooldown\": "
-	"\"0ms\", "
-	"\"when\": {\"available_below\": \"10%\"}, \"then\": [{\"action\": \"kill\"}]}]}";
+#define LOW(rank)                                                                                  \
+	"{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": \"/\", \"cooldown\": "      \
+	"\"0ms\", " rank                                                                           \
+	"\"when\": {\"available_below\": \"10%\"}, \"then\": [{\"action\": \"kill\"}]}]}"
+
+static const char by_default[] = LOW("");
+static const char by_taken[] = LOW("\"rank\": [\"priority\", \"taken\", \"gain\"], ");
+
+static const char *rule = by_default;
 
 /* From the next attempt on. */
 static void break_file(const char *top, const char *cgroup, const char *file, int error,
@@ -210,6 +215,27 @@ TEST(one_that_can_never_be_read_does_not_protect_everybody_for_ever)
 	T_HAS(json_object_to_json_string(told.incident), "gain unknown");
 	T_ASSERT(took >= 150 * MS);
 	json_object_put(told.incident);
+}
+
+TEST(one_that_can_not_come_first_is_not_even_asked)
+{
+	static const struct {
+		const char *rule, *has;
+		bool asked;
+	} rows[] = {{by_default, "gain unknown", true}, {by_taken, "behind", false}};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct told told;
+
+		T_ROW(rows[i].has);
+		rule = rows[i].rule;
+		first_incident("/small", "memory.stat", EACCES, EVER, &told);
+		rule = by_default;
+		T_EQ_STR(string(&told, "victim", "cgroup"), "/large");
+		T_HAS(json_object_to_json_string(told.incident), rows[i].has);
+		T_EQ_INT(broken.refused > 0, rows[i].asked);
+		json_object_put(told.incident);
+	}
 }
 
 TEST(one_that_is_too_small_or_only_forbidden_delays_nobody)

@@ -24,6 +24,7 @@
 #define RIGHT_AT_LEAST 99 /* of a hundred first victims */
 #define CHANCE	       300 /* three more of a few may be wrong: the seed is told */
 #define MIB	       1048576.0
+#define MOST_READ      60 /* an owner has 40 units at the most, and is read whole */
 
 enum kind { SINGLE, IN_OWNER, HERD, SEVERAL, SQUATTER, KINDS };
 
@@ -201,6 +202,14 @@ static int by_path(const void *a, const void *b)
 			  ((const struct cgg_cgroup *)b)->path);
 }
 
+/* Page cache of a cgroup: of most a little, of some more than all else. */
+static uint64_t cache_of(uint64_t id, uint64_t bytes)
+{
+	static const uint64_t permille[] = {20, 50, 100, 200, 400, 1000, 3000};
+
+	return bytes / 1000 * permille[id * 0x9e3779b97f4a7c15ULL % CGG_ARRAY_LEN(permille)];
+}
+
 static void put(struct cgg_snapshot *snap, const char *path, uint64_t id, double mib, bool top)
 {
 	struct cgg_cgroup *cg = &cgroups[snap->n++];
@@ -212,7 +221,7 @@ static void put(struct cgg_snapshot *snap, const char *path, uint64_t id, double
 		.id = id,
 		.have = CGG_HAVE_PROCS | (top ? 0 : CGG_HAVE_CURRENT | CGG_HAVE_STAT),
 		.nprocs = top || bytes == 0 ? 0 : 3,
-		.current_bytes = bytes,
+		.current_bytes = bytes + cache_of(id, bytes),
 		.unreclaimable_bytes = bytes,
 		.gain_bytes = bytes,
 		.limit_bytes = CGG_MAX,
@@ -235,6 +244,16 @@ static void connect(struct cgg_snapshot *snap)
 		cg->end = i + 1;
 		for (; up != CGG_NONE; up = cgroups[up].parent)
 			cgroups[up].end = i + 1;
+	}
+	for (uint32_t i = 1; i < snap->n; i++) {
+		struct cgg_cgroup *top = &cgroups[cgroups[i].parent];
+
+		if (cgroups[i].parent == 0)
+			continue;
+		top->have |= CGG_HAVE_CURRENT | CGG_HAVE_STAT;
+		top->current_bytes += cgroups[i].current_bytes;
+		top->unreclaimable_bytes += cgroups[i].unreclaimable_bytes;
+		top->gain_bytes += cgroups[i].gain_bytes;
 	}
 	snap->cgroups = cgroups;
 	rank_owners(snap, owners);
@@ -421,4 +440,122 @@ TEST(whoever_took_the_memory_is_first)
 	}
 	policy_free(size);
 	policy_free(taken);
+}
+
+/* ---- choosing with little read ----------------------------------------------------------- */
+
+struct files {
+	struct cgg_snapshot *snap;
+	size_t read; /* memory.stat */
+};
+
+static void read_stat(void *user, uint32_t cgroup, bool group)
+{
+	struct files *files = user;
+	struct cgg_cgroup *cg = &files->snap->cgroups[cgroup];
+
+	T_ASSERT(group == (cg->nprocs > 0));
+	T_ASSERT(!(cg->have & CGG_HAVE_STAT)); /* once is enough */
+	cg->have |= CGG_HAVE_STAT;
+	files->read++;
+}
+
+/* The victim's path and those of its batch. */
+static const char *chosen(char *text, size_t size, const struct cgg_policy *policy,
+			  const struct policy_known *known, struct cgg_snapshot *snap,
+			  policy_read_fn read, struct files *files)
+{
+	const struct policy_rule *rule = &policy->rule[0];
+	struct turn_need need = policy_need(rule, snap, 0, known->bases);
+	size_t len = 0, n, batch;
+	uint32_t victim;
+
+	snprintf(text, size, "nobody");
+	n = policy_choose_reading(policy, rule, snap, 0, known, read, files, groups, &victim);
+	if (victim == CGG_NONE)
+		return text;
+	batch = turn_batch(groups, n, victim, need.missing_bytes);
+	for (size_t i = victim; i < victim + batch && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s ",
+					snap->cgroups[groups[i].cgroup].path);
+	return text;
+}
+
+static struct cgg_policy *policy_of(const char *more)
+{
+	struct cgg_error err = {0};
+	struct cgg_policy *policy;
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "{\"version\": 1, %s \"rules\": [{\"name\": \"r\", \"domain\": \"/\", \"when\": "
+		 "{\"available_below\": \"5%%\"}, \"rank\": [\"priority\", \"taken\", \"gain\"], "
+		 "\"then\": [{\"action\": \"kill\"}]}]}",
+		 more);
+	policy = kit_load(text, &err);
+	T_EQ_STR(err.msg, "");
+	T_MUST(policy);
+	return policy;
+}
+
+TEST(with_little_read_the_choice_is_the_same)
+{
+	unsigned long machines = number_of("CGG_MACHINES", MACHINES);
+	struct cgg_policy *policies[] = {
+		policy_of(""),
+		policy_of("\"priorities\": {\"/o1/**\": -5, \"/o2\": 5, \"/*/u1*\": 1},"),
+		policy_of("\"protect\": [\"/g\", \"/g/u1*\", \"/o3/**\", \"/o4\"],"),
+	};
+	static char all[1 << 20], little[1 << 20];
+	static struct machine m;
+	struct {
+		unsigned long choices, groups, read, most;
+	} of[KINDS] = {0}; /* by the first policy, after calm */
+
+	state = number_of("CGG_SEED", SEED);
+	for (unsigned long i = 0; i < machines; i++) {
+		struct cgg_snapshot snap;
+		struct calm_bases bases;
+		uint32_t victim;
+		size_t n;
+		double used;
+
+		make(&m, (enum kind)(i % KINDS));
+		used = lay_out(&m, true, &snap);
+		n = policy_choose(policies[0], &policies[0]->rule[0], &snap, 0,
+				  &(struct policy_known){0}, groups, &victim);
+		calm_record(&snap, groups, n, (uint64_t)(used * MIB), base, CGROUPS_MAX, &bases);
+		for (size_t p = 0; p < CGG_ARRAY_LEN(policies) * 2; p++) {
+			const struct policy_known known = {.bases = p % 2 ? &bases : NULL};
+			struct files files = {.snap = &snap};
+
+			lay_out(&m, false, &snap);
+			chosen(all, sizeof(all), policies[p / 2], &known, &snap, NULL, NULL);
+			for (uint32_t k = 0; k < snap.n; k++)
+				cgroups[k].have &= ~(uint32_t)CGG_HAVE_STAT;
+			chosen(little, sizeof(little), policies[p / 2], &known, &snap, read_stat,
+			       &files);
+			T_EQ_STR(little, all);
+			if (p != 1)
+				continue;
+			of[m.kind].choices++;
+			of[m.kind].groups += m.n;
+			of[m.kind].read += files.read;
+			if (files.read > of[m.kind].most)
+				of[m.kind].most = files.read;
+		}
+	}
+	printf("# memory.stat read for a choice, on average and at most, of so many groups on "
+	       "average\n");
+	for (int k = 0; k < KINDS; k++) {
+		double n = of[k].choices ? (double)of[k].choices : 1;
+
+		T_ROW(kind_names[k]);
+		printf("# %-12s %6.1f %5lu of %6.1f\n", kind_names[k], (double)of[k].read / n,
+		       of[k].most, (double)of[k].groups / n);
+		if (k == SINGLE || k == IN_OWNER || k == SEVERAL)
+			T_ASSERT(of[k].most <= MOST_READ);
+	}
+	for (size_t p = 0; p < CGG_ARRAY_LEN(policies); p++)
+		policy_free(policies[p]);
 }
