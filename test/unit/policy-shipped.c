@@ -42,8 +42,8 @@ static const struct shipped_row shipped[] = {
 	 "below "
 	 "64MiB, all(available below 10.00%, time to limit below 500ms)), any(swap free below "
 	 "10.00%, "
-	 "full pressure above 20.00% for 2s)); candidates: unit leaf by priority, gain; then "
-	 "notify, "
+	 "full pressure above 20.00% for 2s)); candidates: unit leaf by priority, taken, gain; "
+	 "then notify, "
 	 "kill the group within 10s; cooldown 1s"},
 	{"kubernetes.json", 6, "node-low: / when "},
 	{"systemd.json", 3, "machine-low: / when "},
@@ -136,9 +136,9 @@ static const struct machine machines[] = {
 	 ROOMY "/docker/c max=100Mi anon=99Mi procs=3",
 	 "unit-limit /docker/c /docker/c; group-limit /docker/c /docker/c"},
 
-	{"a node that is short: best effort first, however small", "kubernetes.json",
+	{"a node that is short: best effort first, if that helps", "kubernetes.json",
 	 SHORT PODS "/cri-containerd-1.scope procs=1 anon=2Gi adj=900\n" BEST
-		    "/cri-containerd-2.scope procs=1 anon=100Mi adj=1000\n"
+		    "/cri-containerd-2.scope procs=1 anon=400Mi adj=1000\n"
 		    "/system.slice/a.service procs=1 anon=4Gi",
 	 "node-low / " BEST "/cri-containerd-2.scope"},
 	{"guaranteed last, cgroupfs", "kubernetes.json",
@@ -166,7 +166,7 @@ static const struct machine machines[] = {
 	 "pod-limit " PODS " " PODS "/crio-1.scope"},
 
 	{"applications before services, the desktop last", "systemd.json",
-	 SHORT USER "/app.slice/a.scope procs=1 anon=100Mi\n" USER
+	 SHORT USER "/app.slice/a.scope procs=1 anon=400Mi\n" USER
 		    "/session.slice/shell.service procs=1 anon=3Gi\n"
 		    "/system.slice/a.service procs=1 anon=2Gi",
 	 "machine-low / " USER "/app.slice/a.scope"},
@@ -241,7 +241,7 @@ static const struct machine machines[] = {
 	 SHORT "/system.slice/postgresql@15-main.service procs=90 anon=6Gi\n"
 	       "/system.slice/system-postgresql.slice/postgresql@15-x.service procs=9 anon=6Gi\n"
 	       "/system.slice/a.service procs=1 anon=900Mi\n"
-	       "/user.slice/user-0.slice/session-1.scope procs=1 anon=100Mi",
+	       "/user.slice/user-0.slice/session-1.scope procs=1 anon=500Mi",
 	 "host-low / /user.slice/user-0.slice/session-1.scope; "
 	 "host-last / /user.slice/user-0.slice/session-1.scope"},
 	{"a database alone is the kernel's", "database.json",
