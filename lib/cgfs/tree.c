@@ -13,62 +13,17 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-/* address space, not memory; for the names too that a scan has yet to visit */
-#define ARENA_SIZE ((size_t)CGG_TREE_MAX * (CGG_PATH_MAX + 128))
-#define PREFAULT   ((size_t)256 << 10)
 /* fds that are left for who opens one for a moment: half of a small limit, so many of a large one */
 #define FDS_SPARE 1024
 #define READS_MAX 16 /* buffers of events: who writes without end does not keep us */
 /* IN_ATTRIB: a manager makes a cgroup, and gives it to a user then */
 #define WATCH_DIR (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB | IN_ONLYDIR)
 
-int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err)
-{
-	struct cgg_tree *tree = calloc(1, sizeof(*tree));
-	int r;
-
-	if (!tree)
-		return err_fail(err, -ENOMEM, "out of memory");
-	tree->inotify_fd = -1;
-	tree->root = (struct cgfs_root){.dirfd = -1, .procfd = -1};
-	r = cgfs_root_open(root, &tree->root, err);
-	if (r == 0 && (arena_init(&tree->arena[0], ARENA_SIZE, PREFAULT) < 0 ||
-		       arena_init(&tree->arena[1], ARENA_SIZE, PREFAULT) < 0 ||
-		       arena_init(&tree->scratch, ARENA_SIZE, PREFAULT) < 0))
-		r = err_fail(err, -ENOMEM, "out of address space for the table of cgroups");
-	if (r == 0)
-		r = tree_scan(tree, err);
-	if (r == CGG_GONE)
-		r = err_fail(err, -ENOENT, "the tree '%s' was removed", tree->root.shown);
-	if (r < 0) {
-		tree_close(tree);
-		return r;
-	}
-	*ret = tree;
-	return 0;
-}
-
 void tree_let_go(struct cgg_tree *tree, struct tree_entry *e)
 {
 	cgg_close_fd(&e->dirfd);
 	cgg_close_fd(&e->killfd);
 	tree->nkill -= e->killfd >= 0;
-}
-
-struct cgg_tree *tree_close(struct cgg_tree *tree)
-{
-	if (!tree)
-		return NULL;
-	tree_scan_end(tree);
-	for (uint32_t i = 0; i < tree->n; i++)
-		tree_let_go(tree, &tree->entry[i]);
-	cgg_close_fd(&tree->inotify_fd);
-	cgfs_root_close(&tree->root);
-	arena_finish(&tree->arena[0]);
-	arena_finish(&tree->arena[1]);
-	arena_finish(&tree->scratch);
-	free(tree);
-	return NULL;
 }
 
 /*
@@ -155,35 +110,6 @@ void tree_hold_kill(struct cgg_tree *tree, uint32_t calls)
 		else
 			tree->nkill++;
 	}
-}
-
-int tree_watch(struct cgg_tree *tree)
-{
-	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	tree->inotify_fd = fd;
-	tree->watch_short = false;
-	tree_stale_wd(tree, -1); /* what came before is not told of */
-	for (uint32_t i = 0; i < tree->n; i++) {
-		CGG_AUTO_FD opened = -1;
-		int dirfd = tree_dir(tree, i, &opened);
-
-		if (dirfd >= 0)
-			tree_watch_dir(tree, &tree->entry[i], dirfd);
-		tree->watch_short |= tree->entry[i].wd < 0;
-	}
-	return 0;
-}
-
-void tree_unwatch(struct cgg_tree *tree)
-{
-	tree_scan_end(tree);
-	cgg_close_fd(&tree->inotify_fd);
-	tree->inotify_fd = -1;
-	for (uint32_t i = 0; i < tree->n; i++)
-		tree->entry[i].wd = -1;
 }
 
 bool tree_events_read(struct cgg_tree *tree, int fd, void (*on_file)(void *user, int wd),
