@@ -29,7 +29,7 @@ struct read {
 /* document.c: all that one text says. */
 void read_text(struct read *read, const char *file, const char *text, size_t len);
 
-/* document.c: memory that lives as long as the policy; NULL when there is none. */
+/* keep.c: memory that lives as long as the policy; NULL when there is none. */
 void *read_keep(struct cgg_policy *policy, size_t size);
 int read_keep_string(const struct doc_node *node, struct cgg_policy *policy, const char *text,
 		     const char **ret);
