@@ -154,7 +154,7 @@ void docker_read(struct state *st, const struct scan *config)
 	find_dir(config, dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/%s/config.v2.json", dir, st->id);
 	fd = open_unlinked(path);
-	if (!state_scan_fd(fd, &s, &text))
+	if (!text_scan_fd(fd, &s, &text))
 		return;
 	of = text_get(&s, 0, "Config");
 	labels = text_get(&s, of, "Labels");

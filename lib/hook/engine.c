@@ -181,7 +181,7 @@ static void read_podmans_list(struct state *st)
 		char *text;
 
 		snprintf(path, sizeof(path), "%.*s%s", dir, st->bundle, lists[i]);
-		if (!state_scan_file(path, &s, &text))
+		if (!text_scan_file(path, &s, &text))
 			continue;
 		for (uint32_t c = scan_first(&s, 0); c != SCAN_NONE; c = scan_next(&s, 0, c)) {
 			uint32_t all = text_get(&s, c, "names");

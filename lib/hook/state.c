@@ -10,100 +10,8 @@
 #include "util/err.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-#define PREFIX "io.cgguard."
-
-const char *const state_files[STATE_ASKS] = {"memory.oom.group", "memory.high", "memory.swap.max"};
-
-/* ---- files ---------------------------------------------------------------------------- */
-
-static char *read_whole(int fd, size_t *ret_len)
-{
-	CGG_AUTO_FREE char *text = NULL;
-	struct stat st;
-	size_t len = 0;
-	char *whole;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CGG_HOOK_TEXT_MAX)
-		return NULL;
-	text = malloc((size_t)st.st_size + 1);
-	while (text && len < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
-
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	if (!text)
-		return NULL;
-	text[len] = '\0';
-	*ret_len = len;
-	whole = text;
-	text = NULL;
-	return whole;
-}
-
-bool state_scan_fd(int fd, struct scan *s, char **ret_text)
-{
-	size_t len = 0;
-
-	*ret_text = fd < 0 ? NULL : read_whole(fd, &len);
-	if (*ret_text && text_init(s, "the file", *ret_text, len, NULL) == 0)
-		return true;
-	free(*ret_text);
-	return false;
-}
-
-bool state_scan_file(const char *path, struct scan *s, char **ret_text)
-{
-	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	return state_scan_fd(fd, s, ret_text);
-}
-
-/* ---- annotations ---------------------------------------------------------------------- */
-
-/* "io.cgguard.memory.high" for all containers of a pod, "io.cgguard.memory.high/NAME" for one. */
-static void read_ask(const struct scan *s, uint32_t value, const char *name, struct state *st)
-{
-	name += strlen(PREFIX);
-	for (size_t i = 0; i < STATE_ASKS; i++) {
-		size_t n = strlen(state_files[i]);
-		struct state_ask *ask = &st->ask[i];
-
-		if (strncmp(name, state_files[i], n) != 0 || (name[n] != '\0' && name[n] != '/'))
-			continue;
-		if (name[n] == '/' && strcmp(name + n + 1, st->owner.name) != 0)
-			return; /* for another container of the pod */
-		ask->asked = true;
-		if (!text_string(s, value, ask->value, sizeof(ask->value)))
-			snprintf(ask->value, sizeof(ask->value), "?");
-		return;
-	}
-	snprintf(st->unknown, sizeof(st->unknown), PREFIX "%.100s", name);
-}
-
-void state_read_asks(const struct scan *s, uint32_t annotations, struct state *st)
-{
-	char name[256];
-
-	/* that for one container after that for all of the pod: it counts */
-	for (int of_one = 0; of_one < 2; of_one++) {
-		for (uint32_t i = scan_first(s, annotations); i != SCAN_NONE;
-		     i = scan_next(s, annotations, i)) {
-			scan_name(s, i, name, sizeof(name));
-			if (strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
-			    (strchr(name, '/') != NULL) == of_one)
-				read_ask(s, i, name, st);
-		}
-	}
-}
-
-/* ---- the state ------------------------------------------------------------------------- */
 
 static bool is_id(const char *id)
 {
@@ -136,7 +44,7 @@ static void read_names_and_asks(const struct scan *state, struct state *st)
 
 	snprintf(path, sizeof(path), "%s/config.json", st->bundle[0] ? st->bundle : ".");
 	if ((text_get(state, 0, "annotations") != SCAN_NONE && !engine_is_docker(st)) ||
-	    !state_scan_file(path, &config, &text)) {
+	    !text_scan_file(path, &config, &text)) {
 		ask_engines(st, state, NULL);
 		return;
 	}

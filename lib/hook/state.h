@@ -41,9 +41,5 @@ extern const char *const state_files[STATE_ASKS];
 /* Read a state; where it has no annotations, those of its bundle. */
 int state_read(const char *text, size_t len, struct state *ret, struct cgg_error *err);
 
-/* Scan a file of an engine's. *ret_text is to be freed, and the scan to be finished, where it can be had. */
-bool state_scan_file(const char *path, struct scan *scan, char **ret_text);
-bool state_scan_fd(int fd, struct scan *scan, char **ret_text);
-
-/* Read what the members of an object ask for: annotations, or Docker's labels. */
+/* asks.c: read what the members of an object ask for, annotations or Docker's labels. */
 void state_read_asks(const struct scan *scan, uint32_t object, struct state *state);

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Find members in a scanned JSON text, without a parser and without allocating. */
+/* Scan a JSON text, or a file of one; find members in it, without a parser and without allocating. */
 #include "hook/text.h"
 
+#include "cgguard.h"
 #include "policy/scan-char.h"
+#include "util/attr.h"
 #include "util/err.h"
 #include "util/parse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NAME_MAX_LEN 256 /* of a member that is looked for */
 
@@ -39,6 +43,50 @@ int text_init(struct scan *scan, const char *name, const char *text, size_t len,
 		return err_fail(err, -EINVAL, "%s has \"%s\" twice in one object", name, member);
 	}
 	return 0;
+}
+
+static char *read_whole(int fd, size_t *ret_len)
+{
+	CGG_AUTO_FREE char *text = NULL;
+	struct stat st;
+	size_t len = 0;
+	char *whole;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CGG_HOOK_TEXT_MAX)
+		return NULL;
+	text = malloc((size_t)st.st_size + 1);
+	while (text && len < (size_t)st.st_size) {
+		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
+
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	if (!text)
+		return NULL;
+	text[len] = '\0';
+	*ret_len = len;
+	whole = text;
+	text = NULL;
+	return whole;
+}
+
+bool text_scan_fd(int fd, struct scan *s, char **ret_text)
+{
+	size_t len = 0;
+
+	*ret_text = fd < 0 ? NULL : read_whole(fd, &len);
+	if (*ret_text && text_init(s, "the file", *ret_text, len, NULL) == 0)
+		return true;
+	free(*ret_text);
+	return false;
+}
+
+bool text_scan_file(const char *path, struct scan *s, char **ret_text)
+{
+	CGG_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return text_scan_fd(fd, s, ret_text);
 }
 
 static char first_char(const struct scan *scan, uint32_t value)

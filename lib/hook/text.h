@@ -10,6 +10,10 @@ struct cgg_error;
 int text_init(struct scan *scan, const char *name, const char *text, size_t len,
 	      struct cgg_error *err);
 
+/* Scan a file of an engine's. *ret_text is to be freed, and the scan to be finished, where it can be had. */
+bool text_scan_file(const char *path, struct scan *scan, char **ret_text);
+bool text_scan_fd(int fd, struct scan *scan, char **ret_text);
+
 /* The member of an object; SCAN_NONE where there is none, or parent is no object. */
 uint32_t text_get(const struct scan *scan, uint32_t parent, const char *name);
 
