@@ -3,31 +3,13 @@
  * The doors of cgguard.h that a hook goes through. They stand here, and not with the others, so that a
  * program linked with the archive is made of this floor and what is below it.
  */
-#include "hook/hook.h"
-
 #include "hook/engine.h"
+#include "hook/note.h"
 #include "hook/record.h"
 #include "util/err.h"
-#include "util/path.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-void hook_note(const struct cgg_hook_options *o, const char *fmt, ...)
-{
-	char text[1024], shown[1024];
-	va_list ap;
-
-	if (!o->note)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	path_printable(text, shown, sizeof(shown));
-	o->note(o->user, shown);
-}
 
 /* It is named, if it can be. */
 static int fail(const struct state *state, int r, struct cgg_error *err)

@@ -3,9 +3,9 @@
  * Our hooks into a container's configuration, for engines that have no place to name them. The text stays as
  * it is but for what is put in: not a number or a name in it is written anew.
  */
-#include "hook/hook.h"
-
+#include "cgguard.h"
 #include "hook/text.h"
+#include "util/attr.h"
 #include "util/err.h"
 #include "util/json.h"
 

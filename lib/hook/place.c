@@ -6,7 +6,7 @@
  */
 #include "hook/place.h"
 
-#include "hook/hook.h"
+#include "hook/note.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/fdio.h"

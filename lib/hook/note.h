@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See cgg_hook_begin(). */
+/* Reports to the caller of cgg_hook_begin() and cgg_hook_end() what could not be done. */
 #pragma once
 
 #include "cgguard.h"
