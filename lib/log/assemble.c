@@ -5,6 +5,7 @@
  */
 #include "log/assemble.h"
 
+#include "log/cursor.h"
 #include "log/slot.h"
 
 #include <string.h>
@@ -17,14 +18,14 @@ static void note_scope(struct assemble_slot *s, enum cgg_log_scope scope)
 
 static void copy_path(struct assemble_slot *s, struct log_span from, char *to)
 {
-	if (from.n > 0 && !match_copy_path(from, to, CGG_LOG_PATH_SIZE))
+	if (from.n > 0 && !cur_copy_path(from, to, CGG_LOG_PATH_SIZE))
 		s->report.missing |= CGG_LOG_MISSING_END_OF_LINE;
 }
 
 static void copy_word(struct log_span from, char *to)
 {
 	if (from.n > 0)
-		match_copy_path(from, to, CGG_LOG_WORD_SIZE);
+		cur_copy_path(from, to, CGG_LOG_WORD_SIZE);
 }
 
 /* ---- one for each kind ---------------------------------------------------------------- */
@@ -156,7 +157,7 @@ static struct assemble_slot *on_summary(struct assemble *a, const struct assembl
 	copy_path(s, f->oom_memcg, r->oom_memcg);
 	copy_path(s, f->path, r->task_memcg);
 	if (f->tail.n > 0 && f->tail.n < sizeof(s->tail))
-		match_copy_path(f->tail, s->tail, sizeof(s->tail));
+		cur_copy_path(f->tail, s->tail, sizeof(s->tail));
 	if (f->oom_memcg.n > 0)
 		note_scope(s, CGG_LOG_SCOPE_CGROUP);
 	else if (f->global)
@@ -286,7 +287,7 @@ static struct assemble_slot *on_group(struct assemble *a, const struct assemble_
 	struct assemble_slot *s = slot_find(a, from, 0);
 	char path[CGG_LOG_PATH_SIZE];
 
-	match_copy_path(f->path, path, sizeof(path));
+	cur_copy_path(f->path, path, sizeof(path));
 	if (s && (s->seen & SEEN_GROUP)) {
 		if (strcmp(s->report.group_path, path) == 0)
 			return s;

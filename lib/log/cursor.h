@@ -166,3 +166,27 @@ static inline struct log_span cur_from(struct log_span in, const char *at)
 {
 	return cur_between(at, in.p + in.n);
 }
+
+/* Copy as a string. Of a path all joints go, of a comm a NUL is a blank. False: it was cut. */
+static inline bool cur_copy_path(struct log_span from, char *to, size_t size)
+{
+	size_t len = 0, i;
+
+	for (i = 0; i < from.n && len + 1 < size; i++) {
+		if (!cur_is_joint(from.p[i]))
+			to[len++] = from.p[i];
+	}
+	to[len] = '\0';
+	return i == from.n;
+}
+
+static inline bool cur_copy_comm(struct log_span from, char *to, size_t size)
+{
+	size_t len = from.n < size ? from.n : size - 1;
+
+	memcpy(to, from.p, len);
+	for (char *nul = to; (nul = memchr(nul, '\0', (size_t)(to + len - nul)));)
+		*nul = ' ';
+	to[len] = '\0';
+	return len == from.n;
+}

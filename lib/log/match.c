@@ -10,29 +10,6 @@
 /* A limit this high is none: LONG_MAX pages of 4 KiB, less on larger pages. */
 #define NO_LIMIT_BYTES (9007199254740000ULL * 1024)
 
-bool match_copy_path(struct log_span from, char *to, size_t size)
-{
-	size_t len = 0, i;
-
-	for (i = 0; i < from.n && len + 1 < size; i++) {
-		if (!cur_is_joint(from.p[i]))
-			to[len++] = from.p[i];
-	}
-	to[len] = '\0';
-	return i == from.n;
-}
-
-bool match_copy_comm(struct log_span from, char *to, size_t size)
-{
-	size_t len = from.n < size ? from.n : size - 1;
-
-	memcpy(to, from.p, len);
-	for (char *nul = to; (nul = memchr(nul, '\0', (size_t)(to + len - nul)));)
-		*nul = ' ';
-	to[len] = '\0';
-	return len == from.n;
-}
-
 static bool read_hex(struct log_span *c, uint32_t *ret)
 {
 	uint32_t v = 0;
@@ -79,7 +56,7 @@ static bool match_invoked(struct log_span text, struct match_fact *f)
 	comm = cur_between(text.p, at);
 	if (comm.n > 0) /* one blank, or what is there in its place; others are the comm's */
 		comm.n--;
-	match_copy_comm(last_name(comm), f->dead.comm, sizeof(f->dead.comm));
+	cur_copy_comm(last_name(comm), f->dead.comm, sizeof(f->dead.comm));
 	c = cur_from(text, at);
 	f->cut = true;
 	if (!cur_word(&c, "invoked oom-killer: gfp_mask=0x"))

@@ -95,7 +95,3 @@ bool match_summary(char *text, size_t n, struct match_fact *f);
 /* In table.c. */
 bool match_table(struct log_span text, struct match_table *ret);
 bool match_row(struct log_span text, const struct match_table *table, struct cgg_log_task *ret);
-
-/* Copy as a string. Of a path all joints go, of a comm a NUL is a blank. False: it was cut. */
-bool match_copy_path(struct log_span from, char *to, size_t size);
-bool match_copy_comm(struct log_span from, char *to, size_t size);

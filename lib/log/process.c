@@ -24,8 +24,8 @@ static void read_comm(struct log_span c, tail_fn tail, struct match_fact *f)
 		if (c.p[i] != ')')
 			continue;
 		if (tail(&rest, f)) {
-			match_copy_comm(cur_between(c.p, c.p + i), f->dead.comm,
-					sizeof(f->dead.comm));
+			cur_copy_comm(cur_between(c.p, c.p + i), f->dead.comm,
+				      sizeof(f->dead.comm));
 			cur_blanks(&rest);
 			f->cut |= rest.n > 0;
 			return;
@@ -36,8 +36,7 @@ static void read_comm(struct log_span c, tail_fn tail, struct match_fact *f)
 	}
 	/* the line is cut behind the name, or in it */
 	f->cut = true;
-	match_copy_comm(cur_between(c.p, end ? end : c.p + c.n), f->dead.comm,
-			sizeof(f->dead.comm));
+	cur_copy_comm(cur_between(c.p, end ? end : c.p + c.n), f->dead.comm, sizeof(f->dead.comm));
 }
 
 static bool take_kb(struct log_span *c, const char *word, uint32_t bit, uint64_t *ret,

@@ -63,7 +63,7 @@ static void split_task(struct log_span tail, struct match_fact *f)
 	if (at != CUR_LAST(tail, ",task="))
 		f->tail = tail;
 	f->path = cur_between(tail.p, at);
-	match_copy_comm(cur_from(tail, at + 6), f->dead.comm, sizeof(f->dead.comm));
+	cur_copy_comm(cur_from(tail, at + 6), f->dead.comm, sizeof(f->dead.comm));
 }
 
 /* Whether a path, of which the rest of the line may follow, is the domain or below it. */
@@ -152,8 +152,7 @@ bool match_summary(char *text, size_t n, struct match_fact *f)
 	} else if (cur_word(&c, ",task_memcg=")) {
 		split_task(c, f);
 	} else if (task) { /* a kernel without memory cgroups */
-		match_copy_comm(cur_between(task + 6, c.p + c.n), f->dead.comm,
-				sizeof(f->dead.comm));
+		cur_copy_comm(cur_between(task + 6, c.p + c.n), f->dead.comm, sizeof(f->dead.comm));
 	} else {
 		f->cut = true;
 	}

@@ -166,6 +166,6 @@ bool match_row(struct log_span text, const struct match_table *table, struct cgg
 	at += at < end && *at == ' ';
 	while (at < end && *at == '\0')
 		at++;
-	match_copy_comm(cur_between(at, end), ret->comm, sizeof(ret->comm));
+	cur_copy_comm(cur_between(at, end), ret->comm, sizeof(ret->comm));
 	return true;
 }
