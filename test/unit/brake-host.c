@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The host's tripwire, on a tree of plain files: who holds it, where, and for how long. */
+#include "kit/brake.h"
 #include "kit/t.h"
 #include "kit/tree.h"
 
@@ -25,32 +26,7 @@ static struct cgg_tree *tree;
 static struct journal journal;
 static struct brakes brakes;
 static struct host_brake host;
-
-static int on_watch(void *user, uint32_t index, const char *file)
-{
-	(void)user;
-	return (int)index * 10 + (strcmp(file, "memory.high") == 0);
-}
-
-static void on_unwatch(void *user, int wd)
-{
-	(void)user;
-	(void)wd;
-}
-
-static void on_refused(void *user, uint32_t index, int error)
-{
-	(void)user;
-	T_FAIL("%u: memory.high refused: %d", index, error);
-}
-
-static void on_no_room(void *user)
-{
-	(void)user;
-	T_FAIL("no room in the journal");
-}
-
-static const struct brake_ops ops = {on_watch, on_unwatch, on_refused, on_no_room};
+static struct kit_refusals refusals; /* there are none */
 
 static void begin(const char *text)
 {
@@ -58,14 +34,17 @@ static void begin(const char *text)
 
 	top = kit_tree(text);
 	host = (struct host_brake){0};
+	refusals = (struct kit_refusals){0};
 	T_MUST(tree_open(top, &tree, &err) == 0 && tree_scan(tree, &err) == 0);
 	T_MUST(journal_init(&journal, NULL, 80, &err) == 0);
-	T_MUST(brakes_init(&brakes, 80, tree, &journal, NULL, &ops, NULL) == 0);
+	T_MUST(brakes_init(&brakes, 80, tree, &journal, NULL, &kit_brake_ops, &refusals) == 0);
 }
 
 static void end(void)
 {
 	brakes_deinit(&brakes);
+	T_EQ_INT(refusals.error, 0);
+	T_EQ_INT(refusals.no_room, 0);
 	journal_finish(&journal);
 	tree_close(tree);
 }

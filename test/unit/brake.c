@@ -3,10 +3,10 @@
  * The owner of memory.high, on a tree of plain files: who wants it where, what others write meanwhile, what a crash
  * leaves. To write a file here replaces what is in it, as the kernel does; a test can make it fail.
  */
+#include "kit/brake.h"
 #include "kit/t.h"
 #include "kit/tree.h"
 
-#include "brake/brake.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
@@ -66,35 +66,8 @@ static struct cgg_tree *tree;
 static struct journal journal;
 static struct writer writer; /* without a thread: serve() is it */
 static struct brakes brakes;
-static int refused, no_room;
+static struct kit_refusals refusals;
 static char state[64];
-
-static int on_watch(void *user, uint32_t index, const char *file)
-{
-	(void)user;
-	return (int)index * 10 + (strcmp(file, "memory.high") == 0);
-}
-
-static void on_unwatch(void *user, int wd)
-{
-	(void)user;
-	(void)wd;
-}
-
-static void on_refused(void *user, uint32_t index, int error)
-{
-	(void)user;
-	(void)index;
-	refused = error;
-}
-
-static void on_no_room(void *user)
-{
-	(void)user;
-	no_room++;
-}
-
-static const struct brake_ops ops = {on_watch, on_unwatch, on_refused, on_no_room};
 
 static void set(uint32_t index, const char *file, const char *value)
 {
@@ -128,7 +101,7 @@ static void open_brakes(const char *dir)
 
 	T_MUST(journal_init(&journal, dir, 8 + BRAKE_SPARE, &err) == 0);
 	writer = (struct writer){.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .told_fd = -1};
-	T_MUST(brakes_init(&brakes, 8, tree, &journal, &writer, &ops, NULL) == 0);
+	T_MUST(brakes_init(&brakes, 8, tree, &journal, &writer, &kit_brake_ops, &refusals) == 0);
 }
 
 static void begin(void)
@@ -136,7 +109,7 @@ static void begin(void)
 	struct cgg_error err = {0};
 
 	memset(&shim, 0, sizeof(shim));
-	refused = no_room = 0;
+	refusals = (struct kit_refusals){0};
 	shim.others = true;
 	top = kit_tree("/ cgroup.controllers=memory\n"
 		       "/a memory.high=max memory.current=52428800 memory.events.local='high 0'\n"
@@ -626,7 +599,7 @@ TEST(what_may_pass_is_tried_again_and_what_is_forbidden_is_not)
 			T_EQ_STR(get(1), "max");
 			T_EQ_INT(brakes_count(&brakes), 0);
 			T_EQ_INT(brakes_pending(&brakes), rows[i].passes);
-			T_EQ_INT(refused, rows[i].passes ? 0 : -error);
+			T_EQ_INT(refusals.error, rows[i].passes ? 0 : -error);
 			shim.write_error = shim.read_error = 0;
 			brakes_flush(&brakes);
 			T_HIGH(1, rows[i].passes ? 90 : 0);
@@ -667,7 +640,7 @@ TEST(there_are_so_many_brakes_and_no_more)
 	T_ASSERT(brakes.nready > 8 && brakes.brake[8].slot);
 	want(9, BRAKE_THROTTLE, MIB(90));
 	T_HIGH(9, 90);
-	T_EQ_INT(no_room, 0);
+	T_EQ_INT(refusals.no_room, 0);
 	end();
 }
 

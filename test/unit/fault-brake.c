@@ -3,13 +3,12 @@
  * Brakes are set and let go while one system call fails. Whatever fails: memory.high holds the guard's value or what
  * was there before, the journal says which, all is put back at the end, and no fd is left open.
  */
+#include "kit/brake.h"
 #include "kit/kernel.h"
 
 #include "brake/host.h"
 #include "util/clock.h"
 #include "util/fdio.h"
-
-#include <errno.h>
 
 #define MIB    1048576ULL
 #define KEEPS  (8 + BRAKE_SPARE)
@@ -28,36 +27,9 @@ struct scenario {
 	struct cgg_tree *tree;
 	struct journal journal;
 	struct brakes brakes;
-	unsigned int refused, nfired;
+	struct kit_refusals refusals; /* whatever they are */
+	unsigned int nfired;
 };
-
-static int on_watch(void *user, uint32_t index, const char *file)
-{
-	(void)user;
-	return (int)index * 10 + (strcmp(file, "memory.high") == 0);
-}
-
-static void on_unwatch(void *user, int wd)
-{
-	(void)user;
-	(void)wd;
-}
-
-static void on_refused(void *user, uint32_t index, int error)
-{
-	struct scenario *s = user;
-
-	(void)index;
-	(void)error;
-	s->refused++;
-}
-
-static void on_no_room(void *user)
-{
-	on_refused(user, 0, -ENOSPC);
-}
-
-static const struct brake_ops ops = {on_watch, on_unwatch, on_refused, on_no_room};
 
 static const char *high(const struct kit_group *g)
 {
@@ -114,13 +86,13 @@ static void run(void *user, const struct fault *f, const char *row)
 	T_ROW(row);
 	kit_group_put(&s->a, "memory.high", BEFORE "\n");
 	kit_group_put(&s->b, "memory.high", BEFORE "\n");
-	s->refused = 0;
 	fds = kit_count_fds();
 	fault_begin(f);
 	opened = tree_open(s->top, &s->tree, NULL) == 0;
 	if (opened && tree_scan(s->tree, NULL) == 0) {
 		(void)journal_init(&s->journal, s->dir, KEEPS, NULL);
-		if (brakes_init(&s->brakes, 8, s->tree, &s->journal, NULL, &ops, s) == 0) {
+		if (brakes_init(&s->brakes, 8, s->tree, &s->journal, NULL, &kit_brake_ops,
+				&s->refusals) == 0) {
 			if (s->journal.place == JOURNAL_IN_FILE &&
 			    tree_find(s->tree, "/a") != CGG_NONE &&
 			    tree_find(s->tree, "/b") != CGG_NONE)
