@@ -3,16 +3,12 @@
  * How long the guard slows anybody down, on a machine made of files: for as long as an action of the domain is under way,
  * and for two seconds without one, whatever keeps the rule from acting. To write a file here replaces what is in it.
  */
-#include "kit/policy.h"
-#include "kit/t.h"
-#include "kit/tree.h"
+#include "kit/guard.h"
+#include "kit/replace.h"
 
-#include "engine/guard.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
-#include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECOND 1000000ULL
@@ -42,23 +38,8 @@ static const char machine[] =
 #define ABOVE "{\"unreclaimable_above\": \"80%\"}"
 #define KILL  "\"then\": [{\"action\": \"kill\"}]"
 
-ssize_t __real_write(int fd, const void *buf, size_t n);
-ssize_t __wrap_write(int fd, const void *buf, size_t n);
-
-ssize_t __wrap_write(int fd, const void *buf, size_t n)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return __real_write(fd, buf, n);
-	T_MUST(ftruncate(fd, 0) == 0);
-	return pwrite(fd, buf, n, 0);
-}
-
 struct life {
 	const char *top;
-	struct cgg_policy *policy;
-	struct cgg_tree *tree;
 	struct cgg_guard *g;
 	int box, other;
 };
@@ -66,22 +47,16 @@ struct life {
 static struct life begin(const char *policy)
 {
 	struct life l = {.top = kit_tree(machine)};
-	struct cgg_error err = {0};
 
 	l.box = kit_tree_fd(l.top, "/box");
 	l.other = kit_tree_fd(l.top, "/other");
-	T_MUST(tree_open(l.top, &l.tree, &err) == 0);
-	l.tree->root.live = true; /* for all that the guard can see */
-	l.policy = kit_load(policy, &err);
-	T_MUST(l.policy && guard_open(l.tree, l.policy, NULL, &l.g, &err) == 0);
+	l.g = kit_guard(l.top, policy, NULL);
 	return l;
 }
 
 static void end(struct life *l)
 {
-	guard_close(l->g);
-	cgg_policy_free(l->policy);
-	tree_close(l->tree);
+	kit_guard_end(l->g);
 	close(l->box);
 	close(l->other);
 }
@@ -94,19 +69,13 @@ static bool is_held(int dirfd)
 	       strcmp(text, "max") != 0;
 }
 
-static void turn(struct life *l)
-{
-	poll(&(struct pollfd){.fd = l->g->epoll_fd, .events = POLLIN}, 1, 5);
-	T_MUST(guard_dispatch(l->g, NULL) == 0);
-}
-
 /* For how long it is held from now on, max_us at the most. */
 static uint64_t held_us(struct life *l, int dirfd, uint64_t max_us)
 {
 	uint64_t start = clock_now_us();
 
 	while (is_held(dirfd) && clock_now_us() < start + max_us)
-		turn(l);
+		kit_guard_turn(l->g);
 	return clock_now_us() - start;
 }
 
@@ -115,7 +84,7 @@ static void until_held(struct life *l, int dirfd)
 	uint64_t start = clock_now_us();
 
 	while (!is_held(dirfd) && clock_now_us() < start + 5 * SECOND)
-		turn(l);
+		kit_guard_turn(l->g);
 	T_ASSERT(is_held(dirfd));
 }
 
@@ -124,7 +93,7 @@ static void stays_free(struct life *l, int dirfd)
 	uint64_t start = clock_now_us();
 
 	while (clock_now_us() < start + SECOND / 2) {
-		turn(l);
+		kit_guard_turn(l->g);
 		T_ASSERT(!is_held(dirfd));
 	}
 }
@@ -207,9 +176,10 @@ TEST(who_is_full_of_page_cache_has_half_of_the_way_to_his_limit)
 			    "memory.events.local='high 9\\n'\n");
 	start = clock_now_us();
 	while (clock_now_us() < start + 4 * SECOND)
-		turn(&l);
+		kit_guard_turn(l.g);
 	T_MUST(fdio_read_line(l.box, "memory.high", text, sizeof(text)) == 0);
 	T_EQ_STR(text, "89997312"); /* 90,000,000, in whole pages */
-	T_EQ_INT(brakes_held(&l.g->brakes, tree_find(l.tree, "/box")), 0); /* it is not told */
+	T_EQ_INT(brakes_held(&l.g->brakes, tree_find(l.g->view.tree, "/box")),
+		 0); /* it is not told */
 	end(&l);
 }

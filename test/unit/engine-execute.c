@@ -4,19 +4,15 @@
  * want of something, and the throttle, which is a want of the registry of brakes while it lasts. To write a file here
  * replaces what is in it, as the kernel does.
  */
-#include "kit/policy.h"
-#include "kit/t.h"
-#include "kit/tree.h"
+#include "kit/guard.h"
+#include "kit/replace.h"
 
-#include "engine/guard.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define GROUP(path, pid, mib)                                                                      \
@@ -42,8 +38,6 @@ static const char machine[] =
 	"\"}, {\"action\": \"notify\"}]}"
 #define POLICY(rules) "{\"version\": 1, \"rules\": [" rules "]}"
 
-ssize_t __real_write(int fd, const void *buf, size_t n);
-ssize_t __wrap_write(int fd, const void *buf, size_t n);
 int __real_openat64(int dirfd, const char *name, int flags, mode_t mode);
 int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode);
 
@@ -57,16 +51,6 @@ static struct {
 	int error;
 	unsigned int n, others; /* jobs that were asked for; of another victim than the large one */
 } jobs;
-
-ssize_t __wrap_write(int fd, const void *buf, size_t n)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return __real_write(fd, buf, n);
-	T_MUST(ftruncate(fd, 0) == 0);
-	return pwrite(fd, buf, n, 0);
-}
 
 int __wrap_openat64(int dirfd, const char *name, int flags, mode_t mode)
 {
@@ -103,8 +87,6 @@ static void record(void *user, enum cgg_report kind, const char *text, size_t le
 
 struct life {
 	const char *top;
-	struct cgg_policy *policy;
-	struct cgg_tree *tree;
 	struct cgg_guard *g;
 	int large; /* its directory */
 };
@@ -113,23 +95,17 @@ static struct life begin(const char *policy)
 {
 	struct life l = {.top = kit_tree(machine)};
 	const struct cgg_guard_options options = {.report = record};
-	struct cgg_error err = {0};
 
 	records.n = 0;
 	memset(&jobs, 0, sizeof(jobs));
 	l.large = kit_tree_fd(l.top, "/large");
-	T_MUST(tree_open(l.top, &l.tree, &err) == 0);
-	l.tree->root.live = true; /* for all that the guard can see */
-	l.policy = kit_load(policy, &err);
-	T_MUST(l.policy && guard_open(l.tree, l.policy, &options, &l.g, &err) == 0);
+	l.g = kit_guard(l.top, policy, &options);
 	return l;
 }
 
 static void end(struct life *l)
 {
-	guard_close(l->g);
-	cgg_policy_free(l->policy);
-	tree_close(l->tree);
+	kit_guard_end(l->g);
 	close(l->large);
 }
 
@@ -142,18 +118,12 @@ static const char *high(const struct life *l)
 	return text;
 }
 
-static void turn(struct life *l)
-{
-	poll(&(struct pollfd){.fd = l->g->epoll_fd, .events = POLLIN}, 1, 5);
-	T_MUST(guard_dispatch(l->g, NULL) == 0);
-}
-
 static void until_high(struct life *l, const char *value)
 {
 	uint64_t end_us = clock_now_us() + 5000000;
 
 	while (strcmp(high(l), value) != 0 && clock_now_us() < end_us)
-		turn(l);
+		kit_guard_turn(l->g);
 	T_EQ_STR(high(l), value);
 }
 
@@ -162,7 +132,7 @@ static void until_reported(struct life *l, unsigned int n)
 	uint64_t end_us = clock_now_us() + 5000000;
 
 	while (records.n < n && clock_now_us() < end_us)
-		turn(l);
+		kit_guard_turn(l->g);
 	T_EQ_INT(records.n, n);
 }
 
@@ -196,8 +166,8 @@ TEST(a_reload_leaves_a_throttle_alone)
 	struct life l = begin(POLICY(THROTTLE("host", "600ms")));
 
 	until_high(&l, LARGE);
-	T_EQ_INT(guard_set_policy(l.g, l.policy), 0);
-	turn(&l);
+	T_EQ_INT(guard_set_policy(l.g, l.g->policy), 0);
+	kit_guard_turn(l.g);
 	T_EQ_STR(high(&l), LARGE);
 	until_reported(&l, 1);
 	T_EQ_STR(high(&l), "max");
@@ -222,7 +192,7 @@ TEST(what_others_write_meanwhile_is_told_and_put_back)
 
 	until_high(&l, LARGE);
 	kit_tree_write(l.top, "/large", "memory.high", "500000000\n", 10);
-	turn(&l);
+	kit_guard_turn(l.g);
 	until_high(&l, LARGE);
 	until_reported(&l, 1);
 	T_EQ_STR(high(&l), "500000000");
@@ -259,10 +229,10 @@ TEST(a_victim_that_is_removed_takes_its_throttle_along)
 
 	until_high(&l, LARGE);
 	kit_tree_remove(l.top, "/large");
-	for (int i = 0; i < 400 && tree_find(l.tree, "/large") != CGG_NONE; i++)
-		turn(&l);
-	T_EQ_INT(tree_find(l.tree, "/large"), CGG_NONE);
-	turn(&l);
+	for (int i = 0; i < 400 && tree_find(l.g->view.tree, "/large") != CGG_NONE; i++)
+		kit_guard_turn(l.g);
+	T_EQ_INT(tree_find(l.g->view.tree, "/large"), CGG_NONE);
+	kit_guard_turn(l.g);
 	T_EQ_INT(brakes_count(&l.g->brakes), 0);
 	end(&l);
 }
@@ -279,7 +249,7 @@ TEST(a_passing_shortage_takes_no_other_victim)
 		T_ROW(strerror(-errors[i]));
 		jobs.error = errors[i];
 		for (int k = 0; k < 1000 && jobs.n < 5; k++)
-			turn(&l);
+			kit_guard_turn(l.g);
 		T_ASSERT(jobs.n >= 5);
 		jobs.error = 0;
 		until_high(&l, LARGE);
@@ -300,7 +270,7 @@ TEST(a_shortage_that_lasts_is_told_and_the_next_candidate_taken)
 	T_HAS(records.text[0], "\"outcome\":\"failed\"");
 	T_HAS(records.text[0], "\"errno\":24");
 	for (int k = 0; k < 1000 && jobs.others == 0; k++)
-		turn(&l);
+		kit_guard_turn(l.g);
 	T_ASSERT(jobs.others > 0);
 	end(&l);
 }
@@ -371,7 +341,7 @@ TEST(at_the_end_brakes_are_lifted_before_a_kill_is_waited_for)
 	pthread_t thread;
 
 	while ((brakes_count(&l.g->brakes) == 0 || jobs.n == 0) && clock_now_us() < end_us)
-		turn(&l);
+		kit_guard_turn(l.g);
 	T_EQ_INT(brakes_count(&l.g->brakes), 1);
 	T_EQ_INT(jobs.n, 1);
 	usleep(100000);
@@ -380,13 +350,11 @@ TEST(at_the_end_brakes_are_lifted_before_a_kill_is_waited_for)
 	usleep(20000);
 	T_EQ_INT(seen.lifted_us, 0);
 	start = clock_now_us();
-	guard_close(l.g);
+	end(&l);
 	T_ASSERT(clock_now_us() - start > 1000000); /* for the victim */
 	atomic_store(&seen.over, true);
 	pthread_join(thread, NULL);
 	T_ASSERT(seen.lifted_us >= start && seen.lifted_us < start + 500000);
 	T_EQ_INT(records.n, 1);
 	T_HAS(records.text[0], "\"outcome\":\"unfinished\"");
-	l.g = NULL;
-	end(&l);
 }

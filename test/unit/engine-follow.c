@@ -3,15 +3,10 @@
  * The daemon's side of a ladder, on a machine made of files. What carries out the rungs is wrapped (see meson.build): a
  * test says what becomes of each, and sees what was ordered and reported.
  */
-#include "kit/policy.h"
-#include "kit/t.h"
-#include "kit/tree.h"
+#include "kit/guard.h"
 
 #include "engine/follow.h"
-#include "engine/guard.h"
 #include "util/clock.h"
-
-#include <poll.h>
 
 #define MEMINFO(available)                                                                         \
 	"proc meminfo='MemTotal: 1048576 kB\\nMemFree: 9000 kB\\nMemAvailable: " available         \
@@ -97,8 +92,6 @@ static void record(void *user, enum cgg_report kind, const char *text, size_t le
 
 struct life {
 	const char *top;
-	struct cgg_policy *policy;
-	struct cgg_tree *tree;
 	struct cgg_guard *g;
 };
 
@@ -106,14 +99,10 @@ static struct life begin_on(const char *tree, const char *policy)
 {
 	struct life l = {.top = kit_tree(tree)};
 	const struct cgg_guard_options options = {.report = record};
-	struct cgg_error err = {0};
 
 	memset(&rungs, 0, sizeof(rungs));
 	memset(&records, 0, sizeof(records));
-	T_MUST(tree_open(l.top, &l.tree, &err) == 0);
-	l.tree->root.live = true; /* for all that the guard can see */
-	l.policy = kit_load(policy, &err);
-	T_MUST(l.policy && guard_open(l.tree, l.policy, &options, &l.g, &err) == 0);
+	l.g = kit_guard(l.top, policy, &options);
 	return l;
 }
 
@@ -124,9 +113,7 @@ static struct life begin(const char *policy)
 
 static void end(struct life *l)
 {
-	guard_close(l->g);
-	cgg_policy_free(l->policy);
-	tree_close(l->tree);
+	kit_guard_end(l->g);
 }
 
 static void turn(struct life *l)

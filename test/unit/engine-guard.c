@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/guard.h"
 #include "engine/tick.h"
-#include "kit/policy.h"
-#include "kit/t.h"
-#include "kit/tree.h"
+#include "kit/guard.h"
 #include "snap/take.h"
 #include "util/clock.h"
 
@@ -22,7 +19,6 @@
 #define FREE "memory.current=4096 memory.max=max\n"
 
 static struct cgg_tree *tree;
-static struct cgg_policy *policy;
 static struct cgg_guard *g;
 static const char *top;
 static char notices[4096];
@@ -38,25 +34,14 @@ static void on_report(void *user, enum cgg_report kind, const char *text, size_t
 static void begin(const char *text, const char *rules)
 {
 	static const struct cgg_guard_options options = {.report = on_report, .dry_run = true};
-	struct cgg_error err = {0};
 	char json[1024];
 
 	notices[0] = '\0';
 	top = kit_tree(text);
-	T_MUST(tree_open(top, &tree, &err) == 0);
-	tree->root.live = true;
 	snprintf(json, sizeof(json), "{\"version\": 1, \"protect\": [\"/a\"], \"rules\": [%s]}",
 		 rules);
-	policy = kit_load(json, &err);
-	T_MUST(policy);
-	T_MUST(guard_open(tree, policy, &options, &g, &err) == 0);
-}
-
-static void end(void)
-{
-	g = guard_close(g);
-	cgg_policy_free(policy);
-	tree_close(tree);
+	g = kit_guard(top, json, &options);
+	tree = g->view.tree;
 }
 
 #define EACH_RULE(each, when)                                                                      \
@@ -110,7 +95,7 @@ TEST(a_table_that_finds_no_room_for_its_snapshot_changes_nothing)
 	T_EQ_INT(guard_rescan(g, &err), 0);
 	T_EQ_INT(tree->n, 3);
 	check_one_generation();
-	end();
+	kit_guard_end(g);
 }
 
 TEST(the_worst_tree_has_room)
@@ -126,7 +111,7 @@ TEST(the_worst_tree_has_room)
 	T_ASSERT(arena_alloc(&g->view.states, CGG_TREE_MAX * sizeof(*g->seen)));
 	arena_reset(&g->view.rooms);
 	T_ASSERT(arena_alloc(&g->view.rooms, CGG_TREE_MAX * sizeof(*g->look.groups)));
-	end();
+	kit_guard_end(g);
 }
 
 TEST(when_many_are_removed_at_once_the_others_keep_what_was_known_of_them)
@@ -156,7 +141,7 @@ TEST(when_many_are_removed_at_once_the_others_keep_what_was_known_of_them)
 
 		T_EQ_INT(g->seen[i].kills, fresh ? 0 : 1000 + (uint32_t)g->view.snap.cgroups[i].id);
 	}
-	end();
+	kit_guard_end(g);
 }
 
 TEST(who_scans_the_tree_besides_the_guard_does_not_make_it_mistake_cgroups)
@@ -169,7 +154,7 @@ TEST(who_scans_the_tree_besides_the_guard_does_not_make_it_mistake_cgroups)
 	T_EQ_INT(tree_scan(tree, &err), 0);
 	T_EQ_INT(guard_dispatch(g, &err), 0);
 	check_one_generation();
-	end();
+	kit_guard_end(g);
 }
 
 /* ---- domains -------------------------------------------------------------------------- */
@@ -221,7 +206,7 @@ TEST(a_cgroup_without_a_limit_of_its_own_needs_no_domain_below_one_that_has_it)
 	kit_tree_add(top, "/a/b memory.max=max\n/a/b/c/limited memory.max=max");
 	years_pass();
 	T_EQ_STR(domains(), "/a ");
-	end();
+	kit_guard_end(g);
 }
 
 TEST(a_cgroup_without_a_memory_controller_needs_no_domain_until_it_has_one)
@@ -235,7 +220,7 @@ TEST(a_cgroup_without_a_memory_controller_needs_no_domain_until_it_has_one)
 	kit_tree_add(top, "/a/x " FREE "/a/y " FREE "/a cgroup.subtree_control=memory");
 	years_pass();
 	T_EQ_STR(domains(), "/a /a/x /a/y /b ");
-	end();
+	kit_guard_end(g);
 }
 
 TEST(one_more_child_of_a_cgroup_that_has_none_with_memory_needs_no_domain_at_all)
@@ -252,7 +237,7 @@ TEST(one_more_child_of_a_cgroup_that_has_none_with_memory_needs_no_domain_at_all
 	kit_tree_add(top, "/a/x " FREE "/a/y " FREE "/a cgroup.subtree_control=memory");
 	years_pass();
 	T_EQ_STR(domains(), "/a /a/x /a/y /b /b/x /b/y ");
-	end();
+	kit_guard_end(g);
 }
 
 TEST(a_rule_that_looks_at_no_ancestor_or_not_at_the_limit_has_all_its_domains)
@@ -260,11 +245,11 @@ TEST(a_rule_that_looks_at_no_ancestor_or_not_at_the_limit_has_all_its_domains)
 	begin(tower, EACH_RULE("/**/d", "{\"unreclaimable_above\": \"50%\"}"));
 	years_pass();
 	T_EQ_STR(domains(), "/a/b/c/limited/d ");
-	end();
+	kit_guard_end(g);
 	begin(tower, EACH_RULE("/**", "{\"usage_above\": \"1Gi\"}"));
 	years_pass();
 	T_EQ_STR(domains(), "/a /a/b /a/b/c /a/b/c/limited /a/b/c/limited/d ");
-	end();
+	kit_guard_end(g);
 }
 
 TEST(whoever_makes_ten_thousand_cgroups_takes_the_slots_of_nobody)
@@ -294,7 +279,7 @@ TEST(whoever_makes_ten_thousand_cgroups_takes_the_slots_of_nobody)
 	T_EQ_INT(guard_rescan(g, NULL), 0);
 	T_EQ_INT(ndomains(), 3);
 	T_EQ_STR(g->lack[LACK_SLOTS], "");
-	end();
+	kit_guard_end(g);
 }
 
 TEST(an_owner_leaves_places_of_incidents_to_others)
@@ -317,15 +302,17 @@ TEST(an_owner_leaves_places_of_incidents_to_others)
 	T_ASSERT(incident_has_place(g, tree_find(tree, "/user/2")));
 	for (int i = 0; i < LADDER_SLOTS; i++)
 		g->incidents.slot[i].used = false;
-	end();
+	kit_guard_end(g);
 }
 
 TEST(another_policy_has_its_own_domains)
 {
+	const struct cgg_policy *policy;
 	struct cgg_policy *other;
 	struct cgg_error err = {0};
 
 	begin("/ memory.current=1\n/a " FULL "/b " FULL, HALF);
+	policy = g->policy;
 	T_EQ_STR(domains(), "/a /b ");
 	other = kit_load(
 		"{\"version\": 1, \"rules\": [" EACH_RULE("/b", "{\"usage_above\": \"50%\"}") "]}",
@@ -337,7 +324,7 @@ TEST(another_policy_has_its_own_domains)
 	T_EQ_INT(guard_set_policy(g, policy), 0);
 	T_EQ_STR(domains(), "/a /b ");
 	cgg_policy_free(other);
-	end();
+	kit_guard_end(g);
 }
 
 /* Processor time of this process: on a busy machine, too, what the guard itself took. */
@@ -383,7 +370,7 @@ TEST(a_crowd_keeps_nobody_waiting)
 	T_EQ_INT(guard_rescan(g, NULL), 0);
 	T_EQ_INT(ndomains(), 3001);
 	T_ASSERT(longest_wait_us("/services/web", 4000) < 1000000);
-	end();
+	kit_guard_end(g);
 }
 
 /* ---- watches -------------------------------------------------------------------------- */
@@ -431,7 +418,7 @@ TEST(the_watches_of_a_thousand_cgroups_end_with_them)
 		T_EQ_INT(nwatches(), before);
 	}
 	T_ASSERT(most >= before + 3 * 20);
-	end();
+	kit_guard_end(g);
 }
 
 TEST(when_events_were_lost_each_limit_is_read_again)
@@ -450,5 +437,5 @@ TEST(when_events_were_lost_each_limit_is_read_again)
 			T_EQ_INT(g->domains.slot[slot].limit_us, 0);
 	}
 	T_ASSERT(g->domains.match_due);
-	end();
+	kit_guard_end(g);
 }

@@ -3,12 +3,9 @@
  * The thread that reads the kernel's log. The log is a socket that keeps records apart as /dev/kmsg does; going to its
  * end, and errors of reading, are the test's own (see meson.build).
  */
-#include "kit/t.h"
-#include "kit/tree.h"
+#include "kit/guard.h"
 
-#include "engine/guard.h"
 #include "engine/kernel.h"
-#include "kit/policy.h"
 #include "log/log.h"
 #include "util/clock.h"
 
@@ -257,8 +254,6 @@ TEST(the_thread_ends_with_the_guard_and_leaves_no_fd)
 
 /* ---- a guard that reads it ------------------------------------------------------------- */
 
-static struct cgg_tree *tree;
-static struct cgg_policy *policy;
 static struct cgg_guard *g;
 static char said[8192];
 
@@ -275,36 +270,23 @@ static void on_told(void *user, enum cgg_report kind, const char *text, size_t l
 static void begin_guard(void)
 {
 	static const struct cgg_guard_options options = {.report = on_told};
-	struct cgg_error err = {0};
 
 	said[0] = '\0';
-	T_MUST(tree_open(kit_tree("root sys/fs/cgroup\nproc vmstat='oom_kill 0\\n' "
-				  "meminfo='MemTotal: 1024 kB\\nMemAvailable: 900 kB\\n'\n"
-				  "/ cgroup.controllers='memory\\n'\n"
-				  "/box memory.current=4096 memory.max=4096 "
-				  "memory.events='oom_kill 0\\n'\n"),
-			 &tree, &err) == 0);
-	tree->root.live = true; /* for all that the guard can see */
-	policy = kit_load("{\"version\": 1, " RULES, &err);
-	T_MUST(policy && guard_open(tree, policy, &options, &g, &err) == 0);
+	g = kit_guard(kit_tree("root sys/fs/cgroup\nproc vmstat='oom_kill 0\\n' "
+			       "meminfo='MemTotal: 1024 kB\\nMemAvailable: 900 kB\\n'\n"
+			       "/ cgroup.controllers='memory\\n'\n"
+			       "/box memory.current=4096 memory.max=4096 "
+			       "memory.events='oom_kill 0\\n'\n"),
+		      "{\"version\": 1, " RULES, &options);
 	g->kernel.knows_root = true; /* it is the kernel's own */
-}
-
-static void end_guard(void)
-{
-	g = guard_close(g);
-	cgg_policy_free(policy);
-	tree_close(tree);
 }
 
 static void until_told(const char *text)
 {
 	uint64_t until = clock_now_us() + 20 * SECOND;
 
-	while (!strstr(said, text) && clock_now_us() < until) {
-		poll(&(struct pollfd){.fd = g->epoll_fd, .events = POLLIN}, 1, 5);
-		T_MUST(guard_dispatch(g, NULL) == 0);
-	}
+	while (!strstr(said, text) && clock_now_us() < until)
+		kit_guard_turn(g);
 	T_HAS(said, text);
 }
 
@@ -325,7 +307,7 @@ TEST(a_kill_of_the_kernels_is_one_record_that_says_who_died)
 	/* twice it is not read */
 	T_EQ_INT(kernel_read_log(g, -1, "", &err), -EINVAL);
 	T_HAS(err.msg, "is read already");
-	end_guard();
+	kit_guard_end(g);
 	close(writer);
 }
 
@@ -340,7 +322,7 @@ TEST(a_kill_that_is_told_when_the_guard_ends_is_recorded_still)
 	say_report(78);
 	while (unread > 0)
 		T_MUST(ioctl(writer, SIOCOUTQ, &unread) == 0);
-	end_guard();
+	kit_guard_end(g);
 	T_HAS(said, "\"pid\":78");
 	close(writer);
 }
@@ -354,7 +336,7 @@ TEST(without_the_log_the_guard_says_what_it_can_not_tell)
 	T_HAS(said, "the kernel's log can't be read (it was not given)");
 	T_EQ_INT(kernel_read_log(g, open("/dev/null", O_RDONLY | O_CLOEXEC), "", &err), -EINVAL);
 	T_HAS(err.msg, "is not /dev/kmsg");
-	end_guard();
+	kit_guard_end(g);
 }
 
 TEST(a_log_whose_paths_are_not_the_guards_is_not_read)
@@ -367,5 +349,5 @@ TEST(a_log_whose_paths_are_not_the_guards_is_not_read)
 	T_EQ_INT(kernel_read_log(g, fd[0], "", NULL), 0);
 	T_HAS(said, "our root is not the kernel's");
 	close(fd[1]);
-	end_guard();
+	kit_guard_end(g);
 }

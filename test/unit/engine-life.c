@@ -3,16 +3,12 @@
  * A guard on a machine made of files, by its loop alone: where it holds brakes, what wakes it, what it says of itself
  * meanwhile. The processes are numbers that nobody has.
  */
-#include "kit/policy.h"
-#include "kit/t.h"
-#include "kit/tree.h"
+#include "kit/guard.h"
 
 #include "engine/brake.h"
-#include "engine/guard.h"
 #include "util/clock.h"
 #include "util/fdio.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #define SECOND	1000000ULL
@@ -35,8 +31,6 @@ static const char machine[] = "root sys/fs/cgroup\n" MEMINFO(
 				  GROUP("/box", "2147483003", "200000000", "500002816");
 
 static const char *top;
-static struct cgg_tree *tree;
-static struct cgg_policy *policy;
 static struct cgg_guard *g;
 static char said[8192]; /* notices and records */
 
@@ -62,37 +56,18 @@ static void on_report(void *user, enum cgg_report kind, const char *text, size_t
 static void begin(const char *rules)
 {
 	static const struct cgg_guard_options options = {.report = on_report};
-	struct cgg_error err = {0};
 
 	said[0] = '\0';
 	top = kit_tree(machine);
-	T_MUST(tree_open(top, &tree, &err) == 0);
-	tree->root.live = true; /* for all that the guard can see */
-	policy = kit_load(rules, &err);
-	T_MUST(policy);
-	T_MUST(guard_open(tree, policy, &options, &g, &err) == 0);
-}
-
-static void end(void)
-{
-	g = guard_close(g);
-	cgg_policy_free(policy);
-	tree_close(tree);
-}
-
-static void turn(void)
-{
-	poll(&(struct pollfd){.fd = g->epoll_fd, .events = POLLIN}, 1, 5);
-	T_MUST(guard_dispatch(g, NULL) == 0);
+	g = kit_guard(top, rules, &options);
 }
 
 /* Another policy, in force at once. */
 static void reload(const char *rules)
 {
 	struct cgg_error err = {0};
-	struct cgg_policy *old = policy;
+	struct cgg_policy *old = (struct cgg_policy *)g->policy, *policy = kit_load(rules, &err);
 
-	policy = kit_load(rules, &err);
 	T_MUST(policy && guard_set_policy(g, policy) == 0);
 	cgg_policy_free(old);
 }
@@ -114,7 +89,7 @@ static void until_high(const char *path, uint64_t bytes, int line)
 	uint64_t until = clock_now_us() + WAIT_US;
 
 	while (high(path) != bytes && clock_now_us() < until)
-		turn();
+		kit_guard_turn(g);
 	t_check(high(path) == bytes, __FILE__, line, "%s: memory.high is %" PRIu64 ", not %" PRIu64,
 		path, high(path), bytes);
 }
@@ -125,7 +100,7 @@ static void until_said(const char *text)
 	uint64_t until = clock_now_us() + WAIT_US;
 
 	while (!strstr(said, text) && clock_now_us() < until)
-		turn();
+		kit_guard_turn(g);
 	T_HAS(said, text);
 }
 
@@ -148,7 +123,7 @@ static void until_status(const char *part)
 	uint64_t until = clock_now_us() + WAIT_US;
 
 	while (!strstr(status(), part) && clock_now_us() < until)
-		turn();
+		kit_guard_turn(g);
 	T_HAS(status(), part);
 }
 
@@ -168,7 +143,7 @@ TEST(each_cgroup_below_the_root_is_held_at_its_share_of_what_the_host_has_left)
 	UNTIL_HIGH("/large", page(400000000 + SHARE));
 	UNTIL_HIGH("/box", page(200000000 + SHARE));
 	until_status("\"watched_by\":\"brake\"");
-	end();
+	kit_guard_end(g);
 }
 
 TEST(one_that_gets_to_its_share_has_the_host_looked_at_and_the_rest_shared_out_anew)
@@ -182,7 +157,7 @@ TEST(one_that_gets_to_its_share_has_the_host_looked_at_and_the_rest_shared_out_a
 					    "memory.events.local='high 1\\n'\n");
 	UNTIL_HIGH("/next", page(420000000 + SHARE - 128 * MIB / 3));
 	T_ASSERT(g->count.by_inotify > before);
-	end();
+	kit_guard_end(g);
 }
 
 TEST(a_cgroup_that_comes_is_held_too)
@@ -193,7 +168,7 @@ TEST(a_cgroup_that_comes_is_held_too)
 	T_MUST(guard_rescan(g, NULL) == 0);
 	UNTIL_HIGH("/young", page(100000000 + SHARE * 3 / 4));
 	T_EQ_INT(g->host_brake.n, 4);
-	end();
+	kit_guard_end(g);
 }
 
 TEST(a_policy_without_a_brake_lets_all_go)
@@ -204,7 +179,7 @@ TEST(a_policy_without_a_brake_lets_all_go)
 	UNTIL_HIGH("/large", 0);
 	UNTIL_HIGH("/next", 0);
 	T_EQ_INT(brakes_count(&g->brakes), 0);
-	end();
+	kit_guard_end(g);
 }
 
 TEST(in_danger_nobody_is_held_for_long_without_an_action)
@@ -220,7 +195,7 @@ TEST(in_danger_nobody_is_held_for_long_without_an_action)
 	T_EQ_INT(high("/large"), page(400000000 + SHARE));
 	UNTIL_HIGH("/large", 0);
 	T_ASSERT(clock_now_us() >= begun + BRAKE_STALL_US);
-	end();
+	kit_guard_end(g);
 }
 
 TEST(with_processes_in_the_root_the_host_has_no_brake_and_the_guard_says_so)
@@ -234,7 +209,7 @@ TEST(with_processes_in_the_root_the_host_has_no_brake_and_the_guard_says_so)
 	until_said("no brake tells of the host's memory (processes run in the root cgroup)");
 	T_HAS(status(), "\"host-brake\"");
 	UNTIL_HIGH("/large", 0);
-	end();
+	kit_guard_end(g);
 }
 
 /* ---- a domain's brake ------------------------------------------------------------------- */
@@ -260,7 +235,7 @@ TEST(the_lowest_of_two_rules_has_the_file_and_the_other_when_it_is_gone)
 	UNTIL_HIGH("/box", just_below(314572800));
 	reload(POLICY(BOX("a", "\"usage_above\": \"419430400\"")));
 	UNTIL_HIGH("/box", just_below(419430400));
-	end();
+	kit_guard_end(g);
 }
 
 TEST(one_that_gets_to_its_brake_is_let_on_half_way_to_its_limit)
@@ -277,7 +252,7 @@ TEST(one_that_gets_to_its_brake_is_let_on_half_way_to_its_limit)
 	/* far below it is as it was */
 	kit_tree_add(top, "root sys/fs/cgroup\n/box memory.current=200000000\n");
 	UNTIL_HIGH("/box", just_below(gate));
-	end();
+	kit_guard_end(g);
 }
 
 TEST(one_that_stays_above_without_an_action_is_let_go)
@@ -288,7 +263,7 @@ TEST(one_that_stays_above_without_an_action_is_let_go)
 			  "memory.events.local='high 1\\n' memory.stat='anon 430000128\\n'\n");
 	until_said("\"rule\":\"a\"");
 	UNTIL_HIGH("/box", 0);
-	end();
+	kit_guard_end(g);
 }
 
 TEST(one_full_of_page_cache_stays_held_and_does_not_wake_the_guard)
@@ -301,12 +276,12 @@ TEST(one_full_of_page_cache_stays_held_and_does_not_wake_the_guard)
 			  "memory.events.local='high 1\\n' memory.stat='anon 4096\\nfile "
 			  "400000000\\ninactive_file 400000000\\n'\n");
 	UNTIL_HIGH("/box", half_way(GATE));
-	box = tree_find(tree, "/box");
+	box = tree_find(g->view.tree, "/box");
 	for (int i = 0; i < 50 && !brakes_find(&g->brakes, box)->quiet; i++)
-		turn();
+		kit_guard_turn(g);
 	T_ASSERT(brakes_find(&g->brakes, box)->quiet);
 	T_ASSERT(!strstr(said, "\"rule\":\"a\""));
-	end();
+	kit_guard_end(g);
 }
 
 /* ---- what wakes it --------------------------------------------------------------------- */
@@ -320,28 +295,28 @@ TEST(a_domain_that_hears_of_nothing_but_noise_stops_listening_until_its_next_loo
 		     "\"450Mi\"}, \"then\": [{\"action\": \"notify\"}]}"));
 	d = &g->domains.slot[0];
 	while (d->events_wd < 0 && clock_now_us() < until)
-		turn();
+		kit_guard_turn(g);
 	T_ASSERT(d->events_wd >= 0);
 	while (d->events_wd >= 0 && clock_now_us() < until) {
 		kit_tree_add(top, "root sys/fs/cgroup\n/box memory.events.local='high 1\\n'\n");
-		turn();
+		kit_guard_turn(g);
 	}
 	T_ASSERT(d->events_wd < 0);
 	while (d->events_wd < 0 && clock_now_us() < until)
-		turn();
+		kit_guard_turn(g);
 	T_ASSERT(d->events_wd >= 0);
-	end();
+	kit_guard_end(g);
 }
 
 TEST(a_kill_of_the_kernels_is_found_by_its_counters)
 {
 	begin(POLICY(HOST("false", NOTIFY)));
-	turn();
+	kit_guard_turn(g);
 	kit_tree_add(top, "root sys/fs/cgroup\nproc vmstat='oom_kill 2\\n'\n"
 			  "/box memory.events='high 0\\noom_kill 2\\n'\n");
 	until_said("\"cgroup\":\"/box\"");
 	T_EQ_INT(g->count.kernel_kills, 2);
-	end();
+	kit_guard_end(g);
 }
 
 /* ---- an action and a kill --------------------------------------------------------------- */
@@ -357,5 +332,5 @@ TEST(what_is_under_way_and_what_was_done_are_in_the_status)
 	until_said("\"rule\":\"host\"");
 	T_HAS(said, "{\"action\":\"freeze\",\"outcome\":\"done\"");
 	T_HAS(status(), "\"under_way\":[]");
-	end();
+	kit_guard_end(g);
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one more of many cgroups takes of the guard's memory. test/vm/suites/memory.sh measures it on a real kernel. */
-#include "engine/guard.h"
-#include "kit/policy.h"
-#include "kit/t.h"
-#include "kit/tree.h"
+#include "kit/guard.h"
 #include "util/clock.h"
 
 #include <errno.h>
@@ -104,23 +101,18 @@ TEST(one_of_a_crowd_takes_no_more_than_its_share)
 	static const struct cgg_guard_options options = {.report = on_report, .dry_run = true};
 	struct cgg_error err = {0};
 	struct rlimit files;
-	struct cgg_policy *policy;
-	struct cgg_tree *tree;
 	size_t before, each;
 
 	T_MUST(getrlimit(RLIMIT_NOFILE, &files) == 0);
 	files.rlim_cur = files.rlim_max;
 	T_MUST(setrlimit(RLIMIT_NOFILE, &files) == 0);
 	top = kit_tree("/user/a\n/user/b");
-	T_MUST(tree_open(top, &tree, NULL) == 0);
-	policy = kit_load(
+	g = kit_guard(
+		top,
 		"{\"version\": 1, \"rules\": [{\"name\": \"r\", \"each\": \"/box\", \"when\": "
 		"{\"unreclaimable_above\": \"90%\"}, \"then\": [{\"action\": \"kill\", \"scope\": "
 		"\"group\"}]}]}",
-		NULL);
-	T_MUST(policy);
-	tree->root.live = true; /* for all that the guard can see */
-	T_MUST(guard_open(tree, policy, &options, &g, &err) == 0);
+		&options);
 	add("/user/a", BEFORE);
 	T_EQ_INT(guard_rescan(g, NULL), 0);
 	before = all(false);
@@ -139,7 +131,5 @@ TEST(one_of_a_crowd_takes_no_more_than_its_share)
 	no_memory = false;
 	T_EQ_INT(guard_rescan(g, &err), 0);
 	T_EQ_INT(g->view.snap.n, 1 + 3 + BEFORE + MORE + 2);
-	g = guard_close(g);
-	cgg_policy_free(policy);
-	tree_close(tree);
+	kit_guard_end(g);
 }
