@@ -151,7 +151,7 @@ void members_let_go(struct members *run)
 void members_list(struct members *run, cgfs_pid_fn fn)
 {
 	uint32_t n = 0;
-	int r = cgfs_procs_each_below(run->req->dirfd, fn, run, &n);
+	int r = cgfs_procs_each_but(run->req->dirfd, &run->req->spared, fn, run, &n);
 
 	if (r < 0 && !fdio_is_gone(r))
 		run->error = r;

@@ -51,6 +51,9 @@ int job_start(struct signaller *s, struct job *j, const struct kill_request *req
 	/* a longer one than fits is for people still what it is: the id says which cgroup it was */
 	(void)!snprintf(j->path, sizeof(j->path), "%s", request->path ? request->path : "/");
 	j->request.path = j->path;
+	for (uint32_t i = 0; i < request->spared.n; i++)
+		j->spared[i] = request->spared.id[i];
+	j->request.spared.id = j->spared;
 	j->is_action = action != NULL;
 	if (action)
 		j->asked = *action;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "act/journal.h"
+#include "cgfs/procs.h"
 #include "policy/preempted.h"
 
 #include <stdatomic.h>
@@ -22,6 +23,7 @@ struct kill_request {
 	const char *path; /* of the group; NULL, or no journal: cpu.max stays */
 	struct journal *journal; /* of what is changed until it is put back */
 	bool process; /* only the process with the highest badness */
+	struct cgfs_but spared; /* of scope process: whose processes are not to be taken */
 	bool kill_exempt; /* also members with oom_score_adj -1000 */
 	bool dry_run; /* find out, touch nothing */
 	uint64_t deadline_us; /* CLOCK_MONOTONIC */

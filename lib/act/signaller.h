@@ -12,6 +12,7 @@
 #include "act/action.h"
 #include "act/machine.h"
 #include "policy/ladder.h"
+#include "rank/rank.h"
 
 #define JOBS		LADDER_SLOTS /* rungs under way */
 #define JOBS_OF_ACTIONS LADDER_SLOTS_ACTING
@@ -58,6 +59,7 @@ struct job {
 	struct kill_request request;
 	struct action_request asked;
 	char path[JOB_PATH_MAX];
+	uint64_t spared[RANK_SPARED_MAX];
 	struct job_last last;
 	struct kill *kill; /* its place, NULL: none (yet) */
 	struct action action;

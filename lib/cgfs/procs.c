@@ -133,7 +133,7 @@ static int below(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *user)
 	int r = fn(user, dirfd, depth);
 
 	if (r != 0)
-		return r;
+		return r == CGFS_PASS_OVER ? 0 : r;
 	if (fstat(dirfd, &st) < 0 || st.st_nlink == 2 || depth == CGG_DEPTH_MAX || is_empty(dirfd))
 		return 0;
 	r = below_children(dirfd, depth, fn, user);
@@ -149,20 +149,46 @@ struct each_proc {
 	cgfs_pid_fn fn;
 	void *user;
 	uint32_t *n;
+	const struct cgfs_but *but;
 };
+
+/* CGFS_PASS_OVER: its processes are not wanted. Where that can't be told they are not listed either. */
+static int is_passed_over(const struct cgfs_but *but, int dirfd)
+{
+	struct stat st;
+
+	if (but->n == 0)
+		return 0;
+	if (fstat(dirfd, &st) < 0)
+		return -errno;
+	for (uint32_t i = 0; i < but->n; i++) {
+		if (but->id[i] == st.st_ino)
+			return CGFS_PASS_OVER;
+	}
+	return 0;
+}
 
 static int list_one(void *user, int dirfd, unsigned int depth)
 {
 	const struct each_proc *e = user;
-	int r = cgfs_procs_each(dirfd, e->fn, e->user, e->n);
+	int r = depth > 0 ? is_passed_over(e->but, dirfd) : 0;
 
+	if (r != 0)
+		return r;
+	r = cgfs_procs_each(dirfd, e->fn, e->user, e->n);
 	/* a threaded cgroup's processes are listed by its domain ancestor; a removed one has none */
 	return depth > 0 && (r == -EOPNOTSUPP || fdio_is_gone(r)) ? 0 : r;
 }
 
 int cgfs_procs_each_below(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n)
 {
-	struct each_proc e = {fn, user, ret_n};
+	return cgfs_procs_each_but(dirfd, &(struct cgfs_but){0}, fn, user, ret_n);
+}
+
+int cgfs_procs_each_but(int dirfd, const struct cgfs_but *but, cgfs_pid_fn fn, void *user,
+			uint32_t *ret_n)
+{
+	struct each_proc e = {fn, user, ret_n, but};
 
 	return below(dirfd, 0, list_one, &e);
 }

@@ -21,8 +21,9 @@ int cgfs_procs_each(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n);
 
 /*
  * Call fn for a cgroup (depth 0) and each one below it. Returns 0, or what fn returned to stop; errors of
- * reading a directory end it too, but vanished cgroups are passed over.
+ * reading a directory end it too, but vanished cgroups are passed over. CGFS_PASS_OVER: not what is below this one.
  */
+#define CGFS_PASS_OVER INT32_MAX
 typedef int (*cgfs_dir_fn)(void *user, int dirfd, unsigned int depth);
 int cgfs_each_below(int dirfd, cgfs_dir_fn fn, void *user);
 
@@ -31,6 +32,14 @@ int cgfs_populated(int dirfd);
 
 /* cgfs_procs_each() for the whole subtree below dirfd. Vanished cgroups are passed over. */
 int cgfs_procs_each_below(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n);
+
+/* The same without the cgroups below dirfd that have one of these ids, and what is below them. */
+struct cgfs_but {
+	const uint64_t *id;
+	uint32_t n;
+};
+int cgfs_procs_each_but(int dirfd, const struct cgfs_but *but, cgfs_pid_fn fn, void *user,
+			uint32_t *ret_n);
 
 struct cgfs_proc {
 	pid_t pid;

@@ -80,6 +80,7 @@ static struct kill_request request_of(struct cgg_guard *g, const struct incident
 		.path = cg->path,
 		.journal = &g->journal,
 		.process = a->process || !in->victim_whole,
+		.spared = {in->spared, in->nspared},
 		.kill_exempt = a->kill_exempt,
 		.dry_run = in->dry_run,
 		.deadline_us = clock_now_us() + a->deadline_us,

@@ -22,6 +22,8 @@ static void list(struct cgg_guard *g, struct incident *in, uint32_t victim, uint
 
 		if (!group->herd || group->owner != first->owner || group->avoid != first->avoid)
 			break;
+		if (rank_takes_one_of_many(&g->view.snap, group)) /* not by its id alone */
+			continue;
 		in->herd.whole |= (uint32_t)group->whole << in->herd.nmembers;
 		in->herd.member[in->herd.nmembers++] = g->view.snap.cgroups[group->cgroup].id;
 	}
@@ -31,7 +33,7 @@ void herd_begin(struct cgg_guard *g, struct incident *in, uint32_t victim, uint3
 {
 	const struct cgg_group *group = &g->look.groups[victim];
 
-	if (!turn_is_for(&in->rule) || !group->herd)
+	if (!turn_is_for(&in->rule) || !group->herd || rank_takes_one_of_many(&g->view.snap, group))
 		return;
 	in->herd.owner_id = g->view.snap.cgroups[group->owner].id;
 	in->herd.taken = group->order_taken;

@@ -52,6 +52,8 @@ struct incident {
 	uint32_t victim_index; /* in candidate[], CGG_NONE: nobody could be chosen */
 	uint64_t victim_id;
 	bool victim_whole; /* not only one process of it */
+	uint64_t spared[RANK_SPARED_MAX]; /* cgroups in it whose processes are not to be that one */
+	uint32_t nspared;
 	struct stays_hope hope; /* of a kill of all of it */
 	struct incident_herd herd;
 	struct oom_counters victim_oom; /* when it was chosen; not known: a kill there is no news */

@@ -239,6 +239,9 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	}
 	if (victim != CGG_NONE) {
 		in->victim_whole = g->look.groups[victim].whole;
+		in->nspared = policy_spare(g->policy, rule, &g->view.snap, d->index, &known,
+					   &g->look.groups[victim], in->spared)
+				      .n;
 		in->hope = stays_expect(&g->view.snap, index);
 		herd_begin(g, in, victim, (uint32_t)n);
 	}

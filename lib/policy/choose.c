@@ -128,6 +128,50 @@ struct turn_need policy_need(const struct policy_rule *rule, const struct cgg_sn
 	return turn_need(policy_line(rule, host, limit), limit, numbers.n[what], bases);
 }
 
+/* A rung is about all that is in the group, also where one process of it dies. */
+static bool holds_all(const struct policy_rule *rule)
+{
+	for (uint8_t i = 0; i < rule->nactions; i++) {
+		if (rule->action[i].kind == POLICY_THROTTLE ||
+		    rule->action[i].kind == POLICY_FREEZE)
+			return true;
+	}
+	return false;
+}
+
+static struct rank_spec spec_of(const struct cgg_policy *policy, const struct policy_rule *rule,
+				uint32_t domain, const struct policy_known *known)
+{
+	return (struct rank_spec){
+		.domain = domain,
+		.unit = rule->unit,
+		.keys = rule->nkeys > 0 ? rule->key : NULL,
+		.nkeys = rule->nkeys,
+		.include = rule->include,
+		.exclude = rule->exclude,
+		.protect = policy->protect,
+		.priority = policy->priority,
+		.npriority = policy->npriority,
+		.honour_marks = rule->honour_xattrs,
+		.least_adj = rule->spares_adj ? &rule->least_adj : NULL,
+		.own_ids = known->own_ids,
+		.nown_ids = policy_acts_on_groups(rule) ? known->nown_ids : 0,
+		.holds_all = holds_all(rule),
+	};
+}
+
+struct rank_spared policy_spare(const struct cgg_policy *policy, const struct policy_rule *rule,
+				const struct cgg_snapshot *snap, uint32_t domain,
+				const struct policy_known *known, const struct cgg_group *group,
+				uint64_t *ids)
+{
+	const struct rank_spec spec = spec_of(policy, rule, domain, known);
+
+	if (!rank_takes_one_of_many(snap, group))
+		return (struct rank_spared){.left = true};
+	return rank_spare(snap, &spec, group->cgroup, ids);
+}
+
 /* memory.stat is read while the order is made. */
 struct stat_reader {
 	policy_read_fn read;
@@ -161,21 +205,7 @@ size_t policy_choose_reading(const struct cgg_policy *policy, const struct polic
 			     const struct policy_known *known, policy_read_fn read, void *user,
 			     struct cgg_group *groups, uint32_t *ret_victim)
 {
-	const struct rank_spec spec = {
-		.domain = domain,
-		.unit = rule->unit,
-		.keys = rule->nkeys > 0 ? rule->key : NULL,
-		.nkeys = rule->nkeys,
-		.include = rule->include,
-		.exclude = rule->exclude,
-		.protect = policy->protect,
-		.priority = policy->priority,
-		.npriority = policy->npriority,
-		.honour_marks = rule->honour_xattrs,
-		.least_adj = rule->spares_adj ? &rule->least_adj : NULL,
-		.own_ids = known->own_ids,
-		.nown_ids = policy_acts_on_groups(rule) ? known->nown_ids : 0,
-	};
+	const struct rank_spec spec = spec_of(policy, rule, domain, known);
 	const struct fitness fitness = fitness_of(rule, snap, domain, known);
 	size_t n;
 

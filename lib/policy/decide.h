@@ -137,6 +137,12 @@ size_t policy_choose_reading(const struct cgg_policy *policy, const struct polic
 			     const struct policy_known *known, policy_read_fn read, void *user,
 			     struct cgg_group *groups, uint32_t *ret_victim);
 
+/* Of the groups of that choice: the cgroups in it whose processes the rule's kill spares, see rank_spare(). */
+struct rank_spared policy_spare(const struct cgg_policy *policy, const struct policy_rule *rule,
+				const struct cgg_snapshot *snap, uint32_t domain,
+				const struct policy_known *known, const struct cgg_group *group,
+				uint64_t *ids);
+
 /*
  * How many cgroups of a domain could not be read just now (for want of memory or fds) and may be a better victim
  * than the one that was chosen, or one at all where nobody was (victim NULL). memory.current bounds what a kill could

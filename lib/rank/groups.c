@@ -52,27 +52,6 @@ static bool is_true_root(const struct cgg_snapshot *snap, uint32_t index)
 	       !((snap->cgroups[0].have | snap->cgroups[0].unread) & CGG_HAVE_CURRENT);
 }
 
-#define HAVE_MEMORY                                                                                \
-	(CGG_HAVE_CURRENT | CGG_HAVE_MAX | CGG_HAVE_HIGH | CGG_HAVE_LOW | CGG_HAVE_MIN |           \
-	 CGG_HAVE_STAT | CGG_HAVE_OOM_GROUP)
-
-/*
- * The children have no memory controller, so that their memory is counted here and only here: they
- * are no groups of their own (a workload must not hide its processes in a bare mkdir).
- */
-static bool counts_for_children(const struct cgg_snapshot *snap, uint32_t index)
-{
-	const struct cgg_cgroup *cg = &snap->cgroups[index];
-
-	if (!(cg->have & CGG_HAVE_CURRENT) || cg->end == index + 1)
-		return false;
-	for (uint32_t i = index + 1; i < cg->end; i = snap->cgroups[i].end) {
-		if (snap->cgroups[i].have & HAVE_MEMORY)
-			return false;
-	}
-	return true;
-}
-
 /* A threaded child holds threads of a process that is here. */
 static bool has_threads_below(const struct cgg_snapshot *snap, uint32_t index)
 {
@@ -112,17 +91,22 @@ static struct reach look(const struct cgg_snapshot *snap, const struct rank_spec
 	}
 	if (spec->unit == CGG_UNIT_MATCH)
 		return none;
-	counts = counts_for_children(snap, index);
+	counts = rank_counts_below(snap, index);
 	holds = has_procs(cg) || has_threads_below(snap, index) ||
 		(counts && has_procs_in(snap, index, cg->end));
 	if (!holds)
 		return none;
-	/* A slice or a session holds the things of many: not all of system.slice for a process that
-	 * somebody has put into it, or because it is where its services' memory is counted. But what
-	 * is counted in a user's own, and only there, is that user's. */
-	if (rank_holds_units(snap, index) && has_procs_in(snap, index + 1, cg->end) &&
-	    (!counts || rank_is_hosts(snap, index)))
-		return none;
+	/*
+	 * A slice or a session holds the things of many: not all of system.slice for a process that somebody has put
+	 * into it; and where it is that its services' memory is counted, one process, as the kernel would. But what
+	 * is counted in a user's own, and only there, is that user's.
+	 */
+	if (rank_holds_units(snap, index) && (cg->cut || has_procs_in(snap, index + 1, cg->end))) {
+		if (!counts && !cg->cut)
+			return none;
+		if (rank_is_hosts(snap, index))
+			return (struct reach){.group = true, .end = cg->end};
+	}
 	if (spec->unit == CGG_UNIT_LEAF) /* what it has below dies with it */
 		return (struct reach){.group = true, .whole = true, .end = cg->end};
 	return (struct reach){.group = true, .end = counts ? cg->end : index + 1};
@@ -219,6 +203,34 @@ void rank_sort(struct cgg_group *groups, size_t n, rank_compare_fn compare, cons
 	}
 }
 
+bool rank_takes_one_of_many(const struct cgg_snapshot *snap, const struct cgg_group *group)
+{
+	return !group->whole && rank_counts_below(snap, group->cgroup);
+}
+
+/* Whether the group is a candidate of the rule; then, by what is in it, whether it may be touched. */
+static bool admits(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		   const struct reach *reach, struct cgg_group *group)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
+	bool wanted = spec->unit == CGG_UNIT_MATCH || is_wanted(spec, cg->path), many;
+	struct rank_spared spared;
+
+	many = rank_takes_one_of_many(snap, group);
+	if (many) {
+		spared = rank_spare(snap, spec, group->cgroup, NULL);
+		wanted |= spared.left && !any_glob(&spec->exclude, cg->path);
+		group->protect |= !spared.left || spared.n > RANK_SPARED_MAX;
+	}
+	if (!many || spec->holds_all)
+		group->protect |=
+			is_own(spec, cg->id) ||
+			is_protected_inside(snap, &spec->protect, group->cgroup, reach->end);
+	if (!group->whole && cg->cut && rank_holds_units(snap, group->cgroup))
+		group->protect |= rank_may_shield_below(snap, spec, group->cgroup);
+	return wanted;
+}
+
 size_t rank_form(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 		 struct cgg_group *groups)
 {
@@ -239,15 +251,14 @@ size_t rank_form(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 			protected_end = cg->end;
 		if (!reach.group || rank_is_helper(snap, i))
 			continue;
-		if (spec->unit != CGG_UNIT_MATCH && !is_wanted(spec, cg->path))
-			continue;
 		groups[n] = (struct cgg_group){
 			.cgroup = i,
 			.whole = reach.whole,
 			.oom_unit = common_unit(snap, spec->domain, i, reach.end),
-			.protect = i < protected_end || is_own(spec, cg->id) ||
-				   is_protected_inside(snap, &spec->protect, i, reach.end),
+			.protect = i < protected_end,
 		};
+		if (!admits(snap, spec, &reach, &groups[n]))
+			continue;
 		if (spec->honour_marks)
 			rank_mark(snap, spec->domain, reach.end, &groups[n]);
 		rank_terms(snap, spec, reach.end, &groups[n++]);

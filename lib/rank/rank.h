@@ -32,6 +32,7 @@ struct rank_spec {
 	const int32_t *least_adj; /* NULL: any oom_score_adj will do; below it a group is spared */
 	const uint64_t *own_ids; /* ids of the guard's cgroup and all its ancestors */
 	size_t nown_ids;
+	bool holds_all; /* a rung throttles or freezes: all in a group, also where one process of it dies */
 };
 
 /* unit.c */
@@ -65,6 +66,36 @@ void rank_owners(const struct cgg_snapshot *snap, uint32_t *ret);
 
 /* helper.c: a container runtime's monitor or a pod's sandbox: never taken on its own. */
 bool rank_is_helper(const struct cgg_snapshot *snap, uint32_t index);
+
+/*
+ * bare.c: what has no memory controller is part of the nearest cgroup above that has it.
+ */
+/* None of its children has one: their memory is counted here. */
+bool rank_counts_below(const struct cgg_snapshot *snap, uint32_t index);
+
+/* Where the memory of a cgroup without one is counted; CGG_NONE: in itself. */
+uint32_t rank_counted_in(const struct cgg_snapshot *snap, uint32_t index);
+
+#define RANK_SPARED_MAX 64
+
+/*
+ * The cgroups below a group of which one process dies that spare theirs, all below them too: what the policy protects or
+ * the rule excludes or does not include, and the guard's own. ids (may be NULL) has room for RANK_SPARED_MAX.
+ */
+struct rank_spared {
+	uint32_t n; /* more than RANK_SPARED_MAX: not all of them are in ids */
+	bool left; /* there is a process that may die */
+};
+
+struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+			      uint32_t index, uint64_t *ids);
+
+/* Of a cgroup that is not looked into: whether there may be one to be spared. */
+bool rank_may_shield_below(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+			   uint32_t index);
+
+/* One process of it dies, of several cgroups. */
+bool rank_takes_one_of_many(const struct cgg_snapshot *snap, const struct cgg_group *group);
 
 /* groups.c */
 

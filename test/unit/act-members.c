@@ -99,3 +99,63 @@ TEST(what_processes_call_themselves_makes_no_difference)
 		free(text);
 	}
 }
+
+/* ---- one process of several cgroups ---------------------------------------------------- */
+
+#define CG(path, pid) path " cgroup.events='populated 1\n' cgroup.procs=" pid "\n"
+
+/* A kill (dry run) of one process of /a, none of them in these cgroups of it. */
+static void kill_one(const char *text, const char *const *spared, uint32_t n,
+		     struct kill_result *res)
+{
+	const char *top = kit_tree(text);
+	int dirfd = kit_tree_fd(top, "/a"), procfd = kit_tree_fd(top, "proc");
+	uint64_t ids[4];
+	struct kill_request req = {.dirfd = dirfd,
+				   .procfd = procfd,
+				   .process = true,
+				   .spared = {ids, n},
+				   .dry_run = true,
+				   .total_bytes = 1ULL << 30};
+
+	for (uint32_t i = 0; i < n; i++) {
+		int fd = kit_tree_fd(top, spared[i]);
+		struct stat st;
+
+		T_MUST(fstat(fd, &st) == 0);
+		ids[i] = st.st_ino;
+		close(fd);
+	}
+	kill_run(&req, res);
+	close(dirfd);
+	close(procfd);
+}
+
+TEST(the_one_process_is_none_of_a_cgroup_that_is_spared)
+{
+	static const char text[] = CG("/a/b", "50") CG("/a/b/x", "51")
+		CG("/a/c", "52") "/a cgroup.events='populated 1\n'" PROC("50", "b", "90000", "100")
+			PROC("51", "x", "80000", "100") PROC("52", "c", "30000", "100");
+	static const char *const spared[] = {"/a/b/x", "/a/b", "/a/c"};
+	static const struct {
+		const char *name;
+		uint32_t first, n;
+		pid_t pid; /* 0: nobody */
+	} rows[] = {
+		{"nobody is spared", 0, 0, 50},
+		{"one below", 0, 1, 50},
+		{"with all below it", 1, 1, 52},
+		{"the smallest", 2, 1, 50},
+		{"all", 1, 2, 0},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct kill_result res;
+
+		T_ROW(rows[i].name);
+		kill_one(text, spared + rows[i].first, rows[i].n, &res);
+		T_EQ_INT(res.outcome, rows[i].pid ? KILL_WOULD : KILL_FAILED);
+		if (rows[i].pid)
+			T_EQ_INT(res.proc[0].pid, rows[i].pid);
+	}
+}

@@ -48,10 +48,38 @@ static const struct group_row group_rows[] = {
 	 LEAF, NULL, NULL, "/a"},
 	{"nor two levels of them", "/a current=9\n/a/x bare\n/a/x/y bare procs=3", "/", LEAF, NULL,
 	 NULL, "/a"},
-	{"a slice is never killed for what can't be told apart in it",
-	 "/s.slice current=9\n/s.slice/x bare procs=3", "/", LEAF, NULL, NULL, "/s.slice/x"},
-	{"nor a session", "/u/user@1.service current=9\n/u/user@1.service/x bare procs=3", "/",
-	 LEAF, NULL, NULL, "/u/user@1.service/x"},
+	{"a slice loses one process for what can't be told apart in it",
+	 "/s.slice current=9\n/s.slice/x.service bare procs=3\n/s.slice/y.service bare procs=1",
+	 "/", LEAF, NULL, NULL, "/s.slice:1"},
+	{"so does a session", "/u/user@1.service current=9\n/u/user@1.service/x bare procs=3", "/",
+	 LEAF, NULL, NULL, "/u/user@1.service:1"},
+	{"and as the kernel would", "/s.slice current=9\n/s.slice/x.service bare procs=3", "/", OOM,
+	 NULL, NULL, "/s.slice:1"},
+	{"the domain itself too", "/s.slice current=9\n/s.slice/x.service bare procs=3", "/s.slice",
+	 LEAF, NULL, NULL, "/s.slice:1"},
+	{"it dies whole where the kernel kills it whole",
+	 "/s.slice current=9 group=1\n/s.slice/x.service bare procs=3", "/", LEAF, NULL, NULL,
+	 "/s.slice:u=/s.slice"},
+	{"or where the rule matches it", "/s.slice current=9\n/s.slice/x.service bare procs=3", "/",
+	 MATCH, "/s.slice", NULL, "/s.slice"},
+	{"what is deeper is part of it, beside a slice with services of their own",
+	 "/s.slice current=9\n/s.slice/t.slice bare\n/s.slice/t.slice/x.service bare procs=3\n"
+	 "/z.slice current=9\n/z.slice/x.service current=9 procs=1",
+	 "/", LEAF, NULL, NULL, "/s.slice:1 /z.slice/x.service"},
+	{"never what has a controller: its own group",
+	 "/s.slice current=9\n/s.slice/x.service current=1 procs=3\n/s.slice/x.service/y bare "
+	 "procs=1\n"
+	 "/s.slice/z.service current=8 procs=1",
+	 "/", LEAF, NULL, NULL, "/s.slice/x.service /s.slice/z.service"},
+	{"children that could not be read now may have one",
+	 "/a current=9\n/a/x bare procs=3 unread=1", "/", LEAF, NULL, NULL, "/a/x"},
+	{"globs may name what is in it",
+	 "/s.slice current=9\n/s.slice/x.service bare procs=3\n/s.slice/y.service bare procs=1",
+	 "/", LEAF, "/s.slice/**", "/s.slice/x*", "/s.slice:1"},
+	{"not if nothing is left", "/s.slice current=9\n/s.slice/x.service bare procs=3", "/", LEAF,
+	 "/s.slice/y*", NULL, ""},
+	{"nor itself excluded", "/s.slice current=9\n/s.slice/x.service bare procs=3", "/", LEAF,
+	 "/s.slice/**", "/s.slice", ""},
 	{"but a user's own is a group, where its memory is counted and nowhere else",
 	 USER " uid=1000 current=9\n" USER "/x.slice uid=1000 current=9 procs=1\n" USER
 	      "/x.slice/y uid=1000 bare procs=1",
@@ -295,6 +323,18 @@ static const struct protect_row protect_rows[] = {
 	{"the guard's own cgroup", "/a procs=1 id=5", "/", LEAF, NULL, 5, "/a", true},
 	{"an ancestor of the guard's own", "/a id=5\n/a/g.scope procs=1 id=6", "/", MATCH, NULL, 5,
 	 "/a", true},
+	{"of a slice without controllers below another one's process dies",
+	 "/s.slice current=9\n/s.slice/a.service bare procs=1\n/s.slice/b.service bare procs=1",
+	 "/", LEAF, "/s.slice/a.service", 0, "/s.slice", false},
+	{"or one's of another service than the guard",
+	 "/s.slice current=9 id=5\n/s.slice/a.service bare procs=1\n/s.slice/g.service bare "
+	 "procs=1",
+	 "/", LEAF, NULL, 5, "/s.slice", false},
+	{"but not if nobody else is there",
+	 "/s.slice current=9\n/s.slice/a.service bare procs=1\n/s.slice/b.service bare", "/", LEAF,
+	 "/s.slice/a.service", 0, "/s.slice", true},
+	{"nor where all is protected", "/s.slice current=9\n/s.slice/a.service bare procs=1", "/",
+	 LEAF, "/s.slice", 0, "/s.slice", true},
 };
 
 TEST(protection_holds_for_the_group_what_is_above_and_what_is_inside)
@@ -323,4 +363,77 @@ TEST(protection_holds_for_the_group_what_is_above_and_what_is_inside)
 			T_EQ_INT(groups[at].protect, row->protect);
 		kit_snap_free(snap);
 	}
+}
+
+/* ---- who is spared where one process dies ------------------------------------------------- */
+
+struct spare_row {
+	const char *name, *tree;
+	const char *include, *exclude, *protect;
+	uint64_t own_id;
+	bool left;
+	const char *spared; /* paths */
+};
+
+#define SERVICES                                                                                   \
+	"/s.slice current=9\n/s.slice/a.service bare procs=1\n/s.slice/b.service bare\n"           \
+	"/s.slice/b.service/x bare procs=2\n/s.slice/c.service bare procs=1 id=77\n"
+
+static const struct spare_row spare_rows[] = {
+	{"nobody", SERVICES, NULL, NULL, NULL, 0, true, ""},
+	{"what is protected, and all below it", SERVICES, NULL, NULL, "/s.slice/b*", 0, true,
+	 "/s.slice/b.service"},
+	{"each once", SERVICES, NULL, "/s.slice/b.service/*", "/s.slice/{b,a}.service", 0, true,
+	 "/s.slice/a.service /s.slice/b.service"},
+	{"what is excluded", SERVICES, NULL, "/**/x", NULL, 0, true, "/s.slice/b.service/x"},
+	{"what is not included", SERVICES, "/s.slice/b*", NULL, NULL, 0, true,
+	 "/s.slice/a.service /s.slice/c.service"},
+	{"the guard's own", SERVICES, NULL, NULL, NULL, 77, true, "/s.slice/c.service"},
+	{"all", SERVICES, NULL, NULL, "/s.slice/*", 0, false,
+	 "/s.slice/a.service /s.slice/b.service /s.slice/c.service"},
+	{"a name that a user gave spares nobody",
+	 "/s.slice current=9\n/s.slice/u bare uid=1000\n/s.slice/u/a.service bare uid=1000 procs=1",
+	 NULL, NULL, "/**/a.service", 0, true, ""},
+	{"processes beside those that are included can't be told apart",
+	 "/s.slice current=9 procs=1\n/s.slice/a.service bare procs=1", "/s.slice/a*", NULL, NULL,
+	 0, false, ""},
+};
+
+TEST(who_is_spared_where_one_process_dies)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(spare_rows); i++) {
+		const struct spare_row *row = &spare_rows[i];
+		struct cgg_snapshot *snap = kit_snap(row->tree);
+		struct rank_spec spec = {
+			.include = {&row->include, row->include ? 1 : 0},
+			.exclude = {&row->exclude, row->exclude ? 1 : 0},
+			.protect = {&row->protect, row->protect ? 1 : 0},
+			.own_ids = &row->own_id,
+			.nown_ids = 1,
+		};
+		uint64_t ids[RANK_SPARED_MAX];
+		struct rank_spared spared = rank_spare(snap, &spec, kit_at(snap, "/s.slice"), ids);
+		char *want = strdup(row->spared), *save, *word = strtok_r(want, " ", &save);
+		uint32_t k = 0;
+
+		T_ROW(row->name);
+		T_EQ_INT(spared.left, row->left);
+		for (; word && k < spared.n; word = strtok_r(NULL, " ", &save))
+			T_EQ_INT(ids[k++], snap->cgroups[kit_at(snap, word)].id);
+		T_ASSERT(!word);
+		T_EQ_INT(spared.n, k);
+		free(want);
+		kit_snap_free(snap);
+	}
+}
+
+TEST(where_its_memory_is_counted)
+{
+	struct cgg_snapshot *snap = kit_snap(SERVICES);
+
+	T_EQ_INT(rank_counted_in(snap, kit_at(snap, "/s.slice/b.service/x")),
+		 kit_at(snap, "/s.slice"));
+	T_EQ_INT(rank_counted_in(snap, kit_at(snap, "/s.slice")), CGG_NONE);
+	T_EQ_INT(rank_counted_in(snap, 0), CGG_NONE);
+	kit_snap_free(snap);
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cgroups without a memory controller of their own. Each is part of the nearest one above that has it, where its memory
+ * is counted: that is the group. Where such a group is one of the host's slices, one process of it dies, as by the
+ * kernel's choice, and not one in a cgroup below that has to be spared.
+ */
+#include "rank/rank.h"
+
+#include "util/glob.h"
+
+#include <string.h>
+
+#define HAVE_MEMORY                                                                                \
+	(CGG_HAVE_CURRENT | CGG_HAVE_MAX | CGG_HAVE_HIGH | CGG_HAVE_LOW | CGG_HAVE_MIN |           \
+	 CGG_HAVE_STAT | CGG_HAVE_OOM_GROUP)
+
+/* A file that could not be read now is there. */
+static bool has_controller(const struct cgg_cgroup *cg)
+{
+	return (cg->have | cg->unread) & HAVE_MEMORY;
+}
+
+bool rank_counts_below(const struct cgg_snapshot *snap, uint32_t index)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
+
+	if (!(cg->have & CGG_HAVE_CURRENT) || cg->end == index + 1)
+		return false;
+	for (uint32_t i = index + 1; i < cg->end; i = snap->cgroups[i].end) {
+		if (has_controller(&snap->cgroups[i]))
+			return false;
+	}
+	return true;
+}
+
+uint32_t rank_counted_in(const struct cgg_snapshot *snap, uint32_t index)
+{
+	if (has_controller(&snap->cgroups[index]))
+		return CGG_NONE;
+	while (index != CGG_NONE && !has_controller(&snap->cgroups[index]))
+		index = snap->cgroups[index].parent;
+	return index;
+}
+
+/* ---- who is spared ---------------------------------------------------------------------- */
+
+static bool any_glob(const struct rank_globs *globs, const char *path)
+{
+	for (size_t i = 0; i < globs->n; i++) {
+		if (glob_match(globs->glob[i], path))
+			return true;
+	}
+	return false;
+}
+
+static bool is_own(const struct rank_spec *spec, uint64_t id)
+{
+	for (size_t i = 0; i < spec->nown_ids; i++) {
+		if (spec->own_ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+static bool holds_process(const struct cgg_cgroup *cg)
+{
+	return cg->have & CGG_HAVE_PROCS && cg->nprocs > 0 && !cg->threaded;
+}
+
+/* By the host's own names alone: a user's would hide what is in it. */
+static bool is_shielded(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+			uint32_t index)
+{
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
+
+	return is_own(spec, cg->id) ||
+	       (rank_is_hosts(snap, index) &&
+		(any_glob(&spec->protect, cg->path) || any_glob(&spec->exclude, cg->path)));
+}
+
+struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+			      uint32_t index, uint64_t *ids)
+{
+	uint32_t end = snap->cgroups[index].end, included_end = index;
+	struct rank_spared spared = {.left = false};
+
+	if (spec->include.n == 0 || any_glob(&spec->include, snap->cgroups[index].path))
+		included_end = end;
+	else if (holds_process(&snap->cgroups[index])) /* these can't be told from the others */
+		return spared;
+	spared.left = holds_process(&snap->cgroups[index]);
+	for (uint32_t i = index + 1; i < end;) {
+		const struct cgg_cgroup *cg = &snap->cgroups[i];
+		bool shielded = is_shielded(snap, spec, i);
+
+		if (i >= included_end && any_glob(&spec->include, cg->path))
+			included_end = cg->end;
+		if (!shielded && (i < included_end || !holds_process(cg))) {
+			spared.left |= holds_process(cg);
+			i++;
+			continue;
+		}
+		if (ids && spared.n < RANK_SPARED_MAX)
+			ids[spared.n] = cg->id;
+		spared.n++;
+		i = cg->end;
+	}
+	return spared;
+}
+
+/* How long the part of a glob is that stands for itself. */
+static size_t literal(const char *glob)
+{
+	return strcspn(glob, "*?[{\\");
+}
+
+static bool may_match_below(const struct rank_globs *globs, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < globs->n; i++) {
+		size_t n = literal(globs->glob[i]);
+
+		if (strncmp(globs->glob[i], path, n < len ? n : len) == 0 &&
+		    (n <= len || globs->glob[i][len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+bool rank_may_shield_below(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+			   uint32_t index)
+{
+	const char *path = snap->cgroups[index].path;
+
+	return is_own(spec, snap->cgroups[index].id) || may_match_below(&spec->protect, path) ||
+	       may_match_below(&spec->exclude, path);
+}
