@@ -101,6 +101,9 @@ static void print_candidacy(const struct json_object *c)
 	if (look_get(c, "group")) {
 		print_group(look_get(c, "group"), look_int(c, "rank"), total,
 			    json_object_get_boolean(look_get(c, "chosen")));
+		if (json_object_get_boolean(look_get(c, "spared")))
+			puts("     none of its own processes: they are protected, excluded or not "
+			     "included");
 		return;
 	}
 	if (look_len(c, "below") == 0)
@@ -139,6 +142,8 @@ static void print_head(const struct json_object *all, const char *policy)
 		       look_time(look_int(all, "watched_us"), watched, sizeof(watched)));
 	if (*print_owner_of_json(all, "owner", whose))
 		printf("\nis %s", whose);
+	if (look_get(all, "counted_in"))
+		printf("\nhas no memory controller: it is part of %s", look_str(all, "counted_in"));
 	if (look_get(all, "usage_bytes"))
 		printf("\nuses %s, of which a kill would free %s",
 		       print_bytes(true, (uint64_t)look_int(all, "usage_bytes"), one),

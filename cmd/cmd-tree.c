@@ -113,6 +113,8 @@ static void print_one(const struct cgg_snapshot *snap, uint32_t top, uint32_t in
 	       print_share(cg, share, sizeof(share)), procs);
 	if (cg->threaded)
 		fputs("  threaded", stdout);
+	else if (!(cg->have & CGG_HAVE_CURRENT) && cg->parent != CGG_NONE)
+		fputs("  counted above", stdout);
 	if (cg->have & CGG_HAVE_EVENTS && cg->detail->events.oom_kill)
 		printf("  %llu killed by the kernel",
 		       (unsigned long long)cg->detail->events.oom_kill);

@@ -210,6 +210,9 @@ const char *look_verdict(const struct json_object *group, char *buf, size_t size
 			 strcmp(avoided, look_str(group, "cgroup")) == 0 ? "" : avoided);
 	else if (strcmp(verdict, "no gain") == 0)
 		snprintf(buf, size, "would free next to nothing");
+	else if (strcmp(verdict, "gain unknown") == 0 && look_get(group, "counted_in"))
+		snprintf(buf, size, "has no memory controller: its memory is counted in %s",
+			 look_str(group, "counted_in"));
 	else if (strcmp(verdict, "gain unknown") == 0)
 		snprintf(buf, size, "what it would free can't be read");
 	else if (strcmp(verdict, "behind") == 0)

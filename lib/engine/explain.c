@@ -108,6 +108,7 @@ static void put_cgroup(struct json *j, const struct explain *e)
 	uint32_t unit = rank_oom_unit(e->snap, e->index, 0);
 
 	json_str(j, "cgroup", cg->path);
+	evaluation_put_counted_in(j, e->snap, e->index);
 	owners_put(j, "owner", e->pairs.owners, cg->path,
 		   owners_bound(e->pairs.owners, e->snap, e->index));
 	json_bool(j, "recorded", e->recorded);
@@ -188,6 +189,9 @@ static void put_candidate(struct json *j, struct explain *e, const struct pair *
 		evaluation_put_group(j, &e->pairs, pair, e->snap, &e->pairs.groups[at]);
 		json_close(j, '}');
 		json_bool(j, "chosen", at == victim);
+		json_bool(
+			j, "spared",
+			evaluator_spares(&e->pairs, pair, e->snap, &e->pairs.groups[at], e->index));
 	} else {
 		put_below(j, e, pair, n, victim);
 		json_str(j, "why_not",

@@ -24,6 +24,14 @@ void evaluation_put_host(struct json *j, const struct cgg_host *h)
 	json_close(j, '}');
 }
 
+void evaluation_put_counted_in(struct json *j, const struct cgg_snapshot *snap, uint32_t cgroup)
+{
+	uint32_t in = rank_counted_in(snap, cgroup);
+
+	if (in != CGG_NONE)
+		json_str(j, "counted_in", snap->cgroups[in].path);
+}
+
 /* ---- conditions ----------------------------------------------------------------------- */
 
 static void put_unknown(struct json *j, const struct policy_rule *rule, uint8_t i,
@@ -32,7 +40,9 @@ static void put_unknown(struct json *j, const struct policy_rule *rule, uint8_t 
 	bool needs_past = rule->cond[i].kind >= POLICY_PRESSURE_ABOVE &&
 			  rule->cond[i].kind <= POLICY_EVENTS_ABOVE;
 
-	if (pair->idle && (needs_past || tell->sparing))
+	if (rank_counted_in(tell->snap, pair->index) != CGG_NONE)
+		json_str(j, "why_unknown", "it has no memory controller, and is counted above");
+	else if (pair->idle && (needs_past || tell->sparing))
 		json_str(j, "why_unknown", "so far from danger it isn't watched");
 	else if (!needs_past || (!tell->recorded && tell->watched_us >= policy_settle_us(rule, i)))
 		json_str(j, "why_unknown", "a number it needs can't be read");
@@ -182,6 +192,7 @@ void evaluation_put_group(struct json *j, const struct evaluator *pairs, const s
 	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
 
 	json_str(j, "cgroup", cg->path);
+	evaluation_put_counted_in(j, snap, group->cgroup);
 	owners_put(j, "owner", pairs->owners, cg->path,
 		   owners_bound(pairs->owners, snap, group->cgroup));
 	json_str(j, "scope", evaluator_scope(rule, group));

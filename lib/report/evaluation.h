@@ -26,4 +26,7 @@ void evaluation_put_conditions(struct json *j, const struct policy_rule *rule,
 /* The terms of a group in the rule's order, its verdict, its protection. */
 void evaluation_put_group(struct json *j, const struct evaluator *pairs, const struct pair *pair,
 			  const struct cgg_snapshot *snap, const struct cgg_group *group);
+/* "counted_in": the cgroup whose memory controller counts it, where it has none. */
+void evaluation_put_counted_in(struct json *j, const struct cgg_snapshot *snap, uint32_t cgroup);
+
 void evaluation_put_host(struct json *j, const struct cgg_host *host);

@@ -132,6 +132,26 @@ enum policy_unfit evaluator_unfit(const struct evaluator *pairs, const struct pa
 	return policy_unfit(&pairs->policy->rule[pair->rule], snap, pair->index, group, &known);
 }
 
+bool evaluator_spares(const struct evaluator *pairs, const struct pair *pair,
+		      const struct cgg_snapshot *snap, const struct cgg_group *group,
+		      uint32_t cgroup)
+{
+	uint64_t stuck[POLICY_EXCLUDED_MAX], ids[RANK_SPARED_MAX];
+	const struct policy_known known = known_of(pairs, snap, stuck);
+	uint32_t n = policy_spare(pairs->policy, &pairs->policy->rule[pair->rule], snap,
+				  pair->index, &known, group, ids)
+			     .n;
+
+	for (uint32_t i = cgroup; i != group->cgroup && i != CGG_NONE;
+	     i = snap->cgroups[i].parent) {
+		for (uint32_t k = 0; k < n && k < RANK_SPARED_MAX; k++) {
+			if (ids[k] == snap->cgroups[i].id)
+				return true;
+		}
+	}
+	return false;
+}
+
 const char *evaluator_scope(const struct policy_rule *rule, const struct cgg_group *group)
 {
 	bool process = !group->whole;

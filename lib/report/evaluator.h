@@ -59,5 +59,10 @@ size_t evaluator_choose(struct evaluator *pairs, const struct pair *pair,
 enum policy_unfit evaluator_unfit(const struct evaluator *pairs, const struct pair *pair,
 				  const struct cgg_snapshot *snap, const struct cgg_group *group);
 
+/* Whether one process of the group dies, and none in this cgroup of it. */
+bool evaluator_spares(const struct evaluator *pairs, const struct pair *pair,
+		      const struct cgg_snapshot *snap, const struct cgg_group *group,
+		      uint32_t cgroup);
+
 /* What the last rung would do: the whole group, or one process. */
 const char *evaluator_scope(const struct policy_rule *rule, const struct cgg_group *group);
