@@ -2,6 +2,8 @@
 # OOM units: whoever the kernel would take at a limit, the guard takes, before the kernel does.
 . /test/lib.sh
 
+BARE=
+
 # survivors: who of /a lives, when one in c has grown too large
 survivors()
 {
@@ -12,14 +14,19 @@ survivors()
 	done
 }
 
-# unit_tree LIMIT GROUP...: the hierarchy /a/{b/{c,d},e}
+# unit_tree LIMIT GROUP...: the hierarchy /a/{b/{c,d},e}; with BARE only /a has a memory controller
 unit_tree()
 {
 	local limit=$1 group
 	shift
-	cg_create /a/b/c
-	cg_create /a/b/d
-	cg_create /a/e
+	if [ "$BARE" ]; then
+		cg_create /a
+		mkdir -p "$CG/a/b/c" "$CG/a/b/d" "$CG/a/e"
+	else
+		cg_create /a/b/c
+		cg_create /a/b/d
+		cg_create /a/e
+	fi
 	for group; do
 		cg_write "$group" memory.oom.group 1
 	done
@@ -105,9 +112,166 @@ no_unit_is_one_process()
 	says victim.cgroup /a/b/c
 }
 
+# ---- without a memory controller of their own ---------------------------------------------
+
+bare_ones_are_one_process()
+{
+	BARE=1
+	same_as_the_kernel 'c d e' /a
+	says victim.cgroup /a
+}
+
+bare_ones_are_of_the_unit_above()
+{
+	BARE=1
+	same_as_the_kernel '' /a /a
+	says victim.cgroup /a
+}
+
+# slice MIB...: accounting ends at /a.slice, which may have 160 MiB; service 1, 2, ... of it hold as much each
+slice()
+{
+	local mib n=0
+	cg_create /a.slice memory.max=160M memory.swap.max=0
+	for mib; do
+		n=$((n + 1))
+		mkdir -p "$CG/a.slice/$n.service"
+		cg_run /a.slice/$n.service hog sleep >/dev/null
+		cg_run /a.slice/$n.service hog hold "$mib" >"$T/pid.$n"
+	done
+}
+
+FIRST=
+
+# full DOMAIN [KEY...]: who fills 70 % of it loses a group; more keys of the policy
+full()
+{
+	policy full <<-END
+		{"version": 1, ${2-} "rules": [{"name": "full", "domain": "$1", "cooldown": "100ms",
+		 "when": {"unreclaimable_above": "70%"}, "candidates": {"unit": "leaf"},
+		 "then": [$FIRST {"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/full.json"
+}
+
+# one_dies N: of /a.slice, and all others live
+one_dies()
+{
+	local pid
+	pid=$(cat "$T/pid.$1")
+	wait_until 30 "! alive $pid"
+	incidents_are 1
+	sleep 1
+	incidents_are 1
+	pick 1
+	says outcome "${OUTCOME-killed}"
+	says victim.cgroup /a.slice
+	says victim.scope process
+	assert_no_oom_kill
+}
+
+# The host's slice is one group of its services', and nobody else of them dies for the one that leaks.
+slice_loses_one_process()
+{
+	slice 20 100
+	full /a.slice
+	one_dies 2
+	says victim.processes.0.pid "$(cat "$T/pid.2")"
+	assert_alive /a.slice 3
+}
+
+protected_service_is_spared()
+{
+	FIRST='{"action": "terminate", "scope": "group", "grace": "5s"},' OUTCOME=averted
+	slice 70 60
+	full /a.slice '"protect": ["/a.slice/1.service"],'
+	cgguard explain /a.slice/1.service --policy "$T/full.json" >"$T/said"
+	said 'has no memory controller: it is part of /a.slice'
+	said 'none of its own processes'
+	one_dies 2
+	assert_alive /a.slice 3
+	alive "$(cat "$T/pid.1")" || fail 'the protected one died'
+}
+
+guard_in_the_slice_is_spared()
+{
+	local pid
+	slice 20 20
+	mkdir "$CG/a.slice/guard.service"
+	full /a.slice
+	for pid in $(cg_pids /guard); do
+		cg_write /a.slice/guard.service cgroup.procs "$pid"
+	done
+	cg_run /a.slice/2.service hog hold 90 >"$T/pid.3"
+	one_dies 3
+	alive "$GUARD_PID" || fail 'the guard died'
+	assert_alive /a.slice/1.service 2
+}
+
+nobody_of_it_may_die()
+{
+	slice 130
+	full /a.slice '"protect": ["/a.slice/*"],'
+	incidents_are 1
+	pick 1
+	says outcome no-victim
+	assert_alive /a.slice 2
+}
+
+# A thread in a threaded cgroup below a service is its process, and dies as that.
+threads_of_a_service()
+{
+	slice 20 20
+	mkdir -p "$CG/a.slice/2.service/threads"
+	cg_write /a.slice/2.service/threads cgroup.type threaded
+	cg_run /a.slice/2.service hog --delay 500 hold 100 >"$T/pid.3"
+	cg_write /a.slice/2.service/threads cgroup.procs "$(cat "$T/pid.3")"
+	full /a.slice
+	one_dies 3
+	assert_alive /a.slice 4
+}
+
+default_policy_sees_it()
+{
+	slice 20 5
+	guard_start
+	cg_run /a.slice/2.service hog anon 200 20 >"$T/pid.3"
+	one_dies 3
+	assert_alive /a.slice 4
+}
+
+what_is_named_alone_is_told_of()
+{
+	slice 5
+	policy named <<-END
+		{"version": 1, "rules": [
+		 {"name": "each", "each": "/a.slice/*.service", "when": {"usage_above": "1%"},
+		  "then": [{"action": "notify"}]},
+		 {"name": "match", "domain": "/a.slice", "when": {"usage_above": "90%"},
+		  "candidates": {"include": ["/a.slice/1.service"], "unit": "match"},
+		  "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	cgguard explain /a.slice/1.service --policy "$T/named.json" >"$T/said"
+	said 'unknown: it has no memory controller, and is counted above'
+	said 'has no memory controller: its memory is counted in /a.slice'
+	cgguard tree /a.slice >"$T/said"
+	said '1.service*counted above'
+	cgguard rank --domain /a.slice >"$T/said"
+	said '/a.slice *one process'
+}
+
 t 'an OOM unit dies as by the kernel: the leaf' unit_of_the_leaf
 t 'an OOM unit dies as by the kernel: one in the middle' unit_in_the_middle
 t 'an OOM unit dies as by the kernel: the topmost of two' topmost_unit_wins
 t 'an OOM unit dies as by the kernel: above the limit it counts not' unit_above_the_domain_counts_not
 t 'an OOM unit dies as by the kernel: none is one process' no_unit_is_one_process
+t 'without controllers below: one process, as by the kernel' bare_ones_are_one_process
+t 'without controllers below: all of the unit above, as by the kernel' bare_ones_are_of_the_unit_above
+t 'a slice where accounting ends loses one process' slice_loses_one_process
+t 'and none of a service that is protected' protected_service_is_spared
+t 'nor of the guard' guard_in_the_slice_is_spared
+t 'nor any, if all are protected' nobody_of_it_may_die
+t 'threads of a service are its process' threads_of_a_service
+t 'the built-in default takes it before the kernel does' default_policy_sees_it
+t 'a rule that names one without a controller is told of' what_is_named_alone_is_told_of
 t_plan_end
