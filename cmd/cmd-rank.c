@@ -139,11 +139,12 @@ static void print_group(const struct ranking *k, size_t at, int width)
 	const struct cgg_cgroup *cg = cgg_snapshot_get(k->snap, g->cgroup);
 	char a[PRINT_SIZE], b[PRINT_SIZE], c[PRINT_SIZE], d[PRINT_SIZE], share[48], unit[4400];
 	char *path = print_path(cg->path);
-	bool stat = cg->have & CGG_HAVE_STAT;
+	bool stat = cg->have & CGG_HAVE_STAT, gain = g->known & 1U << CGG_RANK_GAIN;
 
 	printf("%3zu  %-*s %6s %6s %6s %6s  %-12s %5u  %s%s", at + 1, width, path,
 	       print_bytes(g->known & 1U << CGG_RANK_USAGE, (uint64_t)g->term[CGG_RANK_USAGE], a),
-	       print_bytes(stat, cg->unreclaimable_bytes, b), print_bytes(stat, cg->gain_bytes, c),
+	       print_bytes(stat, cg->unreclaimable_bytes, b),
+	       print_bytes(gain, (uint64_t)g->term[CGG_RANK_GAIN], c),
 	       print_bytes(cg->have & CGG_HAVE_SWAP_CURRENT, cg->swap_current_bytes, d),
 	       print_share(cg, share, sizeof(share)), procs_below(k->snap, g->cgroup),
 	       dies(k->snap, g, unit, sizeof(unit)), g->protect ? "  (protected)" : "");

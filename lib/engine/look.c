@@ -10,6 +10,7 @@
 #include "engine/guard.h"
 #include "policy/candidates.h"
 #include "policy/gate.h"
+#include "snap/largest.h"
 #include "snap/mapped.h"
 #include "snap/take.h"
 #include "util/attr.h"
@@ -263,6 +264,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 			note_growth(&g->seen[i], cg, now_us);
 		i++;
 	}
+	snap_read_largest(g->view.tree, &g->view.snap, top);
 	if (!g->look.lean)
 		read_shared(g, top);
 }

@@ -177,7 +177,7 @@ struct stat_reader {
 	policy_read_fn read;
 	void *user;
 	const struct cgg_snapshot *snap;
-	uint32_t domain;
+	const struct rank_spec *spec;
 };
 
 static void read_group(void *user, struct cgg_group *group)
@@ -185,7 +185,8 @@ static void read_group(void *user, struct cgg_group *group)
 	const struct stat_reader *r = user;
 
 	r->read(r->user, group->cgroup, true);
-	rank_stat_terms(r->snap, r->domain, group);
+	rank_stat_terms(r->snap, r->spec->domain, group);
+	rank_bound_gain(r->snap, r->spec, group);
 }
 
 static bool read_sum(void *user, uint32_t owner, uint64_t *ret_bytes)
@@ -216,7 +217,7 @@ size_t policy_choose_reading(const struct cgg_policy *policy, const struct polic
 			.bases = known->bases,
 			.need = policy_need(rule, snap, domain, known->bases),
 		};
-		struct stat_reader files = {read, user, snap, domain};
+		struct stat_reader files = {read, user, snap, &spec};
 		const struct turn_reader reader = {read_group, read_sum, &files};
 
 		n = rank_form(snap, &spec, groups);

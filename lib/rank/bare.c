@@ -4,21 +4,15 @@
  * is counted: that is the group. Where such a group is one of the host's slices, one process of it dies, as by the
  * kernel's choice, and not one in a cgroup below that has to be spared.
  */
+#include "rank/number.h"
 #include "rank/rank.h"
 
 #include "util/glob.h"
 
 #include <string.h>
 
-#define HAVE_MEMORY                                                                                \
-	(CGG_HAVE_CURRENT | CGG_HAVE_MAX | CGG_HAVE_HIGH | CGG_HAVE_LOW | CGG_HAVE_MIN |           \
-	 CGG_HAVE_STAT | CGG_HAVE_OOM_GROUP)
-
-/* A file that could not be read now is there. */
-static bool has_controller(const struct cgg_cgroup *cg)
-{
-	return (cg->have | cg->unread) & HAVE_MEMORY;
-}
+/* Where all are small several die, one after the other: no rule passes over so much. */
+#define ONE_OF_MANY_LEAST (64ULL << 20)
 
 bool rank_counts_below(const struct cgg_snapshot *snap, uint32_t index)
 {
@@ -27,7 +21,7 @@ bool rank_counts_below(const struct cgg_snapshot *snap, uint32_t index)
 	if (!(cg->have & CGG_HAVE_CURRENT) || cg->end == index + 1)
 		return false;
 	for (uint32_t i = index + 1; i < cg->end; i = snap->cgroups[i].end) {
-		if (has_controller(&snap->cgroups[i]))
+		if (snap_has_controller(&snap->cgroups[i]))
 			return false;
 	}
 	return true;
@@ -35,9 +29,9 @@ bool rank_counts_below(const struct cgg_snapshot *snap, uint32_t index)
 
 uint32_t rank_counted_in(const struct cgg_snapshot *snap, uint32_t index)
 {
-	if (has_controller(&snap->cgroups[index]))
+	if (snap_has_controller(&snap->cgroups[index]))
 		return CGG_NONE;
-	while (index != CGG_NONE && !has_controller(&snap->cgroups[index]))
+	while (index != CGG_NONE && !snap_has_controller(&snap->cgroups[index]))
 		index = snap->cgroups[index].parent;
 	return index;
 }
@@ -67,6 +61,18 @@ static bool holds_process(const struct cgg_cgroup *cg)
 	return cg->have & CGG_HAVE_PROCS && cg->nprocs > 0 && !cg->threaded;
 }
 
+/* Whose processes may be the one. */
+static void leave(struct rank_spared *spared, const struct cgg_cgroup *cg, uint64_t bytes)
+{
+	if (!holds_process(cg))
+		return;
+	if (bytes == 0 || (spared->left && spared->most_bytes == 0))
+		spared->most_bytes = 0; /* not known of one of them */
+	else if (bytes > spared->most_bytes)
+		spared->most_bytes = bytes;
+	spared->left = true;
+}
+
 /* By the host's own names alone: a user's would hide what is in it. */
 static bool is_shielded(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 			uint32_t index)
@@ -88,7 +94,7 @@ struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank
 		included_end = end;
 	else if (holds_process(&snap->cgroups[index])) /* these can't be told from the others */
 		return spared;
-	spared.left = holds_process(&snap->cgroups[index]);
+	leave(&spared, &snap->cgroups[index], 0);
 	for (uint32_t i = index + 1; i < end;) {
 		const struct cgg_cgroup *cg = &snap->cgroups[i];
 		bool shielded = is_shielded(snap, spec, i);
@@ -96,7 +102,7 @@ struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank
 		if (i >= included_end && any_glob(&spec->include, cg->path))
 			included_end = cg->end;
 		if (!shielded && (i < included_end || !holds_process(cg))) {
-			spared.left |= holds_process(cg);
+			leave(&spared, cg, cg->gain_bytes);
 			i++;
 			continue;
 		}
@@ -106,6 +112,21 @@ struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank
 		i = cg->end;
 	}
 	return spared;
+}
+
+void rank_bound_gain(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		     struct cgg_group *group)
+{
+	int64_t *gain = &group->term[CGG_RANK_GAIN];
+	uint64_t most;
+
+	if (!(group->known & 1U << CGG_RANK_GAIN) || !rank_takes_one_of_many(snap, group))
+		return;
+	most = rank_spare(snap, spec, group->cgroup, NULL).most_bytes;
+	if (most > 0 && most < ONE_OF_MANY_LEAST)
+		most = ONE_OF_MANY_LEAST;
+	if (most > 0 && *gain > number_clamp(most))
+		*gain = number_clamp(most);
 }
 
 /* How long the part of a glob is that stands for itself. */

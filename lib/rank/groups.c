@@ -261,7 +261,8 @@ size_t rank_form(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 			continue;
 		if (spec->honour_marks)
 			rank_mark(snap, spec->domain, reach.end, &groups[n]);
-		rank_terms(snap, spec, reach.end, &groups[n++]);
+		rank_terms(snap, spec, reach.end, &groups[n]);
+		rank_bound_gain(snap, spec, &groups[n++]);
 	}
 	return n;
 }

@@ -85,10 +85,15 @@ uint32_t rank_counted_in(const struct cgg_snapshot *snap, uint32_t index);
 struct rank_spared {
 	uint32_t n; /* more than RANK_SPARED_MAX: not all of them are in ids */
 	bool left; /* there is a process that may die */
+	uint64_t most_bytes; /* that one gives back, by snap_read_largest(); 0: not known */
 };
 
 struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 			      uint32_t index, uint64_t *ids);
+
+/* One process of many gives back no more than it has: the group's gain, when its terms are known. */
+void rank_bound_gain(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		     struct cgg_group *group);
 
 /* Of a cgroup that is not looked into: whether there may be one to be spared. */
 bool rank_may_shield_below(const struct cgg_snapshot *snap, const struct rank_spec *spec,

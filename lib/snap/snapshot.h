@@ -4,6 +4,14 @@
 
 #include "cgguard.h"
 
+/* It has a memory controller of its own; a file that could not be read now is there. */
+static inline bool snap_has_controller(const struct cgg_cgroup *cg)
+{
+	return (cg->have | cg->unread) &
+	       (CGG_HAVE_CURRENT | CGG_HAVE_MAX | CGG_HAVE_HIGH | CGG_HAVE_LOW | CGG_HAVE_MIN |
+		CGG_HAVE_STAT | CGG_HAVE_OOM_GROUP);
+}
+
 struct cgg_snapshot {
 	struct cgg_cgroup *cgroups; /* pre-order; siblings by name */
 	uint32_t n;

@@ -4,6 +4,7 @@
 
 #include "cgfs/host.h"
 #include "cgfs/memory.h"
+#include "snap/largest.h"
 #include "snap/mapped.h"
 #include "util/attr.h"
 #include "util/clock.h"
@@ -181,6 +182,7 @@ int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error
 	cgfs_host_read(tree->root.procfd, ~0U, &(*ret)->host);
 	snap_derive_limits(*ret);
 	snap_read_mapped(tree, *ret, 0, SNAP_MAPPED_LEAST);
+	snap_read_largest(tree, *ret, 0);
 	return 0;
 }
 

@@ -437,3 +437,40 @@ TEST(where_its_memory_is_counted)
 	T_EQ_INT(rank_counted_in(snap, 0), CGG_NONE);
 	kit_snap_free(snap);
 }
+
+#define MIB (1ULL << 20)
+
+TEST(a_group_that_loses_one_process_gives_back_no_more_than_that_has)
+{
+	static const struct {
+		const char *name;
+		uint64_t a, b, c; /* MiB of the largest process of each service, 0: not known */
+		const char *protect;
+		uint64_t gain;
+	} rows[] = {
+		{"the largest", 100, 300, 200, NULL, 300},
+		{"of those that are not spared", 100, 300, 200, "/s.slice/b.service", 200},
+		{"one is not known", 100, 300, 0, NULL, 1000},
+		{"of a spared one that does not matter", 100, 0, 200, "/s.slice/b.service", 200},
+		{"all are small", 1, 3, 2, NULL, 64},
+	};
+	const enum cgg_rank_key by_path[1] = {0};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_snapshot *snap = kit_snap(
+			"/s.slice current=1000Mi anon=1000Mi\n/s.slice/a.service bare procs=1\n"
+			"/s.slice/b.service bare procs=1\n/s.slice/c.service bare procs=1");
+		struct rank_spec spec = {.keys = by_path,
+					 .protect = {&rows[i].protect, rows[i].protect ? 1 : 0}};
+		struct cgg_group groups[8];
+
+		T_ROW(rows[i].name);
+		snap->cgroups[kit_at(snap, "/s.slice/a.service")].gain_bytes = rows[i].a * MIB;
+		snap->cgroups[kit_at(snap, "/s.slice/b.service")].gain_bytes = rows[i].b * MIB;
+		snap->cgroups[kit_at(snap, "/s.slice/c.service")].gain_bytes = rows[i].c * MIB;
+		T_EQ_INT(rank_groups(snap, &spec, groups), 1);
+		T_EQ_INT(groups[0].term[CGG_RANK_GAIN], rows[i].gain * MIB);
+		T_EQ_INT(groups[0].term[CGG_RANK_UNRECLAIMABLE], 1000 * MIB);
+		kit_snap_free(snap);
+	}
+}

@@ -3,6 +3,7 @@
 #include "kit/t.h"
 #include "kit/tree.h"
 
+#include "snap/largest.h"
 #include "snap/mapped.h"
 #include "snap/take.h"
 #include "util/clock.h"
@@ -351,5 +352,45 @@ TEST(time_goes_on)
 	T_ASSERT(a->time_us >= before && b->time_us >= a->time_us && b->time_us <= clock_now_us());
 	snap_free(a);
 	snap_free(b);
+	tree_close(tree);
+}
+
+/* Accounting ends at /a and at /b, which has one process too many to be read. */
+TEST(of_processes_without_a_controller_the_largest_is_known)
+{
+	const char *top = kit_tree(
+		"root sys/fs/cgroup\n"
+		"/a memory.current=99999999 memory.stat='anon 90000000\n'\n"
+		"/a/one cgroup.procs='1\n2\n'\n/a/one/in cgroup.procs=3\n/a/none "
+		"cgroup.procs=\n/a/gone cgroup.procs=9\n"
+		"/c cgroup.procs=4 memory.current=99999999 memory.stat='anon 90000000\n'\n"
+		"proc/1 oom_score_adj=0 stat='1\\s(x)\\sS\\s1\\s1\\s1\\s0\\s-1\\s0\\n' "
+		"status='VmRSS:\t900 kB\nRssAnon:\t100 kB\nRssFile:\t800 kB\nRssShmem:\t0 "
+		"kB\nVmPTE:\t4 kB\n'\n"
+		"proc/2 oom_score_adj=0 stat='2\\s(x)\\sS\\s1\\s1\\s1\\s0\\s-1\\s0\\n' "
+		"status='VmRSS:\t400 kB\nRssAnon:\t200 kB\nRssFile:\t0 kB\nRssShmem:\t200 "
+		"kB\nVmSwap:\t600 kB\n'\n"
+		"proc/3 oom_score_adj=0 stat='3\\s(x)\\sS\\s1\\s1\\s1\\s0\\s-1\\s0\\n' "
+		"status='VmRSS:\t9000 kB\n'\nproc/4 oom_score_adj=0 "
+		"stat='4\\s(x)\\sS\\s1\\s1\\s1\\s0\\s-1\\s0\\n' status='VmRSS:\t9000 kB\n'\n");
+	struct cgg_snapshot *snap;
+	struct cgg_tree *tree;
+	char procs[2048] = "";
+
+	for (int i = 100; i < 100 + SNAP_LARGEST_PROCESSES; i++)
+		snprintf(procs + strlen(procs), sizeof(procs) - strlen(procs), "%d\n", i);
+	kit_tree_add(top, "/b memory.current=99999999 memory.stat='anon 90000000\n'\n/b/many "
+			  "cgroup.procs=\n");
+	kit_tree_write(top, "/b/many", "cgroup.procs", procs, strlen(procs));
+	tree = open_tree(top);
+	snap = take(tree);
+	T_EQ_INT(at(snap, "/a/one")->gain_bytes, 1000 * 1024);
+	T_EQ_INT(at(snap, "/a/one/in")->gain_bytes, 9000 * 1024);
+	T_EQ_INT(at(snap, "/a/none")->gain_bytes, 0);
+	T_EQ_INT(at(snap, "/a/gone")->gain_bytes, 0);
+	T_EQ_INT(at(snap, "/a")->gain_bytes, 90000000);
+	T_EQ_INT(at(snap, "/c")->gain_bytes, 90000000);
+	T_EQ_INT(at(snap, "/b/many")->gain_bytes, 0);
+	snap_free(snap);
 	tree_close(tree);
 }
