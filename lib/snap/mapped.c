@@ -26,9 +26,24 @@ static int add_process(void *user, pid_t pid)
 	return 0;
 }
 
-static bool is_asked(const struct cgg_cgroup *cg, uint64_t least)
+/* Where the memory of a cgroup's processes is counted: above it, where it has no controller. */
+static uint32_t counted_in(const struct cgg_snapshot *snap, uint32_t top, uint32_t index)
 {
-	return cg->have & CGG_HAVE_STAT && cgfs_shmem(cg) >= least &&
+	while (index != top && !snap_has_controller(&snap->cgroups[index]))
+		index = snap->cgroups[index].parent;
+	return index;
+}
+
+static bool is_asked(const struct cgg_snapshot *snap, uint32_t top, uint32_t index, uint64_t least)
+{
+	uint32_t holder = counted_in(snap, top, index);
+	const struct cgg_cgroup *cg = &snap->cgroups[index];
+
+	/* of an empty subtree nothing was read: that is none without a controller */
+	if (holder != index && !(cg->have & CGG_HAVE_PROCS))
+		return false;
+	return snap->cgroups[holder].have & CGG_HAVE_STAT &&
+	       cgfs_shmem(&snap->cgroups[holder]) >= least &&
 	       !(cg->have & CGG_HAVE_PROCS && cg->nprocs == 0 && !cg->cut);
 }
 
@@ -49,21 +64,22 @@ void snap_read_mapped(const struct cgg_tree *tree, struct cgg_snapshot *snap, ui
 	struct count c = {.procfd = tree->root.procfd};
 
 	for (uint32_t i = top; i < end; i++) {
-		nasked += is_asked(&snap->cgroups[i], least);
+		nasked += is_asked(snap, top, i, least);
 		cgfs_mapped(&snap->cgroups[i], 0);
 	}
 	each = nasked > 0 && nasked < PROCESSES_MAX ? PROCESSES_MAX / nasked : 1;
 	for (uint32_t i = top; i < end; i++) {
-		struct cgg_cgroup *cg = &snap->cgroups[i];
+		uint32_t holder = counted_in(snap, top, i);
+		struct cgg_cgroup *cg = &snap->cgroups[holder];
 		uint64_t before;
 
-		if (!is_asked(cg, least))
+		if (!is_asked(snap, top, i, least))
 			continue;
 		c.bytes = 0;
 		c.left = each;
 		(void)snap_procs(tree, snap, i, add_process, &c);
 		before = cg->mapped_bytes;
 		cgfs_mapped(cg, before + c.bytes);
-		add_above(snap, top, i, cg->mapped_bytes - before);
+		add_above(snap, top, holder, cg->mapped_bytes - before);
 	}
 }

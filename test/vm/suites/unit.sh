@@ -218,6 +218,45 @@ nobody_of_it_may_die()
 	assert_alive /a.slice 2
 }
 
+# Together its services hold more than the other group, but only one process of them would die.
+small_services_are_no_large_group()
+{
+	cg_create /p memory.max=240M memory.swap.max=0
+	cg_create /p/a.slice
+	cg_create /p/b
+	mkdir "$CG/p/a.slice/1.service" "$CG/p/a.slice/2.service"
+	cg_run /p/a.slice/1.service hog hold 50 >/dev/null
+	cg_run /p/a.slice/2.service hog hold 50 >/dev/null
+	full /p
+	cg_run /p/b hog hold 80 >/dev/null
+	assert_dead /p/b 30
+	incidents_are 1
+	pick 1
+	says victim.cgroup /p/b
+	assert_alive /p/a.slice 2
+	assert_no_oom_kill
+}
+
+mapped_memory_comes_back()
+{
+	cg_create /p memory.max=160M memory.swap.max=0
+	cg_create /p/evil
+	cg_create /p/good
+	mkdir "$CG/p/evil/x"
+	t_defer 'rm -f /dev/shm/file'
+	full /p
+	cg_run /p/good hog hold 20 >/dev/null
+	cg_run /p/evil/x hog mapped 100 /dev/shm/file >/dev/null
+	wait_until 10 test -e /dev/shm/file
+	rm /dev/shm/file # as that of a memfd
+	assert_dead /p/evil 30
+	pick 1
+	says victim.cgroup /p/evil
+	says victim.scope group
+	assert_alive /p/good 1
+	assert_no_oom_kill
+}
+
 # A thread in a threaded cgroup below a service is its process, and dies as that.
 threads_of_a_service()
 {
@@ -271,6 +310,8 @@ t 'a slice where accounting ends loses one process' slice_loses_one_process
 t 'and none of a service that is protected' protected_service_is_spared
 t 'nor of the guard' guard_in_the_slice_is_spared
 t 'nor any, if all are protected' nobody_of_it_may_die
+t 'nor for the sum of many small ones' small_services_are_no_large_group
+t 'what one without a controller has mapped comes back' mapped_memory_comes_back
 t 'threads of a service are its process' threads_of_a_service
 t 'the built-in default takes it before the kernel does' default_policy_sees_it
 t 'a rule that names one without a controller is told of' what_is_named_alone_is_told_of
