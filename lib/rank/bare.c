@@ -27,6 +27,11 @@ bool rank_counts_below(const struct cgg_snapshot *snap, uint32_t index)
 	return true;
 }
 
+bool rank_takes_one_of_many(const struct cgg_snapshot *snap, const struct cgg_group *group)
+{
+	return !group->whole && rank_counts_below(snap, group->cgroup);
+}
+
 uint32_t rank_counted_in(const struct cgg_snapshot *snap, uint32_t index)
 {
 	if (snap_has_controller(&snap->cgroups[index]))

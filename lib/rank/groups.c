@@ -203,11 +203,6 @@ void rank_sort(struct cgg_group *groups, size_t n, rank_compare_fn compare, cons
 	}
 }
 
-bool rank_takes_one_of_many(const struct cgg_snapshot *snap, const struct cgg_group *group)
-{
-	return !group->whole && rank_counts_below(snap, group->cgroup);
-}
-
 /* Whether the group is a candidate of the rule; then, by what is in it, whether it may be touched. */
 static bool admits(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 		   const struct reach *reach, struct cgg_group *group)

@@ -321,13 +321,13 @@ TEST(shared_memory_that_its_processes_have_mapped_comes_back_and_a_file_does_not
 
 TEST(shared_memory_of_what_has_no_controller_comes_back_where_it_is_counted)
 {
-	struct cgg_tree *tree = open_tree(kit_tree(
-		"root sys/fs/cgroup\n"
-		"/a/b memory.current=99999999 memory.stat='anon 4096\\nshmem 8388608\\n'\n"
-		"/a memory.current=99999999 memory.stat='anon 4096\\nshmem 8388608\\n'\n"
-		"/a/b/one cgroup.procs=1\n/a/b/two/in cgroup.procs=3\n"
-		"proc/1 status='VmRSS:\\t4100 kB\\nRssShmem:\\t4096 kB\\n'\n"
-		"proc/3 status='VmRSS:\\t2100 kB\\nRssShmem:\\t2048 kB\\n'\n"));
+	struct cgg_tree *tree = open_tree(
+		kit_tree("root sys/fs/cgroup\n"
+			 "/a/b memory.current=99999999 memory.stat='anon 4096\\nshmem 8388608\\n'\n"
+			 "/a memory.current=99999999 memory.stat='anon 4096\\nshmem 8388608\\n'\n"
+			 "/a/b/one cgroup.procs=1\n/a/b/two/in cgroup.procs=3\n"
+			 "proc/1 status='VmRSS:\\t4100 kB\\nRssShmem:\\t4096 kB\\n'\n"
+			 "proc/3 status='VmRSS:\\t2100 kB\\nRssShmem:\\t2048 kB\\n'\n"));
 	struct cgg_snapshot *snap = take(tree);
 
 	T_EQ_INT(at(snap, "/a/b")->gain_bytes, 4096 + 4194304 + 2097152);
