@@ -193,6 +193,8 @@ struct json_object *print_host_json(const struct cgg_host *h)
 	add_u64(o, "available_bytes", h->have & CGG_HOST_HAVE_MEMORY, h->available_bytes);
 	add_u64(o, "swap_total_bytes", h->have & CGG_HOST_HAVE_SWAP, h->swap_total_bytes);
 	add_u64(o, "swap_free_bytes", h->have & CGG_HOST_HAVE_SWAP, h->swap_free_bytes);
+	add_u64(o, "swap_ram_bytes", h->have & CGG_HOST_HAVE_SWAP_RAM && h->swap_ram_bytes > 0,
+		h->swap_ram_bytes);
 	add_u64(o, "oom_kill", h->have & CGG_HOST_HAVE_OOM_KILL, h->oom_kill);
 	if (h->have & CGG_HOST_HAVE_PRESSURE)
 		json_object_object_add(o, "pressure", pressure_json(&h->pressure));

@@ -162,6 +162,7 @@ int sandbox_files(const struct sandbox_paths *paths)
 	allow_and_close(&rules, "/proc", READ);
 	(void)allow(&rules, "/proc/pressure", WRITE); /* held, like the next: see above */
 	(void)allow(&rules, "/proc/self/oom_score_adj", WRITE);
+	(void)allow(&rules, "/sys/devices/virtual/block", READ); /* zram's mm_stat */
 	if (paths->root)
 		allow_and_close(&rules, paths->root, WRITE);
 	else

@@ -170,13 +170,14 @@ enum cgg_host_have {
 	CGG_HOST_HAVE_SWAP = 1 << 1,
 	CGG_HOST_HAVE_PRESSURE = 1 << 2,
 	CGG_HOST_HAVE_OOM_KILL = 1 << 3,
+	CGG_HOST_HAVE_SWAP_RAM = 1 << 4,
 };
 
 /* The host at the same instant: /proc/meminfo, /proc/vmstat, /proc/pressure/memory. */
 struct cgg_host {
 	uint32_t have;
 	uint64_t total_bytes, available_bytes, free_bytes;
-	uint64_t swap_total_bytes, swap_free_bytes;
+	uint64_t swap_total_bytes, swap_free_bytes, swap_ram_bytes; /* RAM that zram takes for it */
 	struct cgg_pressure pressure;
 	uint64_t oom_kill; /* processes the kernel's OOM killer has ended since boot */
 };

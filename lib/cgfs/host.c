@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Read meminfo and vmstat's count of OOM kills. */
+/* Read meminfo, vmstat's count of OOM kills, and what zram takes. */
 #include "cgfs/host.h"
 
 #include "cgfs/memory.h"
 #include "util/fdio.h"
 #include "util/parse.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* lxcfs has served wrapped negative numbers: those are none. */
@@ -82,4 +83,51 @@ void cgfs_host_read(int procfd, uint32_t want, struct cgg_host *host)
 		host->have |= CGG_HOST_HAVE_PRESSURE;
 	if (want & CGG_HOST_HAVE_OOM_KILL)
 		read_oom_kill(procfd, host);
+}
+
+/* The compressed size of one: the second number of its mm_stat. */
+static bool read_compressed(int procfd, const char *number, size_t len, uint64_t *ret)
+{
+	char name[64], buf[512], *from, *end;
+
+	if (snprintf(name, sizeof(name), "../sys/block/zram%.*s/mm_stat", (int)len, number) >=
+		    (int)sizeof(name) ||
+	    fdio_read_at(procfd, name, buf, sizeof(buf)) < 0)
+		return false;
+	from = buf + strspn(buf, " ");
+	from += strcspn(from, " ");
+	from += strspn(from, " ");
+	end = from + strcspn(from, " \n");
+	*end = '\0';
+	return parse_u64(from, ret) == 0;
+}
+
+void cgfs_host_read_zram(int procfd, struct cgg_host *host)
+{
+	const char *const zram = "/dev/zram";
+	uint64_t used, sum = 0, one;
+	char buf[4096];
+
+	host->have &= ~(uint32_t)CGG_HOST_HAVE_SWAP_RAM;
+	if (!(host->have & CGG_HOST_HAVE_SWAP))
+		return;
+	used = host->swap_total_bytes - host->swap_free_bytes;
+	if (used > 0 && fdio_read_at(procfd, "swaps", buf, sizeof(buf)) < 0)
+		return;
+	for (const char *line = used > 0 ? buf : NULL; line; line = strchr(line, '\n')) {
+		const char *number = line += *line == '\n';
+		size_t len;
+
+		if (strncmp(line, zram, strlen(zram)) != 0)
+			continue;
+		number += strlen(zram);
+		len = strspn(number, "0123456789");
+		if (len == 0 || !strchr(" \t", number[len]))
+			continue;
+		if (!read_compressed(procfd, number, len, &one) ||
+		    __builtin_add_overflow(sum, one, &sum))
+			return;
+	}
+	host->swap_ram_bytes = sum < used ? sum : used;
+	host->have |= CGG_HOST_HAVE_SWAP_RAM;
 }

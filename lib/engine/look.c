@@ -214,6 +214,23 @@ static void read_shared(struct cgg_guard *g, uint32_t top)
 	stays_apply(&g->stays, &g->view.snap, top);
 }
 
+/* What a kill may free at the most. A group that is swapped out is small. */
+static uint64_t bound_of(struct cgg_guard *g, uint32_t index, bool swap_counts)
+{
+	struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
+	uint64_t sum = cg->current_bytes;
+
+	if (!(cg->have & CGG_HAVE_CURRENT))
+		return CGG_MAX;
+	if (!swap_counts)
+		return sum;
+	snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_SWAP_CURRENT & ~cg->have);
+	if (cg->have & CGG_HAVE_SWAP_CURRENT &&
+	    __builtin_add_overflow(sum, cg->swap_current_bytes, &sum))
+		return CGG_MAX;
+	return sum;
+}
+
 /*
  * Read what ranking needs below a domain whose conditions have just been evaluated. memory.current bounds
  * all that a kill could free, so that the dear memory.stat is read only of who can matter; an empty subtree
@@ -227,10 +244,17 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 	uint32_t more = CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT;
 	uint32_t end = g->view.snap.cgroups[top].end;
 	/* just read, but of the host, where it is /proc/meminfo that was */
-	uint32_t evaluated = top == 0 && !g->look.root_has_current ? 0 : needs(rule);
+	bool host = top == 0 && !g->look.root_has_current;
+	uint32_t evaluated = host ? 0 : needs(rule);
+	bool swap_counts = policy_swap_is_short(rule, &g->view.snap, top);
 
 	g->look.lean = lean && turn_is_for(rule);
 	g->look.mapped_least = mapped_least(limit);
+	if (host) {
+		cgfs_host_read_zram(g->view.tree->root.procfd, &g->view.snap.host);
+		swap_counts |= g->view.snap.host.have & CGG_HOST_HAVE_SWAP_RAM &&
+			       g->view.snap.host.swap_ram_bytes > 0;
+	}
 	if (turn_is_for(rule)) /* many small ones may be a herd */
 		floor = 1;
 	if (g->look.lean)
@@ -256,7 +280,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 			continue;
 		}
 		snap_read(g->view.tree, &g->view.snap, i, CGG_HAVE_PROCS);
-		if (!(cg->have & CGG_HAVE_CURRENT) || cg->current_bytes >= floor)
+		if (bound_of(g, i, swap_counts) >= floor)
 			snap_read(g->view.tree, &g->view.snap, i, more & ~cg->have);
 		if (candidates_has_key(rule, CGG_RANK_SHARE_OF_LIMIT))
 			snap_read_limit(g->view.tree, &g->view.snap, i);

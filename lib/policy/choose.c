@@ -185,7 +185,7 @@ static void read_group(void *user, struct cgg_group *group)
 	const struct stat_reader *r = user;
 
 	r->read(r->user, group->cgroup, true);
-	rank_stat_terms(r->snap, r->spec->domain, group);
+	rank_stat_terms(r->snap, r->spec, group);
 	rank_bound_gain(r->snap, r->spec, group);
 }
 
@@ -206,10 +206,11 @@ size_t policy_choose_reading(const struct cgg_policy *policy, const struct polic
 			     const struct policy_known *known, policy_read_fn read, void *user,
 			     struct cgg_group *groups, uint32_t *ret_victim)
 {
-	const struct rank_spec spec = spec_of(policy, rule, domain, known);
+	struct rank_spec spec = spec_of(policy, rule, domain, known);
 	const struct fitness fitness = fitness_of(rule, snap, domain, known);
 	size_t n;
 
+	spec.swap_is_short = policy_swap_is_short(rule, snap, domain);
 	if (turn_is_for(rule)) {
 		const struct turn_ask turn = {
 			.snap = snap,

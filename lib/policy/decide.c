@@ -398,3 +398,21 @@ void policy_forget(struct policy_held *held)
 {
 	memset(held, 0, sizeof(*held));
 }
+
+bool policy_swap_is_short(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+			  uint32_t domain)
+{
+	struct policy_numbers numbers;
+	const struct look look = {.numbers = &numbers};
+	bool is_short = false;
+
+	policy_measure(snap, domain, &numbers);
+	for (uint8_t i = 0; i < rule->nconds; i++) {
+		struct policy_reading reading = {0};
+
+		if (rule->cond[i].kind == POLICY_SWAP_FREE_BELOW)
+			eval_amount(&rule->cond[i], &look, &reading);
+		is_short |= reading.truth == POLICY_TRUE;
+	}
+	return is_short;
+}

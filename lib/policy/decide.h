@@ -73,6 +73,10 @@ enum policy_truth policy_holds(const struct policy_rule *rule, const struct cgg_
 			       uint32_t domain, struct policy_held *held, uint64_t now_us,
 			       struct policy_reading *reading);
 
+/* Swap is what is short, or is short too: less of it is free than a swap_free_below of the rule asks for. */
+bool policy_swap_is_short(const struct policy_rule *rule, const struct cgg_snapshot *snap,
+			  uint32_t domain);
+
 /* After an action the past no longer tells of the present: start windows anew. */
 void policy_forget(struct policy_held *held);
 

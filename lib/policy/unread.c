@@ -72,10 +72,10 @@ static bool may_win(const struct ask *ask, uint32_t index, uint32_t domain)
 
 	if (cg->have & CGG_HAVE_CURRENT)
 		bytes = cg->current_bytes;
+	if (bytes != CGG_MAX && cg->have & CGG_HAVE_SWAP_CURRENT) /* it may be gain */
+		bytes += cg->swap_current_bytes;
 	if (bytes < ask->floor)
 		return false;
-	if (bytes != CGG_MAX && cg->have & CGG_HAVE_SWAP_CURRENT) /* some orders count it */
-		bytes += cg->swap_current_bytes;
 	/* the group that it would be part of starts here or above */
 	for (uint32_t i = index; i != CGG_NONE; i = ask->snap->cgroups[i].parent) {
 		const char *path = ask->snap->cgroups[i].path;

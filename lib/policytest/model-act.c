@@ -14,6 +14,11 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t share(uint64_t part, uint64_t taken, uint64_t whole)
+{
+	return whole == 0 ? 0 : (uint64_t)((unsigned __int128)part * taken / whole);
+}
+
 /* What the host has more of, and never more than there is. */
 static void give(uint64_t *value, uint64_t bytes, uint64_t all)
 {
@@ -64,7 +69,8 @@ void model_release(struct model *model, const struct cgg_snapshot *snap, uint32_
 		   bool process)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[victim];
-	uint64_t nprocs = 0, freed;
+	uint64_t used = less(model->host.swap_total_bytes, model->host.swap_free_bytes);
+	uint64_t nprocs = 0, freed, ram;
 
 	for (uint32_t i = victim; i < cg->end; i++)
 		nprocs += snap->cgroups[i].nprocs;
@@ -78,7 +84,9 @@ void model_release(struct model *model, const struct cgg_snapshot *snap, uint32_
 		else if (model_is_inside(cg->path, m->path))
 			take(m, cg, nprocs);
 	}
-	freed = cg->gain_bytes / nprocs;
+	ram = share(model->host.swap_ram_bytes, least(cg->swap_current_bytes / nprocs, used), used);
+	model->host.swap_ram_bytes -= ram;
+	freed = cg->gain_bytes / nprocs + ram;
 	give(&model->host.available_bytes, freed, model->host.total_bytes);
 	give(&model->host.free_bytes, freed, model->host.total_bytes);
 	give(&model->host.swap_free_bytes, cg->swap_current_bytes / nprocs,
@@ -215,11 +223,6 @@ static uint64_t swap_room(const struct model *model, const struct cgg_snapshot *
 			room = least(room, less(cg->swap_max_bytes, cg->swap_current_bytes));
 	}
 	return room;
-}
-
-static uint64_t share(uint64_t part, uint64_t taken, uint64_t whole)
-{
-	return whole == 0 ? 0 : (uint64_t)((unsigned __int128)part * taken / whole);
 }
 
 static void take_back(struct model_cgroup *m, const struct back *back)

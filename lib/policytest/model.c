@@ -52,6 +52,7 @@ const struct model_field model_host_fields[] = {
 	HOST("free", MODEL_SIZE, free_bytes, CGG_HOST_HAVE_MEMORY),
 	HOST("swap_total", MODEL_SIZE, swap_total_bytes, CGG_HOST_HAVE_SWAP),
 	HOST("swap_free", MODEL_SIZE, swap_free_bytes, CGG_HOST_HAVE_SWAP),
+	HOST("swap_ram", MODEL_SIZE, swap_ram_bytes, CGG_HOST_HAVE_SWAP_RAM),
 	HOST("oom_kill_events", MODEL_COUNT, oom_kill, CGG_HOST_HAVE_OOM_KILL),
 };
 const size_t model_nhost_fields = CGG_ARRAY_LEN(model_host_fields);

@@ -50,6 +50,7 @@ static const struct field host_fields[] = {
 	HOST("available_bytes", available_bytes, CGG_HOST_HAVE_MEMORY),
 	HOST("swap_total_bytes", swap_total_bytes, CGG_HOST_HAVE_SWAP),
 	HOST("swap_free_bytes", swap_free_bytes, CGG_HOST_HAVE_SWAP),
+	HOST("swap_ram_bytes", swap_ram_bytes, CGG_HOST_HAVE_SWAP_RAM),
 	HOST("oom_kill", oom_kill, CGG_HOST_HAVE_OOM_KILL),
 };
 

@@ -308,8 +308,9 @@ static void read_cgroup(const struct doc_node *node, void *user)
 
 static int read_host(const struct doc_node *node, struct model *model)
 {
-	static const char *const keys[] = {"total",	"available",	   "free",    "swap_total",
-					   "swap_free", "oom_kill_events", "pressure"};
+	static const char *const keys[] = {"total",	      "available", "free",
+					   "swap_total",      "swap_free", "swap_ram",
+					   "oom_kill_events", "pressure"};
 	struct doc_node value;
 	int r = doc_object(node, keys, CGG_ARRAY_LEN(keys));
 
@@ -330,13 +331,16 @@ static int read_host(const struct doc_node *node, struct model *model)
 	if (r < 0)
 		return r;
 	model->host.have |= CGG_HOST_HAVE_MEMORY | CGG_HOST_HAVE_SWAP | CGG_HOST_HAVE_PRESSURE |
-			    CGG_HOST_HAVE_OOM_KILL;
+			    CGG_HOST_HAVE_OOM_KILL | CGG_HOST_HAVE_SWAP_RAM;
 	if (!model->free_told)
 		model->host.free_bytes = model->host.available_bytes;
 	if (model->host.available_bytes > model->host.total_bytes)
 		return doc_fail(node, "more is available than there is in total");
 	if (model->host.swap_free_bytes > model->host.swap_total_bytes)
 		return doc_fail(node, "more swap is free than there is in total");
+	if (model->host.swap_ram_bytes > model->host.swap_total_bytes - model->host.swap_free_bytes)
+		return doc_fail(node,
+				"more RAM is taken by what is swapped out than is swapped out");
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct rank_spec {
 	const struct rank_priority *priority;
 	size_t npriority;
 	bool honour_marks;
+	bool swap_is_short; /* then what a group has swapped out is gain too */
 	const int32_t *least_adj; /* NULL: any oom_score_adj will do; below it a group is spared */
 	const uint64_t *own_ids; /* ids of the guard's cgroup and all its ancestors */
 	size_t nown_ids;
@@ -137,7 +138,8 @@ void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, u
 		struct cgg_group *group);
 
 /* Those that memory.stat tells, which was read since. */
-void rank_stat_terms(const struct cgg_snapshot *snap, uint32_t domain, struct cgg_group *group);
+void rank_stat_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		     struct cgg_group *group);
 
 /* < 0: a first, by one key: larger first, of priority the lowest; unknown last. */
 int rank_compare_key(enum cgg_rank_key key, const struct cgg_group *a, const struct cgg_group *b);

@@ -66,13 +66,40 @@ static uint64_t over_protection(const struct cgg_cgroup *cg)
 	return cg->current_bytes > protection ? cg->current_bytes - protection : 0;
 }
 
-/* Huge pages go back to their pool, of which the host has no more to give; a limit has. */
-static uint64_t gain(const struct cgg_snapshot *snap, uint32_t domain, const struct cgg_cgroup *cg)
+/*
+ * What comes back of what a group has swapped out. Where swap is short, all of it: whatever has to leave RAM then goes
+ * there. Else swap is not what is missing, and the host gets back the RAM that it takes in zram, by what all of it takes
+ * there on average. No cgroup is charged for that: of a limit it is nothing.
+ */
+static uint64_t swapped(const struct cgg_snapshot *snap, const struct rank_spec *spec, bool host,
+			const struct cgg_cgroup *cg)
 {
-	bool host = domain == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT);
-	uint64_t pool = host ? cg->hugetlb_bytes : 0;
+	const uint32_t both = CGG_HOST_HAVE_SWAP | CGG_HOST_HAVE_SWAP_RAM;
+	const struct cgg_host *h = &snap->host;
+	uint64_t ram;
 
-	return cg->gain_bytes > pool ? cg->gain_bytes - pool : 0;
+	if (!(cg->have & CGG_HAVE_SWAP_CURRENT))
+		return 0;
+	if (spec->swap_is_short)
+		return cg->swap_current_bytes;
+	if (!host || (h->have & both) != both)
+		return 0;
+	ram = number_mul_div(cg->swap_current_bytes, h->swap_ram_bytes,
+			     h->swap_total_bytes - h->swap_free_bytes);
+	return ram < cg->swap_current_bytes ? ram : cg->swap_current_bytes;
+}
+
+/* Huge pages go back to their pool, of which the host has no more to give; a limit has. */
+static uint64_t gain(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		     const struct cgg_cgroup *cg)
+{
+	bool host = spec->domain == 0 && !(snap->cgroups[0].have & CGG_HAVE_CURRENT);
+	uint64_t pool = host ? cg->hugetlb_bytes : 0;
+	uint64_t sum = cg->gain_bytes > pool ? cg->gain_bytes - pool : 0;
+
+	if (__builtin_add_overflow(sum, swapped(snap, spec, host, cg), &sum))
+		return UINT64_MAX;
+	return sum;
 }
 
 static int32_t priority(const struct rank_spec *spec, const char *path)
@@ -122,14 +149,15 @@ static void set_adj(const struct cgg_snapshot *snap, const struct rank_spec *spe
 		group->known &= ~bit;
 }
 
-void rank_stat_terms(const struct cgg_snapshot *snap, uint32_t domain, struct cgg_group *group)
+void rank_stat_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec,
+		     struct cgg_group *group)
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[group->cgroup];
 
 	if (!(cg->have & CGG_HAVE_STAT))
 		return;
 	set_bytes(group, CGG_RANK_UNRECLAIMABLE, cg->unreclaimable_bytes);
-	set_bytes(group, CGG_RANK_GAIN, gain(snap, domain, cg));
+	set_bytes(group, CGG_RANK_GAIN, gain(snap, spec, cg));
 }
 
 void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, uint32_t end,
@@ -142,7 +170,7 @@ void rank_terms(const struct cgg_snapshot *snap, const struct rank_spec *spec, u
 	memset(group->term, 0, sizeof(group->term));
 	if (cg->have & CGG_HAVE_CURRENT)
 		set_bytes(group, CGG_RANK_USAGE, usage(cg));
-	rank_stat_terms(snap, spec->domain, group);
+	rank_stat_terms(snap, spec, group);
 	if (cg->have & CGG_HAVE_SWAP_CURRENT)
 		set_bytes(group, CGG_RANK_SWAP, cg->swap_current_bytes);
 	if (cg->has_growth)

@@ -180,6 +180,7 @@ int snap_take(struct cgg_tree *tree, struct cgg_snapshot **ret, struct cgg_error
 	for (uint32_t i = 0; i < tree->n; i++)
 		snap_read(tree, *ret, i, CGG_HAVE_ALL);
 	cgfs_host_read(tree->root.procfd, ~0U, &(*ret)->host);
+	cgfs_host_read_zram(tree->root.procfd, &(*ret)->host);
 	snap_derive_limits(*ret);
 	snap_read_mapped(tree, *ret, 0, SNAP_MAPPED_LEAST);
 	snap_read_largest(tree, *ret, 0);

@@ -61,6 +61,7 @@ static const struct field host_fields[] = {
 	HOST("free", AS_SIZE, free_bytes, CGG_HOST_HAVE_MEMORY),
 	HOST("swap_total", AS_SIZE, swap_total_bytes, CGG_HOST_HAVE_SWAP),
 	HOST("swap_free", AS_SIZE, swap_free_bytes, CGG_HOST_HAVE_SWAP),
+	HOST("swap_ram", AS_SIZE, swap_ram_bytes, CGG_HOST_HAVE_SWAP_RAM),
 	HOST("some", AS_TIME, pressure.some_total_us, CGG_HOST_HAVE_PRESSURE),
 	HOST("full", AS_TIME, pressure.full_total_us, CGG_HOST_HAVE_PRESSURE),
 	HOST("oom_kill", AS_COUNT, oom_kill, CGG_HOST_HAVE_OOM_KILL),

@@ -159,7 +159,7 @@ TEST(a_snapshot_tells_what_is_in_the_tree)
 	T_ASSERT(!(big->have & CGG_HAVE_PEAK));
 	T_EQ_INT(cgg_snapshot_get(snap, 1)->have, CGG_HAVE_PROCS);
 	T_EQ_INT(host->total_bytes, 102400000);
-	T_EQ_INT(host->have, CGG_HOST_HAVE_MEMORY | CGG_HOST_HAVE_SWAP);
+	T_EQ_INT(host->have, CGG_HOST_HAVE_MEMORY | CGG_HOST_HAVE_SWAP | CGG_HOST_HAVE_SWAP_RAM);
 	T_ASSERT(cgg_snapshot_time_us(snap) > 0);
 	cgg_tree_close(tree);
 	T_EQ_STR(cgg_snapshot_get(snap, 2)->name, "big.scope"); /* it outlives the tree */

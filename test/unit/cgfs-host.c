@@ -138,6 +138,75 @@ TEST(an_empty_proc_gives_nothing)
 	T_EQ_INT(read_host("proc/pressure cpu=1", ALL).have, 0);
 }
 
+/* 60 MiB are swapped out, of which zram holds some. */
+static const struct {
+	const char *name, *more;
+	bool known;
+	uint64_t bytes;
+} zrams[] = {
+	{"two devices of zram, and a disk",
+	 "proc swaps='Filename\\t\\tType\\n/dev/zram0   "
+	 "partition\\t9\\t9\\t5\\n/dev/zram12\\tpartition\\t9\\n"
+	 "/dev/vda file\\t9\\n'\n"
+	 "sys/block/zram0 mm_stat='  16777216  4194304  5000000  0  0\\n'\n"
+	 "sys/block/zram12 mm_stat='16777216 1048576 2000000\\n'\n"
+	 "sys/block/zram1 mm_stat='16777216 7 7\\n'",
+	 true, 5242880},
+	{"a file system on zram is no swap",
+	 "proc swaps='Filename\\n/dev/vda file\\t9\\n'\nsys/block/zram0 mm_stat='9 9 9\\n'", true,
+	 0},
+	{"nor what is only called so",
+	 "proc swaps='Filename\\n/dev/zram0x file\\t9\\n/swap/dev/zram0 file\\t9\\n/dev/zram "
+	 "file\\n'\n"
+	 "sys/block/zram0 mm_stat='9 9 9\\n'",
+	 true, 0},
+	{"more than is swapped out (read a moment apart)",
+	 "proc swaps='/dev/zram0 partition\\n'\nsys/block/zram0 mm_stat='99999999 99999999 9\\n'",
+	 true, 62914560},
+	{"no mm_stat (before 4.7)", "proc swaps='/dev/zram0 partition\\n'\nsys/block/zram0 stat=1",
+	 false, 0},
+	{"one that is no number",
+	 "proc swaps='/dev/zram0 partition\\n'\nsys/block/zram0 mm_stat='9 x 9\\n'", false, 0},
+	{"one that ends early",
+	 "proc swaps='/dev/zram0 partition\\n'\nsys/block/zram0 mm_stat='9\\n'", false, 0},
+	{"no /sys", "proc swaps='/dev/zram0 partition\\n'", false, 0},
+	{"no list of swaps", "sys/block/zram0 mm_stat='9 9 9\\n'", false, 0},
+};
+
+TEST(what_zram_takes_is_known_where_its_devices_are_swap)
+{
+	for (size_t i = 0; i < CGG_ARRAY_LEN(zrams); i++) {
+		struct cgg_host h = {.have = CGG_HOST_HAVE_SWAP | CGG_HOST_HAVE_SWAP_RAM,
+				     .swap_total_bytes = 100 << 20,
+				     .swap_free_bytes = 40 << 20};
+		char text[1024];
+		const char *top;
+		CGG_AUTO_FD fd = -1;
+
+		snprintf(text, sizeof(text), "proc meminfo=1\n%s", zrams[i].more);
+		top = kit_tree(text);
+		fd = kit_tree_fd(top, "proc");
+		T_ROW(zrams[i].name);
+		cgfs_host_read_zram(fd, &h);
+		T_EQ_INT(h.have & CGG_HOST_HAVE_SWAP_RAM,
+			 zrams[i].known ? CGG_HOST_HAVE_SWAP_RAM : 0);
+		if (zrams[i].known)
+			T_EQ_INT(h.swap_ram_bytes, zrams[i].bytes);
+	}
+}
+
+TEST(where_nothing_is_swapped_out_no_file_is_read)
+{
+	struct cgg_host h = {.have = CGG_HOST_HAVE_SWAP, .swap_ram_bytes = 7};
+
+	cgfs_host_read_zram(-1, &h);
+	T_EQ_INT(h.have, CGG_HOST_HAVE_SWAP | CGG_HOST_HAVE_SWAP_RAM);
+	T_EQ_INT(h.swap_ram_bytes, 0);
+	h.have = 0; /* how much is swapped out is not known */
+	cgfs_host_read_zram(-1, &h);
+	T_EQ_INT(h.have, 0);
+}
+
 TEST(without_a_proc_nothing_is_known)
 {
 	struct cgg_host h = {.have = ALL};

@@ -263,6 +263,59 @@ TEST(the_victim_is_the_first_that_is_fit)
 	}
 }
 
+/* 100 MiB of swap, 5 of them free: /a has most of it, on a disk, and /b most memory. */
+#define SWAP                                                                                       \
+	"host total=1Gi available=50Mi free=9Mi swap_total=100Mi swap_free=5Mi swap_ram=0\n"       \
+	"/a procs=1 current=5Mi anon=5Mi swap=90Mi swap_max=max\n"                                 \
+	"/b procs=1 current=40Mi anon=40Mi swap=0 swap_max=max\n"                                  \
+	"/l max=99Mi current=90Mi anon=90Mi swap=45Mi swap_max=50Mi\n"                             \
+	"/l/a procs=1 current=9Mi anon=9Mi swap=45Mi swap_max=max\n"                               \
+	"/l/b procs=1 current=39Mi anon=39Mi swap=0 swap_max=max"
+
+TEST(where_swap_is_what_is_short_a_groups_swap_counts)
+{
+	static const struct {
+		const char *name, *domain, *when, *victim;
+	} rows[] = {
+		{"swap alone", "/", "{\"swap_free_below\": \"10%\"}", "/a"},
+		{"memory and swap", "/",
+		 "{\"all\": [{\"available_below\": \"8%\"}, {\"swap_free_below\": \"10%\"}]}",
+		 "/a"},
+		{"there is enough of it", "/",
+		 "{\"any\": [{\"available_below\": \"8%\"}, {\"swap_free_below\": \"5%\"}]}", "/b"},
+		{"the rule does not ask", "/", "{\"available_below\": \"8%\"}", "/b"},
+		{"of a limit too", "/l", "{\"swap_free_below\": \"20%\"}", "/l/a"},
+		{"of a limit, by memory", "/l", "{\"unreclaimable_above\": \"80%\"}", "/l/b"},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_snapshot *snap = kit_snap(SWAP);
+		const struct policy_known known = {0};
+		struct cgg_error err = {0};
+		struct cgg_policy *policy;
+		struct cgg_group groups[8];
+		char text[1024];
+		uint32_t victim;
+
+		snprintf(text, sizeof(text),
+			 "{\"version\": 1, \"rules\": [{\"name\": \"r\", \"domain\": \"%s\", "
+			 "\"when\": %s, "
+			 "\"candidates\": {\"exclude\": [\"/l\"]}, \"then\": [{\"action\": "
+			 "\"kill\"}]}]}",
+			 rows[i].domain, rows[i].when);
+		T_ROW(rows[i].name);
+		policy = kit_load(text, &err);
+		T_EQ_STR(err.msg, "");
+		T_MUST(policy);
+		policy_choose(policy, &policy->rule[0], snap, kit_at(snap, rows[i].domain), &known,
+			      groups, &victim);
+		T_MUST(victim != CGG_NONE);
+		T_EQ_STR(snap->cgroups[groups[victim].cgroup].path, rows[i].victim);
+		kit_snap_free(snap);
+		policy_free(policy);
+	}
+}
+
 struct domain_row {
 	const char *where, *path;
 	bool is;

@@ -36,8 +36,10 @@ static const char usage[] =
 	"usage: hog [OPTION...] [termproof] MODE\n"
 	"  anon SIZE [RATE|max]         grow to SIZE MiB at RATE MiB/s\n"
 	"  hold SIZE                    allocate SIZE at once\n"
+	"  noise SIZE                   the same, which can't be compressed\n"
 	"  grow FIRST SIZE RATE         allocate FIRST at once, then grow by up to SIZE at RATE\n"
 	"  mlock SIZE                   the same, locked\n"
+	"  huge SIZE                    hold it as huge pages of the pool\n"
 	"  tables SIZE                  page tables of SIZE, and next to no pages\n"
 	"  pipes SIZE                   pipes that hold SIZE which nobody reads\n"
 	"  sockets SIZE                 the same in pairs of Unix sockets\n"
@@ -185,6 +187,30 @@ static void hold(size_t size, bool locked)
 		die("mlock");
 	if (!locked && madvise(memory, size, MADV_POPULATE_WRITE) < 0)
 		die("madvise");
+}
+
+static void hold_noise(size_t size)
+{
+	uint64_t *memory = map_anon(size), word = 88172645463325252u;
+
+	for (size_t i = 0; i < size / sizeof(*memory); i++) {
+		word ^= word << 13;
+		word ^= word >> 7;
+		word ^= word << 17;
+		memory[i] = word;
+	}
+}
+
+/* Their pool (vm.nr_hugepages) must have so many. */
+static void hold_huge(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		die("huge pages");
+	for (size_t i = 0; i < size; i += 2 * MIB)
+		*((char *)memory + i) = 1;
 }
 
 static void hold_file(const char *path, size_t size)
@@ -505,6 +531,10 @@ static void run(int count, char **args)
 		hold_and_grow(to_number(args[1]) * MIB, to_number(args[2]) * MIB, to_rate(args[3]));
 	else if (strcmp(mode, "mlock") == 0 && count == 2)
 		hold(to_number(args[1]) * MIB, true);
+	else if (strcmp(mode, "noise") == 0 && count == 2)
+		hold_noise(to_number(args[1]) * MIB);
+	else if (strcmp(mode, "huge") == 0 && count == 2)
+		hold_huge(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "tables") == 0 && count == 2)
 		hold_tables(to_number(args[1]) * MIB);
 	else if ((strcmp(mode, "pipes") == 0 || strcmp(mode, "sockets") == 0) && count == 2)
