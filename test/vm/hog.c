@@ -518,27 +518,61 @@ _Noreturn static void mark(const char *dir, const char *name, const char *value)
 	exit(0);
 }
 
+static void hold_locked(size_t size)
+{
+	hold(size, true);
+}
+
+static void hold_plain(size_t size)
+{
+	hold(size, false);
+}
+
+static void hold_pipes(size_t size)
+{
+	hold_unread(size, false);
+}
+
+static void hold_sockets(size_t size)
+{
+	hold_unread(size, true);
+}
+
+/* Do it, if it is a mode that takes a size and nothing else. */
+static bool run_sized(int count, char **args)
+{
+	static const struct {
+		const char *mode;
+		void (*run)(size_t size);
+	} modes[] = {
+		{"hold", hold_plain},	   {"mlock", hold_locked},
+		{"noise", hold_noise},	   {"huge", hold_huge},
+		{"tables", hold_tables},   {"pipes", hold_pipes},
+		{"sockets", hold_sockets}, {"fork", fork_forever},
+		{"loop", fork_in_turn},	   {"threadzombie", leave_thread},
+		{"crash", crash},
+	};
+
+	for (size_t i = 0; count == 2 && i < sizeof(modes) / sizeof(*modes); i++) {
+		if (strcmp(args[0], modes[i].mode) != 0)
+			continue;
+		modes[i].run(to_number(args[1]) * MIB);
+		return true;
+	}
+	return false;
+}
+
 /* args[0] is the mode; args[count] is NULL, as argv has it */
 static void run(int count, char **args)
 {
 	const char *mode = args[0];
 
+	if (run_sized(count, args))
+		return;
 	if (strcmp(mode, "anon") == 0 && (count == 2 || count == 3))
 		grow(to_number(args[1]) * MIB, to_rate(args[2]));
-	else if (strcmp(mode, "hold") == 0 && count == 2)
-		hold(to_number(args[1]) * MIB, false);
 	else if (strcmp(mode, "grow") == 0 && count == 4)
 		hold_and_grow(to_number(args[1]) * MIB, to_number(args[2]) * MIB, to_rate(args[3]));
-	else if (strcmp(mode, "mlock") == 0 && count == 2)
-		hold(to_number(args[1]) * MIB, true);
-	else if (strcmp(mode, "noise") == 0 && count == 2)
-		hold_noise(to_number(args[1]) * MIB);
-	else if (strcmp(mode, "huge") == 0 && count == 2)
-		hold_huge(to_number(args[1]) * MIB);
-	else if (strcmp(mode, "tables") == 0 && count == 2)
-		hold_tables(to_number(args[1]) * MIB);
-	else if ((strcmp(mode, "pipes") == 0 || strcmp(mode, "sockets") == 0) && count == 2)
-		hold_unread(to_number(args[1]) * MIB, *mode == 's');
 	else if (strcmp(mode, "shm") == 0 && (count == 3 || count == 4))
 		write_file(args[2], to_number(args[1]) * MIB, to_rate(args[3]));
 	else if (strcmp(mode, "mapped") == 0 && count == 3)
@@ -547,23 +581,15 @@ static void run(int count, char **args)
 		thrash(args[1], to_number(args[2]) * MIB);
 	else if (strcmp(mode, "dstate") == 0 && count == 2)
 		write_forever(args[1]);
-	else if (strcmp(mode, "fork") == 0 && count == 2)
-		fork_forever(to_number(args[1]) * MIB);
-	else if (strcmp(mode, "loop") == 0 && count == 2)
-		fork_in_turn(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "swarm") == 0 && count >= 3 && count <= 5)
 		swarm(to_number(args[1]), to_number(args[2]) * MIB, to_rate(args[3]),
 		      count == 5 ? args[4] : NULL);
-	else if (strcmp(mode, "threadzombie") == 0 && count == 2)
-		leave_thread(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "mark") == 0 && count == 4)
 		mark(args[1], args[2], args[3]);
 	else if (strcmp(mode, "spin") == 0 && count == 2)
 		spin(to_number(args[1]));
 	else if (strcmp(mode, "remap") == 0 && count == 4)
 		remap(to_number(args[1]), to_number(args[2]) * MIB, to_number(args[3]) * MIB);
-	else if (strcmp(mode, "crash") == 0 && count == 2)
-		crash(to_number(args[1]) * MIB);
 	else if (strcmp(mode, "exitstop") == 0 && count == 3)
 		stop_at_exit(args[1], to_number(args[2]) * MIB);
 	else if (strcmp(mode, "sleep") != 0 || count != 1)
