@@ -210,6 +210,31 @@ TEST(a_herd_that_is_never_less_ends_the_incident_too)
 	end(&l);
 }
 
+/* The rule's globs are the policy's, which is freed once another one is in force. */
+TEST(a_herd_outlives_the_policy_that_it_was_chosen_by)
+{
+	static const char policy[] =
+		"{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": \"/\", "
+		"\"cooldown\": "
+		"\"1h\", \"when\": {\"available_below\": \"10%\"}, \"candidates\": {\"include\": "
+		"[\"/u/*\"]}, \"rank\": [\"taken\", \"gain\"], \"then\": [{\"action\": "
+		"\"kill\"}]}]}";
+	struct life l = begin_on(herd, policy);
+	struct cgg_policy *old = (struct cgg_policy *)l.g->policy;
+	uint64_t end_us = clock_now_us() + 5000000;
+
+	until(&l, 1, 0);
+	T_MUST(guard_set_policy(l.g, kit_load(policy, NULL)) == 0);
+	cgg_policy_free(old);
+	while (records.n == 0 && clock_now_us() < end_us) {
+		becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+		turn(&l);
+	}
+	T_EQ_INT(records.n, 1);
+	T_EQ_INT(rungs.started, 3 * INCIDENT_HERD_CHOICES);
+	end(&l);
+}
+
 TEST(a_victim_that_could_not_be_killed_is_passed_over)
 {
 	static const struct {
