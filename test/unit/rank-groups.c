@@ -474,3 +474,37 @@ TEST(a_group_that_loses_one_process_gives_back_no_more_than_that_has)
 		kit_snap_free(snap);
 	}
 }
+
+/* Where there are too many cgroups, what has no controller is not in the table. */
+TEST(a_slice_that_is_not_looked_into_loses_one_process_if_none_in_it_can_be_protected)
+{
+	static const struct {
+		const char *name, *protect;
+		uint64_t own_id;
+		bool is_protected;
+	} rows[] = {
+		{"nothing is", NULL, 0, false},
+		{"another path", "/t.slice/a.service", 0, false},
+		{"one like it", "/s.slices/a.service", 0, false},
+		{"below it", "/s.slice/a.service", 0, true},
+		{"anywhere", "/**/a.service", 0, true},
+		{"the guard", NULL, 5, true},
+	};
+	const enum cgg_rank_key by_path[1] = {0};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_snapshot *snap = kit_snap("/s.slice current=9 procs=1 id=5");
+		struct rank_spec spec = {.keys = by_path,
+					 .protect = {&rows[i].protect, rows[i].protect ? 1 : 0},
+					 .own_ids = &rows[i].own_id,
+					 .nown_ids = 1};
+		struct cgg_group groups[2];
+
+		T_ROW(rows[i].name);
+		snap->cgroups[kit_at(snap, "/s.slice")].cut = true;
+		T_EQ_INT(rank_groups(snap, &spec, groups), 1);
+		T_ASSERT(!groups[0].whole);
+		T_EQ_INT(groups[0].protect, rows[i].is_protected);
+		kit_snap_free(snap);
+	}
+}

@@ -193,19 +193,54 @@ protected_service_is_spared()
 	alive "$(cat "$T/pid.1")" || fail 'the protected one died'
 }
 
-guard_in_the_slice_is_spared()
+# guard_moves PATH: without a memory controller there
+guard_moves()
 {
 	local pid
-	slice 20 20
-	mkdir "$CG/a.slice/guard.service"
-	full /a.slice
+	mkdir "$CG$1"
 	for pid in $(cg_pids /guard); do
-		cg_write /a.slice/guard.service cgroup.procs "$pid"
+		cg_write "$1" cgroup.procs "$pid"
 	done
+}
+
+guard_in_the_slice_is_spared()
+{
+	slice 20 20
+	full /a.slice
+	guard_moves /a.slice/guard.service
 	cg_run /a.slice/2.service hog hold 90 >"$T/pid.3"
 	one_dies 3
 	alive "$GUARD_PID" || fail 'the guard died'
 	assert_alive /a.slice/1.service 2
+}
+
+# Accounting is off below the top slices: all services, sshd and the guard are in one group.
+host_without_accounting()
+{
+	local key available
+	cg_create /system.slice
+	cg_create /user.slice
+	mkdir -p "$CG/system.slice/ssh.service" "$CG/system.slice/leak.service" "$CG/user.slice/user-0.slice/a.scope"
+	cg_run /system.slice/ssh.service hog hold 120 >"$T/pid.ssh"
+	cg_run /user.slice/user-0.slice/a.scope hog hold 60 >"$T/pid.user"
+	sleep 1
+	available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+	sed "s|\"any\": \[|&{\"available_below\": \"$((available / 1024 - 80))Mi\"}, |" \
+		/policies/host.json >"$T/host.json"
+	guard_start --policy "$T/host.json"
+	guard_moves /system.slice/cgguard.service
+	cg_run /system.slice/leak.service hog anon 400 20 >"$T/pid.leak"
+	wait_until 30 "! alive $(cat "$T/pid.leak")"
+	incidents_are 1
+	pick 1
+	says outcome killed
+	says rule host-low
+	says victim.cgroup /system.slice
+	says victim.scope process
+	says victim.processes.0.pid "$(cat "$T/pid.leak")"
+	alive "$(cat "$T/pid.ssh")" || fail 'sshd died'
+	alive "$(cat "$T/pid.user")" || fail "the user's process died"
+	alive "$GUARD_PID" || fail 'the guard died'
 }
 
 nobody_of_it_may_die()
@@ -309,6 +344,7 @@ t 'without controllers below: all of the unit above, as by the kernel' bare_ones
 t 'a slice where accounting ends loses one process' slice_loses_one_process
 t 'and none of a service that is protected' protected_service_is_spared
 t 'nor of the guard' guard_in_the_slice_is_spared
+t 'accounting is off below the top slices: the leak dies, sshd and the guard live' host_without_accounting
 t 'nor any, if all are protected' nobody_of_it_may_die
 t 'nor for the sum of many small ones' small_services_are_no_large_group
 t 'what one without a controller has mapped comes back' mapped_memory_comes_back
