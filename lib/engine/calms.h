@@ -12,7 +12,7 @@
 #define CALMS_GROUPS 1024 /* of each rule; of more the largest */
 #define CALMS_CGROUPS                                                                              \
 	1024 /* of a larger domain it would take too long to read them: size decides */
-#define CALMS_REFRESH_US 30000000ULL
+#define CALMS_REFRESH_US 300000000ULL
 
 struct calms {
 	struct arena arena; /* touched as used */

@@ -340,8 +340,8 @@ void read_rule(const struct doc_node *node, uint32_t item, struct read *read)
 	rule = &policy->rule[policy->nrules];
 	*rule = (struct policy_rule){
 		.file = read->file,
-		.key = {CGG_RANK_PRIORITY, CGG_RANK_GAIN},
-		.nkeys = 2,
+		.key = {CGG_RANK_PRIORITY, CGG_RANK_TAKEN, CGG_RANK_GAIN},
+		.nkeys = 3,
 		.cooldown_us = read->cooldown_us,
 		.dry_run = read->dry_run,
 		.honour_xattrs = read->honour_xattrs,

@@ -14,6 +14,7 @@ struct ask {
 	const struct cgg_snapshot *snap;
 	const struct cgg_group *victim;
 	uint64_t floor;
+	int64_t half; /* of a rule that ranks by "taken": who gives back less does not help */
 };
 
 static bool any_glob(const struct rank_globs *globs, const char *path)
@@ -43,6 +44,8 @@ static bool may_come_first(const struct ask *ask, const char *path, uint64_t byt
 
 	if (!ask->victim || bytes == CGG_MAX)
 		return true;
+	if (turn_is_for(ask->rule) && ask->victim->helps && number_clamp(bytes) < ask->half)
+		return false;
 	for (size_t i = 0; i < n; i++) {
 		int64_t term = ask->victim->term[key[i]];
 
@@ -95,9 +98,12 @@ uint32_t policy_unread(const struct cgg_policy *policy, const struct policy_rule
 		       size_t nown_ids, const struct cgg_group *victim)
 {
 	const uint64_t limit = snap->cgroups[domain].limit_bytes;
-	struct ask ask = {policy, rule, snap, victim, policy_gain_floor(limit)};
+	struct ask ask = {policy, rule, snap, victim, policy_gain_floor(limit), 0};
 	bool groups = policy_acts_on_groups(rule);
+	struct turn_ask turn = {.need = policy_need(rule, snap, domain, NULL)};
 	uint32_t n = 0;
+
+	ask.half = turn_half(&turn);
 
 	for (uint32_t i = domain; i < snap->cgroups[domain].end; i++) {
 		const struct cgg_cgroup *cg = &snap->cgroups[i];

@@ -35,10 +35,10 @@ static void begin(struct calms *c)
 	T_ASSERT(!calms_bases(c, 3, 77));
 	T_ASSERT(sample(c, 500, 11)); /* it is calm: what they have is read */
 	record(c, 500, 11);
-	T_ASSERT(!sample(c, 500, 40));
+	T_ASSERT(!sample(c, 500, 310));
 	T_ASSERT(!calms_bases(c, 3, 77)); /* and does not count yet */
-	T_ASSERT(sample(c, 510, 41)); /* now and then */
-	record(c, 510, 41);
+	T_ASSERT(sample(c, 510, 311)); /* now and then */
+	record(c, 510, 311);
 }
 
 static void end(struct calms *c)
@@ -52,12 +52,12 @@ TEST(when_calm_ends_it_is_recorded_and_counts)
 	struct calms c;
 
 	begin(&c);
-	T_ASSERT(sample(&c, 860, 50));
-	record(&c, 860, 50);
+	T_ASSERT(sample(&c, 860, 350));
+	record(&c, 860, 350);
 	T_MUST(calms_bases(&c, 3, 77));
 	T_EQ_INT(calms_bases(&c, 3, 77)->level_bytes, 860);
 	T_EQ_INT(calms_bases(&c, 3, 77)->n, 2);
-	T_ASSERT(!sample(&c, 960, 51));
+	T_ASSERT(!sample(&c, 960, 351));
 	T_ASSERT(calms_bases(&c, 3, 77));
 	end(&c);
 }
@@ -67,7 +67,7 @@ TEST(where_memory_filled_up_between_two_samples_the_last_reading_counts)
 	struct calms c;
 
 	begin(&c);
-	T_ASSERT(!sample(&c, 900, 50));
+	T_ASSERT(!sample(&c, 900, 350));
 	T_MUST(calms_bases(&c, 3, 77));
 	T_EQ_INT(calms_bases(&c, 3, 77)->level_bytes, 510);
 	end(&c);
@@ -78,13 +78,13 @@ TEST(when_it_is_calm_again_it_no_longer_counts)
 	struct calms c;
 
 	begin(&c);
-	T_ASSERT(!sample(&c, 960, 50));
-	T_ASSERT(!sample(&c, 400, 60));
+	T_ASSERT(!sample(&c, 960, 350));
+	T_ASSERT(!sample(&c, 400, 360));
 	T_ASSERT(calms_bases(&c, 3, 77)); /* not for long enough */
-	T_ASSERT(sample(&c, 400, 70));
+	T_ASSERT(sample(&c, 400, 370));
 	T_ASSERT(!calms_bases(&c, 3, 77));
 	/* nobody could read it */
-	T_ASSERT(!sample(&c, 960, 71));
+	T_ASSERT(!sample(&c, 960, 371));
 	T_ASSERT(!calms_bases(&c, 3, 77));
 	end(&c);
 }
@@ -94,14 +94,14 @@ TEST(another_domain_or_another_policy_begins_anew)
 	struct calms c;
 
 	begin(&c);
-	T_ASSERT(!sample(&c, 960, 50));
+	T_ASSERT(!sample(&c, 960, 350));
 	T_ASSERT(!calms_bases(&c, 3, 78));
 	T_ASSERT(!calms_bases(&c, 2, 77));
-	T_ASSERT(!calms_sample(&c, 3, 78, 960, 950, 1000, 51 * S));
+	T_ASSERT(!calms_sample(&c, 3, 78, 960, 950, 1000, 351 * S));
 	T_ASSERT(!calms_bases(&c, 3, 78));
 	T_ASSERT(!calms_bases(&c, 3, 77));
 	calms_reset(&c);
-	T_ASSERT(!sample(&c, 400, 52));
+	T_ASSERT(!sample(&c, 400, 352));
 	T_EQ_INT(c.rule[3].calm.state, CALM_BEGINS);
 	end(&c);
 }

@@ -100,10 +100,10 @@ static const char machine[] =
 	"\"0ms\", " rank                                                                           \
 	"\"when\": {\"available_below\": \"10%\"}, \"then\": [{\"action\": \"kill\"}]}]}"
 
-static const char by_default[] = LOW("");
-static const char by_taken[] = LOW("\"rank\": [\"priority\", \"taken\", \"gain\"], ");
+static const char by_taken[] = LOW("");
+static const char by_gain[] = LOW("\"rank\": [\"priority\", \"gain\"], ");
 
-static const char *rule = by_default;
+static const char *rule = by_taken;
 
 /* From the next attempt on. */
 static void break_file(const char *top, const char *cgroup, const char *file, int error,
@@ -222,7 +222,7 @@ TEST(one_that_can_not_come_first_is_not_even_asked)
 	static const struct {
 		const char *rule, *has;
 		bool asked;
-	} rows[] = {{by_default, "gain unknown", true}, {by_taken, "behind", false}};
+	} rows[] = {{by_gain, "gain unknown", true}, {by_taken, "behind", false}};
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
 		struct told told;
@@ -230,7 +230,7 @@ TEST(one_that_can_not_come_first_is_not_even_asked)
 		T_ROW(rows[i].has);
 		rule = rows[i].rule;
 		first_incident("/small", "memory.stat", EACCES, EVER, &told);
-		rule = by_default;
+		rule = by_taken;
 		T_EQ_STR(string(&told, "victim", "cgroup"), "/large");
 		T_HAS(json_object_to_json_string(told.incident), rows[i].has);
 		T_EQ_INT(broken.refused > 0, rows[i].asked);

@@ -2,6 +2,10 @@
 /* Who is chosen, who is passed over and why, and what a look says of its numbers. */
 #include "kit/story.h"
 
+/* Rows that say nothing else are about size; policy-turn.c is about who took it. */
+#define BY_GAIN(more)                                                                              \
+	((more) && strstr((more), "\"rank\"") ? "" : ", \"rank\": [\"priority\", \"gain\"]")
+
 /* A policy, a tree, and who is chosen; the candidates in order with why they are not fit. */
 struct choice {
 	const char *name, *where, *more, *top; /* of the policy; NULL: "/", nothing, nothing */
@@ -163,10 +167,10 @@ static struct cgg_policy *policy_of(const struct choice *choice)
 
 	snprintf(text, sizeof(text),
 		 "{\"version\": 1, %s\"rules\": [{\"name\": \"r\", %s, \"when\": {\"usage_above\": "
-		 "\"1Mi\"}, \"then\": [{\"action\": \"kill\"}]%s%s}]}",
+		 "\"1Mi\"}, \"then\": [{\"action\": \"kill\"}]%s%s%s}]}",
 		 choice->top ? choice->top : "",
 		 choice->where ? choice->where : "\"domain\": \"/\"", choice->more ? ", " : "",
-		 choice->more ? choice->more : "");
+		 choice->more ? choice->more : "", BY_GAIN(choice->more));
 	policy = kit_load(text, &err);
 	T_EQ_STR(err.msg, "");
 	T_MUST(policy);
@@ -383,6 +387,11 @@ static const struct unread_row unread_rows[] = {
 	{"one that is to die first", NULL, "\"priorities\": {\"/a\": -5}, ",
 	 GIB "/a procs=1 current=20Mi" NO_STAT B, 0, 1},
 	{"our own", NULL, NULL, GIB "/a procs=1 current=90Mi id=77" NO_STAT B, 77, 0},
+	{"by what was taken, where it is too small to help",
+	 "\"rank\": [\"priority\", \"taken\", \"gain\"]", NULL,
+	 GIB "/a procs=1 current=4Mi" NO_STAT B, 0, 0},
+	{"by what was taken, where it may help", "\"rank\": [\"priority\", \"taken\", \"gain\"]",
+	 NULL, GIB "/a procs=1 current=300Mi" NO_STAT B, 0, 1},
 	{"by growth, of which its size says nothing", "\"rank\": [\"growth\"]", NULL,
 	 GIB "/a procs=1 current=20Mi" NO_STAT B, 0, 1},
 	{"the kernel's root", NULL, NULL, GIB "/ unread=16384" B, 0, 0},
@@ -403,9 +412,9 @@ TEST(what_could_not_be_read_and_may_have_been_the_better_victim_is_counted)
 		snprintf(text, sizeof(text),
 			 "{\"version\": 1, %s\"rules\": [{\"name\": \"r\", \"domain\": \"/\", "
 			 "\"when\": {\"usage_above\": \"1%%\"}, \"then\": [{\"action\": "
-			 "\"kill\"}]%s%s}]}",
+			 "\"kill\"}]%s%s%s}]}",
 			 row->top ? row->top : "", row->more ? ", " : "",
-			 row->more ? row->more : "");
+			 row->more ? row->more : "", BY_GAIN(row->more));
 		policy = kit_load(text, &err);
 		T_EQ_STR(err.msg, "");
 		T_MUST(policy && snap->n <= CGG_ARRAY_LEN(groups));

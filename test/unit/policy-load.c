@@ -133,9 +133,10 @@ TEST(a_short_rule_has_the_documented_defaults)
 	T_EQ_INT(rule->unit, CGG_UNIT_LEAF);
 	T_EQ_INT(rule->include.n, 0);
 	T_EQ_INT(rule->exclude.n, 0);
-	T_EQ_INT(rule->nkeys, 2);
+	T_EQ_INT(rule->nkeys, 3);
 	T_EQ_INT(rule->key[0], CGG_RANK_PRIORITY);
-	T_EQ_INT(rule->key[1], CGG_RANK_GAIN);
+	T_EQ_INT(rule->key[1], CGG_RANK_TAKEN);
+	T_EQ_INT(rule->key[2], CGG_RANK_GAIN);
 	T_EQ_INT(rule->cooldown_us, 1000000);
 	T_EQ_INT(rule->nactions, 1);
 	T_EQ_INT(rule->action[0].kind, POLICY_KILL);
