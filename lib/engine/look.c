@@ -300,7 +300,8 @@ static void read_stat(void *user, uint32_t cgroup, bool group)
 	const struct cgg_cgroup *cg = &g->view.snap.cgroups[cgroup];
 	uint32_t end = cg->end;
 
-	snap_read(g->view.tree, &g->view.snap, cgroup, CGG_HAVE_STAT);
+	/* the domain's own was read for its conditions */
+	snap_read(g->view.tree, &g->view.snap, cgroup, CGG_HAVE_STAT & ~cg->have);
 	if (!group || !(cg->have & CGG_HAVE_STAT) || cgfs_shmem(cg) < g->look.mapped_least)
 		return;
 	for (uint32_t i = cgroup + 1; i < end; i++)

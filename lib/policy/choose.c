@@ -44,21 +44,36 @@ struct fitness {
 	const struct cgg_snapshot *snap;
 	const struct policy_known *known;
 	int64_t floor;
+	bool by_taken;
 };
+
+static int64_t floor_of(const struct cgg_snapshot *snap, uint32_t domain)
+{
+	struct policy_numbers numbers;
+	bool limited;
+
+	policy_measure(snap, domain, &numbers);
+	limited = numbers.known & 1U << POLICY_N_LIMIT;
+	return (int64_t)policy_gain_floor(limited ? numbers.n[POLICY_N_LIMIT] : CGG_MAX);
+}
 
 static struct fitness fitness_of(const struct policy_rule *rule, const struct cgg_snapshot *snap,
 				 uint32_t domain, const struct policy_known *known)
 {
-	struct fitness fitness = {.snap = snap, .known = known, .floor = 1};
-	struct policy_numbers numbers;
-	bool limited;
+	return (struct fitness){snap, known, floor_of(snap, domain), turn_is_for(rule)};
+}
 
-	if (turn_is_for(rule)) /* the small ones are last, or part of a herd */
-		return fitness;
-	policy_measure(snap, domain, &numbers);
-	limited = numbers.known & 1U << POLICY_N_LIMIT;
-	fitness.floor = (int64_t)policy_gain_floor(limited ? numbers.n[POLICY_N_LIMIT] : CGG_MAX);
-	return fitness;
+/*
+ * Whoever gives back less than the floor dies for nothing. By "taken" the small ones are last, or part of a herd: there
+ * that is only who holds as much that stays, as files on a tmpfs do.
+ */
+static bool is_useless(const struct fitness *fitness, const struct cgg_group *group)
+{
+	int64_t gain = group->term[CGG_RANK_GAIN];
+	int64_t stays = group->term[CGG_RANK_UNRECLAIMABLE] - gain;
+
+	return gain == 0 ||
+	       (gain < fitness->floor && (!fitness->by_taken || stays >= fitness->floor));
 }
 
 /* Its memory.stat was not asked for. */
@@ -80,10 +95,7 @@ static enum policy_unfit unfit(const struct fitness *fitness, const struct cgg_g
 		return POLICY_UNFIT_STUCK;
 	if (!(group->known & (1U << CGG_RANK_GAIN)))
 		return is_behind(fitness, group) ? POLICY_UNFIT_BEHIND : POLICY_UNFIT_UNKNOWN_GAIN;
-	/* nothing is next to nothing of the smallest limit too */
-	if (group->term[CGG_RANK_GAIN] < fitness->floor || group->term[CGG_RANK_GAIN] == 0)
-		return POLICY_UNFIT_NO_GAIN;
-	return POLICY_FIT;
+	return is_useless(fitness, group) ? POLICY_UNFIT_NO_GAIN : POLICY_FIT;
 }
 
 static bool is_fit(const void *with, const struct cgg_group *group)

@@ -222,6 +222,36 @@ TEST(what_each_has_taken_is_told)
 	policy_free(policy);
 }
 
+TEST(nobody_dies_for_next_to_nothing)
+{
+	static const struct turn_row row = {.name = "row"};
+	static const struct {
+		const char *name, *now, *victim;
+	} trees[] = {
+		{"all of it is on a tmpfs",
+		 "/a procs=1 anon=3Mi shmem=500Mi\n/b procs=1 anon=2Mi shmem=400Mi", NULL},
+		{"one gives back a hundredth of the limit",
+		 "/a procs=1 anon=3Mi shmem=500Mi\n/b procs=1 anon=12Mi shmem=200Mi", "/b"},
+		{"one is small, and has nothing that stays",
+		 "/a procs=1 anon=3Mi shmem=500Mi\n/b procs=1 anon=1Mi", "/b"},
+	};
+	struct cgg_policy *policy = policy_of(&row);
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(trees); i++) {
+		struct cgg_snapshot *snap = tree(HOST, trees[i].now);
+		struct cgg_group groups[GROUPS_MAX];
+		uint32_t victim;
+
+		T_ROW(trees[i].name);
+		policy_choose(policy, &policy->rule[0], snap, 0, &(struct policy_known){0}, groups,
+			      &victim);
+		T_EQ_STR(victim == CGG_NONE ? "nobody" : snap->cgroups[groups[victim].cgroup].path,
+			 trees[i].victim ? trees[i].victim : "nobody");
+		tree_free(snap);
+	}
+	policy_free(policy);
+}
+
 /* ---- how much is missing --------------------------------------------------------------- */
 
 TEST(enough_is_half_more_than_the_line_s_headroom)
