@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define FILE_MAX 16384 /* memory.stat is 1.5 KiB today; larger than this is an error */
+#define HUGE_LEAST ((uint64_t)2 << 20)
+#define FILE_MAX   16384 /* memory.stat is 1.5 KiB today; larger than this is an error */
 
 struct keyed {
 	const char *key;
@@ -166,6 +167,21 @@ void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes)
 	cg->gain_bytes -= cg->mapped_bytes;
 	cg->mapped_bytes = bytes < shmem ? bytes : shmem;
 	cg->gain_bytes += cg->mapped_bytes;
+}
+
+void cgfs_find_huge(struct cgg_cgroup *cg, uint64_t lag_bytes)
+{
+	struct cgg_stat *s = &cg->detail->stat;
+	uint64_t lists = s->inactive_file + s->active_file;
+	uint64_t cache = s->file > s->shmem ? s->file - s->shmem : 0;
+	uint64_t told =
+		cg->unreclaimable_bytes + s->slab_reclaimable + (lists > cache ? lists : cache);
+
+	if (!(cg->have & CGG_HAVE_CURRENT) || s->hugetlb > 0 || cg->current_bytes <= told ||
+	    cg->current_bytes - told <= lag_bytes)
+		return;
+	s->hugetlb = (cg->current_bytes - told) / HUGE_LEAST * HUGE_LEAST;
+	cgfs_derive(cg);
 }
 
 void cgfs_settle(struct cgg_cgroup *cg, uint64_t lag_bytes)

@@ -38,6 +38,13 @@ uint64_t cgfs_shmem(const struct cgg_cgroup *cg);
 void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes);
 
 /*
+ * Of a mount with memory_hugetlb_accounting, on a kernel whose memory.stat has no "hugetlb" (6.6 to 6.12 at least): huge
+ * pages are in memory.current, and on no list. They are what memory.stat does not tell of, if that is more than it lags
+ * behind. A smaller part than 2 MiB is none.
+ */
+void cgfs_find_huge(struct cgg_cgroup *cg, uint64_t lag_bytes);
+
+/*
  * memory.stat lags behind memory.current: each processor keeps up to 64 pages that are charged and not yet
  * used (MEMCG_CHARGE_BATCH), and as many that are used and not yet counted. What is in the one and not
  * in the other, lag_bytes at the most, is taken to be of the kinds that memory.stat tells of, in their

@@ -5,9 +5,11 @@
  */
 #include "cgfs/root.h"
 
+#include "cgfs/memory.h"
 #include "util/attr.h"
 #include "util/err.h"
 #include "util/fdio.h"
+#include "util/parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,8 +57,8 @@ static bool is_want(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
-/* The mount point of the first cgroup2 in this process's mounts. 1, 0: there is none, or a negative errno. */
-static int find_cgroup2_mount(char *ret, size_t size)
+/* The first cgroup2 in this process's mounts: where, and its options. 1, 0: there is none, or a negative errno. */
+static int find_mount(char *ret, size_t size, char options[1024])
 {
 	FILE *f = fopen("/proc/self/mounts", "re");
 	char line[4096], at[2048], type[64];
@@ -65,12 +67,33 @@ static int find_cgroup2_mount(char *ret, size_t size)
 	if (!f && is_want(errno))
 		return -errno;
 	while (f && !found && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%*s %2047s %63s", at, type) == 2 && strcmp(type, "cgroup2") == 0)
+		if (sscanf(line, "%*s %2047s %63s %1023s", at, type, options) == 3 &&
+		    strcmp(type, "cgroup2") == 0)
 			found = snprintf(ret, size, "%s", at) < (int)size;
 	}
 	if (f)
 		fclose(f);
 	return found;
+}
+
+static int find_cgroup2_mount(char *ret, size_t size)
+{
+	char options[1024];
+
+	return find_mount(ret, size, options);
+}
+
+/* Huge pages are charged, and memory.stat has no key for them. All mounts of cgroup2 have the same options. */
+static bool hides_huge(int dirfd)
+{
+	char at[2048], options[1024], buf[16384];
+	struct cgg_stat stat;
+	uint64_t huge;
+
+	return find_mount(at, sizeof(at), options) > 0 &&
+	       strstr(options, "memory_hugetlb_accounting") &&
+	       fdio_read_at(dirfd, "memory.stat", buf, sizeof(buf)) >= 0 &&
+	       cgfs_parse_stat(buf, &stat) == 0 && parse_keyed(buf, "hugetlb", &huge) < 0;
 }
 
 /* Say what this machine has instead of cgroup v2 memory, and how to get that. */
@@ -250,6 +273,7 @@ int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *er
 		return code;
 	}
 	r.lag_bytes = r.live ? lag_bytes() : 0;
+	r.hides_huge = r.live && hides_huge(r.dirfd);
 	*ret = r;
 	return 0;
 }

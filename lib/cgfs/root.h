@@ -10,6 +10,7 @@ struct cgfs_root {
 	bool live; /* a cgroup2 filesystem, not a recording */
 	uint64_t
 		lag_bytes; /* see cgfs_settle(); 0 of a recording, whose numbers are what they are */
+	bool hides_huge; /* see cgfs_find_huge() */
 	char shown[256]; /* for messages */
 };
 

@@ -83,8 +83,11 @@ static int read_values(const struct cgg_tree *tree, int dirfd, uint32_t want, st
 	if (!kept)
 		cg->detail = &passing;
 	r = cgfs_read(dirfd, want, cg);
-	if (r == 0 && want & cg->have & CGG_HAVE_STAT)
+	if (r == 0 && want & cg->have & CGG_HAVE_STAT) {
+		if (tree->root.hides_huge)
+			cgfs_find_huge(cg, tree->root.lag_bytes);
 		cgfs_settle(cg, tree->root.lag_bytes);
+	}
 	if (!kept) {
 		cg->detail = NULL;
 		cg->have &= ~(uint32_t)HAVE_ALL_EVENTS;

@@ -552,6 +552,49 @@ TEST(what_the_kernel_has_not_counted_yet_is_of_the_kinds_that_it_has)
 	}
 }
 
+/* Kernels that charge huge pages and have no key for them; 8 MiB lag. */
+TEST(huge_pages_are_what_memory_stat_does_not_tell_of)
+{
+	static const struct {
+		const char *name, *stat;
+		uint64_t current_mib, unreclaimable_mib, huge_mib;
+	} rows[] = {
+		{"some", "anon 10485760\nactive_anon 10485760\n", 111, 110, 100},
+		{"beside page cache", "file 83886080\nactive_file 83886080\n", 180, 100, 100},
+		{"isolated from its list", "file 83886080\n", 180, 100, 100},
+		{"beside slabs", "kernel 20971520\nslab_reclaimable 10485760\n", 60, 50, 40},
+		{"no more than the lag", "anon 10485760\nactive_anon 10485760\n", 18, 10, 0},
+		{"told already", "anon 10485760\nactive_anon 10485760\nhugetlb 41943040\n", 70, 50,
+		 40},
+		{"all is told", "anon 10485760\nactive_anon 10485760\n", 10, 10, 0},
+	};
+
+	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
+		struct cgg_cgroup cg = {.have = CGG_HAVE_CURRENT | CGG_HAVE_STAT,
+					.current_bytes = rows[i].current_mib << 20,
+					.detail = &(struct cgg_detail){.stat = {0}}};
+
+		T_ROW(rows[i].name);
+		T_EQ_INT(cgfs_parse_stat(rows[i].stat, &cg.detail->stat), 0);
+		cgfs_derive(&cg);
+		cgfs_find_huge(&cg, 8 << 20);
+		T_EQ_INT(cg.unreclaimable_bytes, rows[i].unreclaimable_mib << 20);
+		T_EQ_INT(cg.gain_bytes, rows[i].unreclaimable_mib << 20);
+		T_EQ_INT(cg.hugetlb_bytes, rows[i].huge_mib << 20);
+	}
+}
+
+TEST(where_not_all_is_known_no_huge_pages_are_found)
+{
+	struct cgg_cgroup cg = {.have = CGG_HAVE_STAT,
+				.current_bytes = 999 << 20,
+				.detail = &(struct cgg_detail){.stat = {.anon = 1 << 20}}};
+
+	cgfs_derive(&cg);
+	cgfs_find_huge(&cg, 0);
+	T_EQ_INT(cg.hugetlb_bytes, 0);
+}
+
 TEST(kernel_memory_counts_by_its_parts_where_there_is_no_sum)
 {
 	struct cgg_cgroup cg = {.detail =
