@@ -46,7 +46,7 @@ void snap_read_largest(const struct cgg_tree *tree, struct cgg_snapshot *snap, u
 		if (snap_has_controller(cg))
 			continue;
 		cg->gain_bytes = 0;
-		if (i == 0 || !(cg->have & CGG_HAVE_PROCS) || cg->nprocs == 0)
+		if (i == 0 || !(cg->have & CGG_HAVE_PROCS) || cg->nprocs == 0 || s.left == 0)
 			continue;
 		s.bytes = 0;
 		s.unread = false;

@@ -6,6 +6,7 @@
 #include "snap/procs.h"
 
 #define PROCESSES_MAX 256
+#define BARE_MAX      1024 /* cgroups without a controller, of which any number may be counted in one */
 
 struct count {
 	int procfd;
@@ -60,7 +61,7 @@ static void add_above(struct cgg_snapshot *snap, uint32_t top, uint32_t index, u
 void snap_read_mapped(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t top,
 		      uint64_t least)
 {
-	uint32_t end = snap->cgroups[top].end, nasked = 0, each;
+	uint32_t end = snap->cgroups[top].end, nasked = 0, nbare = 0, each;
 	struct count c = {.procfd = tree->root.procfd};
 
 	for (uint32_t i = top; i < end; i++) {
@@ -77,7 +78,11 @@ void snap_read_mapped(const struct cgg_tree *tree, struct cgg_snapshot *snap, ui
 			continue;
 		c.bytes = 0;
 		c.left = each;
-		(void)snap_procs(tree, snap, i, add_process, &c);
+		nbare += holder != i;
+		if (holder == i || nbare <= BARE_MAX)
+			(void)snap_procs(tree, snap, i, add_process, &c);
+		else
+			c.bytes = cgfs_shmem(cg);
 		before = cg->mapped_bytes;
 		cgfs_mapped(cg, before + c.bytes);
 		add_above(snap, top, holder, cg->mapped_bytes - before);

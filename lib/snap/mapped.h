@@ -14,7 +14,8 @@
 /*
  * Add it to the gain of the cgroups [top, end of top) whose memory.stat was read, reading processes only where it may
  * matter: of leaves with at least `least` bytes of shmem, 256 processes in all or one a cgroup; of what is not read
- * nothing comes back.
+ * nothing comes back. Where more than a thousand cgroups without a controller are counted in others, all of it does: a crowd
+ * must hide nothing.
  */
 void snap_read_mapped(const struct cgg_tree *tree, struct cgg_snapshot *snap, uint32_t top,
 		      uint64_t least);

@@ -372,6 +372,25 @@ TEST(time_goes_on)
 	tree_close(tree);
 }
 
+TEST(however_many_have_no_controller_their_shared_memory_is_not_hidden)
+{
+	const char *top = kit_tree("root sys/fs/cgroup\n"
+				   "/a memory.current=99999999 memory.stat='shmem 8388608\\n'\n");
+	struct cgg_snapshot *snap;
+	struct cgg_tree *tree;
+	char text[64];
+
+	for (int i = 0; i < 1025; i++) {
+		snprintf(text, sizeof(text), "/a/%d cgroup.procs=2147483001\n", i);
+		kit_tree_add(top, text);
+	}
+	tree = open_tree(top);
+	snap = take(tree);
+	T_EQ_INT(at(snap, "/a")->gain_bytes, 8388608);
+	snap_free(snap);
+	tree_close(tree);
+}
+
 /* Accounting ends at /a and at /b, which has one process too many to be read. */
 TEST(of_processes_without_a_controller_the_largest_is_known)
 {
