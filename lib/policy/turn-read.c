@@ -137,10 +137,10 @@ static int compare_bounds(const struct policy_rule *rule, const struct cgg_group
 	size_t i;
 	int order;
 
-	if (a->helps != b->helps)
-		return a->helps ? -1 : 1;
 	if (a->avoid != b->avoid)
 		return a->avoid ? 1 : -1;
+	if (a->helps != b->helps)
+		return a->helps ? -1 : 1;
 	for (i = 0; rule->key[i] != CGG_RANK_TAKEN; i++) {
 		order = rank_compare_key(rule->key[i], a, b);
 		if (order != 0)

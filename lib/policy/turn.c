@@ -288,10 +288,10 @@ static int compare(const void *with, const struct cgg_group *a, const struct cgg
 	bool behind = false;
 	int order;
 
-	if (a->helps != b->helps)
-		return a->helps ? -1 : 1;
 	if (a->avoid != b->avoid)
 		return a->avoid ? 1 : -1;
+	if (a->helps != b->helps)
+		return a->helps ? -1 : 1;
 	for (size_t i = 0; i < turn->rule->nkeys; i++) {
 		order = compare_key(turn->rule->key[i], behind, a, b);
 		if (order != 0)

@@ -5,7 +5,7 @@
  * Size says who holds memory, not who took it. What a group has taken is what it has more than when its domain was
  * last calm (policy/calm.h), net by owner: what it got from a sibling that has ended or shrunk is not taken. A
  * candidate is a group that gives back half of what is missing, or a herd: the groups of one owner that are each too
- * small for that. Those that help stand first, and in the rule's order; what is less than a sixth of what the domain
+ * small for that. Those that help stand first, but for marked ones, and in the rule's order; what is less than a sixth of what the domain
  * lost decides nothing. Where somebody took it, the small ones that did not are no herd. Where nobody helps, the sums of owners
  * are compared. So nobody dies for nothing, and nobody
  * hides in small pieces.

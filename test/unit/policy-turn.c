@@ -86,9 +86,9 @@ static const struct turn_row rows[] = {
 	 "/x procs=1 anon=5Mi\n/u uid=7\n/u/a procs=1 anon=10Mi\n/u/b procs=1 anon=9Mi\n"
 	 "/u/c procs=1 anon=9Mi",
 	 "/u/b* /u/c* /u/a- /x-"},
-	{"avoided ones are last of those that help",
-	 "\"honour_xattrs\": true, \"rank\": [\"taken\", \"gain\"]", NULL, NULL,
-	 "/a procs=1 anon=90Mi marks=8\n/b procs=1 anon=20Mi\n/c procs=1 anon=5Mi", "/b /a /c-"},
+	{"avoided ones are last", "\"honour_xattrs\": true, \"rank\": [\"taken\", \"gain\"]", NULL,
+	 NULL, "/a procs=1 anon=90Mi marks=8\n/b procs=1 anon=20Mi\n/c procs=1 anon=5Mi",
+	 "/b /c- /a"},
 	{"a key before taken comes before it", "\"rank\": [\"oom_score_adj\", \"taken\", \"gain\"]",
 	 NULL, "/a procs=1 anon=100Mi id=1 adj=0\n/b procs=1 anon=20Mi id=2 adj=9",
 	 "/a procs=1 anon=190Mi id=1 adj=0\n/b procs=1 anon=20Mi id=2 adj=9", "/b /a"},
