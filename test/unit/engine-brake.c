@@ -9,6 +9,7 @@
 #include "util/clock.h"
 #include "util/fdio.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #define SECOND 1000000ULL
@@ -61,12 +62,14 @@ static void end(struct life *l)
 	close(l->other);
 }
 
+/* Another thread may be just replacing it: it is empty for a moment, as a kernel's file never is. */
 static bool is_held(int dirfd)
 {
 	char text[64];
 
-	return fdio_read_line(dirfd, "memory.high", text, sizeof(text)) == 0 &&
-	       strcmp(text, "max") != 0;
+	while (fdio_read_line(dirfd, "memory.high", text, sizeof(text)) == -EIO)
+		usleep(100);
+	return strcmp(text, "max") != 0;
 }
 
 /* For how long it is held from now on, max_us at the most. */
