@@ -586,6 +586,7 @@ daemon_goes_on_after_a_blocked_victim()
 	policy p <<-END
 		{"version": 1, "priorities": {"/box/first": -10, "/box/third": 10}, "rules": [{
 		 "name": "box", "domain": "/box", "when": {"unreclaimable_above": "25%"},
+		 "rank": ["priority", "gain"],
 		 "then": [{"action": "kill", "scope": "group", "deadline": "1s"}]}]}
 	END
 	guard_start --policy "$T/p.json"
