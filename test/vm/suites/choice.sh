@@ -71,7 +71,7 @@ marks_spare_and_put_off_and_only_serve_others()
 	says victim.cgroup /m/own
 	pick 2
 	says victim.cgroup /m/avoided
-	says candidates.0.xattr user.oomd_omit
+	says candidates.1.xattr user.oomd_omit # not read, and behind
 }
 
 among_his_own_a_user_decides()

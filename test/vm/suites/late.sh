@@ -89,6 +89,7 @@ loops_elsewhere_do_not_keep_the_host_waiting()
 	quiet_kernel
 	policy p <<-END
 	{"version": 1, "rules": [{"name": "host-low", "domain": "/", "when": {"available_below": "75%"},
+	 "rank": ["priority", "gain"],
 	 "candidates": {"unit": "leaf"}, "then": [{"action": "kill"}], "cooldown": "1s"}]}
 	END
 	second_kill
