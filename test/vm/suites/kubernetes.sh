@@ -119,7 +119,7 @@ the_guard_knows_its_own_cgroup_from_a_namespace()
 	cg_run $own hog --adj 1000 hold 150 >/dev/null # the group that would give back most
 	wait_until 30 "incident_has victim.cgroup $BURSTABLE/podl/c"
 	! incident_has victim.cgroup $own || fail 'the guard would have killed its own group'
-	incident_has candidates.0.verdict protected || fail 'its own group is not protected'
+	incident_has candidates.1.verdict protected || fail 'its own group is not protected'
 	(guard_enter && exec hog --cgroupns new exec cgguard explain --policy $NODE $own) >"$T/explained" 2>&1
 	assert_has "$(cat "$T/explained")" 'protected: the guard itself is inside'
 	(guard_enter && exec hog --cgroupns new exec cgguard kill $own) >"$T/refused" 2>&1 && fail 'not refused'
