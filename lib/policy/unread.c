@@ -17,15 +17,6 @@ struct ask {
 	int64_t half; /* of a rule that ranks by "taken": who gives back less does not help */
 };
 
-static bool any_glob(const struct rank_globs *globs, const char *path)
-{
-	for (size_t i = 0; i < globs->n; i++) {
-		if (glob_match(globs->glob[i], path))
-			return true;
-	}
-	return false;
-}
-
 static int32_t priority(const struct ask *ask, const char *path)
 {
 	for (size_t i = 0; i < ask->policy->npriority; i++) {
@@ -83,12 +74,13 @@ static bool may_win(const struct ask *ask, uint32_t index, uint32_t domain)
 	for (uint32_t i = index; i != CGG_NONE; i = ask->snap->cgroups[i].parent) {
 		const char *path = ask->snap->cgroups[i].path;
 
-		if (any_glob(&ask->policy->protect, path))
+		if (rank_any_glob(&ask->policy->protect, path))
 			return false;
 		if (i < domain || wanted)
 			continue;
-		wanted = (ask->rule->include.n == 0 || any_glob(&ask->rule->include, path)) &&
-			 !any_glob(&ask->rule->exclude, path) && may_come_first(ask, path, bytes);
+		wanted = (ask->rule->include.n == 0 || rank_any_glob(&ask->rule->include, path)) &&
+			 !rank_any_glob(&ask->rule->exclude, path) &&
+			 may_come_first(ask, path, bytes);
 	}
 	return wanted;
 }

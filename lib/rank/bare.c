@@ -7,8 +7,6 @@
 #include "rank/number.h"
 #include "rank/rank.h"
 
-#include "util/glob.h"
-
 #include <string.h>
 
 /* Where all are small several die, one after the other: no rule passes over so much. */
@@ -43,24 +41,6 @@ uint32_t rank_counted_in(const struct cgg_snapshot *snap, uint32_t index)
 
 /* ---- who is spared ---------------------------------------------------------------------- */
 
-static bool any_glob(const struct rank_globs *globs, const char *path)
-{
-	for (size_t i = 0; i < globs->n; i++) {
-		if (glob_match(globs->glob[i], path))
-			return true;
-	}
-	return false;
-}
-
-static bool is_own(const struct rank_spec *spec, uint64_t id)
-{
-	for (size_t i = 0; i < spec->nown_ids; i++) {
-		if (spec->own_ids[i] == id)
-			return true;
-	}
-	return false;
-}
-
 static bool holds_process(const struct cgg_cgroup *cg)
 {
 	return cg->have & CGG_HAVE_PROCS && cg->nprocs > 0 && !cg->threaded;
@@ -84,9 +64,9 @@ static bool is_shielded(const struct cgg_snapshot *snap, const struct rank_spec 
 {
 	const struct cgg_cgroup *cg = &snap->cgroups[index];
 
-	return is_own(spec, cg->id) ||
-	       (rank_is_hosts(snap, index) &&
-		(any_glob(&spec->protect, cg->path) || any_glob(&spec->exclude, cg->path)));
+	return rank_is_own(spec, cg->id) ||
+	       (rank_is_hosts(snap, index) && (rank_any_glob(&spec->protect, cg->path) ||
+					       rank_any_glob(&spec->exclude, cg->path)));
 }
 
 struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank_spec *spec,
@@ -95,7 +75,7 @@ struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank
 	uint32_t end = snap->cgroups[index].end, included_end = index;
 	struct rank_spared spared = {.left = false};
 
-	if (spec->include.n == 0 || any_glob(&spec->include, snap->cgroups[index].path))
+	if (spec->include.n == 0 || rank_any_glob(&spec->include, snap->cgroups[index].path))
 		included_end = end;
 	else if (holds_process(&snap->cgroups[index])) /* these can't be told from the others */
 		return spared;
@@ -104,7 +84,7 @@ struct rank_spared rank_spare(const struct cgg_snapshot *snap, const struct rank
 		const struct cgg_cgroup *cg = &snap->cgroups[i];
 		bool shielded = is_shielded(snap, spec, i);
 
-		if (i >= included_end && any_glob(&spec->include, cg->path))
+		if (i >= included_end && rank_any_glob(&spec->include, cg->path))
 			included_end = cg->end;
 		if (!shielded && (i < included_end || !holds_process(cg))) {
 			leave(&spared, cg, cg->gain_bytes);
@@ -159,6 +139,6 @@ bool rank_may_shield_below(const struct cgg_snapshot *snap, const struct rank_sp
 {
 	const char *path = snap->cgroups[index].path;
 
-	return is_own(spec, snap->cgroups[index].id) || may_match_below(&spec->protect, path) ||
-	       may_match_below(&spec->exclude, path);
+	return rank_is_own(spec, snap->cgroups[index].id) ||
+	       may_match_below(&spec->protect, path) || may_match_below(&spec->exclude, path);
 }

@@ -6,8 +6,6 @@
  */
 #include "rank/rank.h"
 
-#include "util/glob.h"
-
 #include <string.h>
 
 /* What a walk says of one cgroup: a group starts here, and where to go on. */
@@ -16,19 +14,10 @@ struct reach {
 	uint32_t end; /* the group covers [index, end) */
 };
 
-static bool any_glob(const struct rank_globs *globs, const char *path)
-{
-	for (size_t i = 0; i < globs->n; i++) {
-		if (glob_match(globs->glob[i], path))
-			return true;
-	}
-	return false;
-}
-
 static bool is_wanted(const struct rank_spec *spec, const char *path)
 {
-	return (spec->include.n == 0 || any_glob(&spec->include, path)) &&
-	       !any_glob(&spec->exclude, path);
+	return (spec->include.n == 0 || rank_any_glob(&spec->include, path)) &&
+	       !rank_any_glob(&spec->exclude, path);
 }
 
 static bool has_procs(const struct cgg_cgroup *cg)
@@ -119,7 +108,7 @@ static bool is_protected_inside(const struct cgg_snapshot *snap, const struct ra
 	uint32_t i = index + 1;
 
 	while (protect->n > 0 && i < end) {
-		if (!rank_is_hosts(snap, i) || !any_glob(protect, snap->cgroups[i].path)) {
+		if (!rank_is_hosts(snap, i) || !rank_any_glob(protect, snap->cgroups[i].path)) {
 			i++;
 			continue;
 		}
@@ -135,16 +124,7 @@ static bool is_protected_above(const struct cgg_snapshot *snap, const struct ran
 	uint32_t i = snap->cgroups[spec->domain].parent;
 
 	for (; i != CGG_NONE; i = snap->cgroups[i].parent) {
-		if (any_glob(&spec->protect, snap->cgroups[i].path))
-			return true;
-	}
-	return false;
-}
-
-static bool is_own(const struct rank_spec *spec, uint64_t id)
-{
-	for (size_t i = 0; i < spec->nown_ids; i++) {
-		if (spec->own_ids[i] == id)
+		if (rank_any_glob(&spec->protect, snap->cgroups[i].path))
 			return true;
 	}
 	return false;
@@ -214,12 +194,12 @@ static bool admits(const struct cgg_snapshot *snap, const struct rank_spec *spec
 	many = rank_takes_one_of_many(snap, group);
 	if (many) {
 		spared = rank_spare(snap, spec, group->cgroup, NULL);
-		wanted |= spared.left && !any_glob(&spec->exclude, cg->path);
+		wanted |= spared.left && !rank_any_glob(&spec->exclude, cg->path);
 		group->protect |= !spared.left || spared.n > RANK_SPARED_MAX;
 	}
 	if (!many || spec->holds_all)
 		group->protect |=
-			is_own(spec, cg->id) ||
+			rank_is_own(spec, cg->id) ||
 			is_protected_inside(snap, &spec->protect, group->cgroup, reach->end);
 	if (!group->whole && cg->cut && rank_holds_units(snap, group->cgroup))
 		group->protect |= rank_may_shield_below(snap, spec, group->cgroup);
@@ -242,7 +222,7 @@ size_t rank_form(const struct cgg_snapshot *snap, const struct rank_spec *spec,
 		const struct cgg_cgroup *cg = &snap->cgroups[i];
 
 		reach = look(snap, spec, i);
-		if (i >= protected_end && any_glob(&spec->protect, cg->path))
+		if (i >= protected_end && rank_any_glob(&spec->protect, cg->path))
 			protected_end = cg->end;
 		if (!reach.group || rank_is_helper(snap, i))
 			continue;

@@ -36,6 +36,11 @@ struct rank_spec {
 	bool holds_all; /* a rung throttles or freezes: all in a group, also where one process of it dies */
 };
 
+/* spec.c */
+bool rank_any_glob(const struct rank_globs *globs, const char *path); /* one of them matches */
+bool rank_is_own(const struct rank_spec *spec,
+		 uint64_t id); /* the guard is in this cgroup, or below it */
+
 /* unit.c */
 uint32_t rank_oom_unit(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain);
 uint32_t rank_owner(const struct cgg_snapshot *snap, uint32_t index, uint32_t domain);
