@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose turn it is, with little read. Until its memory.stat is read a group stands for the most that it and its owner may
- * have taken and give back; the one that stands first by that is read next. When it comes behind the best that is
- * known, all others do.
+ * The order of turn.c from few reads of memory.stat. An unread group is ranked by upper bounds of what it and its owner may
+ * have taken and may give back, and the first by these bounds is read next. When that one comes behind the best group
+ * that was read, every other unread group does too.
  */
 #include "policy/turn.h"
 
@@ -123,33 +123,18 @@ static void bound_all(struct reading *r)
 	}
 }
 
-/* ---- the order, as far as bounds tell ------------------------------------------------- */
+/* ---- the order, as far as bounds tell --------------------------------------------------- */
 
-static int larger(int64_t a, int64_t b)
-{
-	return (a < b) - (a > b);
-}
-
-/* 0: what bounds don't tell decides. */
+/* By as many keys as bounds tell of: up to "taken", and "gain" if that is next. 0: what they don't tell decides. */
 static int compare_bounds(const struct policy_rule *rule, const struct cgg_group *a,
 			  const struct cgg_group *b)
 {
-	size_t i;
-	int order;
+	size_t n = 1;
 
-	if (a->avoid != b->avoid)
-		return a->avoid ? 1 : -1;
-	if (a->helps != b->helps)
-		return a->helps ? -1 : 1;
-	for (i = 0; rule->key[i] != CGG_RANK_TAKEN; i++) {
-		order = rank_compare_key(rule->key[i], a, b);
-		if (order != 0)
-			return order;
-	}
-	order = larger(a->order_taken, b->order_taken);
-	if (order == 0 && i + 1 < rule->nkeys && rule->key[i + 1] == CGG_RANK_GAIN)
-		order = larger(a->order_gain, b->order_gain);
-	return order;
+	while (rule->key[n - 1] != CGG_RANK_TAKEN)
+		n++;
+	n += n < rule->nkeys && rule->key[n] == CGG_RANK_GAIN;
+	return turn_compare(rule, n, a, b);
 }
 
 static int compare_unread(const void *with, const struct cgg_group *a, const struct cgg_group *b)

@@ -281,23 +281,31 @@ static int compare_members(const struct cgg_group *a, const struct cgg_group *b)
 	return order != 0 ? order : larger(a->term[CGG_RANK_GAIN], b->term[CGG_RANK_GAIN]);
 }
 
-static int compare(const void *with, const struct cgg_group *a, const struct cgg_group *b)
+int turn_compare(const struct policy_rule *rule, size_t nkeys, const struct cgg_group *a,
+		 const struct cgg_group *b)
 {
-	const struct turn_ask *turn = with;
-	const struct cgg_cgroup *cgroups = turn->snap->cgroups;
 	bool behind = false;
-	int order;
+	int order = 0;
 
 	if (a->avoid != b->avoid)
 		return a->avoid ? 1 : -1;
 	if (a->helps != b->helps)
 		return a->helps ? -1 : 1;
-	for (size_t i = 0; i < turn->rule->nkeys; i++) {
-		order = compare_key(turn->rule->key[i], behind, a, b);
-		if (order != 0)
-			return order;
-		behind |= turn->rule->key[i] == CGG_RANK_TAKEN;
+	for (size_t i = 0; order == 0 && i < nkeys; i++) {
+		order = compare_key(rule->key[i], behind, a, b);
+		behind |= rule->key[i] == CGG_RANK_TAKEN;
 	}
+	return order;
+}
+
+static int compare(const void *with, const struct cgg_group *a, const struct cgg_group *b)
+{
+	const struct turn_ask *turn = with;
+	const struct cgg_cgroup *cgroups = turn->snap->cgroups;
+	int order = turn_compare(turn->rule, turn->rule->nkeys, a, b);
+
+	if (order != 0)
+		return order;
 	if (a->herd != b->herd)
 		return a->herd ? 1 : -1;
 	if (a->herd && a->owner != b->owner)

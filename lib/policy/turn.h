@@ -63,6 +63,10 @@ struct turn_reader {
 void turn_order_reading(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
 			turn_fit_fn is_fit, const void *with, const struct turn_reader *reader);
 
+/* < 0: a first, by its marks, whether it helps, and the first keys of the rule. 0: what follows these decides. */
+int turn_compare(const struct policy_rule *rule, size_t nkeys, const struct cgg_group *a,
+		 const struct cgg_group *b);
+
 /* Half of what is missing: who gives it back helps. */
 int64_t turn_half(const struct turn_ask *turn);
 
