@@ -66,7 +66,7 @@ static bool choose_anew(struct cgg_guard *g, struct guard_domain *d, struct inci
 			uint64_t now_us)
 {
 	uint64_t stuck[POLICY_EXCLUDED_MAX];
-	struct policy_known known = {.own_ids = g->look.own.id, .stuck_ids = stuck};
+	struct policy_known known;
 	const struct cgg_cgroup *cgroups = g->view.snap.cgroups;
 	/* the incident's copy may have globs of a policy that is not in force any more, and gone */
 	const struct policy_rule *rule = &g->policy->rule[d->rule];
@@ -75,12 +75,8 @@ static bool choose_anew(struct cgg_guard *g, struct guard_domain *d, struct inci
 
 	if (++in->herd.choices >= INCIDENT_HERD_CHOICES)
 		return false;
-	look_candidates(g, rule, d->index, true, now_us);
-	candidates_read(g->view.tree, &g->view.snap, rule, d->index);
-	cgfs_own_known(&g->view.tree->root, &g->look.own);
-	known.nown_ids = g->look.own.n;
-	known.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck);
-	known.bases = calms_bases(&g->calms, d->rule, d->id);
+	look_prepare(g, rule, d->index, true, now_us);
+	known = look_known(g, d, stuck, now_us);
 	n = look_choose(g, rule, d->index, &known, &victim);
 	if (victim == CGG_NONE || !g->look.groups[victim].herd ||
 	    cgroups[g->look.groups[victim].owner].id != in->herd.owner_id)

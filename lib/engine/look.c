@@ -214,7 +214,7 @@ static void read_shared(struct cgg_guard *g, uint32_t top)
 	stays_apply(&g->stays, &g->view.snap, top);
 }
 
-/* What a kill may free at the most. A group that is swapped out is small. */
+/* An upper bound of the gain of a cgroup: memory.current, and swap where a rule counts swapped pages as gain. */
 static uint64_t bound_of(struct cgg_guard *g, uint32_t index, bool swap_counts)
 {
 	struct cgg_cgroup *cg = &g->view.snap.cgroups[index];
@@ -293,7 +293,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 		read_shared(g, top);
 }
 
-/* Of a group, or of an owner whose groups' sum is all that is asked. */
+/* Read memory.stat of a cgroup; of a group also the processes that have its shared memory mapped. */
 static void read_stat(void *user, uint32_t cgroup, bool group)
 {
 	struct cgg_guard *g = user;
@@ -307,6 +307,27 @@ static void read_stat(void *user, uint32_t cgroup, bool group)
 	for (uint32_t i = cgroup + 1; i < end; i++)
 		snap_read(g->view.tree, &g->view.snap, i, CGG_HAVE_STAT);
 	read_shared(g, cgroup);
+}
+
+void look_prepare(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top, bool lean,
+		  uint64_t now_us)
+{
+	look_candidates(g, rule, top, lean, now_us);
+	candidates_read(g->view.tree, &g->view.snap, rule, top);
+	cgfs_own_known(&g->view.tree->root, &g->look.own);
+}
+
+struct policy_known look_known(struct cgg_guard *g, const struct guard_domain *d, uint64_t *stuck,
+			       uint64_t now_us)
+{
+	return (struct policy_known){
+		.own_ids = g->look.own.id,
+		.nown_ids = g->look.own.n,
+		.stuck_ids = stuck,
+		.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck),
+		.bases = calms_bases(&g->calms, d->rule, d->id),
+		.lean = g->look.lean,
+	};
 }
 
 size_t look_choose(struct cgg_guard *g, const struct policy_rule *rule, uint32_t domain,

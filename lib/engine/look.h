@@ -39,6 +39,12 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 /* Read what choosing needs below a domain: all, but where lean and the rule ranks by "taken" no memory.stat. */
 void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top, bool lean,
 		     uint64_t now_us);
+/* The same, and what else a rule asks for: badness, oom_score_adj, marks, and which cgroups the guard is in. */
+void look_prepare(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top, bool lean,
+		  uint64_t now_us);
+/* What is known for a choice after that. stuck has room for POLICY_EXCLUDED_MAX. */
+struct policy_known look_known(struct cgg_guard *g, const struct guard_domain *d, uint64_t *stuck,
+			       uint64_t now_us);
 /* The candidates into look.groups, in order, after look_candidates(). Returns how many; *ret_victim: see policy_choose(). */
 size_t look_choose(struct cgg_guard *g, const struct policy_rule *rule, uint32_t domain,
 		   const struct policy_known *known, uint32_t *ret_victim);

@@ -138,15 +138,13 @@ static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 		in->victim_oom = look_counters(g, index, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL);
 }
 
-/* What choosing needs to know, read not longer ago than fresh_us. Ahead all of it is read, as there is time. */
+/* Read what choosing needs, unless it was read less than fresh_us ago. Ahead of the danger the guard reads all of it. */
 static void prepare(struct cgg_guard *g, struct guard_domain *d, const struct policy_rule *rule,
 		    bool ahead, uint64_t fresh_us, uint64_t now_us)
 {
 	if (g->look.prepared == d && now_us < g->look.prepared_us + fresh_us)
 		return;
-	look_candidates(g, rule, d->index, !ahead, now_us);
-	candidates_read(g->view.tree, &g->view.snap, rule, d->index);
-	cgfs_own_known(&g->view.tree->root, &g->look.own);
+	look_prepare(g, rule, d->index, !ahead, now_us);
 	g->look.prepared = d;
 	g->look.prepared_us = now_us;
 }
@@ -184,7 +182,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 		   uint64_t now_us)
 {
 	uint64_t stuck[POLICY_EXCLUDED_MAX], reported_id;
-	struct policy_known known = {.own_ids = g->look.own.id, .stuck_ids = stuck};
+	struct policy_known known;
 	size_t n;
 	struct incident *in;
 	uint32_t victim, index;
@@ -203,10 +201,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 	if (kernel_was_first(g, d, in))
 		return;
 	prepare(g, d, rule, false, FRESH_US, now_us);
-	known.nown_ids = g->look.own.n; /* just read */
-	known.bases = calms_bases(&g->calms, d->rule, d->id);
-	known.nstuck_ids = policy_excluded_ids(&g->excluded, now_us, stuck);
-	known.lean = g->look.lean;
+	known = look_known(g, d, stuck, now_us);
 	n = look_choose(g, rule, d->index, &known, &victim);
 	if (wait_for_unread(g, d, rule, in, victim == CGG_NONE ? NULL : &g->look.groups[victim],
 			    now_us)) {
