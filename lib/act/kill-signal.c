@@ -97,9 +97,9 @@ static void finish_pidfd(struct kill *k, enum kill_outcome outcome)
  * us waiting for it. The reaper may wait, so it begins at once; where there is none, the members are given a
  * processor first.
  */
-static void after_signal(struct kill *k)
+static enum kill_state after_signal(const struct kill *k)
 {
-	kill_enter(k, k->reaper ? KILL_IN_REAP : KILL_IN_BOOST);
+	return k->reaper ? KILL_IN_REAP : KILL_IN_BOOST;
 }
 
 /* The fd that is open must be the cgroup.kill of this very directory. */
@@ -140,7 +140,7 @@ static void signal_by_file(struct kill *k)
 		 * the dead leader alone (6.1), a pidfd the whole process. */
 		if (k->pass > 0)
 			(void)members_signal(m);
-		after_signal(k);
+		kill_enter(k, after_signal(k));
 		return;
 	}
 	k->res.passes++;
@@ -163,7 +163,7 @@ static void signal_by_pidfd(struct kill *k)
 	/* what was refused before still is why, when there was no time for more */
 	if (m->nheld > 0)
 		k->signal_error = members_signal(m);
-	after_signal(k);
+	kill_enter(k, after_signal(k));
 }
 
 void kill_step_signal(struct kill *k)
@@ -183,7 +183,7 @@ void kill_step_signal(struct kill *k)
 					k, r,
 					"the process could not be signalled (CAP_KILL is needed)"));
 		else
-			after_signal(k);
+			kill_enter(k, after_signal(k));
 	}
 }
 
@@ -346,7 +346,7 @@ static void wait_for_one(struct kill *k)
 	else if (kill_is_overdue(k))
 		kill_finish(k, unfinished(k));
 	else
-		again(k, k->reaper ? KILL_IN_REAP : KILL_IN_BOOST);
+		again(k, after_signal(k));
 }
 
 void kill_step_wait(struct kill *k)
