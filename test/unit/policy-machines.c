@@ -24,6 +24,7 @@
 #define RIGHT_AT_LEAST 99 /* of a hundred first victims */
 #define CHANCE	       300 /* three more of a few may be wrong: the seed is told */
 #define MIB	       1048576.0
+#define TAKEN_FIRST    "\"taken\", \"gain\""
 #define MOST_READ      60 /* an owner has 40 units at the most, and is read whole */
 
 enum kind { SINGLE, IN_OWNER, HERD, SEVERAL, SQUATTER, KINDS };
@@ -359,21 +360,38 @@ static void play(const struct cgg_policy *policy, const struct machine *machine,
 	}
 }
 
-static struct cgg_policy *policy_by(const char *rank)
+/* more: keys of the policy, each with a comma behind it. */
+static struct cgg_policy *policy_of(const char *more, const char *rank)
 {
 	struct cgg_error err = {0};
 	struct cgg_policy *policy;
 	char text[1024];
 
 	snprintf(text, sizeof(text),
-		 "{\"version\": 1, \"rules\": [{\"name\": \"r\", \"domain\": \"/\", \"when\": "
+		 "{\"version\": 1, %s \"rules\": [{\"name\": \"r\", \"domain\": \"/\", \"when\": "
 		 "{\"available_below\": \"5%%\"}, \"rank\": [\"priority\", %s], \"then\": "
 		 "[{\"action\": \"kill\"}]}]}",
-		 rank);
+		 more, rank);
 	policy = kit_load(text, &err);
 	T_EQ_STR(err.msg, "");
 	T_MUST(policy);
 	return policy;
+}
+
+/* A machine, and what its groups had when calm ended. */
+static void begin(struct machine *m, enum kind kind, const struct cgg_policy *policy,
+		  struct calm_bases *ret)
+{
+	struct cgg_snapshot snap;
+	uint32_t victim;
+	double used;
+	size_t n;
+
+	make(m, kind);
+	used = lay_out(m, true, &snap);
+	n = policy_choose(policy, &policy->rule[0], &snap, 0, &(struct policy_known){0}, groups,
+			  &victim);
+	calm_record(&snap, groups, n, (uint64_t)(used * MIB), base, CGROUPS_MAX, ret);
 }
 
 static unsigned long number_of(const char *name, unsigned long otherwise)
@@ -403,24 +421,16 @@ static void print(struct tally tally[COLUMNS][KINDS])
 TEST(whoever_took_the_memory_is_first)
 {
 	unsigned long machines = number_of("CGG_MACHINES", MACHINES);
-	struct cgg_policy *size = policy_by("\"gain\""), *taken = policy_by("\"taken\", \"gain\"");
+	struct cgg_policy *size = policy_of("", "\"gain\""), *taken = policy_of("", TAKEN_FIRST);
 	struct tally tally[COLUMNS][KINDS] = {0};
 	static struct machine m;
 
 	state = number_of("CGG_SEED", SEED);
 	printf("# CGG_SEED=%lu CGG_MACHINES=%lu\n", (unsigned long)state, machines);
 	for (unsigned long i = 0; i < machines; i++) {
-		struct cgg_snapshot snap;
 		struct calm_bases bases;
-		uint32_t victim;
-		size_t n;
-		double used;
 
-		make(&m, (enum kind)(i % KINDS));
-		used = lay_out(&m, true, &snap);
-		n = policy_choose(taken, &taken->rule[0], &snap, 0, &(struct policy_known){0},
-				  groups, &victim);
-		calm_record(&snap, groups, n, (uint64_t)(used * MIB), base, CGROUPS_MAX, &bases);
+		begin(&m, (enum kind)(i % KINDS), taken, &bases);
 		play(size, &m, NULL, &tally[BY_SIZE][m.kind]);
 		play(taken, &m, &bases, &tally[BY_TAKEN][m.kind]);
 		play(taken, &m, NULL, &tally[BY_TAKEN_BLIND][m.kind]);
@@ -481,30 +491,14 @@ static const char *chosen(char *text, size_t size, const struct cgg_policy *poli
 	return text;
 }
 
-static struct cgg_policy *policy_of(const char *more)
-{
-	struct cgg_error err = {0};
-	struct cgg_policy *policy;
-	char text[1024];
-
-	snprintf(text, sizeof(text),
-		 "{\"version\": 1, %s \"rules\": [{\"name\": \"r\", \"domain\": \"/\", \"when\": "
-		 "{\"available_below\": \"5%%\"}, \"rank\": [\"priority\", \"taken\", \"gain\"], "
-		 "\"then\": [{\"action\": \"kill\"}]}]}",
-		 more);
-	policy = kit_load(text, &err);
-	T_EQ_STR(err.msg, "");
-	T_MUST(policy);
-	return policy;
-}
-
 TEST(with_little_read_the_choice_is_the_same)
 {
 	unsigned long machines = number_of("CGG_MACHINES", MACHINES);
 	struct cgg_policy *policies[] = {
-		policy_of(""),
-		policy_of("\"priorities\": {\"/o1/**\": -5, \"/o2\": 5, \"/*/u1*\": 1},"),
-		policy_of("\"protect\": [\"/g\", \"/g/u1*\", \"/o3/**\", \"/o4\"],"),
+		policy_of("", TAKEN_FIRST),
+		policy_of("\"priorities\": {\"/o1/**\": -5, \"/o2\": 5, \"/*/u1*\": 1},",
+			  TAKEN_FIRST),
+		policy_of("\"protect\": [\"/g\", \"/g/u1*\", \"/o3/**\", \"/o4\"],", TAKEN_FIRST),
 	};
 	static char all[1 << 20], little[1 << 20];
 	static struct machine m;
@@ -514,19 +508,12 @@ TEST(with_little_read_the_choice_is_the_same)
 
 	state = number_of("CGG_SEED", SEED);
 	for (unsigned long i = 0; i < machines; i++) {
-		struct cgg_snapshot snap;
 		struct calm_bases bases;
-		uint32_t victim;
-		size_t n;
-		double used;
 
-		make(&m, (enum kind)(i % KINDS));
-		used = lay_out(&m, true, &snap);
-		n = policy_choose(policies[0], &policies[0]->rule[0], &snap, 0,
-				  &(struct policy_known){0}, groups, &victim);
-		calm_record(&snap, groups, n, (uint64_t)(used * MIB), base, CGROUPS_MAX, &bases);
+		begin(&m, (enum kind)(i % KINDS), policies[0], &bases);
 		for (size_t p = 0; p < CGG_ARRAY_LEN(policies) * 2; p++) {
 			const struct policy_known known = {.bases = p % 2 ? &bases : NULL};
+			struct cgg_snapshot snap;
 			struct files files = {.snap = &snap};
 
 			lay_out(&m, false, &snap);
