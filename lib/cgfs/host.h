@@ -8,8 +8,8 @@
 void cgfs_host_read(int procfd, uint32_t want, struct cgg_host *host);
 
 /*
- * How much RAM is taken by what is swapped out: zram keeps it compressed (compr_data_size of mm_stat, of the devices that
- * are swap), and charges it to no cgroup. Needs CGG_HOST_HAVE_SWAP, and the /sys beside that /proc. zswap is not
- * meant: its pages are charged, and in memory.stat.
+ * The RAM that zram devices used as swap take: the sum of compr_data_size in their mm_stat. The kernel charges it to no
+ * cgroup. Needs CGG_HOST_HAVE_SWAP, and the /sys beside that /proc. zswap does not count here: the kernel charges its
+ * pages, and memory.stat tells of them.
  */
 void cgfs_host_read_zram(int procfd, struct cgg_host *host);

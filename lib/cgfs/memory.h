@@ -26,8 +26,8 @@ int cgfs_parse_stat(const char *text, struct cgg_stat *ret);
 int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
 
 /*
- * What reclaim can't give back, and what a kill frees (see the README of lib/). What its processes are known to have mapped
- * stays known, as far as there is still so much: memory.stat of a domain is read between reading its processes and the kill.
+ * Compute unreclaimable_bytes and gain_bytes (see the README of lib/). mapped_bytes keeps its value, at most the shared
+ * memory there is: memory.stat of a domain is read again between reading its processes and the kill.
  */
 void cgfs_derive(struct cgg_cgroup *cg);
 
@@ -38,9 +38,9 @@ uint64_t cgfs_shmem(const struct cgg_cgroup *cg);
 void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes);
 
 /*
- * Of a mount with memory_hugetlb_accounting, on a kernel whose memory.stat has no "hugetlb" (6.6 to 6.12 at least): huge
- * pages are in memory.current, and on no list. They are what memory.stat does not tell of, if that is more than it lags
- * behind. A smaller part than 2 MiB is none.
+ * Find huge pages where the mount has memory_hugetlb_accounting and the kernel's memory.stat has no "hugetlb" (6.6 to 6.12
+ * at least): memory.current includes them, and no LRU list holds them. So they are the part of memory.current that
+ * memory.stat does not tell of, if it exceeds lag_bytes; in whole pages of 2 MiB.
  */
 void cgfs_find_huge(struct cgg_cgroup *cg, uint64_t lag_bytes);
 

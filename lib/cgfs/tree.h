@@ -2,8 +2,8 @@
 /*
  * The held tree: which cgroups there are, in pre-order (siblings by name), each with an O_PATH
  * directory fd. Identity is the kernel's cgroup id: a path that was removed and made again is
- * another cgroup, and its old fd never reads the new one's files. tree.c holds it, scan.c makes it anew,
- * tree-open.c begins and ends it.
+ * another cgroup, and its old fd never reads the new one's files. tree.c keeps the table, scan.c rebuilds it,
+ * tree-open.c opens and closes the tree.
  */
 #pragma once
 

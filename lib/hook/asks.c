@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What annotations, and Docker's labels, ask for: values of files of the container's cgroup. */
+/* Read the values that annotations, or Docker's labels, ask for in files of the container's cgroup. */
 #include "hook/state.h"
 
 #include <stdio.h>

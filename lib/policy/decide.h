@@ -141,7 +141,7 @@ size_t policy_choose_reading(const struct cgg_policy *policy, const struct polic
 			     const struct policy_known *known, policy_read_fn read, void *user,
 			     struct cgg_group *groups, uint32_t *ret_victim);
 
-/* Of the groups of that choice: the cgroups in it whose processes the rule's kill spares, see rank_spare(). */
+/* The cgroups inside a chosen group whose processes the rule's kill spares, see rank_spare(). */
 struct rank_spared policy_spare(const struct cgg_policy *policy, const struct policy_rule *rule,
 				const struct cgg_snapshot *snap, uint32_t domain,
 				const struct policy_known *known, const struct cgg_group *group,
