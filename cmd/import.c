@@ -261,7 +261,7 @@ bool import_number(const char *text, double *ret)
 
 const char *import_share(char buf[IMPORT_TEXT], double percent)
 {
-	long permyriad = percent >= 100 ? 10000 : lround(percent * 100);
+	long permyriad = percent >= 100 ? 10000 : (long)(percent * 100 + 0.5);
 
 	if (permyriad < 1)
 		permyriad = 1;
@@ -288,7 +288,7 @@ const char *import_bytes(char buf[IMPORT_TEXT], double bytes)
 
 const char *import_time(char buf[IMPORT_TEXT], double seconds)
 {
-	long ms = seconds >= 3600 ? 3600000 : lround(seconds * 1000);
+	long ms = seconds >= 3600 ? 3600000 : (long)(seconds * 1000 + 0.5);
 
 	if (ms < 1)
 		ms = 1;

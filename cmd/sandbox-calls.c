@@ -4,24 +4,28 @@
  * by SIGSYS, and the kernel's log has its number. What has no condition is answered from the kernel's
  * cache of allowed calls, so that a kill is not slower for it.
  *
+ * This program runs when cgguard is built: libseccomp compiles the list, and the filter is written to
+ * stdout as a C header, which sandbox.c loads.
+ *
  * A call that is missing here is one that kills the guard in the middle of a kill: who adds one to the
  * library adds it here, and a test on a real kernel that makes it.
  */
-#include "sandbox.h"
-
-#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define INT 0xffffffffU /* an int's half of a register: the other is not told */
+#define SELF                                                                                       \
+	0x7fee1e55U /* stands for the guard's process id, which is known when the filter is loaded */
+#define MAX_LEN 4096U /* the kernel's BPF_MAXINSNS */
 
 static const int allowed[] = {
 	/* files that are small or the kernel's; which ones, Landlock says */
@@ -130,11 +134,12 @@ static const struct {
 	/* the signals of the ladder */
 	{SCMP_SYS(pidfd_send_signal), {1, SCMP_CMP_MASKED_EQ, INT, SIGKILL}},
 	{SCMP_SYS(pidfd_send_signal), {1, SCMP_CMP_MASKED_EQ, INT, SIGTERM}},
+	/* abort(): our own threads only */
+	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
 };
 
-static int add_all(scmp_filter_ctx filter)
+static bool add_all(scmp_filter_ctx filter)
 {
-	struct scmp_arg_cmp self = {0, SCMP_CMP_MASKED_EQ, INT, (scmp_datum_t)getpid()};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
@@ -142,45 +147,79 @@ static int add_all(scmp_filter_ctx filter)
 	for (size_t i = 0; r == 0 && i < sizeof(conditional) / sizeof(conditional[0]); i++)
 		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditional[i].call, 1,
 					   &conditional[i].arg);
-	if (r == 0) /* abort(): our own threads only */
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &self);
-	return r;
+	return r == 0;
 }
 
-static int load(void)
+/* For the machine that libseccomp calls so; "native": this one, as it is. */
+static bool set_machine(scmp_filter_ctx filter, const char *name)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r;
+	uint32_t machine = seccomp_arch_resolve_name(name);
 
-	if (!filter)
-		return -ENOMEM;
-	r = add_all(filter);
-	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (r == 0)
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (r == 0) /* a tree, not a list */
-		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r == 0) /* we run nobody's code: before 5.16 a filter slowed the whole process down */
-		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
-	if (r == 0) /* the kernel's own errno */
-		r = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-	if (r == 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	return r;
+	if (strcmp(name, "native") == 0 || machine == seccomp_arch_native())
+		return true;
+	return machine != 0 && seccomp_arch_remove(filter, SCMP_ARCH_NATIVE) == 0 &&
+	       seccomp_arch_add(filter, machine) == 0;
 }
 
-void sandbox_seal(sandbox_notice_fn notice, void *user)
+/* The number of instructions, 0: it failed. */
+static size_t compile(scmp_filter_ctx filter, struct sock_filter *program)
 {
-	char text[256];
-	int r = sizeof(void *) == 8 ? load() : -ENOTSUP; /* the list is that of 64 bits */
+	FILE *f = tmpfile();
+	size_t n = 0;
 
-	if (r == 0)
-		return;
-	snprintf(text, sizeof(text),
-		 "system calls can't be limited by seccomp (%s): going on with the rest of the "
-		 "sandbox",
-		 strerror(-r));
-	notice(user, text);
+	/* optimized to a tree, not a list */
+	if (f && seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
+	    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0 && add_all(filter) &&
+	    seccomp_export_bpf(filter, fileno(f)) == 0) {
+		rewind(f);
+		n = fread(program, sizeof(*program), MAX_LEN, f);
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static bool print(const struct sock_filter *program, size_t n)
+{
+	size_t self = 0, found = 0;
+
+	puts("static const struct sock_filter sandbox_filter[] = {");
+	for (size_t i = 0; i < n; i++) {
+		printf("\t{0x%02x, %u, %u, 0x%08x},\n", program[i].code, program[i].jt,
+		       program[i].jf, program[i].k);
+		if (program[i].k == SELF) {
+			self = program[i].code == (BPF_JMP | BPF_JEQ | BPF_K) ? i : 0;
+			found++;
+		}
+	}
+	printf("};\n#define SANDBOX_FILTER_SELF %zu /* k of this one is to be the process id */\n",
+	       self);
+	if (self == 0 || found != 1)
+		fputs("sandbox-calls: the process id is not compared exactly once\n", stderr);
+	return self != 0 && found == 1 && fflush(stdout) == 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct sock_filter program[MAX_LEN];
+	scmp_filter_ctx filter;
+	bool done = false;
+	size_t n = 0;
+
+	if (argc != 2) {
+		fputs("usage: sandbox-calls MACHINE|native\n", stderr);
+		return 2;
+	}
+	/* the filter may use what the kernel of the building machine can't load */
+	filter = seccomp_api_set(3) == 0 ? seccomp_init(SCMP_ACT_KILL_PROCESS) : NULL;
+	if (filter && set_machine(filter, argv[1]))
+		n = compile(filter, program);
+	if (n > 0)
+		done = print(program, n);
+	else
+		fprintf(stderr, "sandbox-calls: libseccomp can't compile the filter for '%s'\n",
+			argv[1]);
+	if (filter)
+		seccomp_release(filter);
+	return done ? 0 : 1;
 }

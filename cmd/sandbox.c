@@ -2,16 +2,28 @@
 /* Drop capabilities, restrict files by Landlock and system calls by seccomp. */
 #include "sandbox.h"
 
-#include <cap-ng.h>
 #include <errno.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <mntent.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#define CAPS 7
+#if __SIZEOF_POINTER__ == 8
+#include "sandbox-filter.h" /* printed by sandbox-calls.c at build time */
+#endif
+
+#define BIT(cap)  (1U << (cap)) /* all that are kept are among the first 32 */
+#define NO_ROOT	  (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED)
+#define NO_SETUID (SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED)
 
 static void tell(sandbox_notice_fn notice, void *user, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -51,46 +63,54 @@ static bool proc_is_hidden(void)
  * too. None for process_mrelease, which asks for none. SYS_PTRACE is for a /proc with hidepid only, and
  * SYS_ADMIN for a policy that honours xattrs: without it trusted. ones are hidden, as if there were none.
  */
-static int keep_capabilities(bool hidden, bool xattrs)
+static int keep_capabilities(bool xattrs)
 {
-	static const unsigned int wanted[CAPS] = {CAP_KILL,	CAP_DAC_OVERRIDE, CAP_SYS_RESOURCE,
-						  CAP_SYS_NICE, CAP_IPC_LOCK,	  CAP_SYS_PTRACE,
-						  CAP_SYS_ADMIN};
-	int set = CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT;
-	bool has[CAPS], may_bound;
+	uint32_t keep = BIT(CAP_KILL) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_SYS_RESOURCE) |
+			BIT(CAP_SYS_NICE) | BIT(CAP_IPC_LOCK) | BIT(CAP_SYS_PTRACE);
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
 
-	if (capng_get_caps_process() < 0)
-		return -ENOSYS;
-	for (int i = 0; i < CAPS; i++)
-		has[i] = capng_have_capability(CAPNG_PERMITTED, wanted[i]) &&
-			 (wanted[i] != CAP_SYS_PTRACE || hidden) &&
-			 (wanted[i] != CAP_SYS_ADMIN || xattrs);
-	may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
-	/* no program is executed any more, but that is the next wall's to say: no root by uid 0 */
-	if (may_bound && capng_lock() < 0)
-		return -EPERM;
-	capng_clear(CAPNG_SELECT_ALL);
-	for (int i = 0; i < CAPS; i++) {
-		if (has[i])
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, wanted[i]);
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	if (xattrs)
+		keep |= BIT(CAP_SYS_ADMIN);
+	keep &= data[0].permitted;
+	if (data[0].effective & BIT(CAP_SETPCAP)) {
+		/* no program is executed any more, but that is the next wall's to say: no root by uid 0 */
+		if (prctl(PR_SET_SECUREBITS, NO_ROOT | NO_SETUID, 0, 0, 0) < 0)
+			return -errno;
+		for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+			if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+				return -errno;
+		}
 	}
-	if (may_bound)
-		set |= CAPNG_SELECT_BOUNDS;
-	return capng_apply((capng_select_t)set) < 0 ? -EPERM : 0;
+	/* nothing inheritable, so nothing ambient */
+	data[0] = (struct __user_cap_data_struct){.effective = keep, .permitted = keep};
+	data[1] = (struct __user_cap_data_struct){0};
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* Give up one capability that keep_capabilities() kept. */
+static void drop(unsigned int cap, const char *name, sandbox_notice_fn notice, void *user)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+	long r = syscall(SYS_capget, &header, data);
+
+	data[0].effective &= ~BIT(cap);
+	data[0].permitted &= ~BIT(cap);
+	if (r < 0 || syscall(SYS_capset, &header, data) < 0)
+		tell(notice, user, "cannot drop %s: going on with it", name);
 }
 
 void sandbox_without_xattrs(sandbox_notice_fn notice, void *user)
 {
-	if (capng_get_caps_process() < 0 ||
-	    capng_update(CAPNG_DROP, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_ADMIN) < 0 ||
-	    capng_apply(CAPNG_SELECT_CAPS) < 0)
-		tell(notice, user, "cannot drop CAP_SYS_ADMIN: going on with it");
+	drop(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", notice, user);
 }
 
 void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, void *user)
 {
-	bool hidden = proc_is_hidden();
-	int r = keep_capabilities(hidden, paths->xattrs);
+	int r = keep_capabilities(paths->xattrs);
 
 	if (r < 0)
 		tell(notice, user, "cannot drop capabilities: %s; going on with what we have",
@@ -99,7 +119,7 @@ void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		tell(notice, user, "cannot set no_new_privs: %s; going on without",
 		     strerror(errno));
-	if (hidden) {
+	if (proc_is_hidden()) { /* users name their mounts: read when most powers are given up */
 		tell(notice, user,
 		     "/proc is mounted with hidepid, and Landlock would hide the processes that "
 		     "are guarded: going on without it, and with CAP_SYS_PTRACE, which can write "
@@ -107,6 +127,7 @@ void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, 
 		     "process's memory");
 		return;
 	}
+	drop(CAP_SYS_PTRACE, "CAP_SYS_PTRACE", notice, user);
 	r = sandbox_files(paths);
 	if (r < 0)
 		tell(notice, user,
@@ -115,4 +136,36 @@ void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, 
 		     r == -ENOSYS	? "this kernel has none"
 		     : r == -EOPNOTSUPP ? "it is off"
 					: strerror(-r));
+}
+
+/* 0, or a negative errno. */
+static int load_filter(void)
+{
+#ifdef SANDBOX_FILTER_SELF
+	struct sock_filter filter[sizeof(sandbox_filter) / sizeof(sandbox_filter[0])];
+	struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+	long r;
+
+	memcpy(filter, sandbox_filter, sizeof(filter));
+	filter[SANDBOX_FILTER_SELF].k = (uint32_t)getpid();
+	/* it runs nobody's code: before 5.16 a filter without SPEC_ALLOW slowed the process down */
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		    SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
+	if (r > 0) /* the thread that could not be confined */
+		return -ESRCH;
+	return r < 0 ? -errno : 0;
+#else
+	return -ENOTSUP; /* the list is that of 64 bits */
+#endif
+}
+
+void sandbox_seal(sandbox_notice_fn notice, void *user)
+{
+	int r = load_filter();
+
+	if (r < 0)
+		tell(notice, user,
+		     "system calls can't be limited by seccomp (%s): going on with the rest of the "
+		     "sandbox",
+		     strerror(-r));
 }
