@@ -13,20 +13,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FREEZE_MEMBERS	16 /* so many are stopped first: they fork, and take the CPU from us */
 #define FREEZE_AFTER	3 /* passes that left somebody new: fewer, but forking faster than we list */
 #define WAIT_FIRST_US	10000ULL
+#define WAIT_REACHED_US 40000ULL /* all are signalled: a step only takes processor time from them */
 #define WAIT_MAX_US	100000
 #define REAPING_US	100000 /* so long a pass may last longer */
 #define REAPING_STEP_US 40000 /* the end of all is an event, and needs no step */
 #define LIST_AGAIN_US	1000
+#define REAPED_EARLY	4 /* members: to tell the reaper of more would delay the signal */
 
 static uint64_t backoff_us(const struct kill *k)
 {
-	uint64_t now = clock_now_us(), us = WAIT_FIRST_US << (k->pass < 4 ? k->pass : 4);
+	uint64_t first = k->method == KILL_BY_PIDFD ? WAIT_FIRST_US : WAIT_REACHED_US;
+	uint64_t now = clock_now_us(), us = first << (k->pass < 4 ? k->pass : 4);
 
 	if (us > WAIT_MAX_US)
 		us = WAIT_MAX_US;
@@ -35,23 +39,20 @@ static uint64_t backoff_us(const struct kill *k)
 	return k->req.deadline_us - now < us ? k->req.deadline_us - now : us;
 }
 
-/* Watch cgroup.events: the first poll after a read waits for what comes after that read. */
-static void watch_events(struct kill *k)
+/* Opens cgroup.events and reads it: the first poll of the fd after that reports changes since the read. */
+static bool is_populated_and_watched(struct kill *k)
 {
-	char buf[256];
-
-	k->events_fd = openat(k->req.dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	if (k->events_fd >= 0)
-		(void)fdio_read(k->events_fd, buf, sizeof(buf));
+	if (k->events_fd < 0)
+		k->events_fd = openat(k->req.dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	return kill_is_populated(k);
 }
 
+/* A caller of method KILL_BY_FILE has just called is_populated_and_watched(), which returned true. */
 static void enter_wait(struct kill *k)
 {
 	k->wait_until_us = clock_now_us() + backoff_us(k);
 	k->ended = false;
-	if (k->method == KILL_BY_FILE)
-		watch_events(k);
-	kill_move(k, KILL_IN_WAIT, 0);
+	kill_move(k, KILL_IN_WAIT, k->method == KILL_BY_FILE ? k->wait_until_us : 0);
 }
 
 static enum kill_outcome unfinished(struct kill *k)
@@ -120,6 +121,27 @@ static int write_kill(const struct kill_request *req)
 	return fdio_write_at(req->dirfd, "cgroup.kill", "1");
 }
 
+static void reap(struct kill *k)
+{
+	kill_note_reaped(k);
+	if (k->reaper && !reaper_is_due(&k->reaping, clock_now_us()))
+		return;
+	if (k->reaper)
+		reaper_begin(k->reaper, &k->reaping);
+	members_release(&k->members, k->reaper, &k->reaping);
+	kill_note_reaped(k);
+}
+
+/*
+ * A running victim drops its mm within a fraction of a millisecond of the signal, and process_mrelease() fails from then
+ * on. So signal_by_file() hands up to REAPED_EARLY members to the reaper before the signal.
+ */
+static void call_reaper(struct kill *k)
+{
+	if (k->pass == 0 && k->reaper && k->members.nheld <= REAPED_EARLY)
+		reap(k);
+}
+
 static void signal_by_file(struct kill *k)
 {
 	struct members *m = &k->members;
@@ -129,6 +151,7 @@ static void signal_by_file(struct kill *k)
 		hurry_undo(m);
 		members_hold(m);
 	}
+	call_reaper(k);
 	r = write_kill(&k->req);
 	k->res.error = r;
 	if (r == 0) {
@@ -144,7 +167,7 @@ static void signal_by_file(struct kill *k)
 		return;
 	}
 	k->res.passes++;
-	if (!kill_is_populated(k))
+	if (!is_populated_and_watched(k))
 		kill_finish(k, kill_emptied(k));
 	else if (!k->res.by_cgroup_kill)
 		kill_begin_signal(k, KILL_BY_PIDFD);
@@ -175,6 +198,7 @@ void kill_step_signal(struct kill *k)
 	} else if (k->method == KILL_BY_PIDFD) {
 		signal_by_pidfd(k);
 	} else {
+		call_reaper(k);
 		r = members_signal(&k->members);
 		if (r < 0)
 			kill_finish(
@@ -201,17 +225,6 @@ static enum kill_outcome all_reached(const struct kill *k)
 	return KILL_NONE; /* the list is empty, the group is not: they are just ending */
 }
 
-static void reap(struct kill *k)
-{
-	kill_note_reaped(k);
-	if (k->reaper && !reaper_is_due(&k->reaping, clock_now_us()))
-		return;
-	if (k->reaper)
-		reaper_begin(k->reaper, &k->reaping);
-	members_release(&k->members, k->reaper, &k->reaping);
-	kill_note_reaped(k);
-}
-
 /* All that this pass can do is done. */
 static void end_pass(struct kill *k)
 {
@@ -221,7 +234,7 @@ static void end_pass(struct kill *k)
 		k->res.passes = 1;
 	else
 		k->res.passes++;
-	if (k->method == KILL_BY_FILE && !kill_is_populated(k)) {
+	if (k->method == KILL_BY_FILE && !is_populated_and_watched(k)) {
 		kill_finish(k, kill_emptied(k));
 		return;
 	}
@@ -236,13 +249,16 @@ static void end_pass(struct kill *k)
 	enter_wait(k);
 }
 
+/* The reaper may have been woken where we run, at our own priority. It reaps, or waits for a lock and gives way. */
 void kill_step_reap(struct kill *k)
 {
 	reap(k);
-	if (k->reaper)
-		kill_enter(k, KILL_IN_BOOST);
-	else
+	if (!k->reaper) {
 		end_pass(k);
+		return;
+	}
+	(void)sched_yield();
+	kill_enter(k, KILL_IN_BOOST);
 }
 
 void kill_step_boost(struct kill *k)
@@ -287,21 +303,15 @@ static bool is_waiting(struct kill *k)
 static void again(struct kill *k, enum kill_state to)
 {
 	k->pass++;
-	cgg_close_fd(&k->events_fd);
-	k->events_fd = -1;
 	kill_enter(k, to);
 }
 
 static void wait_by_file(struct kill *k)
 {
-	char buf[256];
-
 	if (!kill_is_populated(k)) {
 		kill_finish(k, kill_emptied(k));
 		return;
 	}
-	if (k->events_fd >= 0) /* other events are not waited for */
-		(void)fdio_read(k->events_fd, buf, sizeof(buf));
 	if (is_waiting(k))
 		return;
 	if (kill_is_overdue(k))

@@ -26,7 +26,8 @@ void kill_stay(struct kill *k, uint64_t us)
 
 bool kill_is_populated(const struct kill *k)
 {
-	return cgfs_populated(k->req.dirfd) != 0;
+	return (k->events_fd >= 0 ? cgfs_populated_fd(k->events_fd)
+				  : cgfs_populated(k->req.dirfd)) != 0;
 }
 
 bool kill_is_overdue(const struct kill *k)

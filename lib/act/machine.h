@@ -76,7 +76,7 @@ struct kill {
 		restore_until_us; /* what can't be put back is left to the journal then; 0: not known yet */
 	bool ended; /* all that are held have, in WAIT */
 	int signal_error; /* negative errno: one could not be signalled */
-	int events_fd; /* cgroup.events, in WAIT; -1: not open */
+	int events_fd; /* cgroup.events, from the first signal on; -1: not open */
 };
 
 /* req is copied; its path and fds have to stay until the end. */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -22,6 +23,7 @@
 #endif
 
 #define FINISH_MS 200
+#define EARLY_US  2000 /* the signal may follow reaper_put() by as much */
 #define FDS_SPARE 16
 
 static void count(_Atomic uint64_t *counter, uint32_t number)
@@ -32,10 +34,21 @@ static void count(_Atomic uint64_t *counter, uint32_t number)
 		;
 }
 
-static void reap(int fd, struct reaping *reaping, uint32_t number)
+/* The kernel refuses a process that is not dying yet (EINVAL): the reaper tries again until the time given. */
+static bool release(int fd, uint64_t until_us)
+{
+	while (syscall(SYS_process_mrelease, fd, 0) < 0) {
+		if (errno != EINVAL || clock_now_us() >= until_us)
+			return false;
+		(void)sched_yield();
+	}
+	return true;
+}
+
+static void reap(int fd, uint64_t until_us, struct reaping *reaping, uint32_t number)
 {
 	uint64_t begun_us = clock_now_us(), now_us;
-	bool reaped = syscall(SYS_process_mrelease, fd, 0) == 0;
+	bool reaped = release(fd, until_us);
 
 	if (reaped)
 		count(&reaping->counted, number);
@@ -64,8 +77,8 @@ static void *reaper_main(void *arg)
 			return NULL;
 		}
 		atomic_store(&r->since_us, clock_now_us());
-		reap(r->job[i % REAPER_QUEUE].fd, r->job[i % REAPER_QUEUE].reaping,
-		     r->job[i % REAPER_QUEUE].number);
+		reap(r->job[i % REAPER_QUEUE].fd, r->job[i % REAPER_QUEUE].early_until_us,
+		     r->job[i % REAPER_QUEUE].reaping, r->job[i % REAPER_QUEUE].number);
 		atomic_store(&r->since_us, 0);
 		close(r->job[i % REAPER_QUEUE].fd);
 		atomic_store(&r->taken, i + 1);
@@ -136,9 +149,10 @@ void reaper_begin(struct reaper *r, struct reaping *reaping)
 bool reaper_put(struct reaper *r, struct reaping *reaping, int pidfd)
 {
 	unsigned int i = atomic_load(&r->put);
+	uint64_t now_us = clock_now_us();
 	int fd;
 
-	if (i - atomic_load(&r->taken) == REAPER_QUEUE || reaper_hangs(r, clock_now_us()))
+	if (i - atomic_load(&r->taken) == REAPER_QUEUE || reaper_hangs(r, now_us))
 		return false;
 	fd = fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
@@ -150,6 +164,7 @@ bool reaper_put(struct reaper *r, struct reaping *reaping, int pidfd)
 	r->job[i % REAPER_QUEUE].fd = fd;
 	r->job[i % REAPER_QUEUE].reaping = reaping;
 	r->job[i % REAPER_QUEUE].number = reaping->number;
+	r->job[i % REAPER_QUEUE].early_until_us = now_us + EARLY_US;
 	reaping->put++;
 	atomic_store(&r->put, i + 1);
 	(void)eventfd_write(r->wake_fd, 1);

@@ -35,6 +35,7 @@ struct reaper {
 		int fd;
 		struct reaping *reaping;
 		uint32_t number;
+		uint64_t early_until_us;
 	} job[REAPER_QUEUE];
 };
 
@@ -59,7 +60,10 @@ bool reaper_is_at(const struct reaping *reaping);
 /* A new pass begins. */
 void reaper_begin(struct reaper *r, struct reaping *reaping);
 
-/* Reap the process some time; the pidfd is copied. False: it is not done, the reaper is busy enough or hangs. */
+/*
+ * Reap the process some time, which may be just before it is signalled; the pidfd is copied. False: it is not done, the
+ * reaper is busy enough or hangs.
+ */
 bool reaper_put(struct reaper *r, struct reaping *reaping, int pidfd);
 
 /* Processes that were reaped in the last pass so far. */

@@ -104,17 +104,26 @@ static int below_children(int dirfd, unsigned int depth, cgfs_dir_fn fn, void *u
 	return len < 0 && !fdio_is_gone(-errno) ? -errno : 0;
 }
 
-int cgfs_populated(int dirfd)
+int cgfs_populated_fd(int events_fd)
 {
 	char buf[256];
 	uint64_t v;
-	long len = fdio_read_at(dirfd, "cgroup.events", buf, sizeof(buf));
+	long len = fdio_read(events_fd, buf, sizeof(buf));
 
 	if (fdio_is_gone(len))
 		return 0;
 	if (len < 0)
 		return (int)len;
 	return parse_keyed(buf, "populated", &v) == 0 ? v != 0 : -EINVAL;
+}
+
+int cgfs_populated(int dirfd)
+{
+	CGG_AUTO_FD fd = openat(dirfd, "cgroup.events", READ_FLAGS);
+
+	if (fd < 0)
+		return fdio_is_gone(-errno) ? 0 : -errno;
+	return cgfs_populated_fd(fd);
 }
 
 /* Who makes thousands of empty cgroups in his must not put off its end. */

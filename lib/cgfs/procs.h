@@ -29,6 +29,7 @@ int cgfs_each_below(int dirfd, cgfs_dir_fn fn, void *user);
 
 /* Of cgroup.events: 1 it holds processes, 0 it is empty or removed, negative errno: can't be told. */
 int cgfs_populated(int dirfd);
+int cgfs_populated_fd(int events_fd);
 
 /* cgfs_procs_each() for the whole subtree below dirfd. Vanished cgroups are passed over. */
 int cgfs_procs_each_below(int dirfd, cgfs_pid_fn fn, void *user, uint32_t *ret_n);

@@ -40,6 +40,16 @@ static inline void kit_group_put(const struct kit_group *g, const char *file, co
 	T_MUST(renameat(g->dirfd, ".new", g->dirfd, file) == 0);
 }
 
+/* In place: whoever has the file open reads it anew, as from the kernel's. */
+static inline void kit_group_put_events(const struct kit_group *g, bool populated)
+{
+	const char *text = populated ? "populated 1\n" : "populated 0\n";
+	int fd = openat(g->dirfd, "cgroup.events", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	T_MUST(fd >= 0 && pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text));
+	close(fd);
+}
+
 static inline size_t kit_group_alive(struct kit_group *g)
 {
 	size_t n = 0;
@@ -60,7 +70,7 @@ static inline void kit_group_tell(struct kit_group *g)
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%d\n", g->pid[i]);
 	}
 	kit_group_put(g, "cgroup.procs", text);
-	kit_group_put(g, "cgroup.events", len > 0 ? "populated 1\n" : "populated 0\n");
+	kit_group_put_events(g, len > 0);
 }
 
 static inline void *kit_group_keep(void *arg)

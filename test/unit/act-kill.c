@@ -6,6 +6,7 @@
 #include "kit/action.h"
 #include "kit/group.h"
 
+#include "act/machine.h"
 #include "act/members.h"
 #include "util/clock.h"
 #include "util/fdio.h"
@@ -138,23 +139,36 @@ TEST(a_member_whose_oom_score_adj_is_unknown_is_spared_and_the_others_die)
 	}
 }
 
-struct later {
-	struct kit_group *g;
-	const char *adj;
-};
-
-static void *tell_later(void *arg)
+/* What could not be read, can be. */
+static void tell_adj(const struct kit_group *g, const char *adj)
 {
-	struct later *later = arg;
 	char path[64], text[96];
 
-	usleep(10000); /* what is forbidden is asked again for 100 ms only, also where the machine is busy */
-	snprintf(path, sizeof(path), "%d/oom_score_adj", later->g->pid[1]);
-	snprintf(text, sizeof(text), "proc/%d oom_score_adj.new=%s", later->g->pid[1], later->adj);
-	kit_tree_add(later->g->top, text);
-	snprintf(text, sizeof(text), "%d/oom_score_adj.new", later->g->pid[1]);
-	T_MUST(renameat(later->g->procfd, text, later->g->procfd, path) == 0);
-	return NULL;
+	snprintf(path, sizeof(path), "%d/oom_score_adj", g->pid[1]);
+	snprintf(text, sizeof(text), "proc/%d oom_score_adj.new=%s", g->pid[1], adj);
+	kit_tree_add(g->top, text);
+	snprintf(text, sizeof(text), "%d/oom_score_adj.new", g->pid[1]);
+	T_MUST(renameat(g->procfd, text, g->procfd, path) == 0);
+}
+
+/* A kill that finds it out when it asks again. */
+static enum kill_outcome kill_and_tell(const struct kill_request *req, const struct kit_group *g,
+				       const char *adj, struct kill_result *res)
+{
+	static struct kill k;
+
+	kill_begin(&k, req, NULL);
+	kill_step(&k);
+	T_EQ_INT(k.state, KILL_IN_MEMBERS);
+	tell_adj(g, adj);
+	while (k.state != KILL_IN_END) {
+		if (k.due_us > clock_now_us())
+			usleep(1000);
+		else
+			kill_step(&k);
+	}
+	*res = k.res;
+	return res->outcome;
 }
 
 TEST(what_is_unknown_is_asked_again_before_anybody_dies)
@@ -168,16 +182,12 @@ TEST(what_is_unknown_is_asked_again_before_anybody_dies)
 		struct kill_request req;
 		struct kill_result res;
 		struct kit_group g;
-		struct later later = {&g, rows[i].adj};
-		pthread_t thread;
 
 		T_ROW(rows[i].adj);
 		start(&g, 3);
 		make_unknown(&g, 1, LINK);
-		T_MUST(pthread_create(&thread, NULL, tell_later, &later) == 0);
 		req = request(&g, 4 * SECOND);
-		T_EQ_INT(kill_run(&req, &res), KILL_DONE);
-		pthread_join(thread, NULL);
+		T_EQ_INT(kill_and_tell(&req, &g, rows[i].adj, &res), KILL_DONE);
 		T_EQ_INT(res.exempt, rows[i].lives);
 		T_EQ_INT(res.unknown, 0);
 		T_EQ_INT(res.by_cgroup_kill, !rows[i].lives);
@@ -393,17 +403,13 @@ TEST(the_worst_process_is_not_another_one_because_it_can_not_be_read)
 	struct kill_request req;
 	struct kill_result res;
 	struct kit_group g;
-	struct later later = {&g, "0"};
-	pthread_t thread;
 
 	start(&g, 2);
 	say(&g, 1, "0", 7, 800);
 	make_unknown(&g, 1, LINK);
-	T_MUST(pthread_create(&thread, NULL, tell_later, &later) == 0);
 	req = request(&g, 4 * SECOND);
 	req.process = true;
-	T_EQ_INT(kill_run(&req, &res), KILL_DONE);
-	pthread_join(thread, NULL);
+	T_EQ_INT(kill_and_tell(&req, &g, "0", &res), KILL_DONE);
 	T_EQ_INT(res.proc[0].pid, g.pid[1]);
 	T_ASSERT(is_alive(&g, 0) && !is_alive(&g, 1));
 	kit_group_end(&g);
@@ -448,12 +454,18 @@ TEST(terminate_ends_at_its_deadline_and_when_the_danger_is_past)
 
 /* ---- frozen --------------------------------------------------------------------------------- */
 
-static void *run_kill(void *arg)
+/* A slot that was cleared still has the record from before. */
+static bool was_noted(const struct journal *j, uint64_t id)
 {
-	static struct kill_result res;
+	const struct journal_slot *slot = (const void *)(j->map + sysconf(_SC_PAGESIZE));
 
-	kill_run(arg, &res);
-	return &res;
+	for (size_t i = 0; i < 2 * (size_t)JOURNAL_ACTIONS; i++) {
+		const struct journal_record *r = &slot[i / 2].record[i % 2];
+
+		if (r->id == id && r->target == JOURNAL_FREEZE && r->state != JOURNAL_FREE)
+			return true;
+	}
+	return false;
 }
 
 TEST(a_group_that_its_owner_has_paused_stays_so_and_what_we_freeze_is_remembered)
@@ -464,36 +476,27 @@ TEST(a_group_that_its_owner_has_paused_stays_so_and_what_we_freeze_is_remembered
 
 	T_MUST(mkdtemp(dir));
 	T_MUST(journal_init(&journal, dir, 0, NULL) == 0);
-	for (int paused = 0; paused < 2; paused++) {
+	for (int paused = 1; paused >= 0; paused--) {
+		static const struct timespec long_ago[2];
 		struct kill_request req;
-		struct kill_result *res;
-		bool noted = false, frozen = false;
+		struct kill_result res;
 		struct stat st;
-		pthread_t thread;
-		void *ret;
 
 		T_ROW(paused ? "paused" : "running");
 		start(&g, 20);
-		make_unknown(&g, 3, LINK); /* it takes a little longer so */
+		make_unknown(&g, 3, LINK); /* one is spared: pidfd by pidfd */
 		kit_group_put(&g, "cgroup.freeze", paused ? "1\n" : "0\n");
+		T_MUST(utimensat(g.dirfd, "cgroup.freeze", long_ago, 0) == 0);
 		T_MUST(fstat(g.dirfd, &st) == 0);
 		req = request(&g, 4 * SECOND);
 		req.journal = &journal;
 		req.id = st.st_ino;
-		T_MUST(pthread_create(&thread, NULL, run_kill, &req) == 0);
-		for (int i = 0; i < 1000 && kit_group_alive(&g) > 1; i++) {
-			noted |= journal_count(&journal, JOURNAL_FREEZE);
-			frozen |= fdio_read_at(g.dirfd, "cgroup.freeze", text, sizeof(text)) > 0 &&
-				  text[0] == '1';
-			usleep(1000);
-		}
-		pthread_join(thread, &ret);
-		res = ret;
-		T_EQ_INT(res->outcome, KILL_DONE);
-		T_EQ_INT(res->frozen, !paused);
-		T_EQ_INT(noted, !paused);
-		T_ASSERT(frozen);
+		T_EQ_INT(kill_run(&req, &res), KILL_DONE);
+		T_EQ_INT(res.frozen, !paused);
+		T_EQ_INT(was_noted(&journal, req.id), !paused);
 		T_ASSERT(!journal_count(&journal, JOURNAL_FREEZE));
+		T_MUST(fstatat(g.dirfd, "cgroup.freeze", &st, 0) == 0);
+		T_EQ_INT(st.st_mtime != 0, !paused); /* it was written */
 		T_MUST(fdio_read_at(g.dirfd, "cgroup.freeze", text, sizeof(text)) > 0);
 		T_EQ_INT(text[0], paused ? '1' : '0');
 		kit_group_end(&g);

@@ -6,6 +6,8 @@
 #include "act/machine.h"
 #include "util/clock.h"
 
+#include <sys/syscall.h>
+
 #define SECOND 1000000ULL
 
 static struct kill_request request(const struct kit_group *g, uint64_t within_us)
@@ -162,6 +164,52 @@ TEST(what_a_reaper_reaps_counts_for_the_pass_that_asked_for_it)
 	T_ASSERT(reaper_finish(&reaper));
 	T_ASSERT(reaper_count(&k.reaping) <= 3);
 	kit_group_end(&g);
+}
+
+static bool is_tried(const struct reaping *reaping)
+{
+	return !reaper_is_at(reaping);
+}
+
+/* Kill a sleeping child later_us after the reaper was told of it. True: the reaper reaped its memory. */
+static bool is_reaped(struct reaper *reaper, useconds_t later_us)
+{
+	struct reaping reaping = {0};
+	pid_t pid = fork();
+	bool reaped;
+	int pidfd;
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	T_MUST(pid > 0 && pidfd >= 0);
+	reaper_begin(reaper, &reaping);
+	T_MUST(reaper_put(reaper, &reaping, pidfd));
+	while (atomic_load(&reaper->since_us) == 0 && !is_tried(&reaping))
+		;
+	usleep(later_us);
+	kill(pid, SIGKILL);
+	while (!is_tried(&reaping))
+		usleep(100);
+	reaped = reaper_count(&reaping) == 1;
+	waitpid(pid, NULL, 0);
+	close(pidfd);
+	return reaped;
+}
+
+/* A running victim drops its mm before a reaper that is told after the signal can call process_mrelease(). */
+TEST(a_reaper_that_is_there_before_the_signal_waits_for_it_a_little)
+{
+	static struct reaper reaper;
+	bool any = false;
+
+	T_MUST(reaper_init(&reaper) == 0);
+	for (int i = 0; i < 50 && !any; i++)
+		any = is_reaped(&reaper, 200);
+	T_ASSERT(any);
+	T_ASSERT(!is_reaped(&reaper, 50000)); /* not for ever */
+	T_ASSERT(reaper_finish(&reaper));
 }
 
 /* ---- the very cgroup ------------------------------------------------------------------ */

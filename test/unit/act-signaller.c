@@ -112,7 +112,7 @@ TEST(who_waits_keeps_no_kill_waiting)
 	T_HAS(kills[0]->result.why, "needed its place");
 	kit_group_end(&victim);
 
-	kit_group_put(&hangs, "cgroup.events", "populated 0\n");
+	kit_group_put_events(&hangs, false);
 	for (size_t i = 1; i < KILLS; i++)
 		T_ASSERT(is_done(kills[i]));
 	for (size_t i = 0; i < CGG_ARRAY_LEN(actions); i++) {
