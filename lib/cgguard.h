@@ -277,8 +277,8 @@ struct cgg_group {
 	bool avoid; /* a mark: after all that have none */
 	uint32_t mark, marked; /* the one that counts, 0: none; and of which cgroup */
 	uint32_t owner; /* with CGG_RANK_TAKEN: the cgroup that answers for it */
-	bool helps, herd; /* gives back half of what is missing; with others of its owner */
-	int64_t order_taken, order_gain; /* that count: its own, or of its herd */
+	bool helps, herd, front; /* gives back half of what is missing; with others of its owner */
+	int64_t order_taken, order_gain, guess; /* that count: its own, or of its herd */
 };
 
 #define CGG_RANK_KEYS_MAX 8 /* keys in one order */

@@ -16,8 +16,14 @@
 
 struct keyed {
 	const char *key;
+	size_t len;
 	size_t offset;
 };
+
+#define KEYED(type, key)                                                                           \
+	{                                                                                          \
+#key, sizeof(#key) - 1, offsetof(type, key)                                        \
+	}
 
 /*
  * Give every line "key number" whose key is listed to its field. One pass over the text. A text that
@@ -27,24 +33,24 @@ static int parse_flat(const char *text, const struct keyed *keys, size_t n, void
 {
 	int r = -EINVAL;
 
-	while (*text) {
-		const char *space = strchr(text, ' '), *next = strchr(text, '\n');
+	for (const char *next; *text; text = next) {
+		size_t len = 0;
 
-		if (!space || (next && space > next))
-			space = text;
-		for (size_t i = 0; i < n; i++) {
-			size_t len = (size_t)(space - text);
-
-			if (strncmp(text, keys[i].key, len) != 0 || keys[i].key[len] != '\0')
+		while (text[len] > ' ')
+			len++;
+		for (size_t i = 0; i < n && text[len] == ' '; i++) {
+			if (keys[i].len != len || keys[i].key[0] != text[0] ||
+			    memcmp(text, keys[i].key, len) != 0)
 				continue;
-			if (parse_keyed(text, keys[i].key,
-					(uint64_t *)(void *)((char *)ret + keys[i].offset)) == 0)
+			if (parse_digits(text + len + 1,
+					 (uint64_t *)(void *)((char *)ret + keys[i].offset)) == 0)
 				r = 0;
 			break;
 		}
+		next = strchr(text + len, '\n');
 		if (!next)
 			break;
-		text = next + 1;
+		next++;
 	}
 	return r;
 }
@@ -52,7 +58,7 @@ static int parse_flat(const char *text, const struct keyed *keys, size_t n, void
 int cgfs_parse_events(const char *text, struct cgg_events *ret)
 {
 	static const struct keyed keys[] = {
-#define ROW(key) {#key, offsetof(struct cgg_events, key)},
+#define ROW(key) KEYED(struct cgg_events, key),
 		CGFS_EVENTS(ROW)
 #undef ROW
 	};
@@ -64,7 +70,7 @@ int cgfs_parse_events(const char *text, struct cgg_events *ret)
 int cgfs_parse_stat(const char *text, struct cgg_stat *ret)
 {
 	static const struct keyed keys[] = {
-#define ROW(key) {#key, offsetof(struct cgg_stat, key)},
+#define ROW(key) KEYED(struct cgg_stat, key),
 		CGFS_STAT(ROW)
 #undef ROW
 	};
@@ -153,11 +159,6 @@ void cgfs_derive(struct cgg_cgroup *cg)
 		cg->mapped_bytes = shmem;
 	cg->gain_bytes = cg->unreclaimable_bytes - shmem + cg->mapped_bytes;
 	cg->hugetlb_bytes = s->hugetlb;
-}
-
-uint64_t cgfs_shmem(const struct cgg_cgroup *cg)
-{
-	return cg->unreclaimable_bytes - (cg->gain_bytes - cg->mapped_bytes);
 }
 
 void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes)

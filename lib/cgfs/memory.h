@@ -32,7 +32,10 @@ int cgfs_parse_pressure(const char *text, struct cgg_pressure *ret);
 void cgfs_derive(struct cgg_cgroup *cg);
 
 /* The part of the unreclaimable bytes that is shared memory and files on a tmpfs. */
-uint64_t cgfs_shmem(const struct cgg_cgroup *cg);
+static inline uint64_t cgfs_shmem(const struct cgg_cgroup *cg)
+{
+	return cg->unreclaimable_bytes - (cg->gain_bytes - cg->mapped_bytes);
+}
 
 /* So much shared memory is mapped by its processes, and freed by a kill; not more than it has. 0: none. */
 void cgfs_mapped(struct cgg_cgroup *cg, uint64_t bytes);

@@ -2,6 +2,8 @@
 /* When a domain is calm, and the table of what its groups had when calm ended. */
 #include "policy/calm.h"
 
+#include "rank/number.h"
+
 /* ---- when ----------------------------------------------------------------------------- */
 
 static const struct transition {
@@ -90,19 +92,31 @@ static void make_heap(struct calm_base *base, size_t n, before_fn before)
 		sift(base, i, n, before);
 }
 
+bool calm_holds(const struct cgg_group *group, int64_t *ret_bytes)
+{
+	if (!(group->known & 1U << CGG_RANK_UNRECLAIMABLE))
+		return false;
+	*ret_bytes = group->term[CGG_RANK_UNRECLAIMABLE];
+	if (group->known & 1U << CGG_RANK_SWAP)
+		*ret_bytes = number_plus(*ret_bytes, group->term[CGG_RANK_SWAP]);
+	return true;
+}
+
 static bool base_of(const struct cgg_snapshot *snap, const struct cgg_group *group,
 		    struct calm_base *ret)
 {
-	enum cgg_rank_key key = CGG_RANK_UNRECLAIMABLE;
+	int64_t bytes;
 
-	if (!(group->known & 1U << key))
-		key = CGG_RANK_USAGE; /* too much: better than to be blamed for all of it */
-	if (!(group->known & 1U << key))
-		return false;
+	if (!calm_holds(group, &bytes)) {
+		if (!(group->known & 1U << CGG_RANK_USAGE))
+			return false;
+		/* too much: better than to be blamed for all of it */
+		bytes = group->term[CGG_RANK_USAGE];
+	}
 	*ret = (struct calm_base){
 		.owner = calm_key(snap->cgroups[calm_owner(snap, group->cgroup)].path),
 		.id = snap->cgroups[group->cgroup].id,
-		.bytes = (uint64_t)group->term[key],
+		.bytes = (uint64_t)bytes,
 	};
 	return true;
 }

@@ -62,7 +62,7 @@ enum calm_order calm_sample(struct calm *calm, uint64_t level, uint64_t calm_byt
 struct calm_base {
 	uint64_t owner; /* calm_key() of its owner's path: a restarted unit has another id */
 	uint64_t id;
-	uint64_t bytes; /* unreclaimable */
+	uint64_t bytes; /* calm_holds() */
 };
 
 struct calm_bases {
@@ -73,6 +73,12 @@ struct calm_bases {
 };
 
 uint64_t calm_key(const char *path);
+
+/*
+ * The bytes that a group has taken and not given back: its unreclaimable memory and its memory.swap.current. A group that
+ * the kernel has swapped out took no less for that. False: not known.
+ */
+bool calm_holds(const struct cgg_group *group, int64_t *ret_bytes);
 
 /* The cgroup that answers for one: itself where owners are not known. */
 static inline uint32_t calm_owner(const struct cgg_snapshot *snap, uint32_t cgroup)

@@ -3,6 +3,7 @@
 #include "policy/gate.h"
 #include "policy/pace.h"
 
+#include "cgfs/memory.h"
 #include "rank/number.h"
 #include "util/glob.h"
 
@@ -201,16 +202,28 @@ static void read_group(void *user, struct cgg_group *group)
 	rank_bound_gain(r->snap, r->spec, group);
 }
 
-static bool read_sum(void *user, uint32_t owner, uint64_t *ret_bytes)
+static bool read_sum(void *user, uint32_t owner, struct turn_sum *ret)
 {
 	const struct stat_reader *r = user;
 	const struct cgg_cgroup *cg = &r->snap->cgroups[owner];
+	struct cgg_group all;
 
-	r->read(r->user, owner, false);
-	*ret_bytes = cg->unreclaimable_bytes;
-	return cg->have & CGG_HAVE_STAT &&
-	       (!(cg->have & CGG_HAVE_SWAP_CURRENT) ||
-		!__builtin_add_overflow(*ret_bytes, cg->swap_current_bytes, ret_bytes));
+	/* what is known of an owner above the domain may be of long ago */
+	if (!rank_is_below(r->snap, owner, r->spec->domain))
+		return false;
+	if (!(cg->have & CGG_HAVE_STAT))
+		r->read(r->user, owner, false);
+	if (!(cg->have & CGG_HAVE_STAT))
+		return false;
+	all = (struct cgg_group){.cgroup = owner};
+	rank_terms(r->snap, r->spec, owner, &all);
+	*ret = (struct turn_sum){
+		.usage = all.term[CGG_RANK_USAGE],
+		.gain = all.term[CGG_RANK_GAIN],
+		.swap = all.term[CGG_RANK_SWAP],
+		.shmem = number_clamp(cgfs_shmem(cg)),
+	};
+	return calm_holds(&all, &ret->holds);
 }
 
 size_t policy_choose_reading(const struct cgg_policy *policy, const struct policy_rule *rule,

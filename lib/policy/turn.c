@@ -64,7 +64,37 @@ static int64_t clamp_to(int64_t value, int64_t most)
 	return value < most ? value : most;
 }
 
-/* Of groups of one owner: into term[CGG_RANK_TAKEN] now less base, negative too. Returns the owner's own. */
+void turn_guess(const struct turn_ask *turn, struct cgg_group *groups, size_t n)
+{
+	const struct cgg_cgroup *cgroups = turn->snap->cgroups;
+	size_t first = 0, end = 0;
+
+	if (turn->bases)
+		calm_of_owner(turn->bases, calm_key(cgroups[groups[0].owner].path), &first, &end);
+	for (size_t i = 0; i < n; i++) {
+		struct cgg_group *group = &groups[i];
+		const struct calm_base *base =
+			first == end ? NULL
+				     : find(turn->bases, first, end, cgroups[group->cgroup].id);
+
+		group->guess = INT64_MAX;
+		if (knows(group, CGG_RANK_USAGE))
+			group->guess = group->term[CGG_RANK_USAGE] -
+				       (base ? number_clamp(base->bytes) : 0);
+	}
+}
+
+int turn_compare_guess(const struct cgg_group *a, const struct cgg_group *b)
+{
+	if (a->guess != b->guess)
+		return a->guess > b->guess ? -1 : 1;
+	return a->cgroup < b->cgroup ? -1 : 1;
+}
+
+/*
+ * Of groups of one owner, by their guess: into term[CGG_RANK_TAKEN] now less base, negative too. Returns the owner's own.
+ * What ended groups had goes to the later ones in this order.
+ */
 static int64_t take(const struct turn_ask *turn, struct cgg_group *groups, size_t n)
 {
 	const struct cgg_cgroup *cgroups = turn->snap->cgroups;
@@ -78,7 +108,8 @@ static int64_t take(const struct turn_ask *turn, struct cgg_group *groups, size_
 		const struct calm_base *base =
 			find(turn->bases, first, end, cgroups[groups[i].cgroup].id);
 
-		groups[i].term[CGG_RANK_TAKEN] = groups[i].term[CGG_RANK_UNRECLAIMABLE];
+		groups[i].term[CGG_RANK_TAKEN] = 0;
+		(void)calm_holds(&groups[i], &groups[i].term[CGG_RANK_TAKEN]);
 		groups[i].known &= ~(1U << CGG_RANK_TAKEN);
 		if (!base)
 			continue;
@@ -109,12 +140,27 @@ static int64_t take(const struct turn_ask *turn, struct cgg_group *groups, size_
 
 /* ---- who is one candidate --------------------------------------------------------------- */
 
-/* The keys before "taken" must be equal in a herd. */
-static int compare_before(const struct policy_rule *rule, const struct cgg_group *a,
-			  const struct cgg_group *b)
+int turn_compare_owner(const void *with, const struct cgg_group *a, const struct cgg_group *b)
+{
+	(void)with;
+	if (a->owner != b->owner)
+		return a->owner < b->owner ? -1 : 1;
+	return a->cgroup < b->cgroup ? -1 : 1;
+}
+
+static int compare_guess(const void *with, const struct cgg_group *a, const struct cgg_group *b)
+{
+	(void)with;
+	return turn_compare_guess(a, b);
+}
+
+int turn_compare_class(const struct policy_rule *rule, const struct cgg_group *a,
+		       const struct cgg_group *b)
 {
 	int order = 0;
 
+	if (a->avoid != b->avoid)
+		return a->avoid ? 1 : -1;
 	for (size_t i = 0; order == 0 && rule->key[i] != CGG_RANK_TAKEN; i++)
 		order = rank_compare_key(rule->key[i], a, b);
 	return order;
@@ -123,16 +169,9 @@ static int compare_before(const struct policy_rule *rule, const struct cgg_group
 static int compare_herd(const void *with, const struct cgg_group *a, const struct cgg_group *b)
 {
 	const struct turn_ask *turn = with;
-	int order;
+	int order = turn_compare_class(turn->rule, a, b);
 
-	if (a->owner != b->owner)
-		return a->owner < b->owner ? -1 : 1;
-	if (a->avoid != b->avoid)
-		return a->avoid ? 1 : -1;
-	order = compare_before(turn->rule, a, b);
-	if (order != 0)
-		return order;
-	return a->cgroup < b->cgroup ? -1 : 1;
+	return order != 0 ? order : turn_compare_guess(a, b);
 }
 
 int64_t turn_half(const struct turn_ask *turn)
@@ -149,7 +188,7 @@ int64_t turn_counted(const struct turn_ask *turn, int64_t taken)
 
 static void stand_alone(const struct turn_ask *turn, struct cgg_group *group)
 {
-	group->herd = false;
+	group->herd = group->front = false;
 	group->order_gain = group->term[CGG_RANK_GAIN];
 	group->order_taken = turn_counted(turn, group->term[CGG_RANK_TAKEN]);
 	group->helps = knows(group, CGG_RANK_GAIN) && group->order_gain >= turn_half(turn);
@@ -188,7 +227,7 @@ static struct sum sum_of(const struct turn_ask *turn, const struct cgg_group *gr
 }
 
 /*
- * Groups of one owner that nothing before "taken" tells apart. net: of the owner. Those that are each too small to help
+ * Groups of one owner and class, by their guess. net: of the owner. Those that are each too small to help
  * are a herd; and where they took it together, so are those that each took too little for it to count.
  */
 static void stand_together(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
@@ -196,6 +235,7 @@ static void stand_together(const struct turn_ask *turn, struct cgg_group *groups
 {
 	struct sum sum = sum_of(turn, groups, n, true, net);
 	bool takers = sum.taken > 0, helps;
+	size_t nherd = 0;
 
 	if (!takers)
 		sum = sum_of(turn, groups, n, false, net);
@@ -208,6 +248,7 @@ static void stand_together(const struct turn_ask *turn, struct cgg_group *groups
 		if (!herd)
 			continue;
 		groups[i].herd = true;
+		groups[i].front = nherd++ < TURN_FRONT;
 		groups[i].helps = helps;
 		groups[i].order_gain = helps ? sum.gain / TURN_HERD_PART : sum.gain;
 		groups[i].order_taken = sum.taken;
@@ -221,18 +262,21 @@ static void find_herds(const struct turn_ask *turn, struct cgg_group *groups, si
 		groups[i].owner = calm_owner(turn->snap, groups[i].cgroup);
 		groups[i].herd = is_fit(with, &groups[i]); /* may be part of one */
 	}
-	rank_sort(groups, n, compare_herd, turn);
+	rank_sort(groups, n, turn_compare_owner, NULL);
 	for (size_t i = 0, end; i < n; i = end) {
 		int64_t net = 0;
 
 		for (end = i + 1; end < n && groups[end].owner == groups[i].owner;)
 			end++;
+		turn_guess(turn, &groups[i], end - i);
+		rank_sort(&groups[i], end - i, compare_guess, NULL);
 		if (turn->bases)
 			net = take(turn, &groups[i], end - i);
+		rank_sort(&groups[i], end - i, compare_herd, turn);
 		for (size_t from = i, to; from < end; from = to) {
 			for (to = from + 1;
-			     to < end && groups[to].avoid == groups[from].avoid &&
-			     compare_before(turn->rule, &groups[from], &groups[to]) == 0;)
+			     to < end &&
+			     turn_compare_class(turn->rule, &groups[from], &groups[to]) == 0;)
 				to++;
 			stand_together(turn, &groups[from], to - from, net);
 		}
@@ -273,11 +317,13 @@ static int compare_key(enum cgg_rank_key key, bool behind, const struct cgg_grou
 	return rank_compare_key(key, a, b);
 }
 
-/* Within a herd the fastest taker is first. */
+/* Within the front of a herd the fastest taker is first. */
 static int compare_members(const struct cgg_group *a, const struct cgg_group *b)
 {
-	int order = larger(a->term[CGG_RANK_TAKEN], b->term[CGG_RANK_TAKEN]);
+	int order = b->front - a->front;
 
+	if (order == 0)
+		order = larger(a->term[CGG_RANK_TAKEN], b->term[CGG_RANK_TAKEN]);
 	return order != 0 ? order : larger(a->term[CGG_RANK_GAIN], b->term[CGG_RANK_GAIN]);
 }
 
@@ -320,18 +366,4 @@ void turn_order(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
 	find_herds(turn, groups, n, is_fit, with);
 	part_innocent_herds(turn, groups, n, is_fit, with);
 	rank_sort(groups, n, compare, turn);
-}
-
-size_t turn_batch(const struct cgg_group *groups, size_t n, size_t victim, uint64_t missing_bytes)
-{
-	uint64_t freed = 0;
-	size_t i = victim;
-
-	do {
-		freed += (uint64_t)groups[i].term[CGG_RANK_GAIN];
-		i++;
-	} while (freed < missing_bytes && i < n && groups[i].herd && groups[victim].herd &&
-		 groups[i].owner == groups[victim].owner &&
-		 groups[i].avoid == groups[victim].avoid);
-	return i - victim;
 }

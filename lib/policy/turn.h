@@ -18,6 +18,8 @@
 #define TURN_LEAST_PERMYRIAD  100 /* of the limit is missing at the least */
 #define TURN_TAKEN_PART	      6 /* a sixth of what was lost, or nothing was taken */
 #define TURN_HERD_PART	      4 /* the sum of a herd that took nothing counts a fourth */
+#define TURN_FRONT                                                                                 \
+	16 /* of a herd, those who may have taken most, by their usage, are read and die first */
 
 struct turn_need {
 	uint64_t short_bytes; /* of enough; 0: it is enough */
@@ -46,19 +48,27 @@ typedef bool (*turn_fit_fn)(const void *with, const struct cgg_group *group);
 void turn_order(const struct turn_ask *turn, struct cgg_group *groups, size_t n, turn_fit_fn is_fit,
 		const void *with);
 
+/* All at and below an owner's cgroup, in bytes. */
+struct turn_sum {
+	int64_t usage; /* with its swap; 0: not known */
+	int64_t holds; /* calm_holds() */
+	int64_t gain, swap;
+	int64_t shmem; /* some of it may stay: then less comes back */
+};
+
 /* How memory.stat is read while the order is made. */
 struct turn_reader {
 	void (*read)(void *user, struct cgg_group *group); /* of a group, and renew its terms */
-	/* What all at and below an owner's cgroup can't give up, and its swap; false: not known. */
-	bool (*read_sum)(void *user, uint32_t owner, uint64_t *ret_bytes);
+	bool (*read_sum)(void *user, uint32_t owner, struct turn_sum *ret); /* false: not known */
 	void *user;
 };
 
 /*
  * turn-read.c: the same, with little read. The groups are formed without their memory.stat, and the reader is called for those
- * alone that may come first: what a group holds bounds what it has taken and gives back, and an owner is read
- * whole, so that his net and his herds are exact. The first that is fit, with its herd, is whom turn_order() puts
- * first when all is read. What was not read stands last, its gain unknown.
+ * alone that may come first: what a group holds bounds what it has taken and gives back. An owner is read whole, so that
+ * his net and his herds are exact; of a large herd only the front, where the owner's own memory.stat tells the rest for
+ * certain. The first that is fit, with the front of its herd, is whom turn_order() puts first when all is read. What was
+ * not read has an unknown gain, and is in no herd.
  */
 void turn_order_reading(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
 			turn_fit_fn is_fit, const void *with, const struct turn_reader *reader);
@@ -67,11 +77,22 @@ void turn_order_reading(const struct turn_ask *turn, struct cgg_group *groups, s
 int turn_compare(const struct policy_rule *rule, size_t nkeys, const struct cgg_group *a,
 		 const struct cgg_group *b);
 
+/*
+ * What each of one owner's groups may have taken at the most, by what it uses, into guess; and the order by that, the most
+ * first.
+ */
+void turn_guess(const struct turn_ask *turn, struct cgg_group *groups, size_t n);
+int turn_compare_guess(const struct cgg_group *a, const struct cgg_group *b);
+
+/* For rank_sort(): those of one owner stand together. */
+int turn_compare_owner(const void *with, const struct cgg_group *a, const struct cgg_group *b);
+
+/* By marks and the keys before "taken": a herd is of one class, 0. */
+int turn_compare_class(const struct policy_rule *rule, const struct cgg_group *a,
+		       const struct cgg_group *b);
+
 /* Half of what is missing: who gives it back helps. */
 int64_t turn_half(const struct turn_ask *turn);
 
 /* What counts of what was taken: all or nothing. */
 int64_t turn_counted(const struct turn_ask *turn, int64_t taken);
-
-/* How many groups from the victim on, all of its herd, are to die until it is enough: 1 or more. */
-size_t turn_batch(const struct cgg_group *groups, size_t n, size_t victim, uint64_t missing_bytes);

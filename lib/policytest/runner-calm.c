@@ -5,9 +5,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static uint64_t has(const struct cgg_cgroup *cg)
+{
+	return cg->unreclaimable_bytes +
+	       (cg->have & CGG_HAVE_SWAP_CURRENT ? cg->swap_current_bytes : 0);
+}
+
 static uint64_t had(const struct model_cgroup *m, const struct cgg_cgroup *cg)
 {
-	return m->calm_told ? m->calm_bytes : cg->unreclaimable_bytes;
+	return m->calm_told ? m->calm_bytes : has(cg);
 }
 
 static bool is_group(const struct cgg_group *groups, size_t n, uint32_t cgroup)
@@ -49,7 +55,7 @@ static int record(struct runner *t, const struct pair *pair, size_t n)
 			(struct cgg_group){.cgroup = i, .known = 1U << CGG_RANK_UNRECLAIMABLE};
 		then[nthen++].term[CGG_RANK_UNRECLAIMABLE] = (int64_t)had(m, cg);
 		before += had(m, cg);
-		now += group ? cg->unreclaimable_bytes : 0;
+		now += group ? has(cg) : 0;
 	}
 	calm_record(snap, then, nthen, 0, t->base, nthen, &t->bases);
 	free(then);

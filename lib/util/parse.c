@@ -185,6 +185,11 @@ int parse_share(const char *s, uint32_t *ret_permyriad)
 	return 0;
 }
 
+int parse_digits(const char *s, uint64_t *ret)
+{
+	return digits(s, &s, ret);
+}
+
 int parse_keyed(const char *text, const char *key, uint64_t *ret)
 {
 	size_t len = strlen(key);
@@ -192,11 +197,8 @@ int parse_keyed(const char *text, const char *key, uint64_t *ret)
 	while (*text) {
 		const char *next = strchr(text, '\n');
 
-		if (strncmp(text, key, len) == 0 && text[len] == ' ') {
-			const char *end;
-
-			return digits(text + len + 1, &end, ret);
-		}
+		if (strncmp(text, key, len) == 0 && text[len] == ' ')
+			return parse_digits(text + len + 1, ret);
 		if (!next)
 			break;
 		text = next + 1;

@@ -24,6 +24,9 @@ int parse_share(const char *s, uint32_t *ret_permyriad);
 /* "200ms" "1.5s" "2min" "1h" "500us": microseconds. A bare number is refused (-EDOM). */
 int parse_duration(const char *s, uint64_t *ret_us);
 
+/* Decimal digits, whatever is after them. */
+int parse_digits(const char *s, uint64_t *ret);
+
 /* The value of "key VALUE\n" in a flat keyed file, or -ENOENT. */
 int parse_keyed(const char *text, const char *key, uint64_t *ret);
 

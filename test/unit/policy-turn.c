@@ -31,6 +31,13 @@ static const struct turn_row rows[] = {
 	{"less than a sixth of the loss decides nothing", NULL, NULL,
 	 "/db procs=1 anon=500Mi id=1\n/a procs=1 anon=100Mi id=2",
 	 "/db procs=1 anon=500Mi id=1\n/a procs=1 anon=116Mi id=2", "/db /a"},
+	{"what was swapped out was taken as well", NULL, NULL,
+	 "/db procs=1 anon=400Mi swap=0 id=1\n/leak procs=1 anon=100Mi swap=0 id=2",
+	 "/db procs=1 anon=450Mi swap=0 id=1\n/leak procs=1 anon=100Mi swap=200Mi id=2",
+	 "/leak /db"},
+	{"what is swapped in again was not", NULL, NULL,
+	 "/db procs=1 anon=300Mi swap=200Mi id=1\n/leak procs=1 anon=100Mi swap=0 id=2",
+	 "/db procs=1 anon=500Mi swap=0 id=1\n/leak procs=1 anon=190Mi swap=0 id=2", "/leak /db"},
 	{"no calm: size decides", NULL, NULL, NULL,
 	 "/db procs=1 anon=500Mi id=1\n/leak procs=1 anon=200Mi id=2", "/db /leak"},
 	{"a restarted unit has what it had", NULL, NULL,
@@ -273,22 +280,4 @@ TEST(enough_is_half_more_than_the_line_s_headroom)
 	T_EQ_INT(need.missing_bytes, 1 << 20);
 	need = turn_need(100, 10000, 200, NULL); /* nothing at all may be used: all of it */
 	T_EQ_INT(need.short_bytes, 200);
-}
-
-/* ---- a batch ---------------------------------------------------------------------------- */
-
-TEST(a_batch_is_so_many_of_a_herd_until_it_is_enough)
-{
-	struct cgg_group groups[5] = {{.cgroup = 1}};
-
-	for (size_t i = 0; i < CGG_ARRAY_LEN(groups); i++) {
-		groups[i].term[CGG_RANK_GAIN] = 10;
-		groups[i].herd = i > 0;
-		groups[i].owner = i < 4 ? 7 : 8;
-	}
-	T_EQ_INT(turn_batch(groups, 5, 0, 25), 1); /* alone */
-	T_EQ_INT(turn_batch(groups, 5, 1, 25), 3);
-	T_EQ_INT(turn_batch(groups, 5, 1, 20), 2);
-	T_EQ_INT(turn_batch(groups, 5, 1, 999), 3); /* all of it */
-	T_EQ_INT(turn_batch(groups, 5, 4, 999), 1);
 }

@@ -85,15 +85,15 @@ static const char *const policy_name[] = {"host", "container-host", "kubernetes"
 /* What must be left for it to be calm: three times its line. */
 static const size_t calm_bytes[] = {192 * MIB, 288 * MIB, 300 * MIB};
 
-/* By policy. What LXC holds is not among them where it dies whole. */
+/* By policy: whose units may be guilty. */
 #define BIT(style) (1U << (style))
 static const unsigned int fit_styles[] = {
 	BIT(STYLES) - 1,
 	BIT(ROOTLESS) | BIT(DOCKER) | BIT(DOCKER_FS) | BIT(LIBPOD),
 	BIT(POD) | BIT(POD_FS),
 };
-static const unsigned int owned_styles =
-	BIT(SESSION) | BIT(ROOTLESS) | BIT(LXC) | BIT(POD) | BIT(POD_FS);
+/* The styles in which the owner's cgroup is above its units. Not LXC: a container dies whole, innocent units too. */
+static const unsigned int owned_styles = BIT(SESSION) | BIT(ROOTLESS) | BIT(POD) | BIT(POD_FS);
 
 enum qos { BEST_EFFORT, BURSTABLE, GUARANTEED };
 
@@ -809,8 +809,6 @@ static struct owner *guilty_owner(enum kind kind, unsigned int innocents)
 	}
 	if (kind == HERD || kind == IN_OWNER || kind == LIMIT_ABOVE)
 		set &= owned_styles;
-	if (kind == LIMIT_ABOVE)
-		set &= ~BIT(LXC); /* it would die whole */
 	return new_owner(pick_style(set), qos);
 }
 
