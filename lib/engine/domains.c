@@ -154,6 +154,7 @@ static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *fr
 				   .granted = true,
 				   .rule = rule,
 				   .id = g->view.tree->entry[index].id,
+				   .limit_bytes = CGG_MAX, /* where the gate is 0 */
 				   .current_fd = -1,
 				   .events_wd = -1,
 				   .found_us = now_us,

@@ -206,8 +206,10 @@ static void follow_one(struct cgg_guard *g, struct incident *in)
 void follow(struct cgg_guard *g)
 {
 	execute_watch(g, clock_now_us());
-	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+	for (size_t i = 0; i < g->incidents.n; i++) {
 		if (g->incidents.slot[i].used)
 			follow_one(g, &g->incidents.slot[i]);
 	}
+	while (g->incidents.n > 0 && !g->incidents.slot[g->incidents.n - 1].used)
+		g->incidents.n--;
 }

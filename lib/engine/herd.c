@@ -29,7 +29,8 @@ static void list(struct cgg_guard *g, struct incident *in, uint32_t victim, uint
 	}
 }
 
-void herd_begin(struct cgg_guard *g, struct incident *in, uint32_t victim, uint32_t n)
+void herd_begin(struct cgg_guard *g, const struct guard_domain *d, struct incident *in,
+		uint32_t victim, uint32_t n)
 {
 	const struct cgg_group *group = &g->look.groups[victim];
 
@@ -37,6 +38,7 @@ void herd_begin(struct cgg_guard *g, struct incident *in, uint32_t victim, uint3
 		return;
 	in->herd.owner_id = g->view.snap.cgroups[group->owner].id;
 	in->herd.taken = group->order_taken;
+	in->herd.for_swap = policy_swap_is_short(&in->rule, &g->view.snap, d->index);
 	list(g, in, victim, n);
 	in->herd.at = 1;
 }
@@ -57,7 +59,11 @@ static bool is_enough(struct cgg_guard *g, const struct guard_domain *d, const s
 	g->look.host_us = 0;
 	look_host(g, now_us);
 	if (!look_is_host(g, d))
-		snap_read(g->view.tree, &g->view.snap, d->index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
+		snap_read(g->view.tree, &g->view.snap, d->index,
+			  CGG_HAVE_CURRENT | CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT |
+				  CGG_HAVE_SWAP_MAX);
+	if (in->herd.for_swap && !policy_swap_is_short(&in->rule, &g->view.snap, d->index))
+		return true;
 	return policy_need(&in->rule, &g->view.snap, d->index, NULL).short_bytes == 0;
 }
 

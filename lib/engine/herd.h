@@ -5,7 +5,8 @@
 #include "engine/incident.h"
 
 /* The choice was just made: the victim at its index in g->groups, of n. */
-void herd_begin(struct cgg_guard *g, struct incident *in, uint32_t victim, uint32_t n);
+void herd_begin(struct cgg_guard *g, const struct guard_domain *d, struct incident *in,
+		uint32_t victim, uint32_t n);
 
 /* A member was killed, or not. */
 void herd_killed(struct incident *in, const struct kill_result *result);

@@ -47,6 +47,7 @@ struct incident *incident_new(struct incidents *all)
 		memset(in, 0, sizeof(*in));
 		in->used = true;
 		in->victim_index = CGG_NONE;
+		all->n = i < all->n ? all->n : i + 1;
 		return in;
 	}
 	return NULL;
@@ -86,7 +87,7 @@ bool incident_is_of(const struct cgg_guard *g, const struct incident *in,
 
 struct incident *incident_under_way(struct cgg_guard *g, const struct guard_domain *d)
 {
-	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+	for (size_t i = 0; i < g->incidents.n; i++) {
 		struct incident *in = &g->incidents.slot[i];
 
 		if (in->used && in->ladder.state != LADDER_OVERDUE &&

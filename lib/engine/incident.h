@@ -21,12 +21,13 @@ struct incident_candidate {
 };
 
 #define INCIDENT_HERD	      32 /* of a herd's members are known at once; then it is chosen anew */
-#define INCIDENT_HERD_CHOICES 16 /* at the most: where others come for those that die, it ends */
+#define INCIDENT_HERD_CHOICES 32 /* at the most: where others come for those that die, it ends */
 
 /* The victim is one of a herd: the others die too, one by one in their order, until it is enough. */
 struct incident_herd {
 	uint64_t owner_id; /* 0: it is none */
 	int64_t taken; /* all of it, 0: not known, or too little */
+	bool for_swap; /* swap was short, and that it is not any more is enough */
 	uint64_t member[INCIDENT_HERD];
 	uint32_t whole; /* a bit each: not only one process of it */
 	uint32_t nmembers, at, choices;
@@ -95,6 +96,7 @@ struct guard_past {
 /* All of them. */
 struct incidents {
 	struct incident slot[LADDER_SLOTS];
+	size_t n; /* slots from here on are free */
 	uint64_t nreported; /* since the start */
 	struct guard_past past[GUARD_PAST_MAX]; /* a ring, by number */
 	char record[GUARD_RECORD_MAX]; /* the one that is being written */

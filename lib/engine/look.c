@@ -52,10 +52,26 @@ void look_host(struct cgg_guard *g, uint64_t now_us)
 	look_host_since(g, HOST_FRESH_US, now_us);
 }
 
-static bool read_current(struct cgg_guard *g, struct guard_domain *d)
+uint64_t look_gate(const struct cgg_guard *g, const struct guard_domain *d, uint64_t limit)
+{
+	return d->limit_bytes == limit
+		       ? d->gate_bytes
+		       : policy_gate(&g->policy->rule[d->rule], look_is_host(g, d), limit);
+}
+
+bool look_is_read(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
+{
+	return g->seen[d->index].current_us == now_us &&
+	       g->view.snap.cgroups[d->index].have & CGG_HAVE_CURRENT;
+}
+
+static bool read_current(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
 
+	if (look_is_read(g, d, now_us))
+		return true;
+	g->seen[d->index].current_us = now_us;
 	if (d->current_fd >= 0 && cgfs_read_number_fd(d->current_fd, &cg->current_bytes) == 0) {
 		cg->have |= CGG_HAVE_CURRENT;
 		return true;
@@ -102,7 +118,7 @@ static bool host_is_far(struct cgg_guard *g, const struct guard_domain *d, uint6
 	    now_us >= d->limit_us + limit_fresh_us(g, d->index) || policy_by_usage(rule))
 		return false;
 	look_host(g, now_us);
-	gate = policy_gate(rule, false, h->total_bytes);
+	gate = look_gate(g, d, h->total_bytes);
 	return h->have & CGG_HOST_HAVE_MEMORY &&
 	       h->total_bytes - h->available_bytes < policy_near(gate);
 }
@@ -120,7 +136,7 @@ bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, ui
 		*ret_limit = h->have & CGG_HOST_HAVE_MEMORY ? h->total_bytes : CGG_MAX;
 		return true;
 	}
-	if (!read_current(g, d))
+	if (!read_current(g, d, now_us))
 		return false;
 	read_limit(g, d, now_us);
 	*ret_level = cg->have & CGG_HAVE_CURRENT ? cg->current_bytes : CGG_MAX;
@@ -164,6 +180,24 @@ void look_anew(struct cgg_guard *g, struct guard_domain *d)
 	if (look_is_host(g, d) || host_matters(&g->policy->rule[d->rule]))
 		g->look.host_us = 0;
 	d->limit_us = 0;
+	g->look.read_us = 0;
+}
+
+/* The files that a rule's conditions are about, those of them that no other rule has read in this look. */
+static int read_needed(struct cgg_guard *g, uint32_t index, const struct policy_rule *rule,
+		       uint64_t now_us)
+{
+	struct look *look = &g->look;
+	uint32_t want = needs(rule);
+
+	if (look->read_us == now_us && look->read_index == index)
+		want &= ~(look->read & g->view.snap.cgroups[index].have);
+	else
+		look->read = 0;
+	look->read_us = now_us;
+	look->read_index = index;
+	look->read |= want;
+	return want ? snap_read(g->view.tree, &g->view.snap, index, want) : 0;
 }
 
 enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
@@ -176,7 +210,7 @@ enum policy_truth look_evaluate(struct cgg_guard *g, struct guard_domain *d,
 	if (!look_is_host(g, d)) {
 		read_limit(g, d, now_us);
 		snap_keep_detail(&g->view.snap, d->index);
-		if (snap_read(g->view.tree, &g->view.snap, d->index, needs(rule)) == CGG_GONE)
+		if (read_needed(g, d->index, rule, now_us) == CGG_GONE)
 			return POLICY_UNKNOWN;
 	}
 	return policy_holds(rule, &g->view.snap, d->index, history_of(&g->history, &d->history),

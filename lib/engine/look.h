@@ -16,6 +16,9 @@ struct look {
 	struct policy_reading reading[POLICY_CONDS_MAX]; /* of the last evaluation */
 	struct cgg_group *groups; /* of a choice: room for as many as there are cgroups */
 	struct cgfs_own own; /* the cgroups that we are in */
+	/* At read_us the files "read" of cgroup read_index were read: its other rules share them. */
+	uint64_t read_us;
+	uint32_t read_index, read;
 	const struct guard_domain *prepared; /* the choice there has been read for; NULL: none */
 	uint64_t prepared_us;
 	bool lean; /* memory.stat was not read of the candidates: look_choose() does, of few */
@@ -31,6 +34,10 @@ void look_host(struct cgg_guard *g, uint64_t now_us);
 /* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
 bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
 		uint64_t *ret_limit);
+/* policy_gate() of its rule at that limit, as the last look had it if the limit is the same. */
+uint64_t look_gate(const struct cgg_guard *g, const struct guard_domain *d, uint64_t limit);
+/* The look at that time has read memory.current already, for another domain of the same cgroup. */
+bool look_is_read(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us);
 bool look_limits_are_told(const struct cgg_guard *g,
 			  uint32_t index); /* a write to them is noticed */
 void look_anew(struct cgg_guard *g, struct guard_domain *d);
@@ -42,7 +49,7 @@ void look_candidates(struct cgg_guard *g, const struct policy_rule *rule, uint32
 /* The same, and what else a rule asks for: badness, oom_score_adj, marks, and which cgroups the guard is in. */
 void look_prepare(struct cgg_guard *g, const struct policy_rule *rule, uint32_t top, bool lean,
 		  uint64_t now_us);
-/* What is known for a choice after that. stuck has room for POLICY_EXCLUDED_MAX. */
+/* The facts for a choice after look_prepare(). stuck: the caller's, of POLICY_EXCLUDED_MAX ids. */
 struct policy_known look_known(struct cgg_guard *g, const struct guard_domain *d, uint64_t *stuck,
 			       uint64_t now_us);
 /* The candidates into look.groups, in order, after look_candidates(). Returns how many; *ret_victim: see policy_choose(). */

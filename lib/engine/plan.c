@@ -188,11 +188,9 @@ bool plan_again(struct guard_domain *d, uint64_t now_us)
  */
 static uint64_t align_down(uint64_t when, uint64_t wait)
 {
-	uint64_t beat = 1;
+	uint64_t beat = wait < 8 ? 1 : 1ULL << (61 - __builtin_clzll(wait));
 
-	while (beat * 8 <= wait)
-		beat *= 2;
-	return when / beat * beat;
+	return when & ~(beat - 1);
 }
 
 /* Never sleep longer: limits may change untold, and those of a young cgroup will. */
@@ -207,6 +205,7 @@ void plan_rest(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	d->looked_us = now_us;
 	d->gate_bytes = d->level_bytes = 0;
+	d->limit_bytes = CGG_MAX;
 	d->calm_gap_us = BLIND_US;
 	d->due_us = now_us + look_max(g, d, now_us);
 }
@@ -251,6 +250,7 @@ void plan_look(struct cgg_guard *g, struct guard_domain *d, uint64_t level, uint
 	d->due_us = align_down(now_us + wait, wait);
 	d->level_bytes = level;
 	d->gate_bytes = gate;
+	d->limit_bytes = limit;
 	/* an event sooner than half of what it takes to get near says nothing */
 	d->calm_gap_us = level < near && wait / 2 > EVENT_GAP_US ? wait / 2 : EVENT_GAP_US;
 	d->looked_us = now_us;

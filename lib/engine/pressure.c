@@ -4,6 +4,7 @@
 
 #include "cgfs/pressure.h"
 #include "util/attr.h"
+#include "util/glob.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static uint32_t rule_top(const struct cgg_snapshot *snap, const struct policy_ru
 		const char *path = snap->cgroups[i].path;
 		size_t len = strlen(path);
 
-		if (strncmp(rule->domain, path, len) != 0 || strcspn(rule->domain, "*?[{\\") < len)
+		if (strncmp(rule->domain, path, len) != 0 || glob_literal(rule->domain) < len)
 			continue;
 		if (rule->domain[len] == '/' || rule->domain[len] == '\0')
 			top = i;

@@ -69,7 +69,7 @@ struct sample sample_domain(struct cgg_guard *g, struct guard_domain *d, uint64_
 	}
 	s.known = true;
 	d->level_us = now_us;
-	gate = policy_gate(rule, look_is_host(g, d), limit);
+	gate = look_gate(g, d, limit);
 	look_calm(g, d, level, limit, now_us);
 	if (level < gate) /* it isn't slowed down, and can't be in danger */
 		d->over_us = 0;

@@ -6,6 +6,7 @@
 
 struct guard_seen {
 	uint64_t time_us, bytes; /* memory.current at that time, for its growth; 0: not read */
+	uint64_t current_us; /* the look whose memory.current the snapshot has */
 	uint32_t kills, group_kills; /* of memory.events, accounted for */
 	uint32_t now_kills, now_group_kills; /* in the look under way */
 	uint64_t found_us; /* the cgroup was found then */

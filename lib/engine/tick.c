@@ -49,7 +49,7 @@ static bool is_acting(const struct incident *in)
 /* A kill is under way whose memory will come back to this domain, or that this domain is part of. */
 static bool is_blocked(const struct cgg_guard *g, const struct guard_domain *d)
 {
-	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+	for (size_t i = 0; i < g->incidents.n; i++) {
 		const struct incident *in = &g->incidents.slot[i];
 		uint32_t victim;
 
@@ -130,12 +130,18 @@ static bool still_true(struct cgg_guard *g, struct guard_domain *d, const struct
 	return look_evaluate(g, d, rule, clock_now_us()) == POLICY_TRUE;
 }
 
-/* The kernel's kills in the victim so far: one more that concerns it, and the danger is over. */
+/*
+ * The kernel's kills in the victim so far: one more that concerns it, and the danger is over. The domain's own were
+ * read by the look that found the danger.
+ */
 static void note_victim_kills(struct cgg_guard *g, const struct guard_domain *d,
 			      struct incident *in, uint32_t index)
 {
-	if (preempted_may_defer(&d->preempted))
-		in->victim_oom = look_counters(g, index, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL);
+	if (!preempted_may_defer(&d->preempted))
+		return;
+	in->victim_oom = index == d->index && !look_is_host(g, d)
+				 ? d->oom
+				 : look_counters(g, index, CGG_HAVE_EVENTS | CGG_HAVE_EVENTS_LOCAL);
 }
 
 /* Read what choosing needs, unless it was read less than fresh_us ago. Ahead of the danger the guard reads all of it. */
@@ -238,7 +244,7 @@ static void decide(struct cgg_guard *g, struct guard_domain *d, const struct pol
 					   &g->look.groups[victim], in->spared)
 				      .n;
 		in->hope = stays_expect(&g->view.snap, index);
-		herd_begin(g, in, victim, (uint32_t)n);
+		herd_begin(g, d, in, victim, (uint32_t)n);
 	}
 	in->victim_is_unit = victim != CGG_NONE && g->look.groups[victim].oom_unit == index;
 	if (!fresh && victim != CGG_NONE &&
@@ -280,13 +286,13 @@ static void look_and_decide(struct cgg_guard *g, struct guard_domain *d, uint64_
 		look_candidates(g, rule, d->index, true, now_us);
 }
 
-/* About how many system calls a look will take; one that finds danger, and reads the candidates, more. */
-static uint32_t calls_of(const struct cgg_guard *g, const struct guard_domain *d)
+/* The system calls of one look at the domain. A look that finds danger makes more: it reads the candidates. */
+static uint32_t calls_of(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
 {
-	uint32_t calls = d->current_fd >= 0 ? 2 : 4;
+	uint32_t calls = look_is_read(g, d, now_us) ? 0 : d->current_fd >= 0 ? 1 : 3;
 
 	if (d->limit_us == 0)
-		calls += 4 * (g->view.tree->entry[d->index].depth + 1);
+		calls += 3 * (g->view.tree->entry[d->index].depth + 1);
 	if (!plan_is_far(d))
 		calls += 16;
 	return calls;
@@ -295,6 +301,7 @@ static uint32_t calls_of(const struct cgg_guard *g, const struct guard_domain *d
 /* What the looks of one tick have come to. */
 struct looks {
 	uint32_t calls; /* that are left in this turn of the loop */
+	uint64_t now_us; /* the last look ended then */
 	uint64_t far_us; /* time that went to those far from danger */
 	bool host;
 };
@@ -308,7 +315,7 @@ static uint64_t paid_after(const struct cgg_guard *g, const struct guard_domain 
 static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us,
 		    struct looks *looks)
 {
-	uint32_t calls = calls_of(g, d);
+	uint32_t calls = calls_of(g, d, now_us);
 	uint64_t start;
 
 	if (is_blocked(g, d) && !is_acting(incident_under_way(g, d))) {
@@ -317,15 +324,16 @@ static void look_at(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us
 	}
 	g->domains.paid = d->paid > g->domains.paid ? d->paid : g->domains.paid;
 	d->paid = paid_after(g, d, calls);
-	start = clock_now_us();
+	start = looks->now_us;
 	look_and_decide(g, d, now_us);
+	looks->now_us = clock_now_us();
 	if (plan_is_far(d))
-		looks->far_us += clock_now_us() - start;
-	looks->host |= brake_host_is_due(g, d);
+		looks->far_us += looks->now_us - start;
+	looks->host |= d->index == 0 && brake_host_is_due(g, d);
 	looks->calls -= calls < looks->calls ? calls : looks->calls;
 }
 
-/* The TURN_LOOKS that will have paid least, as a heap with the one that will have paid most at the top. */
+/* The TURN_LOOKS cgroups that will have paid least; when full, a heap with the one that will have paid most on top. */
 struct turn {
 	uint32_t n;
 	struct turn_look {
@@ -347,58 +355,100 @@ static void sift(struct turn_look *heap, uint32_t at, uint32_t n)
 	}
 }
 
+static void make_heap(struct turn *t)
+{
+	for (uint32_t i = t->n / 2; i-- > 0;)
+		sift(t->look, i, t->n);
+}
+
 static void offer(struct turn *t, uint32_t slot, uint64_t paid)
 {
-	struct turn_look next = {paid, slot};
-	uint32_t at;
-
-	if (t->n == TURN_LOOKS) {
-		if (paid >= t->look[0].paid)
-			return;
-		t->look[0] = next;
+	if (t->n < TURN_LOOKS) {
+		t->look[t->n++] = (struct turn_look){paid, slot};
+		if (t->n == TURN_LOOKS)
+			make_heap(t);
+	} else if (paid < t->look[0].paid) {
+		t->look[0] = (struct turn_look){paid, slot};
 		sift(t->look, 0, t->n);
-		return;
 	}
-	for (at = t->n++; at > 0 && t->look[(at - 1) / 2].paid < paid; at = (at - 1) / 2)
-		t->look[at] = t->look[(at - 1) / 2];
-	t->look[at] = next;
+}
+
+/* The one that will have paid least is first. Often all have paid the same. */
+static void put_in_order(struct turn *t)
+{
+	uint32_t i = 1;
+
+	while (i < t->n && t->look[i - 1].paid <= t->look[i].paid)
+		i++;
+	if (i >= t->n)
+		return;
+	make_heap(t);
+	for (uint32_t n = t->n; n > 1; n--) {
+		struct turn_look last = t->look[n - 1];
+
+		t->look[n - 1] = t->look[0];
+		t->look[0] = last;
+		sift(t->look, 0, n - 1);
+	}
+}
+
+/* The first due domain of a cgroup's list, which slot begins or continues; NULL: none is due. */
+static struct guard_domain *next_due(struct cgg_guard *g, uint32_t slot, uint64_t now_us)
+{
+	for (; slot != CGG_NONE; slot = g->domains.slot[slot].next) {
+		struct guard_domain *d = &g->domains.slot[slot];
+
+		if (d->due_us <= now_us && plan_due(g, d, now_us) <= now_us)
+			return d;
+	}
+	return NULL;
+}
+
+/* The cgroups with domains that are due: those far from danger, and the others. */
+static void find_due(struct cgg_guard *g, uint64_t now_us, struct turn *near, struct turn *far)
+{
+	near->n = far->n = 0;
+	for (uint32_t slot = 0; slot < g->domains.n; slot++) {
+		const struct guard_domain *d = &g->domains.slot[slot], *first;
+		bool is_far = true;
+
+		if (!d->used || g->seen[d->index].domain != slot)
+			continue;
+		first = next_due(g, slot, now_us);
+		for (d = first; d; d = next_due(g, d->next, now_us))
+			is_far &= plan_is_far(d) && !d->woken;
+		if (first)
+			offer(is_far ? far : near, slot,
+			      paid_after(g, first, calls_of(g, first, now_us)));
+	}
 }
 
 /*
- * The domains that are due, as many as the turn has calls for; only those far from danger, or only the others.
- * The one that will have paid least after its look is first (weighted fair queueing, by share_price()): one
- * owner's crowd is looked at by and by, and keeps nobody waiting.
+ * As many as the turn has calls for. The one that will have paid least after its look is first (weighted fair
+ * queueing, by share_price()): one owner's crowd is looked at by and by, and keeps nobody waiting. All domains of
+ * a cgroup share what is read.
  */
-static void look_round(struct cgg_guard *g, bool far, uint64_t now_us, struct looks *looks)
+static void look_round(struct cgg_guard *g, struct turn *t, uint64_t now_us, struct looks *looks)
 {
-	struct turn t;
+	put_in_order(t);
+	for (uint32_t i = 0; i < t->n; i++) {
+		uint32_t slot = t->look[i].slot;
 
-	t.n = 0;
-	for (uint32_t slot = 0; slot < g->domains.n; slot++) {
-		struct guard_domain *d = &g->domains.slot[slot];
-
-		if (d->used && d->due_us <= now_us && (plan_is_far(d) && !d->woken) == far &&
-		    plan_due(g, d, now_us) <= now_us)
-			offer(&t, slot, paid_after(g, d, calls_of(g, d)));
+		for (struct guard_domain *d;
+		     looks->calls > 0 && (d = next_due(g, slot, now_us)) != NULL; slot = d->next)
+			look_at(g, d, now_us, looks);
 	}
-	for (uint32_t n = t.n; n > 1; n--) { /* the heap, sorted in place */
-		struct turn_look last = t.look[n - 1];
-
-		t.look[n - 1] = t.look[0];
-		t.look[0] = last;
-		sift(t.look, 0, n - 1);
-	}
-	for (uint32_t i = 0; i < t.n && looks->calls > 0; i++)
-		look_at(g, &g->domains.slot[t.look[i].slot], now_us, looks);
 }
 
 void tick(struct cgg_guard *g, uint64_t now_us)
 {
-	struct looks looks = {.calls = TURN_CALLS};
+	struct looks looks = {.calls = TURN_CALLS, .now_us = clock_now_us()};
+	struct turn near, far;
 
 	g->view.snap.time_us = now_us;
-	look_round(g, false, now_us, &looks);
-	look_round(g, true, now_us, &looks);
+	find_due(g, now_us, &near, &far);
+	look_round(g, &near, now_us, &looks);
+	look_round(g, &far, now_us, &looks);
 	if (looks.far_us > 0)
 		plan_paid(g, looks.far_us, clock_now_us());
 	if (looks.host)

@@ -140,7 +140,7 @@ void sense_cond(const struct doc_node *node, const struct policy_rule *rule, uns
 static bool is_below_match(const char *glob, const char *below, bool itself)
 {
 	char path[GLOB_MAX + 1];
-	size_t literal = strcspn(below, "*?[{\\"), len = strlen(below);
+	size_t literal = glob_literal(below), len = strlen(below);
 
 	if (len >= sizeof(path))
 		return false;
@@ -166,7 +166,7 @@ static bool covers(const char *glob, const char *other, bool with_below)
 
 	if (strcmp(glob, other) == 0)
 		return true;
-	if (!strpbrk(other, "*?[{\\") && glob_match(glob, other))
+	if (other[glob_literal(other)] == '\0' && glob_match(glob, other))
 		return true;
 	if (with_below && is_below_match(glob, other, false))
 		return true;

@@ -7,6 +7,8 @@
 #include "rank/number.h"
 #include "rank/rank.h"
 
+#include "util/glob.h"
+
 #include <string.h>
 
 /* Where all are small several die, one after the other: no rule passes over so much. */
@@ -114,18 +116,12 @@ void rank_bound_gain(const struct cgg_snapshot *snap, const struct rank_spec *sp
 		*gain = number_clamp(most);
 }
 
-/* How long the part of a glob is that stands for itself. */
-static size_t literal(const char *glob)
-{
-	return strcspn(glob, "*?[{\\");
-}
-
 static bool may_match_below(const struct rank_globs *globs, const char *path)
 {
 	size_t len = strlen(path);
 
 	for (size_t i = 0; i < globs->n; i++) {
-		size_t n = literal(globs->glob[i]);
+		size_t n = glob_literal(globs->glob[i]);
 
 		if (strncmp(globs->glob[i], path, n < len ? n : len) == 0 &&
 		    (n <= len || globs->glob[i][len] == '/'))

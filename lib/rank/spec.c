@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a rank_spec says of one cgroup. */
+/* How the globs of a rank_spec apply to one cgroup. */
 #include "rank/rank.h"
 
 #include "util/glob.h"

@@ -160,6 +160,30 @@ static const char *find_brace(const char *g, const char **close)
 	return NULL;
 }
 
+static bool is_special(char c)
+{
+	return c == '*' || c == '?' || c == '[' || c == '{' || c == '\\';
+}
+
+size_t glob_literal(const char *glob)
+{
+	size_t n = 0;
+
+	while (glob[n] != '\0' && !is_special(glob[n]))
+		n++;
+	return n;
+}
+
+/* False if the glob's literal beginning differs from the path, which rejects most globs before braces are expanded. */
+static bool begins_alike(const char *g, const char *path)
+{
+	while (*g == *path && *g != '\0' && !is_special(*g)) {
+		g++;
+		path++;
+	}
+	return *g == *path || is_special(*g);
+}
+
 /*
  * What is written out of g matches path, or one of its alternatives does. *room: characters that may still be
  * written; without a path they are only counted.
@@ -167,8 +191,11 @@ static const char *find_brace(const char *g, const char **close)
 static bool braces_match(const char *g, const char *path, int left, int *room)
 {
 	char buf[GLOB_MAX + 1];
-	const char *close = NULL, *open = find_brace(g, &close);
+	const char *close = NULL, *open;
 
+	if (path && !begins_alike(g, path))
+		return false;
+	open = find_brace(g, &close);
 	if (!open || left == 0) {
 		*room -= (int)strlen(g);
 		return *room >= 0 && path && plain_match(g, path);

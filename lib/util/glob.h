@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define GLOB_MAX	 1023 /* characters of one glob */
 #define GLOB_BRACES_MAX	 4 /* {a,b} groups in one glob */
@@ -11,6 +12,9 @@
 
 /* NULL if the glob is well formed, else what is wrong with it. Static storage. */
 const char *glob_check(const char *glob);
+
+/* The length of the glob's literal beginning: all of it if no character is special. */
+size_t glob_literal(const char *glob);
 
 /* O(characters written out * len(path)). What glob_check() refuses may match nothing. */
 bool glob_match(const char *glob, const char *path);

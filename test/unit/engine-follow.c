@@ -8,9 +8,10 @@
 #include "engine/follow.h"
 #include "util/clock.h"
 
-#define MEMINFO(available)                                                                         \
+#define MEMINFO_SWAP(available, swap, swap_free)                                                   \
 	"proc meminfo='MemTotal: 1048576 kB\\nMemFree: 9000 kB\\nMemAvailable: " available         \
-	" kB\\nSwapTotal: 0 kB\\nSwapFree: 0 kB\\n' vmstat='oom_kill 0\\n'\n"
+	" kB\\nSwapTotal: " swap " kB\\nSwapFree: " swap_free " kB\\n' vmstat='oom_kill 0\\n'\n"
+#define MEMINFO(available) MEMINFO_SWAP(available, "0", "0")
 #define GROUP(path, pid, mib)                                                                      \
 	path " cgroup.procs=" pid " cgroup.events='populated 1\\n' memory.max=max "                \
 	     "memory.oom.group=0 memory.swap.current=0 memory.current=" mib "000000 "              \
@@ -193,6 +194,33 @@ TEST(of_a_herd_one_after_the_other_dies_until_it_is_enough)
 	until(&l, 2, 1);
 	T_HAS(records.text[0], "\"outcome\":\"killed\"");
 	T_HAS(records.text[0], "\"herd\":{\"owner\":\"/u\"");
+	end(&l);
+}
+
+/* Swap was what was missing: that there is some is enough, whatever is available. */
+TEST(a_herd_that_dies_for_swap_dies_until_there_is_some)
+{
+	struct life l = begin_on("root sys/fs/cgroup\n" MEMINFO_SWAP(
+					 "20000", "1000000",
+					 "90000") "/ "
+						  "cgroup.controllers='cpu memory\n'\n" GROUP(
+							  "/u/a", "2147483002", "50")
+							  GROUP("/u/b", "2147483003", "60")
+								  GROUP("/u/c", "2147483004", "40"),
+				 "{\"version\": 1, \"rules\": [{\"name\": \"host\", \"domain\": "
+				 "\"/\", \"cooldown\": "
+				 "\"1h\", \"when\": {\"all\": [{\"available_below\": \"10%\"}, "
+				 "{\"swap_free_below\": "
+				 "\"10%\"}]}, \"rank\": [\"taken\", \"gain\"], \"then\": "
+				 "[{\"action\": \"kill\"}]}]}");
+
+	until(&l, 1, 0);
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, 2, 0);
+	kit_tree_add(l.top, "root sys/fs/cgroup\n" MEMINFO_SWAP("20000", "1000000", "110000"));
+	becomes(LADDER_ON_KILL_DONE, KILL_DONE);
+	until(&l, 2, 1);
+	T_HAS(records.text[0], "\"outcome\":\"killed\"");
 	end(&l);
 }
 

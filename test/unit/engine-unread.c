@@ -30,7 +30,7 @@ static struct {
 	ino_t dir;
 	bool written; /* only to be written */
 	int error;
-	unsigned int times, refused;
+	unsigned int times, opened, refused;
 } broken;
 
 int __real_openat64(int dirfd, const char *name, int flags, ...);
@@ -43,11 +43,13 @@ int __wrap_openat64(int dirfd, const char *name, int flags, ...)
 	va_list ap;
 
 	if (broken.file && strcmp(name, broken.file) == 0 && fstat(dirfd, &st) == 0 &&
-	    st.st_ino == broken.dir && (!broken.written || flags & O_WRONLY) &&
-	    broken.refused < broken.times) {
-		broken.refused++;
-		errno = broken.error;
-		return -1;
+	    st.st_ino == broken.dir && (!broken.written || flags & O_WRONLY)) {
+		broken.opened++;
+		if (broken.refused < broken.times) {
+			broken.refused++;
+			errno = broken.error;
+			return -1;
+		}
 	}
 	if (flags & O_CREAT) {
 		va_start(ap, flags);
@@ -117,7 +119,7 @@ static void break_file(const char *top, const char *cgroup, const char *file, in
 	broken.dir = st.st_ino;
 	broken.error = error;
 	broken.times = times;
-	broken.refused = 0;
+	broken.opened = broken.refused = 0;
 	broken.written = false;
 	broken.file = file;
 }
@@ -156,11 +158,10 @@ static void turn(struct cgg_guard *g)
 /* The loop is that late each time. */
 static useconds_t late_us;
 
-/* Guard the machine until the first incident; how long that took from the first look on. */
-static uint64_t first_incident(const char *cgroup, const char *file, int error, unsigned int times,
-			       struct told *told)
+/* Guard the machine at top until the first incident; how long that took from the first look on. */
+static uint64_t first_incident_at(const char *top, const char *cgroup, const char *file, int error,
+				  unsigned int times, struct told *told)
 {
-	const char *top = kit_tree(machine);
 	struct cgg_guard_options o = {.dry_run = true, .report = tell, .user = told};
 	struct cgg_guard *g = guard_it(top, rule, &o);
 	uint64_t start = clock_now_us();
@@ -174,6 +175,12 @@ static uint64_t first_incident(const char *cgroup, const char *file, int error, 
 	T_MUST(told->incident);
 	end_it(g);
 	return told->when_us - start;
+}
+
+static uint64_t first_incident(const char *cgroup, const char *file, int error, unsigned int times,
+			       struct told *told)
+{
+	return first_incident_at(kit_tree(machine), cgroup, file, error, times, told);
 }
 
 TEST(a_larger_candidate_that_can_not_be_read_for_a_moment_is_read_again)
@@ -254,6 +261,22 @@ TEST(one_that_is_too_small_or_only_forbidden_delays_nobody)
 		T_ASSERT(broken.refused <= 2); /* not again and again */
 		json_object_put(told.incident);
 	}
+}
+
+TEST(what_the_kernel_killed_in_a_domain_that_is_its_own_victim_is_read_by_the_look_alone)
+{
+	const char *top = kit_tree(machine);
+	struct told told;
+
+	kit_tree_add(top, "root sys/fs/cgroup\n/large memory.max=410000000 "
+			  "memory.events='oom 2\noom_kill 2\n' memory.events.local='oom 1\n'");
+	rule = "{\"version\": 1, \"rules\": [{\"name\": \"box\", \"each\": \"/large\", \"when\": "
+	       "{\"unreclaimable_above\": \"90%\"}, \"then\": [{\"action\": \"kill\"}]}]}";
+	first_incident_at(top, "/large", "memory.events.local", 0, 0, &told);
+	rule = by_taken;
+	T_EQ_STR(string(&told, "victim", "cgroup"), "/large");
+	T_EQ_INT(broken.opened, 1);
+	json_object_put(told.incident);
 }
 
 /* ---- brakes ------------------------------------------------------------------------------ */

@@ -86,7 +86,34 @@ where_swap_is_short_swap_counts()
 	says_between candidates.0.order.gain $((200 << 20)) $((240 << 20))
 }
 
+# The calm ends with 55 MiB of an application. Then come 100 of a leak, most of them swapped out, and 40 of a web server.
+what_was_swapped_out_was_taken()
+{
+	zram 300
+	cg_create /d memory.max=256M
+	for name in db app web; do
+		cg_create /d/$name memory.swap.max=0
+	done
+	cg_create /d/leak memory.high=20M
+	cg_run /d/db hog hold 130 >/dev/null
+	policy p <<-END
+		{"version": 1, "rules": [{"name": "taken", "domain": "/d", "when": {"unreclaimable_above": "90%"},
+		 "then": [{"action": "kill", "scope": "group"}]}]}
+	END
+	guard_start --policy "$T/p.json"
+	sleep 24 # calm
+	cg_run /d/app hog hold 55 >/dev/null
+	sleep 3
+	cg_run /d/leak hog noise 100 >/dev/null
+	swapped /d/leak 75
+	cg_run /d/web hog hold 40 >/dev/null
+	its_turn /d/leak
+	says_between candidates.0.order.taken $((90 << 20)) $((120 << 20))
+	assert_alive /d/web 1
+}
+
 t 'a hog that lies in zram is as large as it is there' a_hog_in_zram_takes_what_it_takes_there
 t 'what zram compresses well gives back little' what_is_well_compressed_takes_little
 t 'where swap is short, what is swapped out counts whole' where_swap_is_short_swap_counts
+t 'what was swapped out was taken' what_was_swapped_out_was_taken
 t_plan_end
