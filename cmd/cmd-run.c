@@ -449,8 +449,10 @@ int cmd_run(int argc, char **argv)
 			   .notify.fd = -1,
 			   .policy_watch.fd = -1,
 			   .kmsg.fd = -1};
-	int code = opt_read(argc, argv, "prin1sSwqml", &d.o);
+	int code;
 
+	self_small_pages();
+	code = opt_read(argc, argv, "prin1sSwqml", &d.o);
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
 				d.o.args[0]);

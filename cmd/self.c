@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -83,6 +84,11 @@ static int lock_memory(void)
 		return -errno;
 	(void)dl_iterate_phdr(lock_object, &r);
 	return r;
+}
+
+void self_small_pages(void)
+{
+	(void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
 
 void self_prepare(self_notice_fn notice, void *user)

@@ -7,6 +7,9 @@
 /* Called for each thing that was refused, with what it goes on without. */
 typedef void (*self_notice_fn)(void *user, const char *text);
 
+/* From here on no huge page: one for the first byte of a table would be locked whole. */
+void self_small_pages(void);
+
 /*
  * Lock our memory, exempt us from the OOM killer, raise our priority and limit of fds. Each that is not
  * permitted is told of, and gone on without.
