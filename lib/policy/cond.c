@@ -37,7 +37,7 @@ static void read_pressure(const struct doc_node *node, struct policy_cond *cond)
 	if (has_full)
 		read_share(&full, &cond->share_permyriad);
 	if (doc_get(node, "for", &time))
-		read_time(&time, READ_TIME_MIN_US, &cond->for_us);
+		read_time(&time, POLICY_TIME_MIN_US, &cond->for_us);
 }
 
 static void read_events(const struct doc_node *node, struct policy_cond *cond)
@@ -60,7 +60,7 @@ static void read_events(const struct doc_node *node, struct policy_cond *cond)
 	if (n != 1)
 		doc_fail(node, "expected one of 'high', 'max', 'oom', 'oom_kill'");
 	if (doc_need(node, "window", &event) == 0)
-		read_time(&event, READ_TIME_MIN_US, &cond->window_us);
+		read_time(&event, POLICY_TIME_MIN_US, &cond->window_us);
 }
 
 static void read_for(const struct doc_node *node, struct policy_cond *cond)
@@ -70,7 +70,7 @@ static void read_for(const struct doc_node *node, struct policy_cond *cond)
 	else if (cond->kind == POLICY_EVENTS_ABOVE)
 		doc_fail(node, "'events_above' has a 'window' instead");
 	else
-		read_time(node, READ_TIME_MIN_US, &cond->for_us);
+		read_time(node, POLICY_TIME_MIN_US, &cond->for_us);
 }
 
 static void read_value(const struct doc_node *node, struct policy_rule *rule,
@@ -88,7 +88,7 @@ static void read_value(const struct doc_node *node, struct policy_rule *rule,
 		read_pressure(node, cond);
 		break;
 	case POLICY_TIME_TO_LIMIT_BELOW:
-		read_time(node, READ_TIME_MIN_US, &cond->time_us);
+		read_time(node, POLICY_TIME_MIN_US, &cond->time_us);
 		break;
 	case POLICY_EVENTS_ABOVE:
 		read_events(node, cond);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads what one text says of a policy, and adds it to that. */
+#include "policy/keep.h"
 #include "policy/read.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static void read_priority(const struct doc_node *member, void *user)
 	priority = &policy->priority[policy->npriority];
 	key.at_key = true;
 	r = read_glob_text(&key, policy, member->key, &priority->glob);
-	if (doc_int(member, -1000, 1000, &number) == 0 && r == 0) {
+	if (doc_int(member, -POLICY_PRIORITY_MAX, POLICY_PRIORITY_MAX, &number) == 0 && r == 0) {
 		priority->priority = (int32_t)number;
 		policy->npriority++;
 	}
@@ -45,7 +46,8 @@ static void read_priority(const struct doc_node *member, void *user)
 static void read_priorities(const struct doc_node *node, struct cgg_policy *policy)
 {
 	if (!policy->priority)
-		policy->priority = read_keep(policy, POLICY_GLOBS_MAX * sizeof(*policy->priority));
+		policy->priority =
+			policy_keep(policy, POLICY_GLOBS_MAX * sizeof(*policy->priority));
 	if (!policy->priority)
 		doc_no_memory(node);
 	else

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory that a policy keeps of its files: pieces that end with it. */
-#include "policy/load.h"
-#include "policy/read.h"
+#include "policy/keep.h"
 
-#include <string.h>
+#include <stddef.h>
+#include <stdlib.h>
 
 /* A piece of the policy's memory. */
 struct policy_string {
@@ -11,7 +11,7 @@ struct policy_string {
 	_Alignas(max_align_t) char data[];
 };
 
-void *read_keep(struct cgg_policy *policy, size_t size)
+void *policy_keep(struct cgg_policy *policy, size_t size)
 {
 	struct policy_string *piece = malloc(sizeof(*piece) + size);
 
@@ -20,19 +20,6 @@ void *read_keep(struct cgg_policy *policy, size_t size)
 	piece->next = policy->strings;
 	policy->strings = piece;
 	return piece->data;
-}
-
-int read_keep_string(const struct doc_node *node, struct cgg_policy *policy, const char *text,
-		     const char **ret)
-{
-	size_t size = strlen(text) + 1;
-	char *copy = read_keep(policy, size);
-
-	if (!copy)
-		return doc_no_memory(node);
-	memcpy(copy, text, size);
-	*ret = copy;
-	return 0;
 }
 
 struct cgg_policy *policy_free(struct cgg_policy *policy)

@@ -7,16 +7,19 @@
 
 #include "rank/rank.h"
 
-#define POLICY_RULES_MAX   64
-#define POLICY_CONDS_MAX   24 /* conditions of one rule, all/any/not counted too */
-#define POLICY_NEST_MAX	   8 /* all/any/not inside each other */
-#define POLICY_GLOBS_MAX   256 /* in one list */
-#define POLICY_ACTIONS_MAX 8 /* rungs of one ladder */
-#define POLICY_NAME_MAX	   63
-#define POLICY_FILE_MAX	   (1U << 20) /* bytes of one policy file */
-#define POLICY_FILES_MAX   64 /* in all directories */
-#define POLICY_PATHS_MAX   CGG_POLICY_PATHS_MAX
-#define POLICY_TIME_MAX_US (3600ULL * 1000000)
+#define POLICY_RULES_MAX       64
+#define POLICY_CONDS_MAX       24 /* conditions of one rule, all/any/not counted too */
+#define POLICY_NEST_MAX	       8 /* all/any/not inside each other */
+#define POLICY_GLOBS_MAX       256 /* in one list */
+#define POLICY_ACTIONS_MAX     8 /* rungs of one ladder */
+#define POLICY_NAME_MAX	       63
+#define POLICY_FILE_MAX	       (1U << 20) /* bytes of one policy file */
+#define POLICY_FILES_MAX       64 /* in all directories */
+#define POLICY_PATHS_MAX       CGG_POLICY_PATHS_MAX
+#define POLICY_TIME_MIN_US     1000ULL /* shorter is a slip of the unit */
+#define POLICY_TIME_MAX_US     (3600ULL * 1000000)
+#define POLICY_THROTTLE_MAX_US (10ULL * 1000000) /* an application that is throttled stands still */
+#define POLICY_PRIORITY_MAX    1000 /* and the least is the same below 0 */
 
 /* An amount of memory: bytes, or a share of the domain's effective limit. */
 struct policy_amount {
@@ -116,3 +119,9 @@ const char *policy_cond_name(enum policy_cond_kind kind);
 const char *policy_action_name(enum policy_action_kind kind);
 const char *policy_event_name(enum policy_event event);
 const char *policy_unit_name(enum cgg_unit unit);
+
+/* 1 to POLICY_NAME_MAX letters, digits, '.', '_' or '-' */
+bool policy_is_name(const char *text);
+
+/* A path as the kernel writes it: no way to write the same cgroup twice. NULL, or what is wrong. */
+const char *policy_path_check(const char *text);

@@ -29,14 +29,9 @@ struct read {
 /* document.c: all that one text says. */
 void read_text(struct read *read, const char *file, const char *text, size_t len);
 
-/* keep.c: memory that lives as long as the policy; NULL when there is none. */
-void *read_keep(struct cgg_policy *policy, size_t size);
+/* value.c */
 int read_keep_string(const struct doc_node *node, struct cgg_policy *policy, const char *text,
 		     const char **ret);
-
-#define READ_TIME_MIN_US 1000ULL /* shorter is a slip of the unit */
-
-/* value.c */
 int read_amount(const struct doc_node *node, struct policy_amount *ret);
 int read_share(const struct doc_node *node, uint32_t *ret_permyriad);
 int read_time(const struct doc_node *node, uint64_t min_us, uint64_t *ret_us);

@@ -5,25 +5,20 @@
 
 #include <errno.h>
 
-#define SECOND_US	1000000ULL
-#define KILL_US		(10 * SECOND_US) /* of a kill that names no deadline */
-#define RECLAIM_US	(2 * SECOND_US)
-#define GRACE_US	(5 * SECOND_US)
-#define THROTTLE_MAX_US (10 * SECOND_US) /* an application that is throttled stands still */
+#define SECOND_US  1000000ULL
+#define KILL_US	   (10 * SECOND_US) /* of a kill that names no deadline */
+#define RECLAIM_US (2 * SECOND_US)
+#define GRACE_US   (5 * SECOND_US)
 
 static int read_rule_name(const struct doc_node *node, const struct read *read,
 			  struct policy_rule *rule)
 {
-	static const char charset[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._-";
 	const char *text = NULL;
-	size_t len;
 	int r = doc_string(node, "a name like \"host-low\"", &text);
 
 	if (r < 0)
 		return r;
-	len = strlen(text);
-	if (len == 0 || len > POLICY_NAME_MAX || text[strspn(text, charset)] != '\0')
+	if (!policy_is_name(text))
 		return doc_fail(node, "expected 1 to %d letters, digits, '.', '_' or '-'",
 				POLICY_NAME_MAX);
 	for (size_t i = 0; i < read->policy->nrules; i++) {
@@ -34,29 +29,19 @@ static int read_rule_name(const struct doc_node *node, const struct read *read,
 			return doc_fail(node, "rule '%s' is in %s:%u:%u already", text, other->file,
 					place->line, place->column);
 	}
-	memcpy(rule->name, text, len + 1);
+	memcpy(rule->name, text, strlen(text) + 1);
 	return 0;
 }
 
-/* A path as the kernel writes it: no way to write the same cgroup twice. */
 static int read_path(const struct doc_node *node, struct cgg_policy *policy, const char **ret)
 {
-	const char *text = NULL;
-	size_t len;
+	const char *text = NULL, *wrong;
 	int r = doc_string(node, "a path like \"/system.slice\"", &text);
 
 	if (r < 0)
 		return r;
-	len = strlen(text);
-	if (text[0] != '/')
-		return doc_fail(node, "a path starts with '/', which is the root");
-	if (strpbrk(text, "*?[{"))
-		return doc_fail(node, "one path is expected here; 'each' takes a glob");
-	if ((len > 1 && text[len - 1] == '/') || strstr(text, "//") || strstr(text, "/./") ||
-	    strstr(text, "/../") || strcmp(text + len - 2, "/.") == 0 ||
-	    (len > 2 && strcmp(text + len - 3, "/..") == 0))
-		return doc_fail(node, "a path has no '//', no '.' or '..', and no '/' at its end");
-	return read_keep_string(node, policy, text, ret);
+	wrong = policy_path_check(text);
+	return wrong ? doc_fail(node, "%s", wrong) : read_keep_string(node, policy, text, ret);
 }
 
 static void read_where(const struct doc_node *node, struct cgg_policy *policy,
@@ -177,7 +162,7 @@ struct action_form {
 static const struct action_form action_forms[POLICY_ACTION_MAX] = {
 	[POLICY_NOTIFY] = {NULL},
 	[POLICY_RECLAIM] = {"deadline", RECLAIM_US, POLICY_TIME_MAX_US, .amount = true},
-	[POLICY_THROTTLE] = {"for", 0, THROTTLE_MAX_US},
+	[POLICY_THROTTLE] = {"for", 0, POLICY_THROTTLE_MAX_US},
 	[POLICY_FREEZE] = {"for", 0, POLICY_TIME_MAX_US},
 	[POLICY_TERMINATE] = {"grace", GRACE_US, POLICY_TIME_MAX_US, .scope = true},
 	[POLICY_KILL] = {"deadline", KILL_US, POLICY_TIME_MAX_US, .scope = true},
@@ -192,7 +177,7 @@ static void read_action_time(const struct doc_node *node, const struct action_fo
 	if (!form->time || (form->default_us > 0 && !doc_get(node, form->time, &value)))
 		return;
 	if (doc_need(node, form->time, &value) < 0 ||
-	    read_time(&value, READ_TIME_MIN_US, &action->deadline_us) < 0)
+	    read_time(&value, POLICY_TIME_MIN_US, &action->deadline_us) < 0)
 		return;
 	if (action->deadline_us > form->max_us)
 		doc_fail(&value, "at the most %llus here: what is throttled stands still",

@@ -4,6 +4,8 @@
 
 #include "util/attr.h"
 
+#include <string.h>
+
 #define NAME_OF(names, i) ((size_t)(i) < CGG_ARRAY_LEN(names) ? (names)[i] : "unknown")
 
 const char *policy_cond_name(enum policy_cond_kind kind)
@@ -74,4 +76,28 @@ const char *policy_unfit_name(enum policy_unfit unfit)
 	};
 
 	return NAME_OF(names, unfit);
+}
+
+bool policy_is_name(const char *text)
+{
+	static const char charset[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+	size_t len = strlen(text);
+
+	return len > 0 && len <= POLICY_NAME_MAX && strspn(text, charset) == len;
+}
+
+const char *policy_path_check(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (text[0] != '/')
+		return "a path starts with '/', which is the root";
+	if (strcspn(text, "*?[{") < len)
+		return "one path is expected here; 'each' takes a glob";
+	if (len > 1 && (text[len - 1] == '/' || strstr(text, "//") || strstr(text, "/./") ||
+			strstr(text, "/../") || strcmp(text + len - 2, "/.") == 0 ||
+			(len > 2 && strcmp(text + len - 3, "/..") == 0)))
+		return "a path has no '//', no '.' or '..', and no '/' at its end";
+	return NULL;
 }

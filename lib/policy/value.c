@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Amounts, shares, times and globs of a policy, and what to say when they are wrong. */
+#include "policy/keep.h"
 #include "policy/read.h"
 
 #include "util/glob.h"
@@ -11,6 +12,19 @@
 
 #define SIZE_EXPECTED "a size like \"512Mi\" or a share like \"8%\""
 #define TIME_EXPECTED "a time like \"200ms\""
+
+int read_keep_string(const struct doc_node *node, struct cgg_policy *policy, const char *text,
+		     const char **ret)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = policy_keep(policy, size);
+
+	if (!copy)
+		return doc_no_memory(node);
+	memcpy(copy, text, size);
+	*ret = copy;
+	return 0;
+}
 
 static const char *unit_of(const char *text)
 {
@@ -173,7 +187,7 @@ int read_globs(const struct doc_node *node, struct cgg_policy *policy, size_t mi
 
 	if (r < 0)
 		return r;
-	list = read_keep(policy, (globs->n + n) * sizeof(*list));
+	list = policy_keep(policy, (globs->n + n) * sizeof(*list));
 	if (!list)
 		return doc_no_memory(node);
 	if (globs->n > 0)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kit/policy.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void kit_rule(char *buf, size_t size, const char *where, const char *when, const char *then,
 	      const char *more)
@@ -38,4 +40,23 @@ struct cgg_policy *kit_load(const char *text, struct cgg_error *err)
 	struct cgg_policy *policy = NULL;
 
 	return policy_load_text("FILE", text, strlen(text), &policy, err) < 0 ? NULL : policy;
+}
+
+struct cgg_policy *kit_load_file(const char *dir, const char *name, struct cgg_error *err)
+{
+	struct cgg_policy *policy = NULL;
+	char path[512], json[65536];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, json, sizeof(json));
+	if (fd >= 0)
+		close(fd);
+	if (len <= 0 || (size_t)len == sizeof(json)) {
+		snprintf(err->msg, sizeof(err->msg), "%.200s: not read whole", name);
+		return NULL;
+	}
+	return policy_load_text(path, json, (size_t)len, &policy, err) < 0 ? NULL : policy;
 }

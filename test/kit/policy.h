@@ -20,6 +20,12 @@ char *kit_repeat(const char *head, const char *item, unsigned int n, const char 
 /* Load a text as "FILE"; NULL with err filled in when it is refused. */
 struct cgg_policy *kit_load(const char *text, struct cgg_error *err);
 
+/*
+ * Load one file by its text, so that it does not matter who may write the checkout. NULL with err filled in when it is
+ * refused or can't be read.
+ */
+struct cgg_policy *kit_load_file(const char *dir, const char *name, struct cgg_error *err);
+
 /* Load or check one file or directory. */
 static inline int kit_load_path(const char *path, struct cgg_policy **ret, struct cgg_error *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every shape of a policy that is accepted, and what becomes of it. */
+#include "kit/cond.h"
 #include "kit/policy.h"
 #include "kit/t.h"
 
@@ -72,16 +73,7 @@ TEST(every_single_condition_is_read)
 		T_EQ_INT(policy->rule[0].nconds, 1);
 		T_EQ_INT(cond->kind, row->kind);
 		T_EQ_INT(cond->end, 1);
-		T_EQ_INT(cond->amount.is_share, want->amount.is_share);
-		T_EQ_INT(cond->amount.bytes, want->amount.bytes);
-		T_EQ_INT(cond->amount.share_permyriad, want->amount.share_permyriad);
-		T_EQ_INT(cond->for_us, want->for_us);
-		T_EQ_INT(cond->time_us, want->time_us);
-		T_EQ_INT(cond->window_us, want->window_us);
-		T_EQ_INT(cond->count, want->count);
-		T_EQ_INT(cond->share_permyriad, want->share_permyriad);
-		T_EQ_INT(cond->full, want->full);
-		T_EQ_INT(cond->event, want->event);
+		kit_same_values(cond, want);
 		policy_free(policy);
 	}
 }

@@ -7,24 +7,13 @@
 #include "policy/decide.h"
 #include "util/glob.h"
 
-#include <fcntl.h>
 #include <string.h>
 
-/* Not by its path: who may write a checkout is not the question here. */
 static struct cgg_policy *shipped_policy(const char *file)
 {
-	struct cgg_policy *policy = NULL;
 	struct cgg_error err = {0};
-	char path[512], json[16384];
-	ssize_t len;
-	int fd;
+	struct cgg_policy *policy = kit_load_file(POLICY_DIR, file, &err);
 
-	snprintf(path, sizeof(path), "%s/%s", POLICY_DIR, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? -1 : read(fd, json, sizeof(json));
-	T_MUST(len > 0 && (size_t)len < sizeof(json));
-	close(fd);
-	T_EQ_INT(policy_load_text(path, json, (size_t)len, &policy, &err), 0);
 	T_EQ_STR(err.msg, "");
 	T_MUST(policy);
 	return policy;
