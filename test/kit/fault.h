@@ -79,11 +79,12 @@ extern void (*fault_on_write)(int fd, const void *buf, size_t len);
  * Run a scenario without a fault and then with each. By default every call fails once, with one errno in
  * turn; with FAULT_ALL=1 in the environment it fails with every errno, and for some n all later ones do, too. most: of
  * one kind of call about so many fail, evenly spread. FAULT_ONLY=TEXT: only the rows whose name begins so.
+ * FAULT_PART=K/N: only every Nth row from the Kth, so that N processes together run all of them.
  */
 void fault_each(void (*run)(void *user, const struct fault *f, const char *row), void *user,
 		uint32_t most);
 
-/* By FAULT_ONLY: then few of them come. */
+/* By FAULT_ONLY or FAULT_PART: the scenario runs with few of the faults. */
 bool fault_is_filtered(void);
 
 /* Which calls the last fault-free run has made: run() hands over what fault_end() has returned. */

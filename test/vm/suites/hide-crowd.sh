@@ -1,11 +1,11 @@
 # shellcheck shell=dash disable=SC1091,SC2005,SC2015,SC2016,SC2034,SC2046,SC2317
 # A user without rights owns a subtree, and makes, removes and writes there what he can. The guard goes on
 # guarding everybody else, in time, and what he does costs it no more than a small part of a processor.
-# boot: --cpus 2 --mem 1536
+# boot: --clock virtual --mem 1536
 . /test/lib.sh
 # test/long makes more
 CROWD=$(sed -n 's/.*crowd=\([0-9]*\).*/\1/p' /proc/cmdline)
-CROWD=${CROWD:-12000}
+CROWD=${CROWD:-9000}
 T_TIMEOUT=$((150 + CROWD / 50))
 GUARD_START_S=60
 
@@ -81,8 +81,8 @@ a_crowd()
 	chown 1000 "$CG/storm"
 	t_defer "rmdir $CG/storm/0 2>/dev/null; rmdir $CG/storm"
 	as_user pest storm "$CG/storm" 1 &
-	sleep 10
-	cpu_share 10
+	sleep 3
+	cpu_share 5
 	say "its part of a processor while the user makes and removes one more: $CPU %"
 	assert_between 0 45 "$CPU" '% of a processor'
 	killall -9 pest

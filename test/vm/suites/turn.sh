@@ -14,7 +14,7 @@ option()
 	echo "${value:-$2}"
 }
 
-MACHINES=$(option machines 10)
+MACHINES=$(option machines 5)
 T_TIMEOUT=$((300 + MACHINES * 150)) # of the guest's own time, which waiting does not take
 
 # machines FIRST ARGUMENT...: from that seed on, one guard for all of them
