@@ -24,6 +24,8 @@
 void (*fault_on_write)(int fd, const void *buf, size_t len);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* The kernel shows a control file's old value or its new one, never one that fault_on_write is still putting together. */
+static pthread_mutex_t file_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fault fault;
 static struct fault_seen seen;
 static bool on;
@@ -202,7 +204,9 @@ ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size)
 {
-	int error = fault_at(is_file(fd) ? FAULT_READ : FAULT_READ_EVENT, NULL);
+	bool file = is_file(fd);
+	int error = fault_at(file ? FAULT_READ : FAULT_READ_EVENT, NULL);
+	ssize_t n;
 
 	if (error == FAULT_SHORT && size > 1)
 		size = size > 8 ? 5 : size - 1;
@@ -210,11 +214,27 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 		errno = error;
 		return -1;
 	}
-	return __real_read(fd, buf, size);
+	if (!file)
+		return __real_read(fd, buf, size);
+	pthread_mutex_lock(&file_lock);
+	n = __real_read(fd, buf, size);
+	pthread_mutex_unlock(&file_lock);
+	return n;
 }
 
-WRAP(ssize_t, pread64, (int fd, void *buf, size_t size, off64_t at), (fd, buf, size, at),
-     FAULT_PREAD, NULL)
+ssize_t __real_pread64(int fd, void *buf, size_t size, off64_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off64_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off64_t at)
+{
+	ssize_t n;
+
+	if (fails(FAULT_PREAD, NULL))
+		return -1;
+	pthread_mutex_lock(&file_lock);
+	n = __real_pread64(fd, buf, size, at);
+	pthread_mutex_unlock(&file_lock);
+	return n;
+}
 
 ssize_t __real_write(int fd, const void *buf, size_t size);
 ssize_t __wrap_write(int fd, const void *buf, size_t size);
@@ -222,15 +242,18 @@ ssize_t __wrap_write(int fd, const void *buf, size_t size)
 {
 	ssize_t n;
 
-	/* an eventfd takes what it is given */
-	if (is_file(fd) && fails(FAULT_WRITE, NULL))
+	if (!is_file(fd)) /* an eventfd takes what it is given */
+		return __real_write(fd, buf, size);
+	if (fails(FAULT_WRITE, NULL))
 		return -1;
+	pthread_mutex_lock(&file_lock);
 	n = __real_write(fd, buf, size);
 	if (n > 0 && subject && fault_on_write) {
 		subject = false;
 		fault_on_write(fd, buf, (size_t)n);
 		subject = true;
 	}
+	pthread_mutex_unlock(&file_lock);
 	return n;
 }
 
