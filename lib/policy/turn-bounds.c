@@ -27,7 +27,7 @@ static int64_t most_taken(const struct turn_ask *turn, uint32_t owner, int64_t h
 	return turn_counted(turn, holds > had ? holds - had : 0);
 }
 
-/* The groups of one owner, who holds no more than so much, and of whom one holds no more than largest. */
+/* Set the bounds of one owner's groups: all of them hold at most `holds` bytes, each at most `largest`. */
 static void bound_owner(const struct turn_ask *turn, struct cgg_group *groups, size_t n,
 			uint32_t owner, int64_t holds, int64_t largest)
 {
@@ -71,7 +71,7 @@ int reading_compare_unread(const void *with, const struct cgg_group *a, const st
 
 /* ---- all, and one owner ------------------------------------------------------------------ */
 
-/* Into term[CGG_RANK_GAIN] the most that each gives back. Of an owner of one group nothing more is to be told. */
+/* term[CGG_RANK_GAIN] is an upper bound here. The sum of an owner of one group is known with that group. */
 void reading_begin(struct reading *r)
 {
 	for (size_t i = 0; i < r->n; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An order that is made while memory.stat is read, and what the groups that are unread may have taken and may give back at
- * the most.
+ * Ordering groups while memory.stat is read: the bounds of the bytes that an unread group may have taken and may give
+ * back.
  */
 #pragma once
 
@@ -11,15 +11,15 @@
 	64 /* the sum that an owner's memory.stat tells may lag behind its parts */
 #define READING_GUESSED_MAX 8 /* owners; the next one is read whole */
 
-/* An owner of many groups, some of which were guessed. */
+/* An owner of many groups, some of which are estimated. */
 struct guessed {
 	uint32_t owner;
-	size_t n, nmore; /* groups that still are; that are read next, if they could decide */
-	struct turn_sum left; /* of the owner's, without those that were read */
-	int64_t known; /* what those that were read hold, less what all had */
+	size_t n, nmore; /* groups that are estimated; that the next step reads */
+	struct turn_sum left; /* the owner's sum without the groups that were read */
+	int64_t known; /* bytes that the read groups hold, less the bases of all */
 	int64_t net; /* bytes that the owner has taken since calm ended */
-	int64_t error; /* of that, and of the sums of his herd */
-	int64_t most; /* that a small one has taken */
+	int64_t error; /* the bound of the error of net, and of the herd's sums */
+	int64_t most; /* the most that one small group has taken */
 };
 
 struct reading {
@@ -29,16 +29,16 @@ struct reading {
 	const struct turn_reader *reader;
 	struct cgg_group *groups;
 	size_t n;
-	size_t nread; /* these stand in front, and those that were guessed with them */
+	size_t nread; /* groups in front that were read or estimated */
 	uint32_t steps;
 	struct guessed guessed[READING_GUESSED_MAX];
 	size_t nguessed;
 };
 
-/* As long as a group is unread, this key says that its owner's memory.stat was. */
+/* In cgg_group.known of an unread group: its owner's memory.stat was read. */
 #define READING_SUM (1U << CGG_RANK_TAKEN)
 
-/* Its terms are a part of its owner's. */
+/* In cgg_group.known: the terms are estimated from the owner's. */
 #define READING_GUESSED (1U << CGG_RANK_KEY_MAX)
 _Static_assert(CGG_RANK_KEY_MAX < 32, "a bit of cgg_group.known is left");
 
@@ -57,16 +57,16 @@ static inline int64_t reading_most(const struct cgg_group *group)
 /* The sum of the bases of an owner's groups: the bytes that they held when calm ended. */
 int64_t reading_had(const struct turn_ask *turn, uint32_t owner);
 
-/* All are unread: their bounds, and their order by these. */
+/* Bound all groups, which are unread, and order them by their bounds. */
 void reading_begin(struct reading *r);
 
 /*
- * The bounds of an owner's unread groups anew, by what his memory.stat tells: without page cache most owners are far behind.
- * False: it does not tell.
+ * Read an owner's memory.stat and lower the bounds of its unread groups: without page cache most owners are far behind.
+ * False: the owner has no sum to read.
  */
 bool reading_sum(struct reading *r, uint32_t owner);
 
-/* By as many keys as bounds tell of: up to "taken", and "gain" if that is next. 0: what they don't tell decides. */
+/* Compare by the keys that have bounds: up to "taken", and "gain" if that is next. 0: the other keys decide. */
 int reading_compare_bounds(const struct policy_rule *rule, const struct cgg_group *a,
 			   const struct cgg_group *b);
 

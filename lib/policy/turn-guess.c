@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Of an owner of many groups only the front is read, and whoever may be large. The others are guessed: what they have
- * together is known from the owner's own memory.stat, up to an error that is known too. Where the error could decide, more
- * of them are read.
+ * An owner may have many groups. The guard reads memory.stat of the front of them and of each that may be large, and
+ * estimates the others: the owner's own memory.stat gives their sum, up to an error with a known bound. Where that error
+ * could change the choice, it reads more of them.
  */
 #include "policy/turn-guess.h"
 
 #include "rank/number.h"
 
-/* Where the guessed ones could decide, so many more are read and a part of his groups, then twice as many: all in a few steps. */
+/* The first step reads MORE estimated groups and a sixteenth of the owner's; each later step reads twice as many. */
 #define MORE	  4
 #define MORE_PART 16
 
-/* NULL: all of its owner's groups were read. */
+/* The estimate that a group is part of. NULL: all of its owner's groups were read. */
 static const struct guessed *guessed_of(const struct reading *r, const struct cgg_group *group)
 {
 	for (size_t i = 0; i < r->nguessed; i++) {
@@ -27,9 +27,9 @@ static bool is_guessed(const struct guessed *g, const struct cgg_group *group)
 	return group->owner == g->owner && group->known & READING_GUESSED;
 }
 
-/* ---- what they have ---------------------------------------------------------------------- */
+/* ---- the estimated terms ---------------------------------------------------------------------- */
 
-/* What is left of a sum, in parts like the usage of who has it. */
+/* A group's share of the bytes left of a sum, proportional to its usage. */
 static int64_t part_of(int64_t left, const struct cgg_group *group, int64_t usage)
 {
 	int64_t most = reading_most(group), part = 0;
@@ -40,7 +40,7 @@ static int64_t part_of(int64_t left, const struct cgg_group *group, int64_t usag
 	return part < most ? part : most;
 }
 
-/* What is left of their owner's sums goes to the guessed ones. */
+/* Distribute the rest of the owner's sums over the estimated groups. */
 static void guess_terms(struct reading *r, struct guessed *g)
 {
 	int64_t usage = 0, unreclaimable = g->left.holds, holds;
@@ -81,7 +81,7 @@ static void count_read(struct guessed *g, const struct cgg_group *group)
 	g->left.gain -= group->term[CGG_RANK_GAIN];
 }
 
-/* So many of the guessed ones, as they stand: who may have taken most is first. */
+/* Read the first n estimated groups: the order is by the most that each may have taken. */
 static void read_more(struct reading *r, struct guessed *g, size_t n)
 {
 	for (size_t i = 0; i < r->nread && n > 0; i++) {
@@ -106,7 +106,7 @@ struct owner_first {
 	uint32_t owner;
 };
 
-/* An owner's unread groups, by their guess; then the others as they stand. */
+/* One owner's unread groups by their guess, then all others in their order. */
 static int compare_owner_first(const void *with, const struct cgg_group *a,
 			       const struct cgg_group *b)
 {
@@ -118,7 +118,7 @@ static int compare_owner_first(const void *with, const struct cgg_group *a,
 				     : reading_compare_unread(by->rule, a, b);
 }
 
-/* Whether nothing but what memory.stat tells can make one of these no member of one herd. */
+/* True: only memory.stat can show that one of these groups is not in the herd of the others. */
 static bool may_be_herd(const struct reading *r, const struct cgg_group *groups, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -131,9 +131,9 @@ static bool may_be_herd(const struct reading *r, const struct cgg_group *groups,
 }
 
 /*
- * What the owner's memory.stat tells is what his groups have, but for what it lags behind, what no group has (by
- * memory.current, which lags by nothing), and those who are not fit: nothing of theirs comes back, so it is shared memory
- * or swapped out.
+ * The bound of the error: the owner's memory.stat is the sum of its groups' except for its lag, for bytes that no group
+ * holds (the difference of memory.current, which has no lag), and for groups that are not fit: a kill of those frees
+ * nothing, so their bytes are shared memory or swapped out.
  */
 static int64_t error_of(const struct turn_sum *sum, const struct cgg_group *groups, size_t n)
 {
@@ -146,7 +146,7 @@ static int64_t error_of(const struct turn_sum *sum, const struct cgg_group *grou
 			   number_plus(sum->shmem, sum->swap));
 }
 
-/* Read the front of n unread groups, and whoever may be too large for a herd. False: one is not as was guessed. */
+/* Read the front of n unread groups and each that may be too large for a herd. False: a group differs from its estimate. */
 static bool read_front(struct reading *r, struct guessed *g, size_t n)
 {
 	size_t from = r->nread, nsmall = 0;
@@ -163,7 +163,7 @@ static bool read_front(struct reading *r, struct guessed *g, size_t n)
 			return false;
 		count_read(g, group);
 		if (group->term[CGG_RANK_GAIN] >= turn_half(r->turn)) {
-			/* what it inherits depends on those before it */
+			/* the base that it inherits depends on the groups before it */
 			if (!next && group->guess == reading_most(group))
 				return false;
 			continue;
@@ -208,7 +208,7 @@ bool guess_owner(struct reading *r, uint32_t owner)
 
 /* ---- is it certain? ---------------------------------------------------------------------- */
 
-/* One that was read has taken what it has, but nobody more than the owner's net. */
+/* A group that was read has an exact term, as long as it is below the owner's net, which bounds all terms. */
 static bool is_exact(const struct guessed *g, const struct cgg_group *group)
 {
 	return !g || (!group->herd && !(group->known & READING_GUESSED) &&
@@ -229,15 +229,15 @@ struct cgg_group guess_with_error(const struct reading *r, const struct cgg_grou
 	return other;
 }
 
-/* A number that may be off by the error, and a limit: is it on one side for certain? */
+/* True: a number with this error is on one side of the limit for certain. */
 static bool is_clear(const struct guessed *g, int64_t number, int64_t limit)
 {
 	return number - g->error >= limit || number_plus(number, g->error) < limit;
 }
 
 /*
- * Whether an owner's herd helps, and what counts of what it and each of his large groups have taken. Small ones who have
- * each taken less than his net stand in the order of what they have taken.
+ * True: the error changes neither whether the owner's herd helps nor whether the bytes that the herd and each large group
+ * have taken count. Small groups that each took less than the owner's net are in the order of their taken bytes.
  */
 static bool is_told(const struct reading *r, const struct guessed *g)
 {
@@ -264,7 +264,7 @@ static bool is_told(const struct reading *r, const struct guessed *g)
 	return is_clear(g, gain, turn_half(r->turn)) && (!counts || is_clear(g, rest, least));
 }
 
-/* The owner of whom more has to be known; NULL: the first that is fit would be the same, were all read. */
+/* The owner whose groups have to be read further. NULL: the first fit group is the one that reading all would give. */
 static const struct guessed *in_doubt(const struct reading *r)
 {
 	const struct cgg_group *best = reading_best(r);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owners of many groups, of whom few are read. */
+/* Owners of many groups: a few groups are read, the others estimated. */
 #pragma once
 
 #include "policy/turn-bounds.h"
 
-/* Read the front of an owner's groups, and guess the others, which are small. False: what is unread could matter. */
+/* Read the front of an owner's groups and estimate the others, which are small. False: an unread group could matter. */
 bool guess_owner(struct reading *r, uint32_t owner);
 
 /*
- * Those that were read are in order: read more of the guessed ones where what they are could change who is the first that is
- * fit, or all of them. False: it can't, and nothing was read.
+ * The read groups are in order. Read more of the estimated groups if they could change the first fit one; all: read each of
+ * them. False: they can't, and nothing was read.
  */
 bool guess_read(struct reading *r, bool all);
 
-/* With what a group, or its herd, has at the least (-1) or at the most (1). */
+/* A copy of the group with the least (-1) or the most (1) that the error allows for it or its herd. */
 struct cgg_group guess_with_error(const struct reading *r, const struct cgg_group *group, int sign);

@@ -92,8 +92,8 @@ int turn_compare_guess(const struct cgg_group *a, const struct cgg_group *b)
 }
 
 /*
- * Of groups of one owner, by their guess: into term[CGG_RANK_TAKEN] now less base, negative too. Returns the owner's own.
- * What ended groups had goes to the later ones in this order.
+ * Set term[CGG_RANK_TAKEN] of one owner's groups, which are in the order of their guess, to the bytes held now less the
+ * base; it may be negative. The bases of ended groups go to the later ones in this order. Returns the owner's net.
  */
 static int64_t take(const struct turn_ask *turn, struct cgg_group *groups, size_t n)
 {
