@@ -2,6 +2,7 @@
 /* cgguard run: the daemon. */
 #include "about.h"
 #include "cmd.h"
+#include "keeper.h"
 #include "kmsg.h"
 #include "metrics.h"
 #include "notify.h"
@@ -24,50 +25,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define STATE_DIR "/run/cgguard"
-
-const char help_run[] =
-	"Usage: cgguard run [OPTION...]\n"
-	"Guard this machine, or the cgroups that we see, in the foreground. Incidents are JSON "
-	"lines on\n"
-	"stdout; what people should know goes to stderr, 'guarding' when it is ready.\n\n"
-	"  --policy PATH     a file, or a directory whose *.json files are merged in name order; "
-	"may be\n"
-	"                    repeated: of one name, the first directory's file counts (default: "
-	"the\n"
-	"                    built-in policy for a host that runs anything)\n"
-	"  --follow-policy   load the policy anew when its files have changed, a second after the "
-	"last "
-	"change\n"
-	"  --incidents FILE  append incidents to FILE instead; 'journal': systemd's, as entries "
-	"with "
-	"fields\n"
-	"  --root DIR        guard another cgroup2 mount, or only the cgroups below one\n"
-	"  --state DIR       on a tmpfs: the journal of what is changed, for the next start after "
-	"a\n"
-	"                    crash (default " STATE_DIR "); without a tmpfs no brake is set\n"
-	"  --status PATH     answer 'cgguard status' at this socket, off: nowhere (default\n"
-	"                    /run/cgguard/status.sock, and where we aren't root, "
-	"cgguard/status.sock in\n"
-	"                    $XDG_RUNTIME_DIR); it serves our user and root only\n"
-	"  --metrics-file PATH  write Prometheus metrics to PATH every 15 s, renamed into place\n"
-	"  --metrics-listen WHERE  answer GET /metrics at unix:PATH, 127.0.0.1:PORT, [::1]:PORT or "
-	"PORT\n"
-	"  --dry-run         decide and record, but touch nothing\n"
-	"  --once            look for as long as the conditions take, act once at the most, and "
-	"end:\n"
-	"                    exit code 0 all is well, 1 there was an incident\n"
-	"  --sandbox off     for debugging: keep every capability, file and system call (default "
-	"on)\n\n"
-	"Signals: SIGHUP loads the policy anew (a bad one is told of, and the old one stays in "
-	"force);\n"
-	"SIGTERM and SIGINT end it: what was changed is put back, a kill under way is finished "
-	"first.\n"
-	"Where NOTIFY_SOCKET is set, systemd is told: ready, reloading, stopping, and that the "
-	"loop "
-	"lives\n"
-	"(WatchdogSec=).\n";
-
 #define DRAIN_MS 1000
 
 struct daemon {
@@ -84,6 +41,7 @@ struct daemon {
 	struct kmsg kmsg; /* open before the sandbox */
 	uint64_t incidents; /* that systemd was told of */
 	struct policy_watch policy_watch;
+	struct keeper keeper;
 	int signal_fd, epoll_fd;
 };
 
@@ -185,8 +143,8 @@ static void confine(struct daemon *d)
 {
 	const struct sandbox_paths paths = {
 		.root = d->o.root,
-		.policy = d->o.policy,
-		.npolicies = d->o.npolicies,
+		.watched = d->o.policy, /* where inotify has no room for them */
+		.nwatched = d->o.follow_policy ? d->o.npolicies : 0,
 		.state = state_dir(d),
 		.status = d->serve ? serve_path(d->serve) : NULL,
 		.metrics_file = d->o.metrics_file,
@@ -215,7 +173,7 @@ static int open_sinks(struct daemon *d)
 		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	kmsg_open(&d->kmsg);
 	confine(d);
-	r = opt_load_policy(&d->o, &d->policy, &err);
+	r = keeper_load(&d->keeper, &d->policy, &err);
 	if (r < 0)
 		return complain(exit_daemon(r, EXIT_INPUT), "%s", err.msg);
 	if (!d->o.no_sandbox && !cgg_policy_honours_xattrs(d->policy))
@@ -238,25 +196,45 @@ static void tell_state(struct daemon *d, const char *news)
 		    (unsigned long long)d->incidents);
 }
 
+static void refuse(struct daemon *d, const char *why)
+{
+	note(d, "%s; the old policy stays in force", why);
+	about_refused(&d->about, why);
+	d->about.reloads_refused++;
+	notify_send(&d->notify,
+		    "READY=1\nSTATUS=the new policy is wrong, the old one stays in force");
+}
+
+/* The keeper answers some time: the loop goes on meanwhile. */
 static void reload(struct daemon *d)
+{
+	struct cgg_error err = {0};
+
+	notify_reloading(&d->notify);
+	if (keeper_ask(&d->keeper, &err) < 0)
+		refuse(d, err.msg);
+}
+
+static void on_policy(struct daemon *d)
 {
 	char shown[512];
 	const char *name = opt_policy_name(&d->o, shown, sizeof(shown));
 	struct cgg_policy *fresh = NULL;
 	struct cgg_error err = {0};
-	int r;
+	bool asked = d->keeper.asked;
+	int r = keeper_take(&d->keeper, &fresh, &err);
 
-	notify_reloading(&d->notify);
-	r = opt_load_policy(&d->o, &fresh, &err);
+	if (r == -EAGAIN)
+		return;
+	if (!asked) { /* it has ended: nobody waits for a policy */
+		note(d, "%s", err.msg);
+		return;
+	}
 	if (r == 0)
 		r = cgg_guard_set_policy(d->guard, fresh, &err);
 	if (r < 0) {
-		note(d, "%s; the old policy stays in force", err.msg);
-		about_refused(&d->about, err.msg);
-		d->about.reloads_refused++;
 		cgg_policy_free(fresh);
-		notify_send(&d->notify, "READY=1\nSTATUS=the new policy is wrong, the old one "
-					"stays in force");
+		refuse(d, err.msg);
 		return;
 	}
 	if (cgg_policy_honours_xattrs(fresh) && !cgg_policy_honours_xattrs(d->policy) &&
@@ -306,7 +284,7 @@ static int watch_all(struct daemon *d)
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (d->signal_fd < 0 || d->epoll_fd < 0 || watch(d, d->signal_fd) < 0 ||
-	    watch(d, cgg_guard_get_fd(d->guard)) < 0 ||
+	    watch(d, cgg_guard_get_fd(d->guard)) < 0 || watch(d, d->keeper.fd) < 0 ||
 	    (d->serve && watch(d, serve_get_fd(d->serve)) < 0) ||
 	    (d->metrics && watch(d, metrics_get_fd(d->metrics)) < 0) ||
 	    (d->owners && watch(d, cgg_owners_get_fd(d->owners)) < 0) ||
@@ -344,13 +322,13 @@ static int loop(struct daemon *d)
 	bool settled = false;
 
 	for (;;) {
-		struct epoll_event e[6];
+		struct epoll_event e[7];
 		int ms = notify_turn(&d->notify), n;
 		struct cgg_error err = {0};
 
 		if (policy_watch_turn(&d->policy_watch, &ms))
 			reload(d);
-		n = epoll_wait(d->epoll_fd, e, 6, d->o.once ? 50 : ms);
+		n = epoll_wait(d->epoll_fd, e, 7, d->o.once ? 50 : ms);
 		if (n < 0 && errno != EINTR)
 			return complain(EXIT_AGAIN, "cannot wait for events: %s", strerror(errno));
 		for (int i = 0; i < n; i++) {
@@ -359,6 +337,8 @@ static int loop(struct daemon *d)
 					return EXIT_DONE;
 			} else if (d->serve && e[i].data.fd == serve_get_fd(d->serve)) {
 				serve_answer(d->serve);
+			} else if (e[i].data.fd == d->keeper.fd) {
+				on_policy(d);
 			} else if (e[i].data.fd == d->policy_watch.fd) {
 				policy_watch_read(&d->policy_watch);
 			} else if (d->metrics && e[i].data.fd == metrics_get_fd(d->metrics)) {
@@ -442,12 +422,22 @@ static int start(struct daemon *d)
 	return loop(d);
 }
 
+static int start_keeper(struct daemon *d, int argc, char **argv)
+{
+	int r = keeper_start(&d->keeper, &d->o, !d->o.no_sandbox, argc, argv);
+
+	return r < 0 ? complain(exit_daemon(r, EXIT_MACHINE),
+				"cannot start the process that reads policies: %s", strerror(-r))
+		     : 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct daemon d = {.signal_fd = -1,
 			   .epoll_fd = -1,
 			   .notify.fd = -1,
 			   .policy_watch.fd = -1,
+			   .keeper.fd = -1,
 			   .kmsg.fd = -1};
 	int code;
 
@@ -456,6 +446,8 @@ int cmd_run(int argc, char **argv)
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
 				d.o.args[0]);
+	if (code == 0)
+		code = start_keeper(&d, argc, argv);
 	if (code == 0)
 		code = open_status(&d);
 	if (code == 0)
@@ -468,6 +460,7 @@ int cmd_run(int argc, char **argv)
 	serve_close(d.serve, DRAIN_MS);
 	metrics_close(d.metrics, DRAIN_MS);
 	cgg_guard_close(d.guard);
+	keeper_stop(&d.keeper);
 	if (d.out)
 		tell_drops(&d);
 	cgg_owners_close(d.owners);

@@ -37,6 +37,8 @@ int cmd_tree(int argc, char **argv);
 extern const char help_adjust[], help_check[], help_explain[], help_import[], help_kill[],
 	help_log[], help_rank[], help_run[], help_score[], help_status[], help_test[], help_tree[];
 
+#define STATE_DIR "/run/cgguard" /* of run, without --state */
+
 /* "cgguard: MESSAGE" on stderr, one line whatever the names in it are; returns code. */
 int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -27,7 +27,13 @@
 	0x7fee1e55U /* stands for the guard's process id, which is known when the filter is loaded */
 #define MAX_LEN 4096U /* the kernel's BPF_MAXINSNS */
 
-static const int allowed[] = {
+/* Allowed where argument arg, under mask, is value; several lines of one call are "or". */
+struct conditional {
+	int call;
+	struct scmp_arg_cmp arg;
+};
+
+static const int of_guard[] = {
 	/* files that are small or the kernel's; which ones, Landlock says */
 	SCMP_SYS(read),
 	SCMP_SYS(pread64),
@@ -77,6 +83,8 @@ static const int allowed[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg), /* a policy, from the keeper */
+	SCMP_SYS(wait4), /* the keeper has ended */
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(shutdown),
 	/* memory */
@@ -106,11 +114,7 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),
 };
 
-/* Allowed where argument arg, under mask, is value; several lines of one call are "or". */
-static const struct {
-	int call;
-	struct scmp_arg_cmp arg;
-} conditional[] = {
+static const struct conditional of_guard_if[] = {
 	/* no code is mapped or made */
 	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
 	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
@@ -120,6 +124,7 @@ static const struct {
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFD}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFD}}, /* fdopendir() */
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
+	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GET_SEALS}},
 	/* metrics are anybody's to read, whatever the umask */
 	{SCMP_SYS(fchmod), {1, SCMP_CMP_MASKED_EQ, INT, 0644}},
 	/* SO_SNDTIMEO and SO_SNDBUF of a connection */
@@ -138,15 +143,64 @@ static const struct {
 	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
 };
 
-static bool add_all(scmp_filter_ctx filter)
+/* The reader of a policy: files to read, memory, and one answer. */
+static const int of_reader[] = {
+	SCMP_SYS(read),		  SCMP_SYS(pread64),
+	SCMP_SYS(writev), /* what assert() says */
+	SCMP_SYS(close),	  SCMP_SYS(lseek),
+	SCMP_SYS(fstat),	  SCMP_SYS(newfstatat),
+	SCMP_SYS(stat),		  SCMP_SYS(lstat),
+	SCMP_SYS(fstatfs),	  SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),	  SCMP_SYS(getdents64),
+	SCMP_SYS(futex),	  SCMP_SYS(brk),
+	SCMP_SYS(munmap),	  SCMP_SYS(mremap),
+	SCMP_SYS(madvise),	  SCMP_SYS(memfd_create),
+	SCMP_SYS(ftruncate),	  SCMP_SYS(sendmsg),
+	SCMP_SYS(clock_gettime),  SCMP_SYS(gettimeofday),
+	SCMP_SYS(getpid),	  SCMP_SYS(gettid),
+	SCMP_SYS(getuid),	  SCMP_SYS(geteuid),
+	SCMP_SYS(getrandom),	  SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sysinfo),	  SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(exit),		  SCMP_SYS(exit_group),
+};
+
+static const struct conditional of_reader_if[] = {
+	{SCMP_SYS(openat), {2, SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY}},
+	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFL}},
+	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFD}},
+	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFD}}, /* fdopendir() */
+	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
+	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_ADD_SEALS}},
+	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
+	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
+	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
+};
+
+#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct list {
+	const char *name, *macro;
+	const int *call;
+	size_t ncalls;
+	const struct conditional *conditional;
+	size_t nconditional;
+} lists[] = {
+	{"guard", "GUARD", of_guard, LEN(of_guard), of_guard_if, LEN(of_guard_if)},
+	{"reader", "READER", of_reader, LEN(of_reader), of_reader_if, LEN(of_reader_if)},
+};
+
+static bool add_all(scmp_filter_ctx filter, const struct list *list)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, allowed[i], 0, NULL);
-	for (size_t i = 0; r == 0 && i < sizeof(conditional) / sizeof(conditional[0]); i++)
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditional[i].call, 1,
-					   &conditional[i].arg);
+	for (size_t i = 0; r == 0 && i < list->ncalls; i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, list->call[i], 0, NULL);
+	for (size_t i = 0; r == 0 && i < list->nconditional; i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, list->conditional[i].call, 1,
+					   &list->conditional[i].arg);
 	return r == 0;
 }
 
@@ -162,14 +216,14 @@ static bool set_machine(scmp_filter_ctx filter, const char *name)
 }
 
 /* The number of instructions, 0: it failed. */
-static size_t compile(scmp_filter_ctx filter, struct sock_filter *program)
+static size_t compile(scmp_filter_ctx filter, const struct list *list, struct sock_filter *program)
 {
 	FILE *f = tmpfile();
 	size_t n = 0;
 
 	/* optimized to a tree, not a list */
 	if (f && seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
-	    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0 && add_all(filter) &&
+	    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0 && add_all(filter, list) &&
 	    seccomp_export_bpf(filter, fileno(f)) == 0) {
 		rewind(f);
 		n = fread(program, sizeof(*program), MAX_LEN, f);
@@ -179,11 +233,11 @@ static size_t compile(scmp_filter_ctx filter, struct sock_filter *program)
 	return n;
 }
 
-static bool print(const struct sock_filter *program, size_t n)
+static bool print(const struct list *list, const struct sock_filter *program, size_t n)
 {
 	size_t self = 0, found = 0;
 
-	puts("static const struct sock_filter sandbox_filter[] = {");
+	printf("static const struct sock_filter sandbox_%s_calls[] = {\n", list->name);
 	for (size_t i = 0; i < n; i++) {
 		printf("\t{0x%02x, %u, %u, 0x%08x},\n", program[i].code, program[i].jt,
 		       program[i].jf, program[i].k);
@@ -192,34 +246,41 @@ static bool print(const struct sock_filter *program, size_t n)
 			found++;
 		}
 	}
-	printf("};\n#define SANDBOX_FILTER_SELF %zu /* k of this one is to be the process id */\n",
-	       self);
+	printf("};\n#define SANDBOX_%s_SELF %zu /* k of this one is to be the process id */\n",
+	       list->macro, self);
 	if (self == 0 || found != 1)
 		fputs("sandbox-calls: the process id is not compared exactly once\n", stderr);
 	return self != 0 && found == 1 && fflush(stdout) == 0;
 }
 
-int main(int argc, char **argv)
+static bool make(const struct list *list, const char *machine)
 {
 	static struct sock_filter program[MAX_LEN];
-	scmp_filter_ctx filter;
-	bool done = false;
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	size_t n = 0;
 
+	if (filter && set_machine(filter, machine))
+		n = compile(filter, list, program);
+	if (n == 0)
+		fprintf(stderr, "sandbox-calls: libseccomp can't compile the filter for '%s'\n",
+			machine);
+	if (filter)
+		seccomp_release(filter);
+	return n > 0 && print(list, program, n);
+}
+
+int main(int argc, char **argv)
+{
 	if (argc != 2) {
 		fputs("usage: sandbox-calls MACHINE|native\n", stderr);
 		return 2;
 	}
 	/* the filter may use what the kernel of the building machine can't load */
-	filter = seccomp_api_set(3) == 0 ? seccomp_init(SCMP_ACT_KILL_PROCESS) : NULL;
-	if (filter && set_machine(filter, argv[1]))
-		n = compile(filter, program);
-	if (n > 0)
-		done = print(program, n);
-	else
-		fprintf(stderr, "sandbox-calls: libseccomp can't compile the filter for '%s'\n",
-			argv[1]);
-	if (filter)
-		seccomp_release(filter);
-	return done ? 0 : 1;
+	if (seccomp_api_set(3) != 0)
+		return 1;
+	for (size_t i = 0; i < LEN(lists); i++) {
+		if (!make(&lists[i], argv[1]))
+			return 1;
+	}
+	return 0;
 }

@@ -148,17 +148,48 @@ static void allow_cgroups(struct rules *rules)
 		endmntent(f);
 }
 
+/* 0, or a negative errno. */
+static int begin(struct rules *rules)
+{
+	struct landlock_ruleset_attr attr = {.handled_access_fs = probe()};
+
+	*rules = (struct rules){.handled = attr.handled_access_fs};
+	if (rules->handled == 0)
+		return -errno;
+	rules->fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	return rules->fd < 0 ? -errno : 0;
+}
+
+/* In force from here on, unless a rule is missing. 0, or a negative errno. */
+static int end(struct rules *rules)
+{
+	int r = rules->error;
+
+	if (r == 0)
+		r = syscall(SYS_landlock_restrict_self, rules->fd, 0) < 0 ? -errno : 0;
+	close(rules->fd);
+	return r;
+}
+
+int sandbox_policies(const char *const *policies, size_t n)
+{
+	struct rules rules;
+	int r = begin(&rules);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		allow_policy(&rules, policies[i]);
+	return end(&rules);
+}
+
 int sandbox_files(const struct sandbox_paths *paths)
 {
-	struct rules rules = {.handled = probe()};
-	struct landlock_ruleset_attr attr = {.handled_access_fs = rules.handled};
-	int r;
+	struct rules rules;
+	int r = begin(&rules);
 
-	if (rules.handled == 0)
-		return -errno;
-	rules.fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	if (rules.fd < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	allow_and_close(&rules, "/proc", READ);
 	(void)allow(&rules, "/proc/pressure", WRITE); /* held, like the next: see above */
 	(void)allow(&rules, "/proc/self/oom_score_adj", WRITE);
@@ -167,8 +198,8 @@ int sandbox_files(const struct sandbox_paths *paths)
 		allow_and_close(&rules, paths->root, WRITE);
 	else
 		allow_cgroups(&rules);
-	for (size_t i = 0; i < paths->npolicies; i++)
-		allow_policy(&rules, paths->policy[i]);
+	for (size_t i = 0; i < paths->nwatched; i++)
+		allow_and_close(&rules, paths->watched[i], LANDLOCK_ACCESS_FS_READ_DIR);
 	if (paths->state) {
 		(void)mkdir(paths->state, 0700); /* why not is told by who uses it */
 		/* the registrations of containers have a directory of their own there */
@@ -180,9 +211,5 @@ int sandbox_files(const struct sandbox_paths *paths)
 		allow_holder(&rules, paths->metrics_socket, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	if (paths->status)
 		allow_holder(&rules, paths->status, LANDLOCK_ACCESS_FS_REMOVE_FILE);
-	r = rules.error;
-	if (r == 0)
-		r = syscall(SYS_landlock_restrict_self, rules.fd, 0) < 0 ? -errno : 0;
-	close(rules.fd);
-	return r;
+	return end(&rules);
 }

@@ -21,9 +21,12 @@
 #include "sandbox-filter.h" /* printed by sandbox-calls.c at build time */
 #endif
 
-#define BIT(cap)  (1U << (cap)) /* all that are kept are among the first 32 */
-#define NO_ROOT	  (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED)
-#define NO_SETUID (SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED)
+#define FILTER_MAX 512
+#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+#define BIT(cap)   (1U << (cap)) /* all that are kept are among the first 32 */
+#define NO_ROOT	   (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED)
+#define NO_SETUID  (SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED)
 
 static void tell(sandbox_notice_fn notice, void *user, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -63,17 +66,13 @@ static bool proc_is_hidden(void)
  * too. None for process_mrelease, which asks for none. SYS_PTRACE is for a /proc with hidepid only, and
  * SYS_ADMIN for a policy that honours xattrs: without it trusted. ones are hidden, as if there were none.
  */
-static int keep_capabilities(bool xattrs)
+static int keep_capabilities(uint32_t keep)
 {
-	uint32_t keep = BIT(CAP_KILL) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_SYS_RESOURCE) |
-			BIT(CAP_SYS_NICE) | BIT(CAP_IPC_LOCK) | BIT(CAP_SYS_PTRACE);
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {{0}};
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return -errno;
-	if (xattrs)
-		keep |= BIT(CAP_SYS_ADMIN);
 	keep &= data[0].permitted;
 	if (data[0].effective & BIT(CAP_SETPCAP)) {
 		/* no program is executed any more, but that is the next wall's to say: no root by uid 0 */
@@ -110,7 +109,9 @@ void sandbox_without_xattrs(sandbox_notice_fn notice, void *user)
 
 void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, void *user)
 {
-	int r = keep_capabilities(paths->xattrs);
+	int r = keep_capabilities(BIT(CAP_KILL) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_SYS_RESOURCE) |
+				  BIT(CAP_SYS_NICE) | BIT(CAP_IPC_LOCK) | BIT(CAP_SYS_PTRACE) |
+				  (paths->xattrs ? BIT(CAP_SYS_ADMIN) : 0));
 
 	if (r < 0)
 		tell(notice, user, "cannot drop capabilities: %s; going on with what we have",
@@ -138,34 +139,51 @@ void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, 
 					: strerror(-r));
 }
 
-/* 0, or a negative errno. */
-static int load_filter(void)
+void sandbox_keeper(void)
 {
-#ifdef SANDBOX_FILTER_SELF
-	struct sock_filter filter[sizeof(sandbox_filter) / sizeof(sandbox_filter[0])];
-	struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+	/* root's files are anybody's who is root; another user has been given this one to read them */
+	(void)keep_capabilities(geteuid() == 0 ? 0 : BIT(CAP_DAC_OVERRIDE));
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* The filter is copied: its instruction `self` compares with the process id. 0, or a negative errno. */
+static int load_filter(const struct sock_filter *of, size_t n, size_t self)
+{
+	struct sock_filter filter[FILTER_MAX];
+	struct sock_fprog program = {.len = (unsigned short)n, .filter = filter};
 	long r;
 
-	memcpy(filter, sandbox_filter, sizeof(filter));
-	filter[SANDBOX_FILTER_SELF].k = (uint32_t)getpid();
+	if (n > FILTER_MAX)
+		return -E2BIG;
+	memcpy(filter, of, n * sizeof(*of));
+	filter[self].k = (uint32_t)getpid();
 	/* it runs nobody's code: before 5.16 a filter without SPEC_ALLOW slowed the process down */
 	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 		    SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program);
 	if (r > 0) /* the thread that could not be confined */
 		return -ESRCH;
 	return r < 0 ? -errno : 0;
-#else
-	return -ENOTSUP; /* the list is that of 64 bits */
-#endif
 }
 
 void sandbox_seal(sandbox_notice_fn notice, void *user)
 {
-	int r = load_filter();
+#ifdef SANDBOX_GUARD_SELF
+	int r = load_filter(sandbox_guard_calls, LEN(sandbox_guard_calls), SANDBOX_GUARD_SELF);
+#else
+	int r = -ENOTSUP; /* the lists are those of 64 bits */
+#endif
 
 	if (r < 0)
 		tell(notice, user,
 		     "system calls can't be limited by seccomp (%s): going on with the rest of the "
 		     "sandbox",
 		     strerror(-r));
+}
+
+void sandbox_reader(const char *const *policies, size_t n)
+{
+	(void)sandbox_policies(policies, n);
+#ifdef SANDBOX_READER_SELF
+	(void)load_filter(sandbox_reader_calls, LEN(sandbox_reader_calls), SANDBOX_READER_SELF);
+#endif
 }

@@ -11,8 +11,9 @@
 
 struct sandbox_paths {
 	const char *root; /* the cgroups; NULL: every cgroup2 that is mounted */
-	const char *const *policy; /* files and directories, read again at reload */
-	size_t npolicies;
+	const char *const
+		*watched; /* directories whose names may be listed, but not their files read */
+	size_t nwatched;
 	const char *state; /* the state directory; made if it is missing */
 	bool xattrs; /* trusted. ones of cgroups may be read */
 	const char *metrics_file; /* renamed into place, again and again; NULL: none */
@@ -35,5 +36,15 @@ void sandbox_without_xattrs(sandbox_notice_fn notice, void *user);
 /* Before the loop, when all threads are there: any other system call than the loop's ends the process. */
 void sandbox_seal(sandbox_notice_fn notice, void *user);
 
-/* Of sandbox_begin(): files, by Landlock. 0, or a negative errno where the kernel can't. */
+/*
+ * The keeper gives up all capabilities; one that is not root keeps CAP_DAC_OVERRIDE, if it has it, for policies that only
+ * root may read. What the machine refuses is passed over: the guard's own sandbox says so.
+ */
+void sandbox_keeper(void);
+
+/* A reader opens no file but those of the policy, and only to read; any system call but its few ends it. */
+void sandbox_reader(const char *const *policies, size_t n);
+
+/* Of sandbox_begin() and sandbox_reader(): files, by Landlock. 0, or a negative errno where the kernel can't. */
 int sandbox_files(const struct sandbox_paths *paths);
+int sandbox_policies(const char *const *policies, size_t n);

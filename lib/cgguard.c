@@ -14,6 +14,7 @@
 #include "engine/status.h"
 #include "host-policy.h"
 #include "log/log.h"
+#include "policy/blob.h"
 #include "policy/candidates.h"
 #include "policy/load.h"
 #include "policytest/file.h"
@@ -169,6 +170,18 @@ CGG_PUBLIC int cgg_policy_default(struct cgg_policy **ret_policy, struct cgg_err
 {
 	return policy_load_text("built-in host.json", host_policy, sizeof(host_policy) - 1,
 				ret_policy, err);
+}
+
+CGG_PUBLIC int cgg_policy_pack(const struct cgg_policy *policy, void *bytes, size_t size,
+			       size_t *ret_size, struct cgg_error *err)
+{
+	return blob_pack(policy, bytes, size, ret_size, err);
+}
+
+CGG_PUBLIC int cgg_policy_unpack(const void *bytes, size_t size, struct cgg_policy **ret_policy,
+				 struct cgg_error *err)
+{
+	return blob_unpack(bytes, size, ret_policy, err);
 }
 
 CGG_PUBLIC struct cgg_policy *cgg_policy_free(struct cgg_policy *policy)

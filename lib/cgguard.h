@@ -490,11 +490,11 @@ int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_opti
 }
 #endif
 
+#include "cgguard-compiled.h"
 #include "cgguard-hook.h"
 #include "cgguard-kmsg.h"
 #include "cgguard-log.h"
 #include "cgguard-metrics.h"
 #include "cgguard-path.h"
 #include "cgguard-score.h"
-
 #endif

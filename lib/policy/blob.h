@@ -8,7 +8,10 @@
 
 #include "policy/keep.h"
 
-#define BLOB_MAX (8U << 20) /* bytes; what the largest policy file holds fits in several times */
+#include "cgguard-compiled.h"
+
+#define BLOB_MAX                                                                                   \
+	CGG_POLICY_PACKED_MAX /* bytes; what the largest policy file holds fits in several times */
 
 /*
  * Write policy into bytes; NULL: only count them. What blob_unpack() would refuse is refused here. *ret_size is how

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the daemon can do no longer, and what it still can. Each try is made by a child of its own that
- * has taken both steps as the daemon does; as root (in the VM) the capabilities are tried too.
+ * What the daemon and its reader of policies can do no longer, and what they still can. Each try is made by a child of its
+ * own that has taken both steps as they do; as root (in the VM) the capabilities are tried too.
  */
 #include "../cmd/sandbox.h"
 
@@ -59,6 +59,7 @@ enum { LIVES = 0, WRONG = 1, TOLD = 2 }; /* of a child */
 static char dir[64], policy_dir[96], policy[128], state[96], other_dir[96], other[128];
 static int notices;
 static bool xattrs; /* may be read */
+static bool reads; /* the child is a reader */
 static bool mounts_were_read;
 static unsigned long long mounts_with; /* capabilities */
 
@@ -136,11 +137,22 @@ FILE *__wrap_setmntent(const char *path, const char *mode)
 
 static void begin(void)
 {
-	const char *const policies[] = {policy};
-	const struct sandbox_paths paths = {
-		.policy = policies, .npolicies = 1, .state = state, .xattrs = xattrs};
+	const struct sandbox_paths paths = {.state = state, .xattrs = xattrs};
 
-	sandbox_begin(&paths, on_notice, NULL);
+	if (reads)
+		sandbox_keeper();
+	else
+		sandbox_begin(&paths, on_notice, NULL);
+}
+
+static void seal(void)
+{
+	const char *const policies[] = {policy};
+
+	if (reads)
+		sandbox_reader(policies, 1);
+	else
+		sandbox_seal(on_notice, NULL);
 }
 
 static bool has_landlock(void)
@@ -160,7 +172,7 @@ static int child(int (*fn)(void), bool sealed)
 	if (pid == 0) {
 		begin();
 		if (sealed)
-			sandbox_seal(on_notice, NULL);
+			seal();
 		_exit(notices ? TOLD : fn());
 	}
 	T_MUST(pid > 0 && waitpid(pid, &status, 0) == pid);
@@ -495,16 +507,16 @@ static int use_state(void)
 static int use_policy(void)
 {
 	char text[16] = "";
-	int fd, tries = 0;
+	time_t until = time(NULL) + 10;
+	int fd;
 
 	NEED((fd = open(policy, O_RDONLY | O_CLOEXEC)) >= 0);
 	close(fd);
 	do {
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 		NEED((fd = open(policy, O_RDONLY | O_CLOEXEC)) >= 0);
 		NEED(read(fd, text, sizeof(text) - 1) >= 0);
 		close(fd);
-	} while (strcmp(text, "{new}") != 0 && ++tries < 1000);
+	} while (strcmp(text, "{new}") != 0 && time(NULL) < until);
 	NEED(strcmp(text, "{new}") == 0);
 	return LIVES;
 }
@@ -596,10 +608,10 @@ TEST(what_the_daemon_does_goes_on)
 		const char *name;
 		int (*fn)(void);
 	} rows[] = {
-		{"memory", use_memory},	      {"state", use_state},
-		{"/proc", use_proc},	      {"victim", use_victim},
-		{"socket", use_socket},	      {"a thread's first turn", use_first_turn},
-		{"directory", use_directory}, {"time", use_time},
+		{"memory", use_memory}, {"state", use_state},
+		{"/proc", use_proc},	{"victim", use_victim},
+		{"socket", use_socket}, {"a thread's first turn", use_first_turn},
+		{"time", use_time},
 	};
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -638,8 +650,117 @@ TEST(a_policy_that_was_replaced_by_rename_can_be_read)
 		put(fresh, "{new}");
 		_exit(rename(fresh, policy) != 0);
 	}
+	reads = true;
 	T_ASSERT(lives(use_policy, !IS_SANITIZED));
+	T_ASSERT(lives(use_directory, !IS_SANITIZED));
+	reads = false;
 	waitpid(pid, NULL, 0);
+}
+
+/* ---- a reader ---------------------------------------------------------------------------- */
+
+static int open_to_write(void)
+{
+	return open(policy, O_WRONLY | O_CLOEXEC);
+}
+
+static int open_new(void)
+{
+	return open(policy, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static int call_unlink(void)
+{
+	return unlink(policy);
+}
+
+static int call_pidfd(void)
+{
+	return (int)syscall(SYS_pidfd_open, 1, 0);
+}
+
+static int call_signal(void)
+{
+	return (int)syscall(SYS_pidfd_send_signal, -1, SIGKILL, NULL, 0);
+}
+
+static int call_write(void)
+{
+	return (int)write(STDERR_FILENO, "", 0);
+}
+
+TEST(a_forbidden_call_ends_a_reader)
+{
+	static const struct {
+		const char *name;
+		int (*fn)(void);
+	} rows[] = {
+		{"execve", call_execve},
+		{"fork", call_fork},
+		{"a thread", call_thread},
+		{"ptrace", call_ptrace},
+		{"socket(AF_UNIX)", call_unix},
+		{"mmap(PROT_EXEC)", call_exec_map},
+		{"kill of the parent", call_kill},
+		{"tgkill of another", call_tgkill},
+		{"pidfd_open", call_pidfd},
+		{"SIGKILL by pidfd", call_signal},
+		{"a file to write", open_to_write},
+		{"a new file", open_new},
+		{"unlink", call_unlink},
+		{"write", call_write},
+		{"chmod", call_chmod},
+	};
+
+	SKIP_SANITIZED;
+	reads = true;
+	for (size_t i = 0; !IS_SANITIZED && i < CGG_ARRAY_LEN(rows); i++) {
+		T_ROW(rows[i].name);
+		T_ASSERT(dies(rows[i].fn));
+	}
+	reads = false;
+}
+
+/* Nothing is printed: the reader can't. */
+static int read_others(void)
+{
+	return open(other, O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES &&
+			       open("/proc/self/status", O_RDONLY | O_CLOEXEC) < 0 &&
+			       errno == EACCES && open("/tmp", O_RDONLY | O_CLOEXEC) < 0 &&
+			       errno == EACCES
+		       ? LIVES
+		       : WRONG;
+}
+
+TEST(a_reader_opens_no_other_file)
+{
+	make_dirs();
+	SKIP_SANITIZED;
+	if (IS_SANITIZED)
+		return;
+	reads = true;
+	if (!has_landlock())
+		T_SKIP("this kernel has no Landlock");
+	else
+		T_ASSERT(lives(read_others, true));
+	reads = false;
+}
+
+static int has_none(void)
+{
+	const unsigned long long kept = geteuid() == 0 ? 0 : 1ULL << CAP_DAC_OVERRIDE;
+
+	NEED((capabilities("CapPrm:") & ~kept) == 0 && (capabilities("CapEff:") & ~kept) == 0);
+	NEED(capabilities("CapInh:") == 0 && capabilities("CapAmb:") == 0);
+	NEED(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	return LIVES;
+}
+
+TEST(the_keeper_has_no_capability)
+{
+	reads = true;
+	T_ASSERT(lives(has_none, false));
+	reads = false;
 }
 
 /* ---- files --------------------------------------------------------------------------- */
@@ -652,6 +773,7 @@ static int open_others(void)
 	NEED(open(other, O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
 	NEED(open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
 	NEED(open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0 && errno == EACCES);
+	NEED(open(policy, O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
 	NEED(open(policy, O_WRONLY | O_CLOEXEC) < 0 && errno == EACCES);
 	NEED(unlink(policy) < 0 && errno == EACCES);
 	NEED(open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC) < 0 && errno == EACCES);

@@ -185,6 +185,80 @@ bad_policy_keeps_the_old()
 	case $(cgguard status --json) in *policy_refused*) fail 'a good policy is called refused' ;; esac
 }
 
+# The process that reads policies.
+keeper()
+{
+	grep -vx "$GUARD_PID" "$CG/guard/cgroup.procs"
+}
+
+# capabilities KEY PID: a set of /proc/PID/status without its zeros
+capabilities()
+{
+	sed -n "s/^$1:[^0-9a-f]*//p" "/proc/$2/status" | tr -d 0
+}
+
+# start_with_a_keeper: a guard of /box that kills at 90 %, and $KEEPER
+start_with_a_keeper()
+{
+	cg_create /box memory.max=64M memory.swap.max=0
+	limit_policy p 90%
+	guard_start --policy "$T/p.json"
+	KEEPER=$(keeper)
+	assert_eq cgguard-keeper "$(cat "/proc/$KEEPER/comm")" 'name of the other process'
+	assert_eq cgguard-keeper "$(tr -d '\0' <"/proc/$KEEPER/cmdline")" 'what ps shows of it'
+	for key in CapInh CapPrm CapEff CapBnd CapAmb; do
+		assert_eq '' "$(capabilities $key "$KEEPER")" "$key of the keeper"
+	done
+}
+
+a_keeper_that_is_killed_costs_new_policies_only()
+{
+	start_with_a_keeper
+	kill -9 "$KEEPER"
+	wait_until 5 'grep -q "(cgguard-keeper) has ended" "$T/guard.err"'
+	limit_policy p 50%
+	kill -HUP "$GUARD_PID"
+	wait_until 5 'grep -q "has ended.*the old policy stays in force" "$T/guard.err"'
+	assert_fails 1 alive "$KEEPER"
+	cg_run /box hog hold 40 >/dev/null
+	sleep 1
+	assert_alive /box 1
+	cg_run /box hog anon 60
+	assert_dead /box 10
+	incidents_are 1
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+}
+
+a_keeper_that_stands_still_holds_up_no_kill()
+{
+	start_with_a_keeper
+	kill -STOP "$KEEPER"
+	limit_policy p 50%
+	kill -HUP "$GUARD_PID"
+	cg_run /box hog anon 80
+	assert_dead /box 10
+	incidents_are 1
+	assert_fails 1 grep -q reloaded "$T/guard.err"
+	kill -CONT "$KEEPER"
+	wait_until 10 'grep -q reloaded "$T/guard.err"'
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+}
+
+a_keeper_ends_with_its_guard()
+{
+	start_with_a_keeper
+	kill -9 "$GUARD_PID"
+	wait_until 5 '! alive "$KEEPER"'
+	start_with_a_keeper
+	kill -STOP "$KEEPER"
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+	kill -CONT "$KEEPER"
+	wait_until 5 '! alive "$KEEPER"'
+}
+
 term_and_int_end_an_idle_guard()
 {
 	guard_start
@@ -301,6 +375,9 @@ t 'a policy whose link is swapped takes effect by itself' policy_of_a_swapped_li
 t 'without inotify policies and names are looked for' without_inotify_policies_and_names_are_looked_for
 t 'a start that lacks files can be tried again' a_start_that_lacks_files_can_be_tried_again
 t 'SIGHUP with a bad policy keeps the old one' bad_policy_keeps_the_old
+t 'a keeper that is killed costs new policies only' a_keeper_that_is_killed_costs_new_policies_only
+t 'a keeper that stands still holds up no kill' a_keeper_that_stands_still_holds_up_no_kill
+t 'a keeper ends with its guard' a_keeper_ends_with_its_guard
 t 'SIGTERM and SIGINT end an idle guard with 0' term_and_int_end_an_idle_guard
 t 'SIGTERM lets a kill under way finish' term_lets_a_kill_finish
 t 'one look tells by its exit code whether there was an incident' once_looks_and_ends

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper: a process that reads policy files for the guard. The guard forks it before it opens anything; for each policy
+ * the keeper forks a reader, which reads JSON, sends the packed policy in a sealed memfd, and ends. Neither has a
+ * capability, and both may open no file but those of the policy. The guard checks each byte that it is sent, so it parses
+ * no JSON of its own.
+ *
+ * Used by the thread of the loop only.
+ */
+#pragma once
+
+#include "opt.h"
+
+#include <sys/types.h>
+
+#define KEEPER_READ_S 10 /* a reader that takes longer is ended */
+
+struct keeper {
+	int fd; /* a SOCK_SEQPACKET to the keeper; -1: it has ended */
+	pid_t pid; /* 0: it was waited for */
+	uint8_t number; /* of the last question; an answer to another one is passed over */
+	bool asked; /* and not answered yet */
+	bool again; /* a policy was asked for meanwhile: the files may be others by now */
+};
+
+/*
+ * Fork the keeper, before the first thread. Its process title is written over argv. confined: give up all capabilities, and
+ * in each reader also files and system calls. 0 or a negative errno.
+ */
+int keeper_start(struct keeper *k, const struct opt *o, bool confined, int argc, char **argv);
+
+/* Ask for the policy of the options. 0, also where one was asked for already; -EPIPE the keeper has ended. */
+int keeper_ask(struct keeper *k, struct cgg_error *err);
+
+/*
+ * Take an answer: call it when fd is readable. Errors: -EAGAIN none yet, or the files may have changed since it was asked
+ * for and it was asked again; -EPIPE the keeper has ended; those of cgg_policy_load() and cgg_policy_unpack().
+ */
+int keeper_take(struct keeper *k, struct cgg_policy **ret, struct cgg_error *err);
+
+/* Ask, and wait for the answer. Errors: as keeper_take(), but for -EAGAIN. */
+int keeper_load(struct keeper *k, struct cgg_policy **ret, struct cgg_error *err);
+
+/* End the keeper and wait for it, for a second at the most. */
+void keeper_stop(struct keeper *k);
