@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What cgguard run --help says. */
+/* The text of cgguard run --help. */
 #include "cmd.h"
 
 const char help_run[] =

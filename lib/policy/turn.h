@@ -78,8 +78,8 @@ int turn_compare(const struct policy_rule *rule, size_t nkeys, const struct cgg_
 		 const struct cgg_group *b);
 
 /*
- * What each of one owner's groups may have taken at the most, by what it uses, into guess; and the order by that, the most
- * first.
+ * Set guess of one owner's groups to the most that each may have taken, by its usage. turn_compare_guess() puts the
+ * largest guess first.
  */
 void turn_guess(const struct turn_ask *turn, struct cgg_group *groups, size_t n);
 int turn_compare_guess(const struct cgg_group *a, const struct cgg_group *b);

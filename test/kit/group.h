@@ -40,7 +40,7 @@ static inline void kit_group_put(const struct kit_group *g, const char *file, co
 	T_MUST(renameat(g->dirfd, ".new", g->dirfd, file) == 0);
 }
 
-/* In place: whoever has the file open reads it anew, as from the kernel's. */
+/* Write the file in place: a reader that has it open sees the new value, as it would of the kernel's. */
 static inline void kit_group_put_events(const struct kit_group *g, bool populated)
 {
 	const char *text = populated ? "populated 1\n" : "populated 0\n";
