@@ -3,6 +3,7 @@
 #include "keeper.h"
 
 #include "sandbox.h"
+#include "self.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,12 +63,9 @@ static int pack(const struct cgg_policy *policy, struct cgg_error *err)
 	fd = memfd_create("cgguard-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return fail_errno(err, "no memory file for a policy");
-	if (ftruncate(fd, (off_t)size) < 0) {
-		r = fail_errno(err, "no memory for a policy");
-		close(fd);
-		return r;
-	}
-	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	bytes = ftruncate(fd, (off_t)size) < 0
+			? MAP_FAILED
+			: mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (bytes == MAP_FAILED) {
 		r = fail_errno(err, "no memory for a policy");
 		close(fd);
@@ -211,17 +209,6 @@ static _Noreturn void keep(int fd, const struct opt *o, bool confined)
 	_exit(0);
 }
 
-/* Without it the kernel might take the keeper instead of whom the guard would: it holds less than anybody. */
-static void be_no_victim(void)
-{
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	(void)!write(fd, "-1000", 5);
-	close(fd);
-}
-
 int keeper_start(struct keeper *k, const struct opt *o, bool confined, int argc, char **argv)
 {
 	int fds[2];
@@ -244,7 +231,7 @@ int keeper_start(struct keeper *k, const struct opt *o, bool confined, int argc,
 		close(fds[0]);
 		(void)prctl(PR_SET_NAME, name_of_keeper, 0, 0, 0);
 		(void)set_title(&own, argc, argv);
-		be_no_victim();
+		(void)self_no_victim(); /* the guard says so where it is refused */
 		if (confined)
 			sandbox_keeper();
 		keep(fds[1], &own, confined);
@@ -287,6 +274,26 @@ int keeper_ask(struct keeper *k, struct cgg_error *err)
 	return 0;
 }
 
+/* The one fd that came with a packet; of another number of them each is closed, and the answer is -1. */
+static int take_fd(struct msghdr *msg)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	int fd = -1, one;
+	size_t n;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return -1;
+	n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	for (size_t i = 0; i < n; i++) {
+		memcpy(&one, CMSG_DATA(c) + i * sizeof(one), sizeof(one));
+		if (n == 1)
+			fd = one;
+		else
+			close(one);
+	}
+	return fd;
+}
+
 /* Returns the bytes of a packet, 0: the keeper has ended. *ret_fd is what came along, -1: nothing. */
 static ssize_t receive(int from, struct answer *answer, int *ret_fd, int flags)
 {
@@ -299,14 +306,9 @@ static ssize_t receive(int from, struct answer *answer, int *ret_fd, int flags)
 			     .msg_iovlen = 1,
 			     .msg_control = control.room,
 			     .msg_controllen = sizeof(control.room)};
-	const struct cmsghdr *c;
 	ssize_t n = recvmsg(from, &msg, flags | MSG_CMSG_CLOEXEC);
 
-	*ret_fd = -1;
-	c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	*ret_fd = n > 0 ? take_fd(&msg) : -1;
 	return n;
 }
 
@@ -332,7 +334,7 @@ static int unpack(int fd, struct cgg_policy **ret, struct cgg_error *err)
 static int take(struct keeper *k, struct cgg_policy **ret, struct cgg_error *err, int flags)
 {
 	struct answer answer = {0};
-	int fd, r = -EAGAIN;
+	int fd, r;
 	ssize_t n = receive(k->fd, &answer, &fd, flags);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -371,12 +373,11 @@ int keeper_load(struct keeper *k, struct cgg_policy **ret, struct cgg_error *err
 {
 	int r = keeper_ask(k, err);
 
-	while (r == 0) {
+	if (r < 0)
+		return r;
+	do
 		r = take(k, ret, err, 0);
-		if (r != -EAGAIN)
-			return r;
-		r = 0;
-	}
+	while (r == -EAGAIN);
 	return r;
 }
 

@@ -16,8 +16,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static int write_adj(const char *value)
+int self_no_victim(void)
 {
+	static const char value[] = "-1000";
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), r = 0;
 
 	if (fd < 0)
@@ -100,7 +101,7 @@ void self_prepare(self_notice_fn notice, void *user)
 	if (r < 0)
 		tell(notice, user, -r, "cannot lock memory (CAP_IPC_LOCK)",
 		     "the guard may have to wait for its own pages when memory is short");
-	r = write_adj("-1000");
+	r = self_no_victim();
 	if (r < 0)
 		tell(notice, user, -r, "cannot set our oom_score_adj to -1000 (CAP_SYS_RESOURCE)",
 		     "the kernel may choose the guard as its victim");

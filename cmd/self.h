@@ -10,6 +10,9 @@ typedef void (*self_notice_fn)(void *user, const char *text);
 /* From here on no huge page: one for the first byte of a table would be locked whole. */
 void self_small_pages(void);
 
+/* Set oom_score_adj to -1000: the kernel's OOM killer passes this process over. 0 or a negative errno. */
+int self_no_victim(void);
+
 /*
  * Lock our memory, exempt us from the OOM killer, raise our priority and limit of fds. Each that is not
  * permitted is told of, and gone on without.

@@ -5,6 +5,7 @@
 
 #include "kit/policy.h"
 #include "kit/t.h"
+#include "kit/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -278,6 +279,35 @@ TEST(an_answer_to_an_earlier_question_is_passed_over)
 	T_EQ_INT(keeper_take(&keeper, &policy, &err), -EACCES);
 	T_MUST(send(fds[1], &packet, sizeof(packet), 0) == sizeof(packet));
 	T_EQ_INT(keeper_take(&keeper, &policy, &err), -EAGAIN); /* nothing was asked */
+	close(fds[1]);
+	keeper_stop(&keeper);
+}
+
+/* Each fd that comes along and is no policy is closed: a reader in wrong hands must not use up the guard's. */
+TEST(fds_that_nobody_asked_for_are_closed)
+{
+	struct packet packet = {.code = 0};
+	_Alignas(struct cmsghdr) char room[CMSG_SPACE(2 * sizeof(int))] = {0};
+	struct iovec part = {.iov_base = &packet, .iov_len = sizeof(packet)};
+	struct msghdr msg = {.msg_iov = &part,
+			     .msg_iovlen = 1,
+			     .msg_control = room,
+			     .msg_controllen = CMSG_LEN(2 * sizeof(int))};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	const int two[] = {0, 0};
+	struct cgg_policy *policy = NULL;
+	struct cgg_error err = {0};
+	int fds[2];
+	unsigned int before;
+
+	T_MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0);
+	keeper = (struct keeper){.fd = fds[0], .asked = true};
+	before = kit_count_fds();
+	*c = (struct cmsghdr){CMSG_LEN(sizeof(two)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(c), two, sizeof(two));
+	T_MUST(sendmsg(fds[1], &msg, 0) == sizeof(packet));
+	T_EQ_INT(keeper_take(&keeper, &policy, &err), -EINVAL);
+	T_EQ_INT(kit_count_fds(), before);
 	close(fds[1]);
 	keeper_stop(&keeper);
 }

@@ -359,12 +359,23 @@ static int call_io_uring(void)
 	return (int)syscall(SYS_io_uring_setup, 1, NULL);
 }
 
+struct call {
+	const char *name;
+	int (*fn)(void);
+};
+
+static void all_die(const struct call *calls, size_t n)
+{
+	SKIP_SANITIZED;
+	for (size_t i = 0; !IS_SANITIZED && i < n; i++) {
+		T_ROW(calls[i].name);
+		T_ASSERT(dies(calls[i].fn));
+	}
+}
+
 TEST(a_forbidden_call_ends_the_process)
 {
-	static const struct {
-		const char *name;
-		int (*fn)(void);
-	} rows[] = {
+	static const struct call rows[] = {
 		{"execve", call_execve},
 		{"fork", call_fork},
 		{"clone of a process", call_vfork},
@@ -397,11 +408,7 @@ TEST(a_forbidden_call_ends_the_process)
 		{"io_uring_setup", call_io_uring},
 	};
 
-	SKIP_SANITIZED;
-	for (size_t i = 0; !IS_SANITIZED && i < CGG_ARRAY_LEN(rows); i++) {
-		T_ROW(rows[i].name);
-		T_ASSERT(dies(rows[i].fn));
-	}
+	all_die(rows, CGG_ARRAY_LEN(rows));
 }
 
 /* ---- threads ------------------------------------------------------------------------- */
@@ -691,10 +698,7 @@ static int call_write(void)
 
 TEST(a_forbidden_call_ends_a_reader)
 {
-	static const struct {
-		const char *name;
-		int (*fn)(void);
-	} rows[] = {
+	static const struct call rows[] = {
 		{"execve", call_execve},
 		{"fork", call_fork},
 		{"a thread", call_thread},
@@ -712,12 +716,8 @@ TEST(a_forbidden_call_ends_a_reader)
 		{"chmod", call_chmod},
 	};
 
-	SKIP_SANITIZED;
 	reads = true;
-	for (size_t i = 0; !IS_SANITIZED && i < CGG_ARRAY_LEN(rows); i++) {
-		T_ROW(rows[i].name);
-		T_ASSERT(dies(rows[i].fn));
-	}
+	all_die(rows, CGG_ARRAY_LEN(rows));
 	reads = false;
 }
 
