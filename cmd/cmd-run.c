@@ -2,6 +2,7 @@
 /* cgguard run: the daemon. */
 #include "about.h"
 #include "cmd.h"
+#include "front.h"
 #include "keeper.h"
 #include "kmsg.h"
 #include "metrics.h"
@@ -12,7 +13,6 @@
 #include "sandbox.h"
 #include "self.h"
 #include "serve.h"
-#include "sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ struct daemon {
 	struct cgg_tree *tree;
 	struct cgg_guard *guard;
 	struct cgg_owners *owners; /* NULL: containers have no names */
-	struct sink *out, *notes;
+	struct front front;
 	struct about about;
 	struct serve *serve;
 	struct metrics *metrics;
@@ -56,7 +56,7 @@ static void note(struct daemon *d, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	cgg_text_printable(text, shown + 9, sizeof(shown) - 9); /* one line */
-	sink_put(d->notes, shown, strlen(shown));
+	sink_put(&d->front.messages, shown, strlen(shown));
 }
 
 static const char *state_dir(const struct daemon *d)
@@ -77,7 +77,7 @@ static void on_report(void *user, enum cgg_report kind, const char *text, size_t
 	struct daemon *d = user;
 
 	if (kind == CGG_REPORT_INCIDENT)
-		sink_put(d->out, text, len);
+		sink_put(&d->front.incidents, text, len);
 	else if (kind == CGG_REPORT_NOTICE)
 		note(d, "%.*s", (int)len, text);
 }
@@ -160,17 +160,32 @@ static void confine(struct daemon *d)
 		sandbox_begin(&paths, on_sandbox_notice, d);
 }
 
-/* Both sinks, before anything can go wrong that they should tell of. */
-static int open_sinks(struct daemon *d)
+/* The outputs, and the processes that write there and read policies: before anything else is opened. */
+static int start_others(struct daemon *d, int argc, char **argv)
 {
-	int notes = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), out;
-	int code = records_open(d->o.incidents, &out), r;
-	struct cgg_error err = {0};
+	int messages, incidents, code = records_open(d->o.incidents, &incidents), r;
 
 	if (code != 0)
 		return code;
-	if (notes < 0) /* started without a stderr */
-		notes = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	messages = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (messages < 0) /* started without a stderr */
+		messages = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	r = front_init(&d->front, incidents, messages);
+	if (r == 0)
+		r = keeper_start(&d->keeper, &d->o, &d->front, !d->o.no_sandbox, argc, argv);
+	return r < 0 ? complain(exit_daemon(r, EXIT_MACHINE),
+				"cannot start the processes that read policies and write "
+				"incidents: %s",
+				strerror(-r))
+		     : 0;
+}
+
+/* Give up all powers but the guard's, and read the policy then. */
+static int confine_and_load(struct daemon *d)
+{
+	struct cgg_error err = {0};
+	int r;
+
 	kmsg_open(&d->kmsg);
 	confine(d);
 	r = keeper_load(&d->keeper, &d->policy, &err);
@@ -179,11 +194,6 @@ static int open_sinks(struct daemon *d)
 	if (!d->o.no_sandbox && !cgg_policy_honours_xattrs(d->policy))
 		sandbox_without_xattrs(on_sandbox_notice, d);
 	open_owners(d);
-	d->out = records_sink(out);
-	d->notes = sink_new(notes);
-	if (!d->out || !d->notes)
-		return complain(exit_daemon(-errno, EXIT_MACHINE),
-				"cannot start the writing threads: %s", strerror(errno));
 	return 0;
 }
 
@@ -296,10 +306,10 @@ static int watch_all(struct daemon *d)
 
 static void tell_drops(struct daemon *d)
 {
-	uint64_t dropped = sink_dropped(d->out);
+	uint64_t dropped = sink_dropped(&d->front.incidents);
 
 	d->about.incidents_dropped += dropped;
-	d->about.messages_dropped += sink_dropped(d->notes);
+	d->about.messages_dropped += sink_dropped(&d->front.messages);
 	if (dropped)
 		note(d, "%llu incident records could not be written (slow, full or closed output)",
 		     (unsigned long long)dropped);
@@ -422,23 +432,16 @@ static int start(struct daemon *d)
 	return loop(d);
 }
 
-static int start_keeper(struct daemon *d, int argc, char **argv)
-{
-	int r = keeper_start(&d->keeper, &d->o, !d->o.no_sandbox, argc, argv);
-
-	return r < 0 ? complain(exit_daemon(r, EXIT_MACHINE),
-				"cannot start the process that reads policies: %s", strerror(-r))
-		     : 0;
-}
-
 int cmd_run(int argc, char **argv)
 {
-	struct daemon d = {.signal_fd = -1,
-			   .epoll_fd = -1,
-			   .notify.fd = -1,
-			   .policy_watch.fd = -1,
-			   .keeper.fd = -1,
-			   .kmsg.fd = -1};
+	struct daemon d = {
+		.signal_fd = -1,
+		.epoll_fd = -1,
+		.notify.fd = -1,
+		.policy_watch.fd = -1,
+		.keeper.fd = -1,
+		.front = {.incidents_fd = -1, .messages_fd = -1, .guard_fd = -1, .life_fd = -1},
+		.kmsg.fd = -1};
 	int code;
 
 	self_small_pages();
@@ -447,27 +450,26 @@ int cmd_run(int argc, char **argv)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
 				d.o.args[0]);
 	if (code == 0)
-		code = start_keeper(&d, argc, argv);
+		code = start_others(&d, argc, argv);
 	if (code == 0)
 		code = open_status(&d);
 	if (code == 0)
 		code = open_metrics(&d);
 	if (code == 0)
-		code = open_sinks(&d);
+		code = confine_and_load(&d);
 	if (code == 0)
 		code = start(&d);
 	notify_send(&d.notify, "STOPPING=1\nSTATUS=ending: what was changed is put back");
 	serve_close(d.serve, DRAIN_MS);
 	metrics_close(d.metrics, DRAIN_MS);
 	cgg_guard_close(d.guard);
-	keeper_stop(&d.keeper);
-	if (d.out)
+	if (d.front.messages.ring)
 		tell_drops(&d);
+	front_deinit(&d.front, DRAIN_MS);
+	keeper_stop(&d.keeper);
 	cgg_owners_close(d.owners);
 	cgg_tree_close(d.tree);
 	cgg_policy_free(d.policy);
-	sink_free(d.out, DRAIN_MS);
-	sink_free(d.notes, DRAIN_MS);
 	about_end(&d.about);
 	notify_close(&d.notify);
 	kmsg_close(&d.kmsg);

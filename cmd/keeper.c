@@ -1,37 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guard's side of the socket, the keeper's loop, and the reader of one policy. */
+/* The guard's side of the socket, and the loop of the keeper. */
 #include "keeper.h"
 
+#include "reader.h"
 #include "sandbox.h"
 #include "self.h"
+#include "title.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SEALS	   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-#define STOP_MS	   5
-#define STOP_TURNS 200
-
-static const char name_of_keeper[] = "cgguard-keeper", name_of_reader[] = "cgguard-reader";
-
-/* One packet for each policy that was asked for. With code 0 the memfd of the policy comes along. */
-struct answer {
-	int code; /* 0 or a negative errno */
-	uint8_t number; /* of the question */
-	char msg[sizeof(((struct cgg_error *)0)->msg)];
-};
+#define STOP_MS	       5
+#define STOP_TURNS     400
+#define FRONT_MS       1500 /* the front has this long to write what is left */
+#define FRONT_AGAIN_MS 1000 /* before another one is started */
 
 static int fail(struct cgg_error *err, int code, const char *text)
 {
@@ -40,176 +33,152 @@ static int fail(struct cgg_error *err, int code, const char *text)
 	return code;
 }
 
-static int fail_errno(struct cgg_error *err, const char *text)
+static void sleep_ms(long ms)
 {
-	int error = errno;
-
-	err->code = -error;
-	snprintf(err->msg, sizeof(err->msg), "%s: %s", text, strerror(error));
-	return -error;
-}
-
-/* ---- the reader -------------------------------------------------------------------------- */
-
-/* Returns a memfd that nobody can change any more, or a negative errno. */
-static int pack(const struct cgg_policy *policy, struct cgg_error *err)
-{
-	size_t size = 0;
-	void *bytes;
-	int fd, r = cgg_policy_pack(policy, NULL, 0, &size, err);
-
-	if (r < 0)
-		return r;
-	fd = memfd_create("cgguard-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return fail_errno(err, "no memory file for a policy");
-	bytes = ftruncate(fd, (off_t)size) < 0
-			? MAP_FAILED
-			: mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED) {
-		r = fail_errno(err, "no memory for a policy");
-		close(fd);
-		return r;
-	}
-	r = cgg_policy_pack(policy, bytes, size, &size, err);
-	munmap(bytes, size);
-	if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		r = fail_errno(err, "the memory of a policy can't be sealed");
-	if (r == 0)
-		return fd;
-	close(fd);
-	return r;
-}
-
-static int send_answer(int to, const struct answer *answer, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec part = {.iov_base = (void *)answer, .iov_len = sizeof(*answer)};
-	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = control.room;
-		msg.msg_controllen = sizeof(control.room);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	return sendmsg(to, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* A process of its own: its exit code says whether it has answered. */
-static _Noreturn void read_policy(int to, uint8_t number, const struct opt *o, bool confined)
-{
-	struct answer answer = {.number = number};
-	struct cgg_policy *policy = NULL;
-	struct cgg_error err = {0};
-	int fd = -1, r;
-
-	(void)prctl(PR_SET_NAME, name_of_reader, 0, 0, 0);
-	alarm(KEEPER_READ_S);
-	if (confined)
-		sandbox_reader(o->policy, o->npolicies);
-	answer.code = opt_load_policy(o, &policy, &err);
-	if (answer.code == 0) {
-		fd = pack(policy, &err);
-		answer.code = fd < 0 ? fd : 0;
-	}
-	memcpy(answer.msg, err.msg, sizeof(answer.msg));
-	r = send_answer(to, &answer, fd);
-	for (;;) /* not _exit(2): a sanitizer makes a system call of its own before it */
-		(void)syscall(SYS_exit_group, r < 0);
+	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
 }
 
 /* ---- the keeper -------------------------------------------------------------------------- */
 
-static void answer_for(int to, uint8_t number, int status)
-{
-	struct answer answer = {.code = -EIO, .number = number};
+struct keeping {
+	int guard; /* its socket */
+	const struct opt *o;
+	struct front *front; /* NULL: none is wanted */
+	bool confined;
+	pid_t reader, front_pid; /* 0: there is none now */
+	uint8_t number; /* of the question that the reader answers */
+	char why[64]; /* how the last front ended */
+};
 
+/* "was ended by signal 9" or "ended with status 1" */
+static void describe_end(char *buf, size_t size, int status)
+{
+	if (WIFSIGNALED(status))
+		snprintf(buf, size, "was ended by signal %d", WTERMSIG(status));
+	else
+		snprintf(buf, size, "ended with status %d", WEXITSTATUS(status));
+}
+
+static void start_reader(struct keeping *k)
+{
+	struct reader_answer answer = {.number = k->number};
+
+	k->reader = fork();
+	if (k->reader == 0)
+		reader_run(k->guard, k->number, k->o, k->confined);
+	if (k->reader > 0)
+		return;
+	k->reader = 0;
+	answer.code = -errno;
+	snprintf(answer.msg, sizeof(answer.msg), "no process can be started to read the policy: %s",
+		 strerror(errno));
+	(void)reader_send(k->guard, &answer, -1);
+}
+
+/* Answer in the place of a reader that has not. */
+static void reader_ended(struct keeping *k, int status)
+{
+	struct reader_answer answer = {.code = -EIO, .number = k->number};
+	char how[64];
+
+	k->reader = 0;
+	if (status == 0)
+		return;
+	describe_end(how, sizeof(how), status);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		snprintf(answer.msg, sizeof(answer.msg), "the policy was not read within %d s",
-			 KEEPER_READ_S);
-	else if (WIFSIGNALED(status))
-		snprintf(answer.msg, sizeof(answer.msg),
-			 "the process that read the policy was ended by signal %d",
-			 WTERMSIG(status));
+			 READER_S);
 	else
-		snprintf(answer.msg, sizeof(answer.msg),
-			 "the process that read the policy ended without an answer");
-	(void)send_answer(to, &answer, -1);
+		snprintf(answer.msg, sizeof(answer.msg), "the process that read the policy %s",
+			 how);
+	(void)reader_send(k->guard, &answer, -1);
 }
 
-static void answer_one(int fd, uint8_t number, const struct opt *o, bool confined)
+static void start_front(struct keeping *k)
 {
-	struct answer answer;
-	int status = 0;
 	pid_t pid = fork();
 
-	if (pid == 0)
-		read_policy(fd, number, o, confined);
-	if (pid < 0) {
-		answer = (struct answer){.code = -errno, .number = number};
-		snprintf(answer.msg, sizeof(answer.msg),
-			 "no process can be started to read the policy: %s", strerror(errno));
-		(void)send_answer(fd, &answer, -1);
-		return;
+	if (pid == 0) {
+		close(k->guard);
+		front_run(k->front, k->confined, k->why);
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (status != 0)
-		answer_for(fd, number, status);
+	k->front_pid = pid > 0 ? pid : 0; /* else it is tried again */
 }
 
-/*
- * Overwrite the arguments that ps(1) shows: the program's name and the strings of argv behind it in memory. The options are
- * copied before, since they point there. False: no memory, and nothing was changed.
- */
-static bool set_title(struct opt *o, int argc, char **argv)
+static void reap_children(struct keeping *k)
 {
-	char *begin = program_invocation_name, *end = begin + strlen(begin) + 1;
-	char *copy[CGG_POLICY_PATHS_MAX];
-	size_t room, len = sizeof(name_of_keeper) - 1;
+	int status;
+	pid_t pid;
 
-	for (size_t i = 0; i < o->npolicies; i++) {
-		copy[i] = strdup(o->policy[i]);
-		if (!copy[i])
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == k->reader)
+			reader_ended(k, status);
+		if (pid != k->front_pid)
+			continue;
+		k->front_pid = 0;
+		describe_end(k->why, sizeof(k->why), status);
+	}
+}
+
+/* The guard has ended, and the front knows. */
+static void end_front(struct keeping *k)
+{
+	for (int ms = 0; k->front_pid > 0 && ms < FRONT_MS; ms += STOP_MS) {
+		reap_children(k);
+		sleep_ms(STOP_MS);
+	}
+	if (k->front_pid > 0)
+		kill(k->front_pid, SIGKILL);
+}
+
+/* One turn. False: the guard has ended. */
+static bool keep_turn(struct keeping *k, const sigset_t *unblocked)
+{
+	/* one question at a time: the next one stays in the socket */
+	struct pollfd guard = {.fd = k->guard, .events = k->reader > 0 ? 0 : POLLIN};
+	const struct timespec again = {.tv_sec = FRONT_AGAIN_MS / 1000};
+	bool wanted = k->front && k->front_pid == 0;
+
+	if (ppoll(&guard, 1, wanted ? &again : NULL, unblocked) > 0) {
+		if (guard.revents & POLLIN && recv(k->guard, &k->number, sizeof(k->number), 0) > 0)
+			start_reader(k);
+		else
 			return false;
+	} else if (wanted) {
+		start_front(k);
 	}
-	for (size_t i = 0; i < o->npolicies; i++)
-		o->policy[i] = copy[i];
-	for (int i = 0; i < argc; i++) {
-		if (argv[i] == end) {
-			end += strlen(end) + 1;
-			i = -1; /* getopt(3) may have changed their order */
-		}
-	}
-	room = (size_t)(end - begin) - 1;
-	memset(begin, 0, room);
-	memcpy(begin, name_of_keeper, room < len ? room : len);
+	reap_children(k);
 	return true;
 }
 
+static void on_child(int signal)
+{
+	(void)signal; /* ends a ppoll(2) */
+}
+
 /* The guard's end, or its death, ends it: the socket says so. Signals to a whole service or terminal are the guard's. */
-static _Noreturn void keep(int fd, const struct opt *o, bool confined)
+static _Noreturn void keep(struct keeping *k)
 {
 	static const int others[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
-	uint8_t number;
+	sigset_t child, none;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		signal(others[i], SIG_IGN);
-	while (recv(fd, &number, sizeof(number), 0) > 0)
-		answer_one(fd, number, o, confined);
+	sigemptyset(&none);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &child, NULL);
+	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = on_child}, NULL);
+	if (k->front)
+		start_front(k);
+	while (keep_turn(k, &none))
+		;
+	end_front(k);
 	_exit(0);
 }
 
-int keeper_start(struct keeper *k, const struct opt *o, bool confined, int argc, char **argv)
+int keeper_start(struct keeper *k, const struct opt *o, struct front *front, bool confined,
+		 int argc, char **argv)
 {
 	int fds[2];
 
@@ -229,14 +198,19 @@ int keeper_start(struct keeper *k, const struct opt *o, bool confined, int argc,
 		struct opt own = *o;
 
 		close(fds[0]);
-		(void)prctl(PR_SET_NAME, name_of_keeper, 0, 0, 0);
-		(void)set_title(&own, argc, argv);
+		if (front)
+			front_keep(front);
+		(void)title_begin(&own, argc, argv);
+		title_set("cgguard-keeper");
 		(void)self_no_victim(); /* the guard says so where it is refused */
 		if (confined)
 			sandbox_keeper();
-		keep(fds[1], &own, confined);
+		keep(&(struct keeping){
+			.guard = fds[1], .o = &own, .front = front, .confined = confined});
 	}
 	close(fds[1]);
+	if (front)
+		front_is_forked(front);
 	k->fd = fds[0];
 	return 0;
 }
@@ -295,7 +269,7 @@ static int take_fd(struct msghdr *msg)
 }
 
 /* Returns the bytes of a packet, 0: the keeper has ended. *ret_fd is what came along, -1: nothing. */
-static ssize_t receive(int from, struct answer *answer, int *ret_fd, int flags)
+static ssize_t receive(int from, struct reader_answer *answer, int *ret_fd, int flags)
 {
 	union {
 		struct cmsghdr align;
@@ -319,13 +293,13 @@ static int unpack(int fd, struct cgg_policy **ret, struct cgg_error *err)
 	struct stat st;
 	void *bytes;
 
-	if (seals < 0 || (seals & SEALS) != SEALS)
+	if (seals < 0 || (seals & READER_SEALS) != READER_SEALS)
 		return fail(err, -EINVAL, "compiled policy: it is no sealed memory file");
 	if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > CGG_POLICY_PACKED_MAX)
 		return fail(err, -EINVAL, "compiled policy: its size is wrong");
 	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (bytes == MAP_FAILED)
-		return fail_errno(err, "no memory for a compiled policy");
+		return fail(err, -errno, "no memory for a compiled policy");
 	r = cgg_policy_unpack(bytes, (size_t)st.st_size, ret, err);
 	munmap(bytes, (size_t)st.st_size);
 	return r;
@@ -333,7 +307,7 @@ static int unpack(int fd, struct cgg_policy **ret, struct cgg_error *err)
 
 static int take(struct keeper *k, struct cgg_policy **ret, struct cgg_error *err, int flags)
 {
-	struct answer answer = {0};
+	struct reader_answer answer = {0};
 	int fd, r;
 	ssize_t n = receive(k->fd, &answer, &fd, flags);
 
@@ -389,6 +363,6 @@ void keeper_stop(struct keeper *k)
 	for (int turn = 0; k->pid > 0 && turn < STOP_TURNS; turn++) {
 		reap(k);
 		if (k->pid > 0)
-			nanosleep(&(struct timespec){.tv_nsec = STOP_MS * 1000000L}, NULL);
+			sleep_ms(STOP_MS);
 	}
 }

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keeper: a process that reads policy files for the guard. The guard forks it before it opens anything; for each policy
- * the keeper forks a reader, which reads JSON, sends the packed policy in a sealed memfd, and ends. Neither has a
- * capability, and both may open no file but those of the policy. The guard checks each byte that it is sent, so it parses
- * no JSON of its own.
+ * The keeper: a process that starts the others. The guard forks it before it opens anything. For each policy the keeper forks a
+ * reader (reader.h), which sends the packed policy to the guard; the guard checks each byte that it is sent, so it parses no
+ * JSON of its own. The keeper also forks the front (front.h), and another one when that has ended. It holds no capability.
  *
  * Used by the thread of the loop only.
  */
 #pragma once
 
+#include "front.h"
 #include "opt.h"
 
 #include <sys/types.h>
-
-#define KEEPER_READ_S 10 /* a reader that takes longer is ended */
 
 struct keeper {
 	int fd; /* a SOCK_SEQPACKET to the keeper; -1: it has ended */
@@ -24,10 +22,11 @@ struct keeper {
 };
 
 /*
- * Fork the keeper, before the first thread. Its process title is written over argv. confined: give up all capabilities, and
- * in each reader also files and system calls. 0 or a negative errno.
+ * Fork the keeper, before the first thread. Its process title is written over argv. front: NULL for none. confined: give up all
+ * capabilities, and in readers and front also files and system calls. 0 or a negative errno.
  */
-int keeper_start(struct keeper *k, const struct opt *o, bool confined, int argc, char **argv);
+int keeper_start(struct keeper *k, const struct opt *o, struct front *front, bool confined,
+		 int argc, char **argv);
 
 /* Ask for the policy of the options. 0, also where one was asked for already; -EPIPE the keeper has ended. */
 int keeper_ask(struct keeper *k, struct cgg_error *err);
@@ -41,5 +40,5 @@ int keeper_take(struct keeper *k, struct cgg_policy **ret, struct cgg_error *err
 /* Ask, and wait for the answer. Errors: as keeper_take(), but for -EAGAIN. */
 int keeper_load(struct keeper *k, struct cgg_policy **ret, struct cgg_error *err);
 
-/* End the keeper and wait for it, for a second at the most. */
+/* End the keeper and wait for it, for two seconds at the most: the front has to write what is left. */
 void keeper_stop(struct keeper *k);

@@ -77,8 +77,3 @@ int records_open(const char *where, int *ret_fd)
 				"cannot write incidents to stdout: %s", strerror(errno));
 	return 0;
 }
-
-struct sink *records_sink(int fd)
-{
-	return fd < 0 ? sink_new_lines(journal_send) : sink_new(fd);
-}

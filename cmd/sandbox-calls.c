@@ -179,6 +179,52 @@ static const struct conditional of_reader_if[] = {
 	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
 };
 
+/* The front: outputs that are open, the journal's socket, and memory. */
+static const int of_front[] = {
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(close),
+	SCMP_SYS(sendto),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(futex),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+static const struct conditional of_front_if[] = {
+	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
+	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, PR_SET_NAME}},
+	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
+	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
+};
+
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct list {
@@ -189,6 +235,7 @@ static const struct list {
 	size_t nconditional;
 } lists[] = {
 	{"guard", "GUARD", of_guard, LEN(of_guard), of_guard_if, LEN(of_guard_if)},
+	{"front", "FRONT", of_front, LEN(of_front), of_front_if, LEN(of_front_if)},
 	{"reader", "READER", of_reader, LEN(of_reader), of_reader_if, LEN(of_reader_if)},
 };
 

@@ -187,3 +187,17 @@ void sandbox_reader(const char *const *policies, size_t n)
 	(void)load_filter(sandbox_reader_calls, LEN(sandbox_reader_calls), SANDBOX_READER_SELF);
 #endif
 }
+
+void sandbox_front(void)
+{
+	(void)keep_capabilities(0);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)sandbox_policies(NULL, 0);
+}
+
+void sandbox_front_seal(void)
+{
+#ifdef SANDBOX_FRONT_SELF
+	(void)load_filter(sandbox_front_calls, LEN(sandbox_front_calls), SANDBOX_FRONT_SELF);
+#endif
+}

@@ -45,6 +45,12 @@ void sandbox_keeper(void);
 /* A reader opens no file but those of the policy, and only to read; any system call but its few ends it. */
 void sandbox_reader(const char *const *policies, size_t n);
 
+/*
+ * The front has no capability, and opens no file: before its threads. Then, with them: any system call but its few ends it.
+ */
+void sandbox_front(void);
+void sandbox_front_seal(void);
+
 /* The Landlock part of sandbox_begin() and of sandbox_reader(). 0, or a negative errno where the kernel can't. */
 int sandbox_files(const struct sandbox_paths *paths);
 int sandbox_policies(const char *const *policies, size_t n);

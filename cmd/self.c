@@ -16,9 +16,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-int self_no_victim(void)
+static int set_oom_score_adj(const char *value)
 {
-	static const char value[] = "-1000";
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), r = 0;
 
 	if (fd < 0)
@@ -27,6 +26,16 @@ int self_no_victim(void)
 		r = -errno;
 	close(fd);
 	return r;
+}
+
+int self_no_victim(void)
+{
+	return set_oom_score_adj("-1000");
+}
+
+void self_may_be_victim(void)
+{
+	(void)set_oom_score_adj("0"); /* to raise it needs no capability */
 }
 
 static void raise_nofile(void)

@@ -13,6 +13,9 @@ void self_small_pages(void);
 /* Set oom_score_adj to -1000: the kernel's OOM killer passes this process over. 0 or a negative errno. */
 int self_no_victim(void);
 
+/* Set oom_score_adj to 0, the value of an ordinary process. */
+void self_may_be_victim(void);
+
 /*
  * Lock our memory, exempt us from the OOM killer, raise our priority and limit of fds. Each that is not
  * permitted is told of, and gone on without.

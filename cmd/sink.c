@@ -1,50 +1,136 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ring with one writer and one reader: no lock, so that a reader that was preempted can't hold up
- * the guard.
+ * A ring with one writer and one reader: no lock, so that a reader that was preempted, stopped or killed can't hold up the
+ * guard.
  */
 #include "sink.h"
 
-#include "thread.h"
-
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-struct sink {
-	int fd; /* -1: lines go to fn */
-	sink_line_fn fn;
-	pthread_t thread;
-	sem_t lines;
-	_Atomic size_t head, tail; /* bytes ever put and taken */
-	_Atomic uint64_t dropped;
-	_Atomic bool stop, ended;
-	char ring[SINK_SIZE];
-	char line[]; /* fn's, in one piece: as large as the ring */
+struct sink_ring {
+	_Atomic uint32_t wake; /* changes with each line: a futex */
+	_Atomic uint64_t head, tail; /* bytes ever put and written */
+	_Atomic uint64_t lost; /* lines that the output did not take */
+	_Atomic bool end;
+	char byte[SINK_SIZE];
 };
 
-/* Write what is contiguous. False: the other end is gone for good. */
-static bool write_some(struct sink *s)
+int sink_init(struct sink *s)
 {
-	size_t tail = atomic_load(&s->tail), head = atomic_load(&s->head);
-	size_t at = tail % SINK_SIZE, len = head - tail;
+	void *at = mmap(NULL, sizeof(*s->ring), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	*s = (struct sink){0};
+	if (at == MAP_FAILED)
+		return -errno;
+	s->ring = at;
+	return 0;
+}
+
+void sink_deinit(struct sink *s)
+{
+	if (s->ring)
+		munmap(s->ring, sizeof(*s->ring));
+	s->ring = NULL;
+}
+
+/* Not sem_post(3): the C library aborts when it finds nonsense in a semaphore. */
+static void wake(struct sink_ring *r)
+{
+	atomic_fetch_add(&r->wake, 1);
+	(void)syscall(SYS_futex, &r->wake, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* ---- the guard ---------------------------------------------------------------------------- */
+
+static void copy_in(struct sink *s, const char *text, size_t len)
+{
+	size_t at = s->head % SINK_SIZE, first = SINK_SIZE - at;
+
+	if (first > len)
+		first = len;
+	memcpy(s->ring->byte + at, text, first);
+	memcpy(s->ring->byte, text + first, len - first);
+	s->head += len;
+}
+
+bool sink_put(struct sink *s, const char *text, size_t len)
+{
+	uint64_t used = s->head - atomic_load(&s->ring->tail);
+
+	if (used > SINK_SIZE || len >= SINK_SIZE - used) {
+		s->dropped++;
+		return false;
+	}
+	copy_in(s, text, len);
+	copy_in(s, "\n", 1);
+	atomic_store(&s->ring->head, s->head);
+	wake(s->ring);
+	return true;
+}
+
+uint64_t sink_dropped(struct sink *s)
+{
+	uint64_t lost = atomic_load(&s->ring->lost), n = s->dropped + (lost - s->lost);
+
+	s->dropped = 0;
+	s->lost = lost;
+	return n;
+}
+
+bool sink_drain(const struct sink *s, int ms)
+{
+	for (; atomic_load(&s->ring->tail) != s->head; ms--) {
+		if (ms <= 0)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	return true;
+}
+
+/* ---- the writer --------------------------------------------------------------------------- */
+
+/*
+ * How much is written at once. A pipe takes PIPE_BUF bytes or none: a writer that is killed while it waits has not written a
+ * part that the ring does not know of. A file gets whole lines, so that others can append to it too.
+ */
+static size_t chunk_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? SINK_SIZE : PIPE_BUF;
+}
+
+/* Write what is contiguous, chunk bytes at the most. False: the other end is gone for good. */
+static bool write_some(struct sink_ring *r, int fd, size_t chunk)
+{
+	uint64_t tail = atomic_load(&r->tail), len = atomic_load(&r->head) - tail;
+	size_t at = tail % SINK_SIZE;
 	bool gone;
 	ssize_t n;
 
 	if (len > SINK_SIZE - at)
 		len = SINK_SIZE - at;
-	n = write(s->fd, s->ring + at, len);
+	if (len > chunk)
+		len = chunk;
+	n = write(fd, r->byte + at, len);
 	if (n > 0) {
-		atomic_store(&s->tail, tail + (size_t)n);
+		atomic_store(&r->tail, tail + (size_t)n);
 		return true;
 	}
 	if (n < 0 && errno == EAGAIN) {
-		struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+		struct pollfd p = {.fd = fd, .events = POLLOUT};
 
 		(void)poll(&p, 1, 100);
 		return true;
@@ -54,116 +140,53 @@ static bool write_some(struct sink *s)
 	/* a full disk may have room again later; a closed pipe has not: both lose this text */
 	gone = errno == EPIPE || errno == EBADF;
 	for (size_t i = 0; i < len; i++)
-		atomic_fetch_add(&s->dropped, s->ring[at + i] == '\n');
-	atomic_store(&s->tail, tail + len);
+		atomic_fetch_add(&r->lost, r->byte[at + i] == '\n');
+	atomic_store(&r->tail, tail + len);
 	return !gone;
 }
 
 /* One line: they are put whole. */
-static bool hand_over(struct sink *s)
+static void hand_over(struct sink_ring *r, char *line, sink_line_fn fn)
 {
-	size_t tail = atomic_load(&s->tail), len = 0;
+	uint64_t tail = atomic_load(&r->tail);
+	size_t len = 0;
 
-	for (; s->ring[(tail + len) % SINK_SIZE] != '\n'; len++)
-		s->line[len] = s->ring[(tail + len) % SINK_SIZE];
-	s->line[len] = '\0';
-	if (!s->fn(s->line, len))
-		atomic_fetch_add(&s->dropped, 1);
-	atomic_store(&s->tail, tail + len + 1);
-	return true;
+	for (; len < SINK_SIZE - 1 && r->byte[(tail + len) % SINK_SIZE] != '\n'; len++)
+		line[len] = r->byte[(tail + len) % SINK_SIZE];
+	line[len] = '\0';
+	if (!fn(line, len))
+		atomic_fetch_add(&r->lost, 1);
+	atomic_store(&r->tail, tail + len + 1);
 }
 
-static void *sink_main(void *arg)
+int sink_write(struct sink *s, int fd, sink_line_fn fn)
 {
-	struct sink *s = arg;
+	struct sink_ring *r = s->ring;
+	char *line = fn ? malloc(SINK_SIZE) : NULL;
+	size_t chunk = chunk_of(fd);
 
+	if (fn && !line)
+		return -ENOMEM;
 	for (;;) {
-		while (sem_wait(&s->lines) < 0)
-			;
-		while (atomic_load(&s->tail) != atomic_load(&s->head)) {
-			if (!(s->fn ? hand_over(s) : write_some(s)))
+		uint32_t seen = atomic_load(&r->wake);
+		bool end = atomic_load(&r->end);
+
+		while (atomic_load(&r->tail) != atomic_load(&r->head)) {
+			if (fn)
+				hand_over(r, line, fn);
+			else if (!write_some(r, fd, chunk))
 				break;
 		}
-		if (atomic_load(&s->stop))
+		if (end)
 			break;
+		(void)syscall(SYS_futex, &r->wake, FUTEX_WAIT, seen, NULL, NULL, 0);
 	}
-	atomic_store(&s->ended, true);
-	return NULL;
+	free(line);
+	return 0;
 }
 
-static struct sink *start(int fd, sink_line_fn fn)
+void sink_end(struct sink *s)
 {
-	struct sink *s = calloc(1, sizeof(*s) + (fn ? SINK_SIZE : 0));
-	int r;
-
-	if (!s)
-		return NULL;
-	explicit_bzero(s->ring, sizeof(s->ring)); /* touched, and so ours, from now on */
-	s->fd = fd;
-	s->fn = fn;
-	sem_init(&s->lines, 0, 0);
-	r = thread_begin(&s->thread, "sink", sink_main, s);
-	if (r == 0)
-		return s;
-	free(s);
-	errno = r;
-	return NULL;
-}
-
-struct sink *sink_new(int fd)
-{
-	return start(fd, NULL);
-}
-
-struct sink *sink_new_lines(sink_line_fn fn)
-{
-	return start(-1, fn);
-}
-
-static void copy_in(struct sink *s, size_t head, const char *text, size_t len)
-{
-	size_t at = head % SINK_SIZE, first = SINK_SIZE - at;
-
-	if (first > len)
-		first = len;
-	memcpy(s->ring + at, text, first);
-	memcpy(s->ring, text + first, len - first);
-}
-
-bool sink_put(struct sink *s, const char *text, size_t len)
-{
-	size_t head = atomic_load(&s->head);
-
-	if (len + 1 > SINK_SIZE - (head - atomic_load(&s->tail))) {
-		atomic_fetch_add(&s->dropped, 1);
-		return false;
-	}
-	copy_in(s, head, text, len);
-	copy_in(s, head + len, "\n", 1);
-	atomic_store(&s->head, head + len + 1);
-	sem_post(&s->lines);
-	return true;
-}
-
-uint64_t sink_dropped(struct sink *s)
-{
-	return atomic_exchange(&s->dropped, 0);
-}
-
-struct sink *sink_free(struct sink *s, int ms)
-{
-	if (!s)
-		return NULL;
-	atomic_store(&s->stop, true);
-	sem_post(&s->lines);
-	for (; ms > 0 && !atomic_load(&s->ended); ms--)
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	if (!atomic_load(&s->ended))
-		return NULL; /* stuck in write(2): leave it to the end of the process */
-	pthread_join(s->thread, NULL);
-	sem_destroy(&s->lines);
-	if (s->fd >= 0)
-		close(s->fd);
-	free(s);
-	return NULL;
+	atomic_store(&s->ring->end, true);
+	wake(s->ring);
 }

@@ -1,32 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines to a file, pipe or terminal that may be slow, full or stuck: written by a thread of its own
- * from a bounded queue. Putting a line never blocks and never allocates; what does not fit is dropped
- * and counted.
+ * Lines on their way to a file, pipe, terminal or journal that may be slow, full or stuck: a ring of bytes in memory that two
+ * processes share. The guard puts lines into it and never waits, allocates or makes a system call that can; another process,
+ * the front, writes them. Lines that do not fit are dropped and counted. A writer that was killed leaves the ring as it is, and
+ * the next one continues at the byte that comes next.
+ *
+ * The guard reads two numbers of the ring, and trusts neither: a writer in wrong hands can lose lines, and nothing else.
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SINK_SIZE (256U << 10)
+#define SINK_SIZE (128U << 10) /* two records of the largest size */
 
-struct sink;
+struct sink_ring;
 
-/* Takes over fd. NULL and errno on failure. */
-struct sink *sink_new(int fd);
+struct sink {
+	struct sink_ring *ring; /* shared */
+	uint64_t head; /* bytes ever put: the guard's own copy */
+	uint64_t dropped; /* lines that found no room, and were not reported yet */
+	uint64_t lost; /* lines that the output did not take, as last reported */
+};
 
-/* To who takes whole lines, without their newline, in the thread: it may wait. False: dropped. */
-typedef bool (*sink_line_fn)(const char *line, size_t len);
-struct sink *sink_new_lines(sink_line_fn fn);
+/* Map the ring, every page of it, before the process that is to write it is forked. 0 or a negative errno. */
+int sink_init(struct sink *s);
+void sink_deinit(struct sink *s);
 
-/* One line, without its newline. False: dropped. One thread only. */
+/* ---- the guard: one thread ---------------------------------------------------------------- */
+
+/* One line, without its newline. False: dropped. */
 bool sink_put(struct sink *s, const char *text, size_t len);
 
-/* Lines dropped since the last call. */
+/* Lines dropped, and lines that the output did not take, since the last call. */
 uint64_t sink_dropped(struct sink *s);
 
-/* Write what is queued, but wait no longer than ms for a reader; returns NULL. */
-struct sink *sink_free(struct sink *s, int ms);
+/* Wait until all is written, for ms at the most. False: some is not. */
+bool sink_drain(const struct sink *s, int ms);
+
+/* ---- the writer: another process, one thread ----------------------------------------------- */
+
+/* Takes a line, without its newline, and may wait. False: it could not be delivered. */
+typedef bool (*sink_line_fn)(const char *line, size_t len);
+
+/* Write to fd, or by fn where it is not NULL, until sink_end() was called and all is written. 0 or -ENOMEM. */
+int sink_write(struct sink *s, int fd, sink_line_fn fn);
+
+/* From another thread of the writer: sink_write() is to return. */
+void sink_end(struct sink *s);

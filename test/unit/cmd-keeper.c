@@ -47,7 +47,7 @@ static void start(void)
 	snprintf(file, sizeof(file), "%s/p.json", dir);
 	options = (struct opt){.policy = {file}, .npolicies = 1};
 	fflush(stdout);
-	T_MUST(keeper_start(&keeper, &options, true, 1, argv) == 0);
+	T_MUST(keeper_start(&keeper, &options, NULL, true, 1, argv) == 0);
 }
 
 static void stop(void)
@@ -107,7 +107,8 @@ TEST(without_a_file_it_is_the_built_in_one)
 	start();
 	keeper_stop(&keeper);
 	options.npolicies = 0;
-	T_MUST(keeper_start(&keeper, &options, true, 1, (char *[]){(char[]){"x"}, NULL}) == 0);
+	T_MUST(keeper_start(&keeper, &options, NULL, true, 1, (char *[]){(char[]){"x"}, NULL}) ==
+	       0);
 	T_EQ_INT(load(&err), 0);
 	stop();
 }

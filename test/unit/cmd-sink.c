@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sink: in order, whole lines, and never a wait for who does not read. */
+/* The sink: whole lines in order, by a writer in another process; putting never waits for it. */
 #include "kit/t.h"
 #include "kit/tree.h"
 
@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t now_ms(void)
 {
@@ -22,6 +24,53 @@ static uint64_t now_ms(void)
 static void sleep_ms(long ms)
 {
 	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+static struct sink sink;
+static pid_t writer;
+
+/* Fork a process that writes to fd. */
+static void start_writer(int fd)
+{
+	writer = fork();
+	T_MUST(writer >= 0);
+	if (writer == 0)
+		_exit(sink_write(&sink, fd, NULL) == 0 ? 0 : 1);
+}
+
+static void start(int fd)
+{
+	T_MUST(sink_init(&sink) == 0);
+	start_writer(fd);
+}
+
+/* Takes over the writer's fd, -1: there is none. */
+static void start_and_close(int fd)
+{
+	start(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void stop_writer(void)
+{
+	int status = -1;
+
+	sink_end(&sink);
+	T_EQ_INT(waitpid(writer, &status, 0), writer);
+	T_EQ_INT(status, 0);
+}
+
+static void stop(void)
+{
+	stop_writer();
+	sink_deinit(&sink);
+}
+
+static void kill_writer(void)
+{
+	kill(writer, SIGKILL);
+	T_EQ_INT(waitpid(writer, NULL, 0), writer);
 }
 
 static void make_pipe(int ends[2])
@@ -70,20 +119,19 @@ static void *read_all(void *arg)
 TEST(lines_come_out_as_they_went_in)
 {
 	char buf[64] = "";
-	struct sink *s;
 	int ends[2];
 
 	make_pipe(ends);
-	s = sink_new(ends[1]);
-	T_MUST(s);
-	T_ASSERT(sink_put(s, "one", 3));
-	T_ASSERT(sink_put(s, "", 0));
-	T_ASSERT(sink_put(s, "three and more", 5));
-	T_EQ_INT(sink_dropped(s), 0);
-	T_ASSERT(!sink_free(s, 5000));
+	start_and_close(ends[1]);
+	T_ASSERT(sink_put(&sink, "one", 3));
+	T_ASSERT(sink_put(&sink, "", 0));
+	T_ASSERT(sink_put(&sink, "three and more", 5));
+	T_EQ_INT(sink_dropped(&sink), 0);
+	T_ASSERT(sink_drain(&sink, 5000));
+	stop();
 	T_EQ_INT(read(ends[0], buf, sizeof(buf) - 1), 11);
 	T_EQ_STR(buf, "one\n\nthree\n");
-	T_EQ_INT(read(ends[0], buf, 1), 0); /* it has closed its end */
+	T_EQ_INT(read(ends[0], buf, 1), 0); /* nobody has the other end */
 	close(ends[0]);
 }
 
@@ -94,27 +142,25 @@ static void run_round(bool slow, bool nonblock)
 	unsigned int dropped = 0;
 	pthread_t thread;
 	char line[1024];
-	struct sink *s;
 	int ends[2];
 
 	make_pipe(ends);
 	if (nonblock)
 		fcntl(ends[1], F_SETFL, O_NONBLOCK);
 	r.fd = ends[0];
-	s = sink_new(ends[1]);
-	T_MUST(s);
+	start_and_close(ends[1]);
 	T_MUST(pthread_create(&thread, NULL, read_all, &r) == 0);
 	for (unsigned int i = 0; i < 8000; i++) {
 		size_t len = make_line(line, sizeof(line), i);
 
-		while (!sink_put(s, line, len)) {
+		while (!sink_put(&sink, line, len)) {
 			dropped++;
 			sleep_ms(1);
 		}
 	}
-	T_EQ_INT(sink_dropped(s), dropped);
-	T_EQ_INT(sink_dropped(s), 0);
-	sink_free(s, 10000);
+	T_EQ_INT(sink_dropped(&sink), dropped);
+	T_EQ_INT(sink_dropped(&sink), 0);
+	stop();
 	pthread_join(thread, NULL);
 	T_EQ_INT(r.lines, 8000);
 	T_EQ_INT(r.wrong, 0);
@@ -126,7 +172,7 @@ TEST(many_times_round_the_ring_every_line_is_whole_and_in_order)
 	run_round(true, false);
 }
 
-TEST(a_pipe_that_does_not_block_is_waited_for_by_the_thread)
+TEST(a_pipe_that_does_not_block_is_waited_for)
 {
 	run_round(true, true);
 }
@@ -134,145 +180,211 @@ TEST(a_pipe_that_does_not_block_is_waited_for_by_the_thread)
 TEST(a_line_as_large_as_the_ring_fits_and_a_larger_one_is_dropped)
 {
 	static char big[SINK_SIZE + 1];
-	CGG_AUTO_FD null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	struct sink *s = sink_new(dup(null));
 
-	T_MUST(s);
+	start_and_close(open("/dev/null", O_WRONLY | O_CLOEXEC));
 	memset(big, 'b', sizeof(big));
-	T_ASSERT(!sink_put(s, big, SINK_SIZE));
-	T_ASSERT(!sink_put(s, big, SINK_SIZE + 1));
-	T_EQ_INT(sink_dropped(s), 2);
-	T_ASSERT(sink_put(s, big, SINK_SIZE - 1));
-	T_EQ_INT(sink_dropped(s), 0);
-	sink_free(s, 5000);
+	T_ASSERT(!sink_put(&sink, big, SINK_SIZE));
+	T_ASSERT(!sink_put(&sink, big, SINK_SIZE + 1));
+	T_EQ_INT(sink_dropped(&sink), 2);
+	T_ASSERT(sink_put(&sink, big, SINK_SIZE - 1));
+	T_EQ_INT(sink_dropped(&sink), 0);
+	stop();
+}
+
+/* Put what fits, and more. Returns the lines that were taken. */
+static unsigned int fill(void)
+{
+	static char line[1000];
+	unsigned int put = 0;
+
+	memset(line, 'y', sizeof(line));
+	for (int i = 0; i < 2000; i++)
+		put += sink_put(&sink, line, sizeof(line));
+	return put;
+}
+
+static unsigned int read_lines(int fd, unsigned int wanted)
+{
+	unsigned int lines = 0;
+	uint64_t start_ms = now_ms();
+	char buf[4096];
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (lines < wanted && now_ms() - start_ms < 10000) {
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		for (ssize_t i = 0; i < n; i++)
+			lines += buf[i] == '\n';
+		if (n < 0)
+			sleep_ms(1);
+	}
+	return lines;
 }
 
 TEST(putting_never_waits_and_what_does_not_fit_is_counted)
 {
-	static char line[1000];
-	unsigned int put = 0, refused = 0, read_lines = 0;
-	uint64_t start = now_ms();
+	uint64_t start_ms = now_ms();
+	unsigned int put;
 	char buf[4096];
-	struct sink *s;
-	ssize_t n;
 	int ends[2];
 
 	make_pipe(ends);
-	s = sink_new(ends[1]);
-	T_MUST(s);
-	memset(line, 'y', sizeof(line));
-	for (int i = 0; i < 2000; i++) {
-		if (sink_put(s, line, sizeof(line)))
-			put++;
-		else
-			refused++;
-	}
-	T_ASSERT(now_ms() - start < 2000);
-	T_ASSERT(put >= SINK_SIZE / 1001);
-	T_ASSERT(refused > 1000);
-	T_EQ_INT(sink_dropped(s), refused);
+	start_and_close(ends[1]);
+	put = fill();
+	T_ASSERT(now_ms() - start_ms < 2000);
+	T_ASSERT(put >= SINK_SIZE / 1001 && put < 1000);
+	T_EQ_INT(sink_dropped(&sink), 2000 - put);
 	/* and with a reader again, what was taken comes whole */
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	for (start = now_ms(); read_lines < put && now_ms() - start < 10000;) {
-		n = read(ends[0], buf, sizeof(buf));
-		for (ssize_t i = 0; i < n; i++)
-			read_lines += buf[i] == '\n';
-		if (n < 0)
-			sleep_ms(1);
-	}
-	T_EQ_INT(read_lines, put);
-	T_ASSERT(sink_put(s, "room again", 10));
-	sink_free(s, 5000);
+	T_EQ_INT(read_lines(ends[0], put), put);
+	T_ASSERT(sink_put(&sink, "room again", 10));
+	stop();
 	T_EQ_INT(read(ends[0], buf, sizeof(buf)), 11);
 	close(ends[0]);
 }
 
-TEST(ending_takes_no_longer_than_it_may_while_the_reader_is_stuck)
+TEST(waiting_for_a_reader_that_is_stuck_takes_no_longer_than_it_may)
 {
-	static char line[1000];
-	static struct sink *s; /* nobody's from then on: its thread may be in the kernel still */
-	uint64_t start;
+	uint64_t start_ms;
 	int ends[2];
 
 	make_pipe(ends);
-	s = sink_new(ends[1]);
-	T_MUST(s);
-	for (int i = 0; i < 400; i++)
-		sink_put(s, line, sizeof(line));
-	start = now_ms();
-	T_ASSERT(!sink_free(s, 200));
-	T_ASSERT(now_ms() - start >= 190 && now_ms() - start < 2000);
-	close(ends[0]); /* lets the thread go */
-	sleep_ms(50);
+	start_and_close(ends[1]);
+	(void)fill();
+	start_ms = now_ms();
+	T_ASSERT(!sink_drain(&sink, 200));
+	T_ASSERT(now_ms() - start_ms >= 190 && now_ms() - start_ms < 2000);
+	kill_writer();
+	close(ends[0]);
+	sink_deinit(&sink);
 }
 
-/* Wait for so many drops: the thread tells of them when it has tried. */
-static uint64_t wait_dropped(struct sink *s, uint64_t want)
-{
-	uint64_t dropped = 0, start = now_ms();
+/* ---- a writer that ends ------------------------------------------------------------------- */
 
-	while (dropped < want && now_ms() - start < 2000) {
-		dropped += sink_dropped(s);
+TEST(another_writer_continues_where_one_was_killed)
+{
+	struct reader r = {.slow = true};
+	unsigned int put = 0;
+	pthread_t thread;
+	char line[1024];
+	int ends[2];
+
+	make_pipe(ends);
+	r.fd = ends[0];
+	start(ends[1]);
+	for (unsigned int turn = 0; turn < 8; turn++) {
+		/* nobody reads: the writer waits for the pipe, in the middle of a line */
+		for (int misses = 0; misses < 20; misses++) {
+			while (sink_put(&sink, line, make_line(line, sizeof(line), put)))
+				put++;
+			sleep_ms(5);
+		}
+		kill_writer();
+		if (turn == 0)
+			T_MUST(pthread_create(&thread, NULL, read_all, &r) == 0);
+		start_writer(ends[1]);
+	}
+	close(ends[1]);
+	stop();
+	pthread_join(thread, NULL);
+	T_EQ_INT(r.lines, put);
+	T_EQ_INT(r.wrong, 0);
+}
+
+TEST(lines_wait_for_the_first_writer)
+{
+	char buf[16] = "";
+	int ends[2];
+
+	make_pipe(ends);
+	T_MUST(sink_init(&sink) == 0);
+	T_ASSERT(sink_put(&sink, "early", 5));
+	T_ASSERT(!sink_drain(&sink, 5));
+	start_writer(ends[1]);
+	T_ASSERT(sink_drain(&sink, 5000));
+	stop();
+	T_EQ_INT(read(ends[0], buf, sizeof(buf) - 1), 6);
+	T_EQ_STR(buf, "early\n");
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* ---- a writer in wrong hands --------------------------------------------------------------- */
+
+TEST(whatever_the_ring_holds_the_guard_goes_on)
+{
+	uint64_t seed = 1, start_ms = now_ms();
+
+	T_MUST(sink_init(&sink) == 0);
+	for (int turn = 0; turn < 20000; turn++) {
+		unsigned char *at = (unsigned char *)sink.ring;
+
+		for (int i = 0; i < 8; i++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			at[seed >> 33 & 127] = turn % 3 == 0 ? 0xff : (unsigned char)(seed >> 50);
+		}
+		(void)sink_put(&sink, "a line", 6);
+		(void)sink_dropped(&sink);
+	}
+	memset((void *)sink.ring, 0x80, 128);
+	T_ASSERT(!sink_drain(&sink, 20));
+	T_ASSERT(now_ms() - start_ms < 10000);
+	sink_deinit(&sink);
+}
+
+/* ---- an output that takes nothing ---------------------------------------------------------- */
+
+/* Wait for so many drops: the writer counts them when it has tried. */
+static uint64_t wait_dropped(uint64_t want)
+{
+	uint64_t dropped = 0, start_ms = now_ms();
+
+	while (dropped < want && now_ms() - start_ms < 2000) {
+		dropped += sink_dropped(&sink);
 		sleep_ms(1);
 	}
 	return dropped;
 }
 
+static void assert_lost(int fd)
+{
+	signal(SIGPIPE, SIG_IGN); /* as in the front */
+	start_and_close(fd);
+	for (int i = 0; i < 50; i++)
+		T_ASSERT(sink_put(&sink, "lost", 4));
+	T_EQ_INT(wait_dropped(50), 50);
+	T_ASSERT(sink_put(&sink, "lost too", 8));
+	T_EQ_INT(wait_dropped(1), 1);
+	stop();
+}
+
 TEST(a_pipe_that_nobody_has_open_loses_lines_and_says_how_many)
 {
-	struct sigaction old, dfl = {.sa_handler = SIG_DFL};
-	struct sink *s;
 	int ends[2];
 
 	make_pipe(ends);
 	close(ends[0]);
-	sigaction(SIGPIPE, &dfl, &old); /* not even then does it end us */
-	s = sink_new(ends[1]);
-	T_MUST(s);
-	for (int i = 0; i < 50; i++)
-		T_ASSERT(sink_put(s, "lost", 4));
-	T_EQ_INT(wait_dropped(s, 50), 50);
-	T_ASSERT(sink_put(s, "lost too", 8));
-	T_EQ_INT(wait_dropped(s, 1), 1);
-	sink_free(s, 5000);
-	sigaction(SIGPIPE, &old, NULL);
+	assert_lost(ends[1]);
 }
 
 TEST(a_full_disk_loses_lines_and_says_how_many)
 {
-	CGG_AUTO_FD full = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct sink *s = sink_new(dup(full));
-
-	T_MUST(s);
-	for (int i = 0; i < 50; i++)
-		T_ASSERT(sink_put(s, "lost", 4));
-	T_EQ_INT(wait_dropped(s, 50), 50);
-	T_ASSERT(sink_put(s, "lost too", 8));
-	T_EQ_INT(wait_dropped(s, 1), 1);
-	sink_free(s, 5000);
+	assert_lost(open("/dev/full", O_WRONLY | O_CLOEXEC));
 }
 
 TEST(an_fd_that_is_not_one_loses_lines_too)
 {
-	struct sink *s = sink_new(-1);
-
-	T_MUST(s);
-	T_ASSERT(sink_put(s, "lost", 4));
-	T_EQ_INT(wait_dropped(s, 1), 1);
-	sink_free(s, 5000);
+	assert_lost(-1);
 }
 
-TEST(ending_gives_back_the_fd_and_none_is_fine)
+TEST(the_end_gives_all_back)
 {
 	unsigned int before = kit_count_fds();
-	struct sink *s;
 
 	for (int i = 0; i < 20; i++) {
-		s = sink_new(open("/dev/null", O_WRONLY | O_CLOEXEC));
-		T_MUST(s);
-		sink_put(s, "x", 1);
-		T_ASSERT(!sink_free(s, 5000));
+		start_and_close(open("/dev/null", O_WRONLY | O_CLOEXEC));
+		sink_put(&sink, "x", 1);
+		stop();
+		sink_deinit(&sink);
 	}
 	T_EQ_INT(kit_count_fds(), before);
-	T_ASSERT(!sink_free(NULL, 5000));
 }

@@ -300,7 +300,7 @@ in_a_private_namespace()
 	says victim.cgroup /work
 	says victim.kill.hidden 2
 	assert_alive /ct/other 1
-	assert_alive /ct/guard 3 # unshare, the guard, and its keeper
+	assert_alive /ct/guard 4 # unshare, the guard, its keeper and its front
 	assert_no_oom_kill
 }
 

@@ -144,7 +144,7 @@ own_group_is_no_victim_of_the_daemon()
 	says candidates.0.cgroup /box
 	says candidates.0.verdict protected
 	sleep 2
-	assert_alive /box 3 # the hog, the guard, and its keeper
+	assert_alive /box 4 # the hog, the guard, its keeper and its front
 	alive "$GUARD_PID" || fail 'the guard has died'
 	incidents_are 1
 }

@@ -185,10 +185,12 @@ bad_policy_keeps_the_old()
 	case $(cgguard status --json) in *policy_refused*) fail 'a good policy is called refused' ;; esac
 }
 
-# The process that reads policies.
-keeper()
+# other NAME: the process of the guard's that has the name
+other()
 {
-	grep -vx "$GUARD_PID" "$CG/guard/cgroup.procs"
+	for pid in $(cat "$CG/guard/cgroup.procs"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$1" ] || echo "$pid"
+	done
 }
 
 # capabilities KEY PID: a set of /proc/PID/status without its zeros
@@ -203,11 +205,14 @@ start_with_a_keeper()
 	cg_create /box memory.max=64M memory.swap.max=0
 	limit_policy p 90%
 	guard_start --policy "$T/p.json"
-	KEEPER=$(keeper)
-	assert_eq cgguard-keeper "$(cat "/proc/$KEEPER/comm")" 'name of the other process'
-	assert_eq cgguard-keeper "$(tr -d '\0' <"/proc/$KEEPER/cmdline")" 'what ps shows of it'
-	for key in CapInh CapPrm CapEff CapBnd CapAmb; do
-		assert_eq '' "$(capabilities $key "$KEEPER")" "$key of the keeper"
+	KEEPER=$(other cgguard-keeper)
+	wait_until 5 '[ -n "$(other cgguard-front)" ]'
+	FRONT=$(other cgguard-front)
+	for pid in "$KEEPER" "$FRONT"; do
+		assert_eq "$(cat "/proc/$pid/comm")" "$(tr -d '\0' <"/proc/$pid/cmdline")" 'what ps shows of it'
+		for key in CapInh CapPrm CapEff CapBnd CapAmb; do
+			assert_eq '' "$(capabilities $key "$pid")" "$key of $(cat "/proc/$pid/comm")"
+		done
 	done
 }
 
@@ -256,6 +261,57 @@ a_keeper_ends_with_its_guard()
 	guard_stop
 	assert_eq 0 "$(guard_rc)" 'exit code'
 	kill -CONT "$KEEPER"
+	wait_until 5 '! alive "$KEEPER"'
+}
+
+a_front_that_is_killed_loses_no_record()
+{
+	start_with_a_keeper
+	kill -9 "$FRONT"
+	cg_run /box hog anon 80
+	assert_dead /box 10
+	wait_until 5 '[ -n "$(other cgguard-front)" ]'
+	incidents_are 1
+	assert_fails 1 test "$FRONT" = "$(other cgguard-front)"
+	wait_until 5 'grep -q "(cgguard-front) was ended by signal 9: another one continues" "$T/guard.err"'
+	# again and again, while there is something to be written
+	for i in 1 2 3; do
+		kill -9 "$(other cgguard-front)"
+		cg_run /box hog anon 80
+		assert_dead /box 10
+		wait_until 5 '[ -n "$(other cgguard-front)" ]'
+	done
+	incidents_are 4
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+}
+
+a_front_that_stands_still_holds_up_no_kill()
+{
+	start_with_a_keeper
+	kill -STOP "$FRONT"
+	for i in 1 2 3; do
+		cg_run /box hog anon 80
+		assert_dead /box 10
+	done
+	assert_eq 0 "$(incident_count)" records
+	kill -CONT "$FRONT"
+	incidents_are 3
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+}
+
+a_front_writes_what_a_killed_guard_left()
+{
+	start_with_a_keeper
+	kill -STOP "$FRONT"
+	cg_run /box hog anon 80
+	assert_dead /box 10
+	sleep 1
+	kill -9 "$GUARD_PID"
+	kill -CONT "$FRONT"
+	incidents_are 1
+	wait_until 5 '! alive "$FRONT"'
 	wait_until 5 '! alive "$KEEPER"'
 }
 
@@ -378,6 +434,9 @@ t 'SIGHUP with a bad policy keeps the old one' bad_policy_keeps_the_old
 t 'a keeper that is killed costs new policies only' a_keeper_that_is_killed_costs_new_policies_only
 t 'a keeper that stands still holds up no kill' a_keeper_that_stands_still_holds_up_no_kill
 t 'a keeper ends with its guard' a_keeper_ends_with_its_guard
+t 'a front that is killed loses no record' a_front_that_is_killed_loses_no_record
+t 'a front that stands still holds up no kill' a_front_that_stands_still_holds_up_no_kill
+t 'a front writes what a killed guard left' a_front_writes_what_a_killed_guard_left
 t 'SIGTERM and SIGINT end an idle guard with 0' term_and_int_end_an_idle_guard
 t 'SIGTERM lets a kill under way finish' term_lets_a_kill_finish
 t 'one look tells by its exit code whether there was an incident' once_looks_and_ends

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Write what the guard reports, in a process that can do nothing else. */
+#include "front.h"
+
+#include "journal.h"
+#include "sandbox.h"
+#include "self.h"
+#include "thread.h"
+#include "title.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRAIN_MS 1000
+
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_writers(struct front *f)
+{
+	close_one(&f->incidents_fd);
+	close_one(&f->messages_fd);
+	close_one(&f->guard_fd);
+}
+
+int front_init(struct front *f, int incidents_fd, int messages_fd)
+{
+	int pipe_fd[2], r;
+
+	*f = (struct front){
+		.incidents_fd = incidents_fd,
+		.messages_fd = messages_fd,
+		.guard_fd = -1,
+		.life_fd = -1,
+	};
+	r = sink_init(&f->incidents);
+	if (r == 0)
+		r = sink_init(&f->messages);
+	if (r == 0 && pipe2(pipe_fd, O_CLOEXEC) < 0)
+		r = -errno;
+	if (r < 0) {
+		front_deinit(f, 0);
+		return r;
+	}
+	f->guard_fd = pipe_fd[0];
+	f->life_fd = pipe_fd[1];
+	return 0;
+}
+
+void front_is_forked(struct front *f)
+{
+	close_writers(f);
+}
+
+void front_keep(struct front *f)
+{
+	close_one(&f->life_fd);
+}
+
+void front_deinit(struct front *f, int ms)
+{
+	if (f->incidents.ring && f->messages.ring) {
+		if (!sink_drain(&f->incidents, ms))
+			ms = 0;
+		(void)sink_drain(&f->messages, ms);
+	}
+	close_one(&f->life_fd);
+	close_writers(f);
+	sink_deinit(&f->incidents);
+	sink_deinit(&f->messages);
+}
+
+/* ---- the process -------------------------------------------------------------------------- */
+
+struct output {
+	struct sink *sink;
+	int fd; /* -1: the journal */
+	const char *first; /* a line that is written before all others, "": none */
+	_Atomic bool ended;
+};
+
+static void *output_main(void *user)
+{
+	struct output *o = user;
+
+	if (*o->first)
+		(void)!write(o->fd, o->first, strlen(o->first));
+	if (sink_write(o->sink, o->fd, o->fd < 0 ? journal_send : NULL) < 0)
+		_exit(1); /* no memory: the keeper starts another one */
+	atomic_store(&o->ended, true);
+	return NULL;
+}
+
+static bool begin(struct output *o, const char *name)
+{
+	pthread_t thread;
+
+	return thread_begin(&thread, name, output_main, o) == 0;
+}
+
+_Noreturn void front_run(struct front *f, bool confined, const char *why)
+{
+	char first[256] = "";
+	struct output incidents = {.sink = &f->incidents, .fd = f->incidents_fd, .first = ""};
+	struct output messages = {.sink = &f->messages, .fd = f->messages_fd, .first = first};
+	struct pollfd guard = {.fd = f->guard_fd};
+
+	title_set("cgguard-front");
+	self_may_be_victim();
+	if (*why)
+		snprintf(first, sizeof(first),
+			 "cgguard: the process that writes this (cgguard-front) %s: another one "
+			 "continues\n",
+			 why);
+	if (confined)
+		sandbox_front();
+	if (!begin(&incidents, "incidents") || !begin(&messages, "messages"))
+		_exit(1);
+	if (confined)
+		sandbox_front_seal();
+	while (poll(&guard, 1, -1) <= 0)
+		;
+	sink_end(&f->incidents);
+	sink_end(&f->messages);
+	for (int ms = 0; ms < DRAIN_MS; ms++) {
+		if (atomic_load(&incidents.ended) && atomic_load(&messages.ended))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	_exit(0);
+}

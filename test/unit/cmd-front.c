@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front as the keeper starts it: killed, stopped, without a keeper, and what it can't do. */
+#include "../cmd/cmd.h"
+#include "../cmd/keeper.h"
+
+#include "kit/t.h"
+#include "kit/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Of main.c: no option is wrong here. */
+int complain(int code, const char *fmt, ...)
+{
+	(void)fmt;
+	return code;
+}
+
+static struct keeper keeper;
+static struct front front;
+static int incidents_fd, messages_fd; /* the readers' ends */
+
+static void start(void)
+{
+	static char name[] = "cgguard", *argv[] = {name, NULL};
+	static const struct opt options;
+	int incidents[2], messages[2];
+
+	T_MUST(pipe2(incidents, O_CLOEXEC) == 0 && pipe2(messages, O_CLOEXEC) == 0);
+	incidents_fd = incidents[0];
+	messages_fd = messages[0];
+	fflush(stdout);
+	T_MUST(front_init(&front, incidents[1], messages[1]) == 0);
+	T_MUST(keeper_start(&keeper, &options, &front, true, 1, argv) == 0);
+}
+
+static void stop(void)
+{
+	char c;
+
+	front_deinit(&front, 5000);
+	keeper_stop(&keeper);
+	T_EQ_INT(keeper.pid, 0);
+	T_EQ_INT(read(incidents_fd, &c, 1), 0); /* nobody writes there any more */
+	T_EQ_INT(read(messages_fd, &c, 1), 0);
+	close(incidents_fd);
+	close(messages_fd);
+}
+
+/* What can be read of a file in /proc. */
+static void read_proc(pid_t pid, const char *name, char *buf, size_t size)
+{
+	char path[96];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, buf, size - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+static void sleep_ms(long ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+/* The child of the keeper that has the front's name, but not the process `but`; 0: not within 10 s. */
+static pid_t find_front(pid_t but)
+{
+	char path[64], children[256], comm[32];
+
+	snprintf(path, sizeof(path), "task/%d/children", (int)keeper.pid);
+	for (int turn = 0; turn < 1000; turn++, sleep_ms(10)) {
+		pid_t pid;
+
+		read_proc(keeper.pid, path, children, sizeof(children));
+		pid = (pid_t)strtol(children, NULL, 10);
+		read_proc(pid, "comm", comm, sizeof(comm));
+		if (pid != but && strcmp(comm, "cgguard-front\n") == 0)
+			return pid;
+	}
+	return 0;
+}
+
+/* The number after a key of /proc/PID/status. */
+static long long status_of(pid_t pid, const char *key, int base)
+{
+	char text[4096];
+	const char *at;
+
+	read_proc(pid, "status", text, sizeof(text));
+	at = strstr(text, key);
+	return at ? strtoll(at + strlen(key), NULL, base) : -1;
+}
+
+/* Within 10 s. */
+static bool waits_for_state(pid_t pid, char state)
+{
+	char text[4096], wanted[] = {'\t', state, ' ', '\0'};
+
+	for (int turn = 0; turn < 1000; turn++, sleep_ms(10)) {
+		read_proc(pid, "status", text, sizeof(text));
+		if (strstr(text, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* Read until text has come, for 10 s at the most. Returns what was read. */
+static const char *wait_for(int fd, const char *text)
+{
+	static char buf[8192];
+	size_t len = 0;
+
+	buf[0] = '\0';
+	while (!strstr(buf, text) && len < sizeof(buf) - 1) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		ssize_t n =
+			poll(&p, 1, 10000) == 1 ? read(fd, buf + len, sizeof(buf) - 1 - len) : 0;
+
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		buf[len] = '\0';
+	}
+	return buf;
+}
+
+static void put(struct sink *sink, const char *line)
+{
+	T_ASSERT(sink_put(sink, line, strlen(line)));
+}
+
+TEST(each_line_goes_where_it_belongs)
+{
+	start();
+	put(&front.incidents, "an incident");
+	put(&front.messages, "a message");
+	T_EQ_STR(wait_for(incidents_fd, "\n"), "an incident\n");
+	T_EQ_STR(wait_for(messages_fd, "\n"), "a message\n");
+	stop();
+}
+
+TEST(what_was_put_last_is_written_before_the_end)
+{
+	start();
+	for (int i = 0; i < 50; i++)
+		put(&front.incidents, "an incident");
+	put(&front.incidents, "the last");
+	front_deinit(&front, 5000);
+	T_HAS(wait_for(incidents_fd, "the last\n"), "the last\n");
+	stop();
+}
+
+TEST(one_that_was_killed_is_followed_by_another_and_no_line_is_lost)
+{
+	pid_t first, second;
+
+	start();
+	put(&front.incidents, "before");
+	T_EQ_STR(wait_for(incidents_fd, "\n"), "before\n");
+	first = find_front(0);
+	T_MUST(first > 0);
+	kill(first, SIGKILL);
+	put(&front.incidents, "meanwhile");
+	T_EQ_STR(wait_for(incidents_fd, "meanwhile\n"), "meanwhile\n");
+	T_HAS(wait_for(messages_fd, "continues\n"), "(cgguard-front) was ended by signal 9");
+	second = find_front(first);
+	T_MUST(second > 0);
+	put(&front.messages, "after");
+	T_EQ_STR(wait_for(messages_fd, "\n"), "after\n");
+	stop();
+}
+
+TEST(one_that_stands_still_holds_up_nobody)
+{
+	char line[1000] = {0};
+	unsigned int put_lines = 0;
+	pid_t pid;
+
+	start();
+	pid = find_front(0);
+	T_MUST(pid > 0);
+	kill(pid, SIGSTOP);
+	T_EQ_INT(waits_for_state(pid, 'T'), true);
+	memset(line, 'x', sizeof(line) - 1);
+	while (sink_put(&front.messages, line, sizeof(line) - 1))
+		put_lines++;
+	T_EQ_INT(put_lines, SINK_SIZE / sizeof(line));
+	T_EQ_INT(sink_dropped(&front.messages), 1);
+	put(&front.incidents, "kept");
+	kill(pid, SIGCONT);
+	T_EQ_STR(wait_for(incidents_fd, "\n"), "kept\n");
+	while (put_lines > 0) {
+		ssize_t n = read(messages_fd, line, sizeof(line));
+
+		T_MUST(n > 0);
+		for (ssize_t i = 0; i < n; i++)
+			put_lines -= line[i] == '\n';
+	}
+	stop();
+}
+
+TEST(without_its_keeper_it_goes_on_and_ends_with_the_guard)
+{
+	start();
+	T_MUST(find_front(0) > 0);
+	kill(keeper.pid, SIGKILL);
+	T_EQ_INT(waitpid(keeper.pid, NULL, 0), keeper.pid);
+	keeper.pid = 0;
+	put(&front.incidents, "still");
+	T_EQ_STR(wait_for(incidents_fd, "\n"), "still\n");
+	stop(); /* reads the pipes to their ends: it has ended */
+}
+
+TEST(it_has_no_power)
+{
+	static const char *const sets[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
+	char text[64];
+	pid_t pid;
+
+	start();
+	pid = find_front(0);
+	T_MUST(pid > 0);
+	put(&front.incidents, "begun");
+	T_EQ_STR(wait_for(incidents_fd, "\n"), "begun\n");
+	for (int turn = 0; turn < 500 && status_of(pid, "Seccomp:", 10) != 2; turn++)
+		sleep_ms(10);
+	T_EQ_INT(status_of(pid, "Seccomp:", 10), 2);
+	T_EQ_INT(status_of(pid, "NoNewPrivs:", 10), 1);
+	for (size_t i = 0; i < CGG_ARRAY_LEN(sets); i++)
+		T_EQ_INT(status_of(pid, sets[i], 16), 0);
+	read_proc(pid, "oom_score_adj", text, sizeof(text));
+	T_EQ_STR(text, "0\n");
+	stop();
+}
