@@ -188,9 +188,9 @@ bad_policy_keeps_the_old()
 # other NAME: the process of the guard's that has the name
 other()
 {
-	for pid in $(cat "$CG/guard/cgroup.procs"); do
+	while read -r pid; do
 		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$1" ] || echo "$pid"
-	done
+	done <"$CG/guard/cgroup.procs"
 }
 
 # capabilities KEY PID: a set of /proc/PID/status without its zeros
