@@ -59,7 +59,7 @@ enum { LIVES = 0, WRONG = 1, TOLD = 2 }; /* of a child */
 static char dir[64], policy_dir[96], policy[128], state[96], other_dir[96], other[128];
 static int notices;
 static bool xattrs; /* may be read */
-static bool reads; /* the child is a reader */
+static enum { GUARD, READER, FRONT } process; /* that the child is */
 static bool mounts_were_read;
 static unsigned long long mounts_with; /* capabilities */
 
@@ -139,7 +139,9 @@ static void begin(void)
 {
 	const struct sandbox_paths paths = {.state = state, .xattrs = xattrs};
 
-	if (reads)
+	if (process == FRONT)
+		sandbox_front();
+	else if (process == READER)
 		sandbox_keeper();
 	else
 		sandbox_begin(&paths, on_notice, NULL);
@@ -149,7 +151,9 @@ static void seal(void)
 {
 	const char *const policies[] = {policy};
 
-	if (reads)
+	if (process == FRONT)
+		sandbox_front_seal();
+	else if (process == READER)
 		sandbox_reader(policies, 1);
 	else
 		sandbox_seal(on_notice, NULL);
@@ -657,10 +661,10 @@ TEST(a_policy_that_was_replaced_by_rename_can_be_read)
 		put(fresh, "{new}");
 		_exit(rename(fresh, policy) != 0);
 	}
-	reads = true;
+	process = READER;
 	T_ASSERT(lives(use_policy, !IS_SANITIZED));
 	T_ASSERT(lives(use_directory, !IS_SANITIZED));
-	reads = false;
+	process = GUARD;
 	waitpid(pid, NULL, 0);
 }
 
@@ -716,9 +720,9 @@ TEST(a_forbidden_call_ends_a_reader)
 		{"chmod", call_chmod},
 	};
 
-	reads = true;
+	process = READER;
 	all_die(rows, CGG_ARRAY_LEN(rows));
-	reads = false;
+	process = GUARD;
 }
 
 /* Nothing is printed: the reader can't. */
@@ -738,12 +742,57 @@ TEST(a_reader_opens_no_other_file)
 	SKIP_SANITIZED;
 	if (IS_SANITIZED)
 		return;
-	reads = true;
+	process = READER;
 	if (!has_landlock())
 		T_SKIP("this kernel has no Landlock");
 	else
 		T_ASSERT(lives(read_others, true));
-	reads = false;
+	process = GUARD;
+}
+
+/* ---- the front ---------------------------------------------------------------------------- */
+
+static int open_to_read(void)
+{
+	return open(policy, O_RDONLY | O_CLOEXEC);
+}
+
+TEST(a_forbidden_call_ends_a_front)
+{
+	static const struct call rows[] = {
+		{"execve", call_execve},	   {"fork", call_fork},
+		{"a thread", call_thread},	   {"ptrace", call_ptrace},
+		{"socket(AF_UNIX)", call_unix},	   {"mmap(PROT_EXEC)", call_exec_map},
+		{"kill of the parent", call_kill}, {"tgkill of another", call_tgkill},
+		{"pidfd_open", call_pidfd},	   {"SIGKILL by pidfd", call_signal},
+		{"a file to read", open_to_read},  {"a file to write", open_to_write},
+		{"unlink", call_unlink},	   {"chmod", call_chmod},
+	};
+
+	process = FRONT;
+	all_die(rows, CGG_ARRAY_LEN(rows));
+	process = GUARD;
+}
+
+/* Also without its system calls being limited, as on a kernel without seccomp. */
+static int opens_nothing(void)
+{
+	NEED(open(policy, O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+	NEED(open(other, O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+	NEED(open("/proc/self/status", O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+	NEED(open("/tmp", O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+	return LIVES;
+}
+
+TEST(a_front_opens_no_file)
+{
+	make_dirs();
+	process = FRONT;
+	if (!has_landlock())
+		T_SKIP("this kernel has no Landlock");
+	else
+		T_ASSERT(lives(opens_nothing, false));
+	process = GUARD;
 }
 
 static int has_none(void)
@@ -758,9 +807,9 @@ static int has_none(void)
 
 TEST(the_keeper_has_no_capability)
 {
-	reads = true;
+	process = READER;
 	T_ASSERT(lives(has_none, false));
-	reads = false;
+	process = GUARD;
 }
 
 /* ---- files --------------------------------------------------------------------------- */
