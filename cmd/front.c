@@ -35,7 +35,7 @@ static void close_writers(struct front *f)
 
 int front_init(struct front *f, int incidents_fd, int messages_fd)
 {
-	int pipe_fd[2], r;
+	int pipe_fd[2] = {-1, -1}, r;
 
 	*f = (struct front){
 		.incidents_fd = incidents_fd,

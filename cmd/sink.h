@@ -3,7 +3,7 @@
  * Lines on their way to a file, pipe, terminal or journal that may be slow, full or stuck: a ring of bytes in memory that two
  * processes share. The guard puts lines into it and never waits, allocates or makes a system call that can; another process,
  * the front, writes them. Lines that do not fit are dropped and counted. A writer that was killed leaves the ring as it is, and
- * the next one continues at the byte that comes next.
+ * the next one continues at the byte that comes next: nothing is lost, and what it had written but not counted yet comes twice.
  *
  * The guard reads two numbers of the ring, and trusts neither: a writer in wrong hands can lose lines, and nothing else.
  */

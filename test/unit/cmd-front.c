@@ -169,6 +169,7 @@ TEST(one_that_was_killed_is_followed_by_another_and_no_line_is_lost)
 	T_EQ_STR(wait_for(incidents_fd, "\n"), "before\n");
 	first = find_front(0);
 	T_MUST(first > 0);
+	T_ASSERT(sink_drain(&front.incidents, 5000)); /* else it comes twice */
 	kill(first, SIGKILL);
 	put(&front.incidents, "meanwhile");
 	T_EQ_STR(wait_for(incidents_fd, "meanwhile\n"), "meanwhile\n");
