@@ -16,6 +16,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* As it was before self_no_victim(): what a process of this one's goes back to. */
+static char ordinary_adj[8] = "0";
+
 static int set_oom_score_adj(const char *value)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), r = 0;
@@ -28,14 +31,28 @@ static int set_oom_score_adj(const char *value)
 	return r;
 }
 
+static void remember_oom_score_adj(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+	char text[sizeof(ordinary_adj)] = "";
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	/* -1000 is what a service's manager gives to the guard */
+	if (n > 0 && strcmp(text, "-1000\n") != 0)
+		memcpy(ordinary_adj, text, sizeof(text));
+	if (fd >= 0)
+		close(fd);
+}
+
 int self_no_victim(void)
 {
+	remember_oom_score_adj();
 	return set_oom_score_adj("-1000");
 }
 
 void self_may_be_victim(void)
 {
-	(void)set_oom_score_adj("0"); /* to raise it needs no capability */
+	(void)set_oom_score_adj(ordinary_adj); /* to raise it needs no capability */
 }
 
 static void raise_nofile(void)

@@ -13,7 +13,10 @@ void self_small_pages(void);
 /* Set oom_score_adj to -1000: the kernel's OOM killer passes this process over. 0 or a negative errno. */
 int self_no_victim(void);
 
-/* Set oom_score_adj to 0, the value of an ordinary process. */
+/*
+ * Set oom_score_adj back to what it was before self_no_victim(), or to 0 if that was -1000. Not to 0 always: in a container
+ * whose processes have a negative value this one would be the kernel's first victim, and ours.
+ */
 void self_may_be_victim(void);
 
 /*

@@ -222,6 +222,43 @@ TEST(without_its_keeper_it_goes_on_and_ends_with_the_guard)
 	stop(); /* reads the pipes to their ends: it has ended */
 }
 
+/* In a process that has `adj` when it forks the keeper. */
+static void assert_adj(const char *adj, const char *wanted)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	char text[64];
+	pid_t pid;
+
+	T_MUST(fd >= 0);
+	if (write(fd, adj, strlen(adj)) < 0) {
+		T_SKIP("oom_score_adj can't be set here");
+		close(fd);
+		return;
+	}
+	start();
+	put(&front.incidents, "begun");
+	T_EQ_STR(wait_for(incidents_fd, "\n"), "begun\n");
+	pid = find_front(0);
+	T_MUST(pid > 0);
+	read_proc(pid, "oom_score_adj", text, sizeof(text));
+	T_EQ_STR(text, wanted);
+	stop();
+	T_ASSERT(write(fd, "0", 1) == 1);
+	close(fd);
+}
+
+TEST(its_oom_score_adj_is_that_of_its_starter)
+{
+	assert_adj("300", "300\n");
+}
+
+/* Else it would be the first victim where all others have a negative one. */
+TEST(a_negative_one_too_but_for_that_of_a_guard)
+{
+	assert_adj("-500", "-500\n");
+	assert_adj("-1000", "0\n");
+}
+
 TEST(it_has_no_power)
 {
 	static const char *const sets[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
