@@ -13,7 +13,7 @@ struct front {
 	struct sink incidents, messages;
 	int incidents_fd; /* -1: the journal */
 	int messages_fd;
-	int guard_fd; /* of a pipe: nobody has its other end open once the guard has ended */
+	int guard_fd; /* a socket: nobody has its other end open once the guard has ended */
 	int life_fd; /* that other end; the guard's only */
 };
 
