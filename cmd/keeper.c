@@ -138,13 +138,14 @@ static bool keep_turn(struct keeping *k, const sigset_t *unblocked)
 	struct pollfd guard = {.fd = k->guard, .events = k->reader > 0 ? 0 : POLLIN};
 	const struct timespec again = {.tv_sec = FRONT_AGAIN_MS / 1000};
 	bool wanted = k->front && k->front_pid == 0;
+	int n = ppoll(&guard, 1, wanted ? &again : NULL, unblocked);
 
-	if (ppoll(&guard, 1, wanted ? &again : NULL, unblocked) > 0) {
+	if (n > 0) {
 		if (guard.revents & POLLIN && recv(k->guard, &k->number, sizeof(k->number), 0) > 0)
 			start_reader(k);
 		else
 			return false;
-	} else if (wanted) {
+	} else if (n == 0) { /* a signal does not shorten the pause */
 		start_front(k);
 	}
 	reap_children(k);

@@ -102,7 +102,7 @@ bool sink_drain(const struct sink *s, int ms)
 /* ---- the writer --------------------------------------------------------------------------- */
 
 /*
- * How much is written at once. A pipe takes PIPE_BUF bytes or none: a writer that is killed while it waits has not written a
+ * Return the most bytes of one write(2). A pipe takes PIPE_BUF bytes or none: a writer that is killed while it waits has not written a
  * part that the ring does not know of. A file gets whole lines, so that others can append to it too.
  */
 static size_t chunk_of(int fd)

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of main.c: no option is wrong here. */
+/* main.c has the real one; these tests pass no wrong option. */
 int complain(int code, const char *fmt, ...)
 {
 	(void)fmt;
@@ -52,7 +52,7 @@ static void stop(void)
 	close(messages_fd);
 }
 
-/* What can be read of a file in /proc. */
+/* Read the beginning of /proc/PID/NAME, "" if it can't be read. */
 static void read_proc(pid_t pid, const char *name, char *buf, size_t size)
 {
 	char path[96];
