@@ -338,13 +338,37 @@ static int hold(struct brakes *b, struct brake *one, uint64_t bytes)
 	return write_high(b, one, bytes);
 }
 
-/* The lowest want that may be written: a brake stays where it is until it may be moved, a throttle goes below use. */
+/* What others have set, CGG_MAX: nothing. */
+static uint64_t set_by_others(const struct brake *one)
+{
+	uint64_t theirs;
+
+	return parse_u64_or_max(one->before, &theirs) == 0 ? theirs : CGG_MAX;
+}
+
+/* The lowest want that counts: a rule's brake leaves alone whatever others have set. */
+static uint64_t lowest_allowed(const struct brake *one)
+{
+	return set_by_others(one) == CGG_MAX
+		       ? lowest(one)
+		       : lower(one->want[BRAKE_HOST], one->want[BRAKE_THROTTLE]);
+}
+
+/* Whether their value stands, and nothing of the guard's is written. */
+static bool stands(const struct brake *one, uint64_t bytes)
+{
+	if (bytes != 0)
+		return set_by_others(one) <= bytes;
+	return lowest_allowed(one) == 0 && lowest(one) != 0;
+}
+
+/* The lowest that may be written: a brake stays where it is until it may be moved, a throttle goes below use. */
 static int choose(const struct brakes *b, const struct brake *one, uint64_t *ret)
 {
 	uint64_t throttle = one->want[BRAKE_THROTTLE];
 	int r;
 
-	*ret = lowest(one);
+	*ret = lowest_allowed(one);
 	if (*ret == 0 || *ret == throttle || *ret == one->bytes)
 		return 0;
 	r = is_below_use(b, one, *ret);
@@ -356,7 +380,7 @@ static int choose(const struct brakes *b, const struct brake *one, uint64_t *ret
 static int bring(struct brakes *b, struct brake *one)
 {
 	char now[JOURNAL_VALUE_MAX];
-	uint64_t theirs, bytes;
+	uint64_t bytes;
 	int r = read_high(b, one, now);
 
 	if (r < 0)
@@ -369,14 +393,14 @@ static int bring(struct brakes *b, struct brake *one)
 	r = choose(b, one, &bytes);
 	if (r < 0)
 		return r;
-	if (bytes == 0)
-		return put_back(b, one);
-	if (parse_u64_or_max(one->before, &theirs) == 0 && theirs <= bytes) {
+	if (stands(one, bytes)) {
 		r = put_back(b, one);
 		if (r == 0 && one->state == BRAKE_IDLE)
 			let_go(b, one, BRAKE_YIELDED);
 		return r;
 	}
+	if (bytes == 0)
+		return put_back(b, one);
 	return bytes == one->bytes ? 0 : hold(b, one, bytes);
 }
 

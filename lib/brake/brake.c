@@ -155,7 +155,7 @@ int brakes_throttled(const struct brakes *b, uint32_t index)
 
 	if (!one)
 		return -ENOENT;
-	if (one->state == BRAKE_YIELDED ||
+	if ((one->state == BRAKE_YIELDED && !one->changed) ||
 	    (one->bytes != 0 && one->bytes <= one->want[BRAKE_THROTTLE]))
 		return 1;
 	return one->state == BRAKE_WRITING ? 0 : one->error;

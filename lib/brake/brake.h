@@ -3,6 +3,9 @@
  * The one owner of memory.high: for each cgroup, who wants it where, and what the guard has written there. The lowest
  * want is written. What others wrote last is what is put back when nobody wants anything.
  *
+ * A rule's brake is only held where memory.high is max: what others have set stands, lower or not, and the guard then
+ * looks as it does without a brake. The host's and a throttle go below theirs, if they are lower.
+ *
  * A value that others write while the guard holds the file (docker update, systemctl daemon-reload) is found by
  * inotify, or when the guard reads the file before it writes: it becomes `before`. A value of the guard's own is
  * never taken for theirs.
@@ -18,9 +21,9 @@
  *	IDLE, HELD  WRITING the slow writer has it, or `before`
  *	WRITING     HELD    it was written; or it was not, and an earlier value of the guard's is there
  *	WRITING     IDLE    `before` was written; or nothing was, and nothing of the guard's is there
- *	HELD        IDLE    nothing is wanted, or others' own value is as low: `before` was written
+ *	HELD        IDLE    nothing is wanted, or others' own value stands: `before` was written
  *	HELD        IDLE    others have written the file: theirs becomes `before`, and the wants count anew
- *	IDLE        YIELDED others' own value is as low: theirs stands, and inotify tells when it changes
+ *	IDLE        YIELDED others' own value stands, and inotify tells when it changes
  *	YIELDED     IDLE    others have written the file, or another value is wanted
  *	IDLE        REFUSED the file cannot be written (EACCES, EPERM, EROFS)
  *	any         FREE    the cgroup was removed

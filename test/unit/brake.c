@@ -189,6 +189,12 @@ static void want(uint32_t index, enum brake_want kind, uint64_t bytes)
 	flush();
 }
 
+static void throttle(uint64_t bytes)
+{
+	T_EQ_INT(brakes_want(&brakes, 1, BRAKE_THROTTLE, bytes), 0);
+	brakes_flush(&brakes);
+}
+
 static enum brake_state state_of(uint32_t index)
 {
 	const struct brake *one = brakes_find(&brakes, index);
@@ -253,14 +259,14 @@ TEST(what_others_write_meanwhile_is_what_is_put_back)
 	for (int told = 0; told < 2; told++) {
 		T_ROW(told ? "by inotify" : "read before it is written");
 		begin();
-		want(1, BRAKE_RULE, MIB(90));
+		want(1, BRAKE_HOST, MIB(90));
 		set(1, "memory.high", "209715200");
 		if (told)
 			T_EQ_INT(brakes_on_file(&brakes, 1, 11), BRAKE_WRITTEN);
-		want(1, BRAKE_RULE, MIB(80));
+		want(1, BRAKE_HOST, MIB(80));
 		T_HIGH(1, 80);
 		T_EQ_INT(brakes.drift, 1);
-		want(1, BRAKE_RULE, 0);
+		want(1, BRAKE_HOST, 0);
 		T_HIGH(1, 200);
 		end();
 	}
@@ -270,7 +276,7 @@ TEST(a_lower_one_of_others_stands_until_it_is_another)
 {
 	begin();
 	set(1, "memory.high", "62914560");
-	want(1, BRAKE_RULE, MIB(90));
+	want(1, BRAKE_HOST, MIB(90));
 	T_HIGH(1, 60);
 	T_EQ_INT(state_of(1), BRAKE_YIELDED);
 	set(1, "memory.high", "max");
@@ -282,12 +288,48 @@ TEST(a_lower_one_of_others_stands_until_it_is_another)
 	flush();
 	T_HIGH(1, 65);
 	T_EQ_INT(state_of(1), BRAKE_YIELDED);
-	want(1, BRAKE_RULE, MIB(60)); /* and is undercut still */
+	want(1, BRAKE_HOST, MIB(60)); /* and is undercut still */
 	T_HIGH(1, 60);
-	want(1, BRAKE_RULE, MIB(80)); /* but never exceeded */
+	want(1, BRAKE_HOST, MIB(80)); /* but never exceeded */
 	T_HIGH(1, 65);
+	want(1, BRAKE_HOST, 0);
+	T_HIGH(1, 65);
+	end();
+}
+
+/* A rule's brake is for those whose memory.high is nobody's. */
+TEST(a_rule_leaves_alone_whatever_others_have_set)
+{
+	begin();
+	set(1, "memory.high", "104857600"); /* above the rule's */
+	want(1, BRAKE_RULE, MIB(90));
+	T_HIGH(1, 100);
+	T_EQ_INT(state_of(1), BRAKE_YIELDED);
+	T_EQ_INT(brakes_held(&brakes, 1), 0);
+	want(1, BRAKE_HOST,
+	     MIB(95)); /* the host's goes below theirs, and the rule's is no lower for that */
+	T_HIGH(1, 95);
+	want(1, BRAKE_HOST, 0);
+	T_HIGH(1, 100);
+	set(1, "memory.high", "max");
+	T_EQ_INT(brakes_on_file(&brakes, 1, 11), BRAKE_WRITTEN);
+	flush();
+	T_HIGH(1, 90);
+	set(1, "memory.high", "104857600"); /* while it is held */
+	T_EQ_INT(brakes_on_file(&brakes, 1, 11), BRAKE_WRITTEN);
+	flush();
+	T_HIGH(1, 100);
+	T_EQ_INT(state_of(1), BRAKE_YIELDED);
+	throttle(MIB(50)); /* and is told of only when it is written */
+	T_EQ_INT(brakes_throttled(&brakes, 1), 0);
+	flush();
+	T_HIGH(1, 50);
+	T_EQ_INT(brakes_throttled(&brakes, 1), 1);
+	throttle(0);
+	flush();
+	T_HIGH(1, 100);
 	want(1, BRAKE_RULE, 0);
-	T_HIGH(1, 65);
+	T_HIGH(1, 100);
 	end();
 }
 
@@ -307,12 +349,6 @@ TEST(a_value_of_ours_is_never_taken_for_theirs)
 }
 
 /* ---- a throttle ---------------------------------------------------------------------------- */
-
-static void throttle(uint64_t bytes)
-{
-	T_EQ_INT(brakes_want(&brakes, 1, BRAKE_THROTTLE, bytes), 0);
-	brakes_flush(&brakes);
-}
 
 TEST(a_throttle_is_the_lowest_want_and_the_slow_writer_writes_it)
 {
@@ -466,9 +502,9 @@ TEST(what_is_put_back_below_use_is_the_slow_writers)
 {
 	begin();
 	set(1, "memory.high", "104857600");
-	want(1, BRAKE_RULE, MIB(90));
+	want(1, BRAKE_HOST, MIB(90));
 	set(1, "memory.current", "115343360");
-	T_EQ_INT(brakes_want(&brakes, 1, BRAKE_RULE, 0), 0);
+	T_EQ_INT(brakes_want(&brakes, 1, BRAKE_HOST, 0), 0);
 	brakes_flush(&brakes);
 	T_EQ_INT(state_of(1), BRAKE_WRITING);
 	T_HIGH(1, 90);
