@@ -39,6 +39,61 @@ race()
 	assert_eq max "$(cg_read /box memory.high)" 'memory.high after the end'
 }
 
+# The built-in default brakes every cgroup with a limit of its own. In 32 MiB, without it, the kernel wins.
+by_default_a_hog_never_wins_either()
+{
+	local run=0
+	cg_create /box memory.max=32M memory.swap.max=0
+	guard_start --state "$T/state"
+	wait_until 5 '[ "$(cg_read /box memory.high)" = '$(brake_at $((32 * 1048576 / 100 * 95)))' ]'
+	while [ $run -lt "$RUNS" ]; do
+		run=$((run + 1))
+		cg_run /box hog sleep
+		cg_run /box hog anon 64 max
+		assert_dead /box 20
+		wait_until 5 '[ "$(incident_count)" -ge '$run' ]'
+		sleep 1 # the rule's cooldown
+	done
+	assert_eq 0 "$(cg_event /box memory.events oom_kill)" 'races that the kernel won'
+	assert_no_oom_kill
+	guard_stop
+	assert_eq max "$(cg_read /box memory.high)" 'memory.high after the end'
+}
+
+# What stays where the default's rules are not true yet is held for a moment only, and lives.
+by_default_who_stays_below_his_limit_lives()
+{
+	cg_create /box memory.max=128M memory.swap.max=0
+	guard_start --state "$T/state"
+	wait_until 5 '[ "$(cg_read /box memory.high)" != max ]'
+	cg_run /box hog grow 115 8 1 # to 123 MiB, so slowly that the limit is never within 2 s
+	wait_until 20 '[ "$(cg_read /box memory.current)" -gt $((122 * 1048576)) ]'
+	sleep 5
+	assert_alive /box 1
+	[ -z "$(incidents)" ] || fail 'expected no incident'
+	guard_stop
+	assert_eq max "$(cg_read /box memory.high)" 'memory.high after the end'
+}
+
+# memory.high that somebody has set is theirs, above the gate as below it; what fills the cgroup dies all the same.
+what_others_have_set_is_left_alone()
+{
+	cg_create /box memory.max=128M memory.swap.max=0 memory.high=127M
+	cg_create /box2 memory.max=128M memory.swap.max=0
+	guard_start --state "$T/state"
+	wait_until 5 '[ "$(cg_read /box2 memory.high)" != max ]'
+	assert_eq $((127 * 1048576)) "$(cg_read /box memory.high)"
+	cg_write /box2 memory.high 127M # while the guard holds it
+	sleep 1
+	assert_eq $((127 * 1048576)) "$(cg_read /box2 memory.high)" 'written within'
+	cg_run /box hog anon 256 20
+	assert_dead /box 30
+	assert_no_oom_kill
+	guard_stop
+	assert_eq $((127 * 1048576)) "$(cg_read /box memory.high)" 'after the end'
+	assert_eq $((127 * 1048576)) "$(cg_read /box2 memory.high)" 'written within, after the end'
+}
+
 race_128() { race 128 "$RUNS"; }
 race_32() { race 32 "$RUNS"; }
 
@@ -177,7 +232,7 @@ after_sigkill_the_next_start_puts_it_back()
 	kill -9 "$GUARD_PID"
 	guard_wait
 	[ "$(cg_read /box memory.high)" != max ] || fail 'expected the brake to be left by a SIGKILL'
-	guard_start --state "$T/state" # the built-in policy, which holds no brake on /box
+	guard_start --state "$T/state" --dry-run # which holds no brake
 	wait_until 5 '[ "$(cg_read /box memory.high)" = max ]'
 	guard_stop
 }
@@ -304,6 +359,9 @@ who_may_not_be_killed_is_let_go()
 
 t "a hog at full speed in 128 MiB never gets to the kernel's killer, in $RUNS runs" race_128
 t "a hog at full speed in 32 MiB never gets to the kernel's killer, in $RUNS runs" race_32
+t "with the built-in policy too, in 32 MiB, in $RUNS runs" by_default_a_hog_never_wins_either
+t 'with the built-in policy, who stays below his limit is not slowed down, and lives' by_default_who_stays_below_his_limit_lives
+t 'memory.high that others have set is left alone' what_others_have_set_is_left_alone
 t 'far from its brake, a group costs next to no wake-ups' far_from_its_brake_it_costs_nothing
 t 'who is full of page cache is left alone, and a hog among it is caught' page_cache_at_the_brake_is_left_alone
 t 'who lives above the gate is let go' who_lives_above_the_gate_is_let_go
