@@ -338,7 +338,7 @@ static int hold(struct brakes *b, struct brake *one, uint64_t bytes)
 	return write_high(b, one, bytes);
 }
 
-/* What others have set, CGG_MAX: nothing. */
+/* The memory.high that others have set; CGG_MAX: it is max. */
 static uint64_t set_by_others(const struct brake *one)
 {
 	uint64_t theirs;

@@ -320,7 +320,7 @@ TEST(a_rule_leaves_alone_whatever_others_have_set)
 	flush();
 	T_HIGH(1, 100);
 	T_EQ_INT(state_of(1), BRAKE_YIELDED);
-	throttle(MIB(50)); /* and is told of only when it is written */
+	throttle(MIB(50)); /* in force only once it is written */
 	T_EQ_INT(brakes_throttled(&brakes, 1), 0);
 	flush();
 	T_HIGH(1, 50);

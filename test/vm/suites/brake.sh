@@ -60,8 +60,8 @@ by_default_a_hog_never_wins_either()
 	assert_eq max "$(cg_read /box memory.high)" 'memory.high after the end'
 }
 
-# What stays where the default's rules are not true yet is held for a moment only, and lives.
-by_default_who_stays_below_his_limit_lives()
+# A cgroup may stay above the gate for good while the default's rules are false: it is not killed.
+by_default_a_cgroup_at_96_percent_lives()
 {
 	cg_create /box memory.max=128M memory.swap.max=0
 	guard_start --state "$T/state"
@@ -360,7 +360,7 @@ who_may_not_be_killed_is_let_go()
 t "a hog at full speed in 128 MiB never gets to the kernel's killer, in $RUNS runs" race_128
 t "a hog at full speed in 32 MiB never gets to the kernel's killer, in $RUNS runs" race_32
 t "with the built-in policy too, in 32 MiB, in $RUNS runs" by_default_a_hog_never_wins_either
-t 'with the built-in policy, who stays below his limit is not slowed down, and lives' by_default_who_stays_below_his_limit_lives
+t 'with the built-in policy, a cgroup that stays at 96 % of its limit lives' by_default_a_cgroup_at_96_percent_lives
 t 'memory.high that others have set is left alone' what_others_have_set_is_left_alone
 t 'far from its brake, a group costs next to no wake-ups' far_from_its_brake_it_costs_nothing
 t 'who is full of page cache is left alone, and a hog among it is caught' page_cache_at_the_brake_is_left_alone
