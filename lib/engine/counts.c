@@ -103,6 +103,8 @@ static void give(struct cgg_guard *g, uint32_t index, uint32_t n, uint32_t group
 	const struct kernel_gone *gone = gone_below(g, index, now_us);
 
 	account(g, index, n, groups);
+	if (g->look.own.n > 0 && cg->id == g->look.own.id[0])
+		guard_is_short(g, now_us);
 	if (gone)
 		g->kernel.counted(g, gone->path, gone->id, true, n, groups, now_us);
 	else

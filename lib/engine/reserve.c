@@ -11,10 +11,7 @@
 #define MADV_POPULATE_WRITE 23 /* 5.14, after Debian 12's headers */
 #endif
 
-/* Some hundred files and pidfds: a kill needs fewer. The kernel charges a CPU for 256 KiB at once, but
- * for what is needed where that can't be had. */
-#define RESERVE_SIZE ((size_t)512 << 10)
-#define CALM_US	     10000000
+#define CALM_US 10000000
 
 void reserve_init(struct reserve *r)
 {
@@ -45,11 +42,14 @@ void reserve_give(struct reserve *r, uint64_t now_us)
 	r->held = false;
 }
 
-bool reserve_take_back(struct reserve *r, uint64_t now_us)
+bool reserve_is_due(const struct reserve *r, uint64_t now_us)
 {
-	if (r->at && !r->held && now_us > r->given_us + CALM_US) {
-		r->given_us = now_us;
-		r->held = madvise(r->at, RESERVE_SIZE, MADV_POPULATE_WRITE) == 0;
-	}
+	return r->at && !r->held && now_us > r->given_us + CALM_US;
+}
+
+bool reserve_take_back(struct reserve *r, bool has_room, uint64_t now_us)
+{
+	r->given_us = now_us;
+	r->held = has_room && madvise(r->at, RESERVE_SIZE, MADV_POPULATE_WRITE) == 0;
 	return r->held;
 }

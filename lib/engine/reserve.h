@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Some hundred files and pidfds: a kill needs fewer. The kernel charges a CPU for 256 KiB at once, but for what is needed
+ * where that can't be had.
+ */
+#define RESERVE_SIZE ((size_t)512 << 10)
+
 struct reserve {
 	void *at; /* NULL: could not be had */
 	bool held;
@@ -20,5 +26,8 @@ void reserve_init(struct reserve *r);
 void reserve_finish(struct reserve *r);
 void reserve_give(struct reserve *r, uint64_t now_us);
 
-/* True if it is held (again). Never waits for long: where there is none to be had, that is the answer. */
-bool reserve_take_back(struct reserve *r, uint64_t now_us);
+/* It was given, and all is calm since. */
+bool reserve_is_due(const struct reserve *r, uint64_t now_us);
+
+/* One that is due is had again, if there is room. True: it is. Else it is due again some time later. Never waits for long. */
+bool reserve_take_back(struct reserve *r, bool has_room, uint64_t now_us);
