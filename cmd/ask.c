@@ -1,59 +1,153 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hand requests for text from a thread to the loop, and pieces of text back. */
+/* Hand questions for text from the front to the guard, and pieces of text back. */
 #include "ask.h"
 
+#include "clock.h"
+
 #include <errno.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LOOP_S 2 /* for the loop to fill a piece */
+#define GUARD_US    2000000 /* for the guard to fill a piece */
+#define PART	    20 /* of the guard's time goes to answers, at the most */
+#define REST_MAX_US 500000 /* it may have been preempted meanwhile */
+
+/* Each number is one process's to write, and read by the other. */
+struct ask_memory {
+	struct ask_buffer {
+		_Atomic uint32_t question; /* the front's, another one each time */
+		_Atomic uint32_t piece; /* that it asks for; written before */
+		_Atomic uint32_t
+			answered; /* the guard's: the question that is answered here; a futex */
+		_Atomic int32_t len;
+		char text[ASK_SIZE];
+	} buffer[ASK_TEXTS];
+};
 
 int ask_init(struct ask *a)
 {
-	sem_init(&a->filled, 0, 0);
+	void *at = mmap(NULL, sizeof(*a->memory), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	int r;
+
+	a->fd = -1;
+	a->memory = NULL;
+	a->waits = false;
+	if (at == MAP_FAILED)
+		return -errno;
+	a->memory = at;
 	a->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return a->fd < 0 ? -errno : 0;
+	if (a->fd >= 0)
+		return 0;
+	r = -errno;
+	ask_deinit(a);
+	return r;
 }
 
-void ask_finish(struct ask *a)
+void ask_deinit(struct ask *a)
 {
 	if (a->fd >= 0)
 		close(a->fd);
+	if (a->memory)
+		munmap(a->memory, sizeof(*a->memory));
 	a->fd = -1;
-	sem_destroy(&a->filled);
+	a->memory = NULL;
 }
 
-long ask_piece(struct ask *a, unsigned int number)
-{
-	enum ask_state pending = ASK_PENDING;
-	struct timespec until;
+/* ---- the front ----------------------------------------------------------------------------- */
 
-	a->number = number;
-	atomic_store(&a->state, ASK_PENDING);
-	if (eventfd_write(a->fd, 1) < 0)
-		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LOOP_S;
-	while (sem_clockwait(&a->filled, CLOCK_MONOTONIC, &until) < 0) {
-		if (errno == EINTR)
-			continue;
-		if (atomic_compare_exchange_strong(&a->state, &pending, ASK_NONE))
-			return -1;
-		until.tv_sec++; /* it is at it just now */
+static bool wait_for_answer(struct ask_buffer *b, uint32_t question)
+{
+	uint64_t until = clock_us() + GUARD_US, now;
+	uint32_t answered;
+
+	while ((answered = atomic_load(&b->answered)) != question) {
+		struct timespec left;
+
+		now = clock_us();
+		if (now >= until)
+			return false;
+		left = (struct timespec){.tv_sec = (time_t)((until - now) / 1000000),
+					 .tv_nsec = (long)((until - now) % 1000000 * 1000)};
+		(void)syscall(SYS_futex, &b->answered, FUTEX_WAIT, answered, &left, NULL, 0);
 	}
-	return a->len;
+	return true;
 }
 
-void ask_answer(struct ask *a)
+/* A question that was given up, by this front or by one before it, has a number that is not used again. */
+long ask_piece(struct ask *a, enum ask_text text, unsigned int number, const char **ret)
 {
-	enum ask_state pending = ASK_PENDING;
+	struct ask_buffer *b = &a->memory->buffer[text];
+	uint32_t question = atomic_load(&b->question) + 1;
+
+	atomic_store(&b->piece, number);
+	atomic_store(&b->question, question);
+	if (eventfd_write(a->fd, 1) < 0 || !wait_for_answer(b, question))
+		return -1;
+	*ret = b->text;
+	return atomic_load(&b->len);
+}
+
+/* ---- the guard ------------------------------------------------------------------------------ */
+
+/* Others may write to the buffer at any time, so the piece is made elsewhere. */
+static void answer(struct ask *a, struct ask_buffer *b, uint32_t question, ask_fn fn, void *user)
+{
+	long len = fn(user, atomic_load(&b->piece), a->text, sizeof(a->text));
+
+	if (len > 0)
+		memcpy(b->text, a->text, (size_t)len);
+	atomic_store(&b->len, (int32_t)len);
+	atomic_store(&b->answered, question);
+	(void)syscall(SYS_futex, &b->answered, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+int ask_watch(const struct ask *a, int epoll_fd)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = a->fd};
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, a->fd, &e) < 0 ? -errno : 0;
+}
+
+void ask_answer(struct ask *a, const ask_fn fn[ASK_TEXTS], void *user)
+{
+	uint64_t start = clock_us(), rest;
 	eventfd_t count;
 
 	(void)eventfd_read(a->fd, &count);
-	if (!atomic_compare_exchange_strong(&a->state, &pending, ASK_FILLING))
-		return; /* it has given up */
-	a->len = a->fn(a->user, a->number, a->buf, sizeof(a->buf));
-	atomic_store(&a->state, ASK_NONE);
-	sem_post(&a->filled);
+	for (int i = 0; i < ASK_TEXTS; i++) {
+		struct ask_buffer *b = &a->memory->buffer[i];
+		uint32_t question = atomic_load(&b->question);
+
+		if (question != atomic_load(&b->answered))
+			answer(a, b, question, fn[i], user);
+	}
+	a->after_us = clock_us();
+	rest = (a->after_us - start) * (PART - 1);
+	a->after_us += rest < REST_MAX_US ? rest : REST_MAX_US;
+	a->waits = true;
+}
+
+void ask_turn(struct ask *a, int epoll_fd, int *ms)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = a->fd};
+	uint64_t now, left;
+
+	if (!a->waits)
+		return;
+	now = clock_us();
+	left = a->after_us > now ? (a->after_us - now + 999) / 1000 : 0;
+	if (left == 0) {
+		a->waits = epoll_ctl(epoll_fd, EPOLL_CTL_MOD, a->fd, &e) < 0;
+		left = 100; /* to try again; it can fail for want of memory only */
+	}
+	if (a->waits && (*ms < 0 || (uint64_t)*ms > left))
+		*ms = (int)left;
 }

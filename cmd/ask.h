@@ -1,39 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread asks the loop for text, piece by piece: the loop only fills a buffer when it is woken for that,
- * and never waits for the thread; the thread waits no longer than 2 s for a loop that hangs.
+ * Text of the guard's for others to read, piece by piece, through memory that the guard and the front share. A thread of the
+ * front asks for a piece, and waits no longer than 2 s for a guard that hangs. The guard fills a buffer when it is woken for
+ * that, never waits for the front, and trusts nothing that stands in the memory. However often it is asked, it spends a
+ * twentieth of its time on answers at the most: a front in wrong hands, or its clients, can't keep it from guarding.
  */
 #pragma once
 
 #include "cgguard.h"
 
-#include <semaphore.h>
-#include <stdatomic.h>
-
 #define ASK_SIZE (2 * CGG_STATUS_MIN) /* of a piece */
 
-/* Put a piece, the first one is number 0, into buf. Its length, 0 when all is told. The loop's. */
+enum ask_text { ASK_STATUS, ASK_METRICS, ASK_TEXTS };
+
+/* Put a piece, the first one is number 0, into buf. Its length, 0 when all is told. The guard's. */
 typedef long (*ask_fn)(void *user, unsigned int number, char *buf, size_t size);
 
-enum ask_state { ASK_NONE, ASK_PENDING, ASK_FILLING };
+struct ask_memory;
 
 struct ask {
 	int fd; /* eventfd: a piece is asked for */
-	sem_t filled;
-	_Atomic enum ask_state state;
-	ask_fn fn;
-	void *user;
-	unsigned int number; /* of the piece asked for */
-	long len; /* of the piece in buf */
-	char buf[ASK_SIZE];
+	struct ask_memory *memory; /* shared */
+	bool waits; /* the guard was woken, and is not to be woken again before after_us */
+	uint64_t after_us;
+	char text[ASK_SIZE]; /* the guard's own: a piece is made here */
 };
 
-/* 0 or a negative errno; fd is -1 then. */
+/* Before the process that is to ask is forked. 0 or a negative errno; fd is -1 then. */
 int ask_init(struct ask *a);
-void ask_finish(struct ask *a);
+void ask_deinit(struct ask *a);
 
-/* The thread's: the next piece is in buf. Its length, 0 at the end, -1: the loop hangs. */
-long ask_piece(struct ask *a, unsigned int number);
+/* ---- the front: one thread for each text --------------------------------------------------- */
 
-/* The loop's, when fd is readable. */
-void ask_answer(struct ask *a);
+/* The next piece of the text. Its length, 0 at the end, -1: the guard hangs. *ret is valid until the next one. */
+long ask_piece(struct ask *a, enum ask_text text, unsigned int number, const char **ret);
+
+/* ---- the guard: one thread ------------------------------------------------------------------ */
+
+/* Have the guard woken by its epoll instance when a piece is asked for. 0 or a negative errno. */
+int ask_watch(const struct ask *a, int epoll_fd);
+
+/* When fd is readable: fn[text] makes the piece. */
+void ask_answer(struct ask *a, const ask_fn fn[ASK_TEXTS], void *user);
+
+/* Before each wait of that epoll instance: *ms, -1 for no end, is shortened where it has to be. */
+void ask_turn(struct ask *a, int epoll_fd, int *ms);

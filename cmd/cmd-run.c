@@ -35,8 +35,6 @@ struct daemon {
 	struct cgg_owners *owners; /* NULL: containers have no names */
 	struct front front;
 	struct about about;
-	struct serve *serve;
-	struct metrics *metrics;
 	struct notify notify;
 	struct kmsg kmsg; /* open before the sandbox */
 	uint64_t incidents; /* that systemd was told of */
@@ -91,7 +89,7 @@ static void on_sandbox_notice(void *user, const char *text)
 }
 
 /* Without it we guard as well; only where a path was asked for, it is an error. */
-static int open_status(struct daemon *d)
+static int listen_status(struct daemon *d)
 {
 	char buf[108];
 	const char *path = d->o.status;
@@ -101,7 +99,7 @@ static int open_status(struct daemon *d)
 		return 0;
 	r = path ? 0 : serve_default_path(true, buf, sizeof(buf));
 	if (r == 0)
-		r = serve_open(path ? path : buf, &d->serve);
+		r = listen_unix(path ? path : buf, 0600, 0, &d->front.status);
 	if (r < 0 && path)
 		return complain(exit_daemon(r, EXIT_INPUT),
 				"cannot answer 'cgguard status' at '%s': %s", path, serve_why(r));
@@ -112,14 +110,18 @@ static int open_status(struct daemon *d)
 	return 0;
 }
 
-static int open_metrics(struct daemon *d)
+static int listen_metrics(struct daemon *d)
 {
-	const char *file = d->o.metrics_file, *where = d->o.metrics_listen;
-	int r = file || where ? metrics_open(file, where, &d->metrics) : 0;
+	const char *where = d->o.metrics_listen;
+	int r = where ? metrics_listen(where, &d->front.metrics) : 0;
 
+	if (r == 0 && d->o.metrics_file) {
+		d->front.metrics_file = strdup(d->o.metrics_file);
+		r = d->front.metrics_file ? 0 : -ENOMEM;
+	}
 	if (r < 0)
 		return complain(exit_daemon(r, EXIT_INPUT), "cannot tell metrics at '%s': %s",
-				where ? where : file, metrics_why(r));
+				where, metrics_why(r));
 	return 0;
 }
 
@@ -146,9 +148,7 @@ static void confine(struct daemon *d)
 		.watched = d->o.policy, /* where inotify has no room for them */
 		.nwatched = d->o.follow_policy ? d->o.npolicies : 0,
 		.state = state_dir(d),
-		.status = d->serve ? serve_path(d->serve) : NULL,
-		.metrics_file = d->o.metrics_file,
-		.metrics_socket = d->metrics ? metrics_path(d->metrics) : NULL,
+		.socket = {listen_path(&d->front.status), listen_path(&d->front.metrics)},
 		.xattrs = true, /* until the policy says that it takes none */
 	};
 
@@ -160,7 +160,7 @@ static void confine(struct daemon *d)
 		sandbox_begin(&paths, on_sandbox_notice, d);
 }
 
-/* The outputs, and the processes that write there and read policies: before anything else is opened. */
+/* What others see of the guard, and the processes that show it and read policies: before anything else is opened. */
 static int start_others(struct daemon *d, int argc, char **argv)
 {
 	int messages, incidents, code = records_open(d->o.incidents, &incidents), r;
@@ -171,6 +171,12 @@ static int start_others(struct daemon *d, int argc, char **argv)
 	if (messages < 0) /* started without a stderr */
 		messages = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	r = front_init(&d->front, incidents, messages);
+	if (r == 0)
+		code = listen_status(d);
+	if (r == 0 && code == 0)
+		code = listen_metrics(d);
+	if (code != 0)
+		return code;
 	if (r == 0)
 		r = keeper_start(&d->keeper, &d->o, &d->front, !d->o.no_sandbox, argc, argv);
 	return r < 0 ? complain(exit_daemon(r, EXIT_MACHINE),
@@ -295,8 +301,7 @@ static int watch_all(struct daemon *d)
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (d->signal_fd < 0 || d->epoll_fd < 0 || watch(d, d->signal_fd) < 0 ||
 	    watch(d, cgg_guard_get_fd(d->guard)) < 0 || watch(d, d->keeper.fd) < 0 ||
-	    (d->serve && watch(d, serve_get_fd(d->serve)) < 0) ||
-	    (d->metrics && watch(d, metrics_get_fd(d->metrics)) < 0) ||
+	    ask_watch(&d->front.ask, d->epoll_fd) < 0 ||
 	    (d->owners && watch(d, cgg_owners_get_fd(d->owners)) < 0) ||
 	    (d->policy_watch.fd >= 0 && watch(d, d->policy_watch.fd) < 0))
 		return complain(exit_daemon(-errno, EXIT_MACHINE), "cannot wait for events: %s",
@@ -315,44 +320,35 @@ static void tell_drops(struct daemon *d)
 		     (unsigned long long)dropped);
 }
 
-static void answer_metrics(struct daemon *d)
-{
-	int r = metrics_take_error(d->metrics);
-
-	if (r < 0)
-		note(d, "cannot write metrics to '%s': %s; it is tried again every 15 s",
-		     d->o.metrics_file, strerror(-r));
-	metrics_answer(d->metrics);
-}
-
 /* Until a signal ends it, or --once is through. Returns an exit code. */
 static int loop(struct daemon *d)
 {
+	static const ask_fn texts[ASK_TEXTS] = {
+		[ASK_STATUS] = about_piece, [ASK_METRICS] = about_metrics};
 	uint64_t incidents;
 	bool settled = false;
 
 	for (;;) {
-		struct epoll_event e[7];
+		struct epoll_event e[6];
 		int ms = notify_turn(&d->notify), n;
 		struct cgg_error err = {0};
 
 		if (policy_watch_turn(&d->policy_watch, &ms))
 			reload(d);
-		n = epoll_wait(d->epoll_fd, e, 7, d->o.once ? 50 : ms);
+		ask_turn(&d->front.ask, d->epoll_fd, &ms);
+		n = epoll_wait(d->epoll_fd, e, 6, d->o.once ? 50 : ms);
 		if (n < 0 && errno != EINTR)
 			return complain(EXIT_AGAIN, "cannot wait for events: %s", strerror(errno));
 		for (int i = 0; i < n; i++) {
 			if (e[i].data.fd == d->signal_fd) {
 				if (on_signal(d))
 					return EXIT_DONE;
-			} else if (d->serve && e[i].data.fd == serve_get_fd(d->serve)) {
-				serve_answer(d->serve);
+			} else if (e[i].data.fd == d->front.ask.fd) {
+				ask_answer(&d->front.ask, texts, &d->about);
 			} else if (e[i].data.fd == d->keeper.fd) {
 				on_policy(d);
 			} else if (e[i].data.fd == d->policy_watch.fd) {
 				policy_watch_read(&d->policy_watch);
-			} else if (d->metrics && e[i].data.fd == metrics_get_fd(d->metrics)) {
-				answer_metrics(d);
 			} else if (d->owners && e[i].data.fd == cgg_owners_get_fd(d->owners)) {
 				if (n == 1) /* it reads files: after a kill that may be due */
 					cgg_owners_dispatch(d->owners);
@@ -411,12 +407,6 @@ static int start(struct daemon *d)
 	if (r < 0)
 		note(d, "NOTIFY_SOCKET '%s': %s; nobody is told that we are ready",
 		     getenv("NOTIFY_SOCKET"), strerror(-r));
-	r = d->serve ? serve_start(d->serve, about_piece, &d->about) : 0;
-	if (r < 0)
-		return complain(EXIT_AGAIN, "cannot start the status thread: %s", strerror(-r));
-	r = d->metrics ? metrics_start(d->metrics, about_metrics, &d->about) : 0;
-	if (r < 0)
-		return complain(EXIT_AGAIN, "cannot tell metrics: %s", strerror(-r));
 	r = watch_all(d);
 	if (r != 0)
 		return r;
@@ -434,16 +424,15 @@ static int start(struct daemon *d)
 
 int cmd_run(int argc, char **argv)
 {
-	struct daemon d = {
-		.signal_fd = -1,
-		.epoll_fd = -1,
-		.notify.fd = -1,
-		.policy_watch.fd = -1,
-		.keeper.fd = -1,
-		.front = {.incidents_fd = -1, .messages_fd = -1, .guard_fd = -1, .life_fd = -1},
-		.kmsg.fd = -1};
+	struct daemon d = {.signal_fd = -1,
+			   .epoll_fd = -1,
+			   .notify.fd = -1,
+			   .policy_watch.fd = -1,
+			   .keeper.fd = -1,
+			   .kmsg.fd = -1};
 	int code;
 
+	front_clear(&d.front);
 	self_small_pages();
 	code = opt_read(argc, argv, "prin1sSwqml", &d.o);
 	if (code == 0 && d.o.nargs > 0)
@@ -452,16 +441,11 @@ int cmd_run(int argc, char **argv)
 	if (code == 0)
 		code = start_others(&d, argc, argv);
 	if (code == 0)
-		code = open_status(&d);
-	if (code == 0)
-		code = open_metrics(&d);
-	if (code == 0)
 		code = confine_and_load(&d);
 	if (code == 0)
 		code = start(&d);
 	notify_send(&d.notify, "STOPPING=1\nSTATUS=ending: what was changed is put back");
-	serve_close(d.serve, DRAIN_MS);
-	metrics_close(d.metrics, DRAIN_MS);
+	front_hide(&d.front);
 	cgg_guard_close(d.guard);
 	if (d.front.messages.ring)
 		tell_drops(&d);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Write what the guard reports, in a process that can do nothing else. */
+/* Write what the guard reports, and answer who asks for it, in a process that can do nothing else. */
 #include "front.h"
 
 #include "journal.h"
+#include "metrics.h"
 #include "sandbox.h"
 #include "self.h"
+#include "serve.h"
 #include "thread.h"
 #include "title.h"
 
@@ -12,6 +14,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -26,26 +29,34 @@ static void close_one(int *fd)
 	*fd = -1;
 }
 
-static void close_writers(struct front *f)
+static void close_its_own(struct front *f)
 {
 	close_one(&f->incidents_fd);
 	close_one(&f->messages_fd);
 	close_one(&f->guard_fd);
+	listen_close(&f->status);
+	listen_close(&f->metrics);
+}
+
+void front_clear(struct front *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->incidents_fd = f->messages_fd = f->guard_fd = f->life_fd = -1;
+	f->status.fd = f->metrics.fd = f->ask.fd = -1;
 }
 
 int front_init(struct front *f, int incidents_fd, int messages_fd)
 {
 	int life[2] = {-1, -1}, r;
 
-	*f = (struct front){
-		.incidents_fd = incidents_fd,
-		.messages_fd = messages_fd,
-		.guard_fd = -1,
-		.life_fd = -1,
-	};
+	front_clear(f);
+	f->incidents_fd = incidents_fd;
+	f->messages_fd = messages_fd;
 	r = sink_init(&f->incidents);
 	if (r == 0)
 		r = sink_init(&f->messages);
+	if (r == 0)
+		r = ask_init(&f->ask);
 	/* not pipe(2), which the unit's filter of system calls denies with all of @ipc */
 	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, life) < 0)
 		r = -errno;
@@ -60,7 +71,7 @@ int front_init(struct front *f, int incidents_fd, int messages_fd)
 
 void front_is_forked(struct front *f)
 {
-	close_writers(f);
+	close_its_own(f);
 }
 
 void front_keep(struct front *f)
@@ -68,15 +79,31 @@ void front_keep(struct front *f)
 	close_one(&f->life_fd);
 }
 
+void front_stop_listening(struct front *f)
+{
+	listen_stop(&f->status);
+	listen_stop(&f->metrics);
+}
+
+void front_hide(struct front *f)
+{
+	listen_remove(&f->status);
+	listen_remove(&f->metrics);
+}
+
 void front_deinit(struct front *f, int ms)
 {
+	front_hide(f);
 	if (f->incidents.ring && f->messages.ring) {
 		if (!sink_drain(&f->incidents, ms))
 			ms = 0;
 		(void)sink_drain(&f->messages, ms);
 	}
 	close_one(&f->life_fd);
-	close_writers(f);
+	close_its_own(f);
+	ask_deinit(&f->ask);
+	free(f->metrics_file);
+	f->metrics_file = NULL;
 	sink_deinit(&f->incidents);
 	sink_deinit(&f->messages);
 }
@@ -109,6 +136,44 @@ static bool begin(struct output *o, const char *name)
 	return thread_begin(&thread, name, output_main, o) == 0;
 }
 
+/* One that is stuck is not waited for: metrics go on. */
+static void on_metrics_failed(void *user, int negative_errno)
+{
+	const struct front *f = user;
+	struct pollfd p = {.fd = f->messages_fd, .events = POLLOUT};
+	char file[256], text[512];
+	int len;
+
+	cgg_text_printable(f->metrics_file, file, sizeof(file));
+	len = snprintf(text, sizeof(text),
+		       "cgguard: cannot write metrics to '%s': %s; it is tried again every 15 s\n",
+		       file, strerror(-negative_errno));
+	if (poll(&p, 1, 0) == 1 && p.revents == POLLOUT)
+		(void)!write(f->messages_fd, text, (size_t)len);
+}
+
+static bool answers(const struct front *f)
+{
+	return f->metrics_file || f->metrics.fd >= 0;
+}
+
+/* What takes files, before there are none. */
+static bool prepare_to_answer(struct front *f)
+{
+	const struct metrics_options options = {.file = f->metrics_file,
+						.listen_fd = f->metrics.fd,
+						.failed = on_metrics_failed,
+						.user = f};
+
+	return !answers(f) || metrics_prepare(&options) == 0;
+}
+
+static bool begin_to_answer(struct front *f)
+{
+	return (f->status.fd < 0 || serve_start(f->status.fd, &f->ask) == 0) &&
+	       (!answers(f) || metrics_start(&f->ask) == 0);
+}
+
 _Noreturn void front_run(struct front *f, bool confined, const char *why)
 {
 	char first[256] = "";
@@ -123,14 +188,19 @@ _Noreturn void front_run(struct front *f, bool confined, const char *why)
 			 "cgguard: the process that writes this (cgguard-front) %s: another one "
 			 "continues\n",
 			 why);
-	if (confined)
-		sandbox_front();
-	if (!begin(&incidents, "incidents") || !begin(&messages, "messages"))
+	if (!prepare_to_answer(f))
 		_exit(1);
 	if (confined)
-		sandbox_front_seal();
+		sandbox_front(f->metrics_file);
+	if (!begin(&incidents, "incidents") || !begin(&messages, "messages") || !begin_to_answer(f))
+		_exit(1);
+	if (confined)
+		sandbox_front_seal(answers(f));
 	while (poll(&guard, 1, -1) <= 0)
 		;
+	front_stop_listening(f);
+	if (f->metrics_file)
+		metrics_end();
 	sink_end(&f->incidents);
 	sink_end(&f->messages);
 	for (int ms = 0; ms < DRAIN_MS; ms++) {

@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front: the process that writes incidents and messages, to a file, a pipe, a terminal or the journal. It has no capability,
- * may open no file, and may neither kill nor trace. The guard hands it lines through memory that they share (sink.h), and does
- * not wait for it: it may be slow, hang, or be killed at any instant. The keeper starts it, and again when it has ended; it ends
- * when the guard has, and all was written.
+ * The front: the process that others hear of the guard from. It writes incidents and messages, to a file, a pipe, a terminal or
+ * the journal, and answers status and metrics at sockets. It has no capability and may neither kill nor trace, and may open no
+ * file; where metrics go to a file, it may make new files in that directory, with CAP_DAC_OVERRIDE. The guard hands it lines
+ * (sink.h) and text (ask.h) through memory that they share, and does not wait for it: it may be slow, hang, or be killed at any
+ * instant. The keeper starts it, and again when it has ended; it ends when the guard has, and all was written.
  */
 #pragma once
 
+#include "ask.h"
+#include "listen.h"
 #include "sink.h"
 
 struct front {
 	struct sink incidents, messages;
+	struct ask ask;
 	int incidents_fd; /* -1: the journal */
 	int messages_fd;
+	struct listen_at status, metrics; /* fd -1: none is asked for */
+	char *metrics_file; /* malloc(3)ed: the processes write their titles over argv; NULL: none */
 	int guard_fd; /* a socket: nobody has its other end open once the guard has ended */
 	int life_fd; /* that other end; the guard's only */
 };
+
+/* Before anything else. */
+void front_clear(struct front *f);
 
 /* Before the keeper is forked. Takes over both fds, also on failure. 0 or a negative errno. */
 int front_init(struct front *f, int incidents_fd, int messages_fd);
@@ -24,8 +33,14 @@ int front_init(struct front *f, int incidents_fd, int messages_fd);
 void front_is_forked(struct front *f);
 void front_keep(struct front *f);
 
+/* In the keeper: the guard has ended, and the next guard may listen. */
+void front_stop_listening(struct front *f);
+
 /* In a process of its own, without threads. why: how the one before it ended, "": there was none. */
 _Noreturn void front_run(struct front *f, bool confined, const char *why);
+
+/* In the guard, which ends: the sockets are not to be found any more. */
+void front_hide(struct front *f);
 
 /* In the guard: wait until all is written, for ms at the most, and end the front. */
 void front_deinit(struct front *f, int ms);

@@ -2,6 +2,7 @@
 /* The guard's side of the socket, and the loop of the keeper. */
 #include "keeper.h"
 
+#include "clock.h"
 #include "reader.h"
 #include "sandbox.h"
 #include "self.h"
@@ -25,6 +26,9 @@
 #define STOP_TURNS     400
 #define FRONT_MS       1500 /* the front has this long to write what is left */
 #define FRONT_AGAIN_MS 1000 /* before another one is started */
+#define FRONT_LIVES_MS 10000 /* one that ended sooner has failed */
+#define FRONT_FAILURES 4 /* in a row: from then on the pause doubles */
+#define FRONT_DOUBLES  5 /* times at the most */
 
 static int fail(struct cgg_error *err, int code, const char *text)
 {
@@ -46,6 +50,8 @@ struct keeping {
 	struct front *front; /* NULL: none is wanted */
 	bool confined;
 	pid_t reader, front_pid; /* 0: there is none now */
+	uint64_t front_since_ms;
+	int failures; /* of fronts, in a row */
 	uint8_t number; /* of the question that the reader answers */
 	char why[64]; /* how the last front ended */
 };
@@ -64,8 +70,11 @@ static void start_reader(struct keeping *k)
 	struct reader_answer answer = {.number = k->number};
 
 	k->reader = fork();
-	if (k->reader == 0)
+	if (k->reader == 0) {
+		if (k->front)
+			front_is_forked(k->front);
 		reader_run(k->guard, k->number, k->o, k->confined);
+	}
 	if (k->reader > 0)
 		return;
 	k->reader = 0;
@@ -103,6 +112,23 @@ static void start_front(struct keeping *k)
 		front_run(k->front, k->confined, k->why);
 	}
 	k->front_pid = pid > 0 ? pid : 0; /* else it is tried again */
+	k->front_since_ms = clock_ms();
+}
+
+static void front_ended(struct keeping *k, int status)
+{
+	k->front_pid = 0;
+	k->failures = clock_ms() < k->front_since_ms + FRONT_LIVES_MS ? k->failures + 1 : 0;
+	describe_end(k->why, sizeof(k->why), status);
+}
+
+/* Where our cgroup is at its memory limit, the kernel kills each front as it begins. */
+static struct timespec pause_of(const struct keeping *k)
+{
+	int doubles = k->failures > FRONT_FAILURES ? k->failures - FRONT_FAILURES : 0;
+	long ms = (long)FRONT_AGAIN_MS << (doubles < FRONT_DOUBLES ? doubles : FRONT_DOUBLES);
+
+	return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 }
 
 static void reap_children(struct keeping *k)
@@ -113,16 +139,16 @@ static void reap_children(struct keeping *k)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == k->reader)
 			reader_ended(k, status);
-		if (pid != k->front_pid)
-			continue;
-		k->front_pid = 0;
-		describe_end(k->why, sizeof(k->why), status);
+		if (pid == k->front_pid)
+			front_ended(k, status);
 	}
 }
 
 /* The guard has ended, and the front knows. */
 static void end_front(struct keeping *k)
 {
+	if (k->front)
+		front_stop_listening(k->front);
 	for (int ms = 0; k->front_pid > 0 && ms < FRONT_MS; ms += STOP_MS) {
 		reap_children(k);
 		sleep_ms(STOP_MS);
@@ -136,7 +162,7 @@ static bool keep_turn(struct keeping *k, const sigset_t *unblocked)
 {
 	/* one question at a time: the next one stays in the socket */
 	struct pollfd guard = {.fd = k->guard, .events = k->reader > 0 ? 0 : POLLIN};
-	const struct timespec again = {.tv_sec = FRONT_AGAIN_MS / 1000};
+	const struct timespec again = pause_of(k);
 	bool wanted = k->front && k->front_pid == 0;
 	int n = ppoll(&guard, 1, wanted ? &again : NULL, unblocked);
 

@@ -15,11 +15,18 @@ struct listen_at {
 
 /*
  * Listen at a path, whose file gets mode; the socket of somebody dead is replaced, that of a live one is not
- * (-EBUSY), and least of all what isn't a socket (-EEXIST). flags: SOCK_NONBLOCK or 0. 0 or a negative errno,
- * and then listen_end() may be called too.
+ * (-EBUSY), and least of all what isn't a socket (-EEXIST). flags: SOCK_NONBLOCK or 0. 0 or a negative errno.
  */
 int listen_unix(const char *path, mode_t mode, int flags, struct listen_at *ret);
 
+/* The path; NULL: it has none. */
+const char *listen_path(const struct listen_at *l);
+
 /* Remove the file, if it is ours still. */
 void listen_remove(struct listen_at *l);
-void listen_end(struct listen_at *l);
+
+/* Close the socket; the file stays. */
+void listen_close(struct listen_at *l);
+
+/* Nobody can connect any more, whoever else has the socket open. */
+void listen_stop(struct listen_at *l);

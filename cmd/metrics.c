@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Write the guard's numbers to a file, and serve them over HTTP, from a thread. */
+/* Write the guard's numbers to a file, and serve them over HTTP. */
 #include "metrics.h"
 
 #include "clock.h"
 #include "http.h"
-#include "listen.h"
 #include "thread.h"
 
 #include <arpa/inet.h>
@@ -16,29 +15,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define FILE_MS	  15000
-#define FILE_MODE 0644 /* whatever the umask: another program reads it */
-#define BACKLOG	  16
-#define TEXT_MAX  ((size_t)16 << 20)
+#define FILE_MS	   15000
+#define FILE_MODE  0644 /* whatever the umask: another program reads it */
+#define BACKLOG	   16
+#define BUSY_MS	   20
+#define BUSY_TURNS 50
+#define TEXT_MAX   ((size_t)16 << 20)
 
-struct metrics {
-	struct listen_at socket; /* of either kind */
+static struct metrics {
+	struct metrics_options options;
+	struct ask *ask;
 	struct http *http;
-	const char *file; /* NULL: none */
-	char *temporary; /* beside it */
-	int stop_fd;
-	pthread_t thread;
-	bool started;
-	_Atomic bool ended;
-	_Atomic int error; /* of the file, to be told once */
+	char *temporary; /* beside the file */
 	int last_error;
-	struct ask ask;
-};
+	pthread_mutex_t lock; /* of the file's name */
+	bool ended; /* nothing is put there any more */
+} metrics;
 
 /* ---- the thread ---------------------------------------------------------------------- */
 
@@ -46,11 +43,12 @@ struct metrics {
 static char *gather(void *user, size_t *ret_len)
 {
 	struct metrics *m = user;
+	const char *piece;
 	char *text = NULL;
 	size_t len = 0;
 
 	for (unsigned int i = 0;; i++) {
-		long n = ask_piece(&m->ask, i);
+		long n = ask_piece(m->ask, ASK_METRICS, i, &piece);
 		char *more =
 			n > 0 && len + (size_t)n < TEXT_MAX ? realloc(text, len + (size_t)n) : NULL;
 
@@ -63,7 +61,7 @@ static char *gather(void *user, size_t *ret_len)
 			return NULL;
 		}
 		text = more;
-		memcpy(text + len, m->ask.buf, (size_t)n);
+		memcpy(text + len, piece, (size_t)n);
 		len += (size_t)n;
 	}
 }
@@ -96,50 +94,56 @@ static int write_all(const char *path, const char *text, size_t len)
 }
 
 /* Who reads it sees the old text or the new one, never a part. */
+static int replace_file(struct metrics *m, const char *text, size_t len)
+{
+	int r;
+
+	pthread_mutex_lock(&m->lock);
+	r = m->ended ? 0 : write_all(m->temporary, text, len);
+	if (r == 0 && !m->ended && renameat(AT_FDCWD, m->temporary, AT_FDCWD, m->options.file) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(m->temporary);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
 static void write_file(struct metrics *m)
 {
 	size_t len;
 	char *text = gather(m, &len);
 	int r;
 
-	if (!text) /* the loop hangs, which others tell */
+	if (!text) /* the guard hangs, which others tell */
 		return;
-	r = write_all(m->temporary, text, len);
-	if (r == 0 && renameat(AT_FDCWD, m->temporary, AT_FDCWD, m->file) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlink(m->temporary);
+	r = replace_file(m, text, len);
 	free(text);
-	if (r != m->last_error)
-		atomic_store(&m->error, r);
+	if (r < 0 && r != m->last_error)
+		m->options.failed(m->options.user, r);
 	m->last_error = r;
 }
 
 static void *metrics_main(void *arg)
 {
 	struct metrics *m = arg;
-	struct pollfd p[2] = {{.fd = m->stop_fd, .events = POLLIN},
-			      {.fd = m->http ? http_get_fd(m->http) : -1, .events = POLLIN}};
+	struct pollfd p = {.fd = m->http ? http_get_fd(m->http) : -1, .events = POLLIN};
 	uint64_t next = clock_ms();
 
 	for (;;) {
 		int wait = m->http ? http_wait_ms(m->http) : -1;
 		uint64_t now = clock_ms();
 
-		if (m->file && now >= next) {
+		if (m->options.file && now >= next) {
 			write_file(m);
 			next = clock_ms() + FILE_MS;
 			continue;
 		}
-		if (m->file && (wait < 0 || (uint64_t)wait > next - now))
+		if (m->options.file && (wait < 0 || (uint64_t)wait > next - now))
 			wait = (int)(next - now);
-		(void)poll(p, 2, wait);
-		if (p[0].revents)
-			break;
+		(void)poll(&p, 1, wait);
 		if (m->http)
 			http_turn(m->http);
 	}
-	atomic_store(&m->ended, true);
 	return NULL;
 }
 
@@ -195,19 +199,43 @@ static int listen_tcp(const char *where, int *ret_fd)
 		return family;
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	*ret_fd = fd;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, at, len) < 0 || listen(fd, BACKLOG) < 0)
-		return errno == EADDRINUSE ? -EBUSY : -errno;
-	return 0;
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	/* the front of a guard that was killed needs a moment to let go */
+	for (int turn = 0; bind(fd, at, len) < 0; turn++) {
+		if (errno != EADDRINUSE || turn == BUSY_TURNS)
+			return errno == EADDRINUSE ? -EBUSY : -errno;
+		nanosleep(&(struct timespec){.tv_nsec = BUSY_MS * 1000000L}, NULL);
+	}
+	return listen(fd, BACKLOG) < 0 ? -errno : 0;
 }
 
-static int listen_at(struct metrics *m, const char *where)
+/* Asked for in a process of its own: what the library is made of is mapped nowhere but in the front. */
+static bool has_http(void)
 {
-	if (!http_is_there())
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(http_is_there() ? 0 : 1);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status == 0;
+}
+
+int metrics_listen(const char *where, struct listen_at *ret)
+{
+	int r;
+
+	*ret = (struct listen_at){.fd = -1};
+	if (!has_http())
 		return -ENOSYS;
 	if (strncmp(where, "unix:", 5) == 0)
-		return listen_unix(where + 5, 0666, SOCK_NONBLOCK, &m->socket);
-	return listen_tcp(where, &m->socket.fd);
+		return listen_unix(where + 5, 0666, SOCK_NONBLOCK, ret);
+	r = listen_tcp(where, &ret->fd);
+	if (r < 0)
+		listen_close(ret);
+	return r;
 }
 
 const char *metrics_why(int negative_errno)
@@ -232,98 +260,39 @@ const char *metrics_why(int negative_errno)
 	}
 }
 
-const char *metrics_path(const struct metrics *m)
-{
-	return m->socket.at.sun_path[0] ? m->socket.at.sun_path : NULL;
-}
-
 /* ---- life ---------------------------------------------------------------------------- */
 
-static void release(struct metrics *m)
+int metrics_prepare(const struct metrics_options *options)
 {
-	http_close(m->http);
-	listen_end(&m->socket);
-	if (m->file && m->started)
-		(void)unlink(m->file); /* of who has ended nobody should read on */
-	if (m->stop_fd >= 0)
-		close(m->stop_fd);
-	ask_finish(&m->ask);
-	free(m->temporary);
-	free(m);
-}
+	struct metrics *m = &metrics;
 
-int metrics_open(const char *file, const char *where, struct metrics **ret)
-{
-	struct metrics *m = calloc(1, sizeof(*m));
-	int r;
-
-	if (!m)
+	*m = (struct metrics){.options = *options, .lock = PTHREAD_MUTEX_INITIALIZER};
+	if (options->file && asprintf(&m->temporary, "%s.new", options->file) < 0)
 		return -ENOMEM;
-	m->socket.fd = -1;
-	m->file = file;
-	r = ask_init(&m->ask);
-	m->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (r == 0 && m->stop_fd < 0)
-		r = -errno;
-	if (r == 0 && file && asprintf(&m->temporary, "%s.new", file) < 0) {
-		m->temporary = NULL;
-		r = -ENOMEM;
-	}
-	if (r == 0 && where)
-		r = listen_at(m, where);
-	if (r < 0) {
-		release(m);
-		return r;
-	}
-	*ret = m;
-	return 0;
+	tzset(); /* reads a file, which the first gmtime(3) would otherwise do, for a header */
+	return options->listen_fd < 0 || http_is_there() ? 0 : -ENOSYS;
 }
 
-int metrics_start(struct metrics *m, ask_fn fn, void *user)
+int metrics_start(struct ask *ask)
 {
+	struct metrics *m = &metrics;
+	pthread_t thread;
 	int r = 0;
 
-	m->ask.fn = fn;
-	m->ask.user = user;
-	if (m->socket.fd >= 0)
-		r = http_open(m->socket.fd, gather, m, &m->http);
-	if (r < 0)
-		return r;
-	r = thread_begin(&m->thread, "metrics", metrics_main, m);
-	m->started = r == 0;
-	return -r;
+	m->ask = ask;
+	if (m->options.listen_fd >= 0)
+		r = http_open(m->options.listen_fd, gather, m, &m->http);
+	return r < 0 ? r : -thread_begin(&thread, "metrics", metrics_main, m);
 }
 
-int metrics_get_fd(const struct metrics *m)
+void metrics_end(void)
 {
-	return m->ask.fd;
-}
+	struct metrics *m = &metrics;
 
-void metrics_answer(struct metrics *m)
-{
-	ask_answer(&m->ask);
-}
-
-int metrics_take_error(struct metrics *m)
-{
-	return atomic_exchange(&m->error, 0);
-}
-
-struct metrics *metrics_close(struct metrics *m, int ms)
-{
-	if (!m)
-		return NULL;
-	(void)eventfd_write(m->stop_fd, 1);
-	for (; m->started && ms > 0 && !atomic_load(&m->ended); ms--) {
-		ask_answer(&m->ask); /* it may wait for a piece */
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	}
-	if (m->started && !atomic_load(&m->ended)) {
-		listen_remove(&m->socket);
-		return NULL; /* stuck: leave it to the end of the process */
-	}
-	if (m->started)
-		pthread_join(m->thread, NULL);
-	release(m);
-	return NULL;
+	if (!m->options.file)
+		return;
+	pthread_mutex_lock(&m->lock);
+	m->ended = true;
+	(void)unlink(m->options.file);
+	pthread_mutex_unlock(&m->lock);
 }

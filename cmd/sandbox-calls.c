@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system calls of the loop, of its threads, of a reload and of the end; any other ends the process
- * by SIGSYS, and the kernel's log has its number. What has no condition is answered from the kernel's
- * cache of allowed calls, so that a kill is not slower for it.
+ * The system calls of each process, once it is set up; any other ends it by SIGSYS, and the kernel's log has
+ * its number. What has no condition is answered from the kernel's cache of allowed calls, so that a kill is
+ * not slower for it.
  *
- * This program runs when cgguard is built: libseccomp compiles the list, and the filter is written to
+ * This program runs when cgguard is built: libseccomp compiles the lists, and the filters are written to
  * stdout as a C header, which sandbox.c loads.
  *
  * A call that is missing here is one that kills the guard in the middle of a kill: who adds one to the
@@ -33,60 +33,26 @@ struct conditional {
 	struct scmp_arg_cmp arg;
 };
 
-static const int of_guard[] = {
-	/* files that are small or the kernel's; which ones, Landlock says */
-	SCMP_SYS(read),
-	SCMP_SYS(pread64),
-	SCMP_SYS(write),
-	SCMP_SYS(writev), /* what assert() says */
-	SCMP_SYS(openat),
+/* Calls that are allowed together, and those that are allowed with an argument only. */
+struct group {
+	const int *call;
+	size_t ncalls;
+	const struct conditional *conditional;
+	size_t nconditional;
+};
+
+#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+#define GROUP(name)                                                                                \
+	static const struct group name = {name##_calls, LEN(name##_calls), name##_if,              \
+					  LEN(name##_if)}
+
+/* Every process: memory, time, who it is, and its end. */
+static const int common_calls[] = {
 	SCMP_SYS(close),
-	SCMP_SYS(dup),
-	SCMP_SYS(dup3),
-	SCMP_SYS(lseek),
 	SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat),
-	SCMP_SYS(stat), /* the older of two calls is what some glibc makes */
-	SCMP_SYS(lstat),
-	SCMP_SYS(fstatfs),
-	SCMP_SYS(faccessat),
-	SCMP_SYS(faccessat2),
-	SCMP_SYS(readlinkat),
-	SCMP_SYS(getdents64),
-	SCMP_SYS(getxattr),
-	SCMP_SYS(fallocate), /* the journal: a part that was not used yet */
-	/* what is replaced by a rename: metrics, registrations */
-	SCMP_SYS(renameat),
-	SCMP_SYS(renameat2),
-	SCMP_SYS(unlink),
-	SCMP_SYS(unlinkat),
-	/* waiting */
-	SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait),
-	SCMP_SYS(epoll_ctl),
-	SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
+	SCMP_SYS(writev), /* what assert() says */
 	SCMP_SYS(futex),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(restart_syscall), /* after SIGSTOP and SIGCONT */
-	SCMP_SYS(sched_yield),
-	SCMP_SYS(timerfd_settime),
-	SCMP_SYS(inotify_add_watch),
-	SCMP_SYS(inotify_rm_watch),
-	/* a victim: held, given a processor, its memory handed back */
-	SCMP_SYS(pidfd_open),
-	SCMP_SYS(process_mrelease),
-	SCMP_SYS(sched_setscheduler),
-	/* sockets that were made before: who asks how we are, and whom we tell */
-	SCMP_SYS(accept4),
-	SCMP_SYS(sendto),
-	SCMP_SYS(sendmsg),
-	SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg), /* a policy, from the keeper */
-	SCMP_SYS(wait4), /* the keeper has ended */
-	SCMP_SYS(getsockopt),
-	SCMP_SYS(shutdown),
 	/* memory */
 	SCMP_SYS(brk),
 	SCMP_SYS(munmap),
@@ -103,9 +69,6 @@ static const int of_guard[] = {
 	SCMP_SYS(getrandom),
 	SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sysinfo),
-	/* a thread that was made before and has not had its first turn yet */
-	SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq),
 	/* the end, and abort() */
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask),
@@ -114,10 +77,60 @@ static const int of_guard[] = {
 	SCMP_SYS(exit_group),
 };
 
-static const struct conditional of_guard_if[] = {
+static const struct conditional common_if[] = {
 	/* no code is mapped or made */
 	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
 	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	/* a limit is asked for, never set */
+	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
+	/* glibc names the memory of malloc, if it is told to */
+	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
+	/* abort(): our own threads only */
+	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
+};
+
+GROUP(common);
+
+/* Those that have threads, and wait. */
+static const int waiting_calls[] = {
+	SCMP_SYS(write),
+	SCMP_SYS(sendto), /* sockets that were made before */
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(restart_syscall), /* after SIGSTOP and SIGCONT */
+	SCMP_SYS(sched_yield),
+	/* a thread that was made before and has not had its first turn yet */
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+};
+
+static const struct conditional waiting_if[] = {
+	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, PR_SET_NAME}},
+};
+
+GROUP(waiting);
+
+static const int guard_calls[] = {
+	/* files that are small or the kernel's; which ones, Landlock says */
+	SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(openat), SCMP_SYS(dup), SCMP_SYS(dup3),
+	SCMP_SYS(lseek), SCMP_SYS(stat), /* the older of two calls is what some glibc makes */
+	SCMP_SYS(lstat), SCMP_SYS(fstatfs), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+	SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(getxattr),
+	SCMP_SYS(fallocate), /* the journal: a part that was not used yet */
+	/* registrations of containers are replaced by a rename; sockets have a file */
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	/* waiting */
+	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_settime),
+	SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
+	/* a victim: held, given a processor, its memory handed back */
+	SCMP_SYS(pidfd_open), SCMP_SYS(process_mrelease), SCMP_SYS(sched_setscheduler),
+	SCMP_SYS(recvmsg), /* a policy, from the keeper */
+	SCMP_SYS(wait4), /* the keeper has ended */
+};
+
+static const struct conditional guard_if[] = {
 	/* not F_SETOWN: it sends signals */
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFL}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFL}},
@@ -125,130 +138,93 @@ static const struct conditional of_guard_if[] = {
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFD}}, /* fdopendir() */
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GET_SEALS}},
-	/* metrics are anybody's to read, whatever the umask */
-	{SCMP_SYS(fchmod), {1, SCMP_CMP_MASKED_EQ, INT, 0644}},
-	/* SO_SNDTIMEO and SO_SNDBUF of a connection */
-	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, SOL_SOCKET}},
-	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, IPPROTO_TCP}}, /* of who asks by HTTP */
-	/* a limit is asked for, never set */
-	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
-	/* threads name themselves */
-	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, PR_SET_NAME}},
-	/* glibc names the memory of malloc, if it is told to */
-	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
 	/* the signals of the ladder */
 	{SCMP_SYS(pidfd_send_signal), {1, SCMP_CMP_MASKED_EQ, INT, SIGKILL}},
 	{SCMP_SYS(pidfd_send_signal), {1, SCMP_CMP_MASKED_EQ, INT, SIGTERM}},
-	/* abort(): our own threads only */
-	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
 };
 
-/* The reader of a policy: files to read, memory, and one answer. */
-static const int of_reader[] = {
-	SCMP_SYS(read),		  SCMP_SYS(pread64),
-	SCMP_SYS(writev), /* what assert() says */
-	SCMP_SYS(close),	  SCMP_SYS(lseek),
-	SCMP_SYS(fstat),	  SCMP_SYS(newfstatat),
-	SCMP_SYS(stat),		  SCMP_SYS(lstat),
-	SCMP_SYS(fstatfs),	  SCMP_SYS(readlink),
-	SCMP_SYS(readlinkat),	  SCMP_SYS(getdents64),
-	SCMP_SYS(futex),	  SCMP_SYS(brk),
-	SCMP_SYS(munmap),	  SCMP_SYS(mremap),
-	SCMP_SYS(madvise),	  SCMP_SYS(memfd_create),
-	SCMP_SYS(ftruncate),	  SCMP_SYS(sendmsg),
-	SCMP_SYS(clock_gettime),  SCMP_SYS(gettimeofday),
-	SCMP_SYS(getpid),	  SCMP_SYS(gettid),
-	SCMP_SYS(getuid),	  SCMP_SYS(geteuid),
-	SCMP_SYS(getrandom),	  SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sysinfo),	  SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(exit),		  SCMP_SYS(exit_group),
+GROUP(guard);
+
+/* The reader of a policy: files to read, and one answer. */
+static const int reader_calls[] = {
+	SCMP_SYS(read),	      SCMP_SYS(pread64), SCMP_SYS(lseek),	 SCMP_SYS(stat),
+	SCMP_SYS(lstat),      SCMP_SYS(fstatfs), SCMP_SYS(readlink),	 SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64), SCMP_SYS(sendmsg), SCMP_SYS(memfd_create), SCMP_SYS(ftruncate),
 };
 
-static const struct conditional of_reader_if[] = {
+static const struct conditional reader_if[] = {
 	{SCMP_SYS(openat), {2, SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY}},
-	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFL}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_GETFD}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_SETFD}}, /* fdopendir() */
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_DUPFD_CLOEXEC}},
 	{SCMP_SYS(fcntl), {1, SCMP_CMP_MASKED_EQ, INT, F_ADD_SEALS}},
-	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
-	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
-	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
 };
 
-/* The front: outputs that are open, the journal's socket, and memory. */
-static const int of_front[] = {
-	SCMP_SYS(write),
-	SCMP_SYS(writev),
-	SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat),
-	SCMP_SYS(close),
-	SCMP_SYS(sendto),
-	SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
-	SCMP_SYS(futex),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(sched_yield),
-	SCMP_SYS(brk),
-	SCMP_SYS(munmap),
-	SCMP_SYS(mremap),
-	SCMP_SYS(madvise),
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(getpid),
-	SCMP_SYS(gettid),
-	SCMP_SYS(getuid),
-	SCMP_SYS(geteuid),
-	SCMP_SYS(getrandom),
-	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sysinfo),
-	SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(exit),
-	SCMP_SYS(exit_group),
+GROUP(reader);
+
+/* The front: whoever connects to a socket that was made before. */
+static const int front_calls[] = {
+	SCMP_SYS(accept4),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(shutdown),
 };
 
-static const struct conditional of_front_if[] = {
-	{SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
-	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, PR_SET_NAME}},
-	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
-	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
+static const struct conditional front_if[] = {
+	/* SO_SNDTIMEO and SO_SNDBUF of a connection */
+	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, SOL_SOCKET}},
 };
 
-#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+GROUP(front);
+
+/* One that answers by HTTP, and writes metrics to a file: a new one each time, none that is there. */
+static const int metrics_calls[] = {
+	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(recvfrom),
+	SCMP_SYS(sendmsg),    SCMP_SYS(renameat),    SCMP_SYS(unlink),
+};
+
+#define NEW_FILE ((scmp_datum_t)(O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW))
+
+static const struct conditional metrics_if[] = {
+	{SCMP_SYS(openat), {2, SCMP_CMP_MASKED_EQ, O_ACCMODE | NEW_FILE, NEW_FILE}},
+	/* it is anybody's to read, whatever the umask */
+	{SCMP_SYS(fchmod), {1, SCMP_CMP_MASKED_EQ, INT, 0644}},
+	{SCMP_SYS(setsockopt), {1, SCMP_CMP_MASKED_EQ, INT, IPPROTO_TCP}},
+};
+
+GROUP(metrics);
+
+#define GROUPS_MAX 4
 
 static const struct list {
 	const char *name, *macro;
-	const int *call;
-	size_t ncalls;
-	const struct conditional *conditional;
-	size_t nconditional;
+	const struct group *group[GROUPS_MAX + 1]; /* NULL: no more */
 } lists[] = {
-	{"guard", "GUARD", of_guard, LEN(of_guard), of_guard_if, LEN(of_guard_if)},
-	{"front", "FRONT", of_front, LEN(of_front), of_front_if, LEN(of_front_if)},
-	{"reader", "READER", of_reader, LEN(of_reader), of_reader_if, LEN(of_reader_if)},
+	{"guard", "GUARD", {&common, &waiting, &guard}},
+	{"front", "FRONT", {&common, &waiting, &front}},
+	{"metrics", "METRICS", {&common, &waiting, &front, &metrics}},
+	{"reader", "READER", {&common, &reader}},
 };
 
-static bool add_all(scmp_filter_ctx filter, const struct list *list)
+static bool add_group(scmp_filter_ctx filter, const struct group *group)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < list->ncalls; i++)
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, list->call[i], 0, NULL);
-	for (size_t i = 0; r == 0 && i < list->nconditional; i++)
-		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, list->conditional[i].call, 1,
-					   &list->conditional[i].arg);
+	for (size_t i = 0; r == 0 && i < group->ncalls; i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, group->call[i], 0, NULL);
+	for (size_t i = 0; r == 0 && i < group->nconditional; i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, group->conditional[i].call, 1,
+					   &group->conditional[i].arg);
 	return r == 0;
+}
+
+static bool add_all(scmp_filter_ctx filter, const struct list *list)
+{
+	for (const struct group *const *group = list->group; *group; group++) {
+		if (!add_group(filter, *group))
+			return false;
+	}
+	return true;
 }
 
 /* For the machine that libseccomp calls so; "native": this one, as it is. */

@@ -183,6 +183,18 @@ int sandbox_policies(const char *const *policies, size_t n)
 	return end(&rules);
 }
 
+int sandbox_metrics(const char *file)
+{
+	struct rules rules;
+	int r = begin(&rules);
+
+	if (r < 0)
+		return r;
+	if (file)
+		allow_holder(&rules, file, KEEP & ~READ);
+	return end(&rules);
+}
+
 int sandbox_files(const struct sandbox_paths *paths)
 {
 	struct rules rules;
@@ -205,11 +217,9 @@ int sandbox_files(const struct sandbox_paths *paths)
 		/* the registrations of containers have a directory of their own there */
 		allow_and_close(&rules, paths->state, KEEP | LANDLOCK_ACCESS_FS_MAKE_DIR);
 	}
-	if (paths->metrics_file)
-		allow_holder(&rules, paths->metrics_file, KEEP);
-	if (paths->metrics_socket)
-		allow_holder(&rules, paths->metrics_socket, LANDLOCK_ACCESS_FS_REMOVE_FILE);
-	if (paths->status)
-		allow_holder(&rules, paths->status, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+	for (size_t i = 0; i < sizeof(paths->socket) / sizeof(paths->socket[0]); i++) {
+		if (paths->socket[i])
+			allow_holder(&rules, paths->socket[i], LANDLOCK_ACCESS_FS_REMOVE_FILE);
+	}
 	return end(&rules);
 }

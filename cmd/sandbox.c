@@ -188,16 +188,24 @@ void sandbox_reader(const char *const *policies, size_t n)
 #endif
 }
 
-void sandbox_front(void)
+void sandbox_front(const char *metrics_file)
 {
-	(void)keep_capabilities(0);
+	/* the directory of the file may be another user's */
+	(void)keep_capabilities(metrics_file ? BIT(CAP_DAC_OVERRIDE) : 0);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	(void)sandbox_policies(NULL, 0);
+	(void)sandbox_metrics(metrics_file);
 }
 
-void sandbox_front_seal(void)
+void sandbox_front_seal(bool tells_metrics)
 {
 #ifdef SANDBOX_FRONT_SELF
-	(void)load_filter(sandbox_front_calls, LEN(sandbox_front_calls), SANDBOX_FRONT_SELF);
+	if (tells_metrics)
+		(void)load_filter(sandbox_metrics_calls, LEN(sandbox_metrics_calls),
+				  SANDBOX_METRICS_SELF);
+	else
+		(void)load_filter(sandbox_front_calls, LEN(sandbox_front_calls),
+				  SANDBOX_FRONT_SELF);
+#else
+	(void)tells_metrics;
 #endif
 }

@@ -16,9 +16,7 @@ struct sandbox_paths {
 	size_t nwatched;
 	const char *state; /* the state directory; made if it is missing */
 	bool xattrs; /* trusted. ones of cgroups may be read */
-	const char *metrics_file; /* renamed into place, again and again; NULL: none */
-	const char *metrics_socket; /* as status */
-	const char *status; /* the status socket, to be removed at the end; NULL: none */
+	const char *socket[2]; /* to be removed at the end; NULL: none */
 };
 
 /* Called for each part that this machine refuses; the others hold. */
@@ -46,11 +44,13 @@ void sandbox_keeper(void);
 void sandbox_reader(const char *const *policies, size_t n);
 
 /*
- * The front has no capability, and opens no file: before its threads. Then, with them: any system call but its few ends it.
+ * The front has no capability, and opens no file; for metrics_file, where it is not NULL, it keeps CAP_DAC_OVERRIDE, and makes
+ * and removes files in that directory. Before its threads. Then, with them: any system call but its few ends it.
  */
-void sandbox_front(void);
-void sandbox_front_seal(void);
+void sandbox_front(const char *metrics_file);
+void sandbox_front_seal(bool tells_metrics);
 
-/* The Landlock part of sandbox_begin() and of sandbox_reader(). 0, or a negative errno where the kernel can't. */
+/* The Landlock part of each. 0, or a negative errno where the kernel can't. */
 int sandbox_files(const struct sandbox_paths *paths);
 int sandbox_policies(const char *const *policies, size_t n);
+int sandbox_metrics(const char *file);

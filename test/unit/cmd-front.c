@@ -181,6 +181,27 @@ TEST(one_that_was_killed_is_followed_by_another_and_no_line_is_lost)
 	stop();
 }
 
+/* As where the kernel kills each one, for want of memory in our cgroup. */
+TEST(one_that_ends_again_and_again_is_started_less_often)
+{
+	struct timespec killed = {0}, found;
+	pid_t pid = 0;
+
+	start();
+	for (int turn = 0; turn < 6; turn++) {
+		pid = find_front(pid);
+		T_MUST(pid > 0);
+		clock_gettime(CLOCK_MONOTONIC, &killed);
+		kill(pid, SIGKILL);
+	}
+	T_ASSERT(find_front(pid) > 0);
+	clock_gettime(CLOCK_MONOTONIC, &found);
+	T_ASSERT(found.tv_sec - killed.tv_sec >= 3); /* of 1, 1, 1, 1, 2, 4 s */
+	put(&front.messages, "the last");
+	T_HAS(wait_for(messages_fd, "the last\n"), "continues\n");
+	stop();
+}
+
 TEST(one_that_stands_still_holds_up_nobody)
 {
 	char line[1000] = {0};

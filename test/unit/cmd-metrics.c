@@ -1,44 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics over HTTP and as a file: whole for who asks rightly, and no harm by who doesn't. */
-#include "kit/t.h"
+#include "kit/asked.h"
 #include "kit/tree.h"
 
 #include "../cmd/metrics.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
 #define PIECES 20
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static void sleep_ms(long ms)
-{
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
-}
-
-/* A daemon: a loop that answers when it is asked. */
+/* A guard whose front tells the metrics. */
 struct daemon {
-	struct metrics *metrics;
+	struct kit_asked guard;
+	struct listen_at socket;
 	char dir[128], file[160], path[160], where[192];
-	_Atomic bool stop, hangs;
+	const char *wanted; /* the file, NULL: none */
+	int failed[2]; /* a pipe: errors of the file, an int each */
 	_Atomic unsigned int asked;
-	uint64_t worst_ms;
-	pthread_t thread;
 };
 
 static long tell(void *user, unsigned int number, char *buf, size_t size)
@@ -52,38 +37,61 @@ static long tell(void *user, unsigned int number, char *buf, size_t size)
 	return snprintf(buf, size, "piece_%u %4096u\n", number, number);
 }
 
-static void *loop(void *arg)
+static void on_failed(void *user, int negative_errno)
 {
-	struct daemon *d = arg;
+	const struct daemon *d = user;
 
-	while (!d->stop) {
-		struct pollfd p = {.fd = metrics_get_fd(d->metrics), .events = POLLIN};
-		uint64_t start;
+	(void)!write(d->failed[1], &negative_errno, sizeof(negative_errno));
+}
 
-		if (poll(&p, 1, 10) != 1 || d->hangs)
-			continue;
-		start = now_ms();
-		metrics_answer(d->metrics);
-		if (now_ms() - start > d->worst_ms)
-			d->worst_ms = now_ms() - start;
-	}
-	return NULL;
+static void on_end(int signal)
+{
+	(void)signal;
+	metrics_end();
+	_exit(0);
+}
+
+static void tell_metrics(struct kit_asked *k)
+{
+	const struct daemon *d = k->user;
+	const struct metrics_options options = {
+		.file = d->wanted, .listen_fd = d->socket.fd, .failed = on_failed, .user = k->user};
+
+	signal(SIGTERM, on_end);
+	if (metrics_prepare(&options) < 0 || metrics_start(&k->ask) < 0)
+		_exit(1);
+}
+
+/* The first error of the file; 0: none within so many ms. */
+static int error_of(const struct daemon *d, int ms)
+{
+	struct pollfd p = {.fd = d->failed[0], .events = POLLIN};
+	int error = 0;
+
+	if (poll(&p, 1, ms) == 1)
+		T_EQ_INT(read(d->failed[0], &error, sizeof(error)), sizeof(error));
+	return error;
 }
 
 static void prepare(struct daemon *d, bool file, bool http)
 {
 	memset(d, 0, sizeof(*d));
+	d->socket.fd = -1;
 	snprintf(d->dir, sizeof(d->dir), "%s", kit_tree("a x=1"));
 	snprintf(d->file, sizeof(d->file), "%s/m.prom", d->dir);
 	snprintf(d->path, sizeof(d->path), "%s/m.sock", d->dir);
 	snprintf(d->where, sizeof(d->where), "unix:%s", d->path);
-	T_MUST(metrics_open(file ? d->file : NULL, http ? d->where : NULL, &d->metrics) == 0);
+	d->wanted = file ? d->file : NULL;
+	T_MUST(pipe2(d->failed, O_CLOEXEC) == 0);
+	T_MUST(!http || metrics_listen(d->where, &d->socket) == 0);
 }
 
 static void start(struct daemon *d)
 {
-	T_MUST(metrics_start(d->metrics, tell, d) == 0);
-	T_MUST(pthread_create(&d->thread, NULL, loop, d) == 0);
+	kit_asked_begin(&d->guard, tell, d);
+	kit_asked_front(&d->guard, tell_metrics);
+	listen_close(&d->socket);
+	kit_asked_guard(&d->guard);
 }
 
 static void begin(struct daemon *d, bool file, bool http)
@@ -94,14 +102,32 @@ static void begin(struct daemon *d, bool file, bool http)
 
 static void end(struct daemon *d)
 {
-	uint64_t start = now_ms();
+	uint64_t start = kit_ms();
 
-	d->stop = true;
-	pthread_join(d->thread, NULL);
-	metrics_close(d->metrics, 5000);
-	T_ASSERT(now_ms() - start < 3000);
-	T_ASSERT(d->worst_ms < 500);
+	listen_remove(&d->socket);
+	kill(d->guard.front, SIGTERM);
+	T_EQ_INT(waitpid(d->guard.front, NULL, 0), d->guard.front);
+	kit_asked_end(&d->guard);
+	close(d->failed[0]);
+	close(d->failed[1]);
+	T_ASSERT(kit_ms() - start < 3000);
+	T_ASSERT(d->guard.worst_ms < 500);
 	T_ASSERT(access(d->file, F_OK) < 0 && access(d->path, F_OK) < 0);
+}
+
+static unsigned int fds_of_front(const struct daemon *d)
+{
+	char path[64];
+	unsigned int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)d->guard.front);
+	dir = opendir(path);
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
 }
 
 static int dial(const struct daemon *d)
@@ -199,15 +225,15 @@ TEST(what_is_no_request_is_refused)
 TEST(who_is_slow_is_shown_out)
 {
 	struct daemon d;
-	uint64_t start = now_ms();
+	uint64_t start = kit_ms();
 	const char *text = "";
 	int slow[16];
 
 	begin(&d, false, true);
 	for (size_t i = 0; i < CGG_ARRAY_LEN(slow); i++)
 		slow[i] = dial(&d);
-	sleep_ms(100);
-	while (now_ms() < start + 60000 && !strstr(text, "piece_19")) {
+	kit_sleep_ms(100);
+	while (kit_ms() < start + 60000 && !strstr(text, "piece_19")) {
 		int fd = dial(&d);
 
 		for (size_t i = 0; i < CGG_ARRAY_LEN(slow); i++) /* now and then a byte */
@@ -216,7 +242,7 @@ TEST(who_is_slow_is_shown_out)
 			text = take(fd);
 		else if (fd >= 0)
 			close(fd);
-		sleep_ms(300);
+		kit_sleep_ms(300);
 	}
 	T_HAS(text, "piece_19");
 	for (size_t i = 0; i < CGG_ARRAY_LEN(slow); i++)
@@ -226,17 +252,19 @@ TEST(who_is_slow_is_shown_out)
 
 TEST(a_thousand_connections_cost_a_few)
 {
-	unsigned int fds = kit_count_fds(), most = 0;
+	unsigned int fds, most = 0;
 	struct daemon d;
 
 	begin(&d, false, true);
+	T_HAS(ask(&d, GET), "piece_19");
+	fds = fds_of_front(&d);
 	for (int i = 0; i < 1000; i++) {
 		int fd = dial(&d);
 
 		if (fd >= 0)
 			close(fd);
-		if (kit_count_fds() > most)
-			most = kit_count_fds();
+		if (fds_of_front(&d) > most)
+			most = fds_of_front(&d);
 	}
 	T_ASSERT(most < fds + 40);
 	T_HAS(ask(&d, GET), "piece_19");
@@ -248,9 +276,9 @@ TEST(a_loop_that_hangs_is_not_waited_for)
 	struct daemon d;
 
 	begin(&d, false, true);
-	d.hangs = true;
+	d.guard.hangs = true;
 	T_HAS(ask(&d, GET), " 503 ");
-	d.hangs = false;
+	d.guard.hangs = false;
 	T_HAS(ask(&d, GET), " 200 OK");
 	end(&d);
 }
@@ -264,7 +292,7 @@ TEST(the_file_is_whole_whenever_it_is_read)
 
 	begin(&d, true, false);
 	for (int i = 0; i < 1000 && fd < 0; i++) {
-		sleep_ms(10);
+		kit_sleep_ms(10);
 		fd = open(d.file, O_RDONLY | O_CLOEXEC);
 	}
 	T_MUST(fd >= 0);
@@ -297,10 +325,8 @@ TEST(what_stands_where_the_file_is_made_holds_up_nobody)
 			: i == 2 ? link(other, at)
 				 : mkdir(at, 0700)) == 0);
 		start(&d);
-		for (int n = 0; n < 500 && r == 0 && access(d.file, F_OK) < 0; n++) {
-			sleep_ms(10);
-			r = metrics_take_error(d.metrics);
-		}
+		for (int n = 0; n < 500 && r == 0 && access(d.file, F_OK) < 0; n++)
+			r = error_of(&d, 10);
 		T_EQ_INT(r, i == 3 ? -EEXIST : 0);
 		T_EQ_INT(access(d.file, F_OK), i == 3 ? -1 : 0);
 		fd = open(other, O_RDONLY | O_CLOEXEC);
@@ -314,23 +340,14 @@ TEST(what_stands_where_the_file_is_made_holds_up_nobody)
 
 TEST(a_file_that_cannot_be_written_is_told_once)
 {
-	struct metrics *m = NULL;
-	struct daemon d = {0};
-	int r = 0;
+	struct daemon d;
 
-	T_MUST(metrics_open("/nonexistent/m.prom", NULL, &m) == 0);
-	d.metrics = m;
-	T_MUST(metrics_start(m, tell, &d) == 0);
-	T_MUST(pthread_create(&d.thread, NULL, loop, &d) == 0);
-	for (int i = 0; i < 1000 && r == 0; i++) {
-		sleep_ms(10);
-		r = metrics_take_error(m);
-	}
-	T_EQ_INT(r, -ENOENT);
-	T_EQ_INT(metrics_take_error(m), 0);
-	d.stop = true;
-	pthread_join(d.thread, NULL);
-	metrics_close(m, 5000);
+	prepare(&d, true, false);
+	d.wanted = "/nonexistent/m.prom";
+	start(&d);
+	T_EQ_INT(error_of(&d, 10000), -ENOENT);
+	T_EQ_INT(error_of(&d, 500), 0);
+	end(&d);
 }
 
 TEST(only_this_machine_is_listened_to)
@@ -353,11 +370,12 @@ TEST(only_this_machine_is_listened_to)
 		{"[:9100", -EDESTADDRREQ},
 		{"unix:/nonexistent/x.sock", -ENOENT},
 	};
-	struct metrics *m = NULL;
+	struct listen_at l;
 
 	for (size_t i = 0; i < CGG_ARRAY_LEN(rows); i++) {
 		T_ROW(rows[i].where);
-		T_EQ_INT(metrics_open(NULL, rows[i].where, &m), rows[i].r);
+		T_EQ_INT(metrics_listen(rows[i].where, &l), rows[i].r);
+		T_EQ_INT(l.fd, -1);
 		T_ASSERT(strlen(metrics_why(rows[i].r)) > 10);
 	}
 }

@@ -57,9 +57,10 @@ enum { LIVES = 0, WRONG = 1, TOLD = 2 }; /* of a child */
 
 /* the directory, one in it and a file there, for each */
 static char dir[64], policy_dir[96], policy[128], state[96], other_dir[96], other[128];
+static char metrics_dir[96], metrics_file[128];
 static int notices;
 static bool xattrs; /* may be read */
-static enum { GUARD, READER, FRONT } process; /* that the child is */
+static enum { GUARD, READER, FRONT, METRICS } process; /* that the child is */
 static bool mounts_were_read;
 static unsigned long long mounts_with; /* capabilities */
 
@@ -93,7 +94,10 @@ static void make_dirs(void)
 	snprintf(other_dir, sizeof(other_dir), "%s/other", dir);
 	snprintf(policy, sizeof(policy), "%s/p.json", policy_dir);
 	snprintf(other, sizeof(other), "%s/secret", other_dir);
-	T_MUST(mkdir(policy_dir, 0700) == 0 && mkdir(other_dir, 0700) == 0);
+	snprintf(metrics_dir, sizeof(metrics_dir), "%s/metrics", dir);
+	snprintf(metrics_file, sizeof(metrics_file), "%s/m.prom", metrics_dir);
+	T_MUST(mkdir(policy_dir, 0700) == 0 && mkdir(other_dir, 0700) == 0 &&
+	       mkdir(metrics_dir, 0755) == 0);
 	put(policy, "{}");
 	put(other, "x");
 }
@@ -105,6 +109,7 @@ static void remove_dirs(void)
 	rmdir(policy_dir);
 	rmdir(other_dir);
 	rmdir(state);
+	rmdir(metrics_dir);
 	rmdir(dir);
 }
 
@@ -139,8 +144,8 @@ static void begin(void)
 {
 	const struct sandbox_paths paths = {.state = state, .xattrs = xattrs};
 
-	if (process == FRONT)
-		sandbox_front();
+	if (process == FRONT || process == METRICS)
+		sandbox_front(process == METRICS ? metrics_file : NULL);
 	else if (process == READER)
 		sandbox_keeper();
 	else
@@ -151,8 +156,8 @@ static void seal(void)
 {
 	const char *const policies[] = {policy};
 
-	if (process == FRONT)
-		sandbox_front_seal();
+	if (process == FRONT || process == METRICS)
+		sandbox_front_seal(process == METRICS);
 	else if (process == READER)
 		sandbox_reader(policies, 1);
 	else
@@ -363,6 +368,16 @@ static int call_io_uring(void)
 	return (int)syscall(SYS_io_uring_setup, 1, NULL);
 }
 
+static int call_accept(void)
+{
+	return accept4(-1, NULL, NULL, 0);
+}
+
+static int call_setsockopt(void)
+{
+	return setsockopt(-1, SOL_SOCKET, SO_SNDBUF, &(int){16384}, sizeof(int));
+}
+
 struct call {
 	const char *name;
 	int (*fn)(void);
@@ -410,6 +425,8 @@ TEST(a_forbidden_call_ends_the_process)
 		{"PR_SET_DUMPABLE", call_dumpable},
 		{"chmod", call_chmod},
 		{"io_uring_setup", call_io_uring},
+		{"accept", call_accept},
+		{"setsockopt", call_setsockopt},
 	};
 
 	all_die(rows, CGG_ARRAY_LEN(rows));
@@ -608,7 +625,6 @@ static int use_socket(void)
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", dir);
-	NEED(setsockopt(told, SOL_SOCKET, SO_SNDBUF, &(int){16384}, sizeof(int)) == 0);
 	NEED(sendto(told, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&at, sizeof(at)) == 7);
 	return LIVES;
 }
@@ -810,6 +826,79 @@ TEST(the_keeper_has_no_capability)
 	process = READER;
 	T_ASSERT(lives(has_none, false));
 	process = GUARD;
+}
+
+/* What it writes is new, and is renamed there: no file that is there can be opened. */
+static int writes_metrics(void)
+{
+	char fresh[160];
+	int fd;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", metrics_file);
+	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	NEED(fd >= 0 && write(fd, "x", 1) == 1 && fchmod(fd, 0644) == 0);
+	close(fd);
+	NEED(renameat(AT_FDCWD, fresh, AT_FDCWD, metrics_file) == 0);
+	NEED(unlink(metrics_file) == 0);
+	snprintf(fresh, sizeof(fresh), "%s/x", other_dir);
+	NEED(open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600) < 0);
+	return LIVES;
+}
+
+static int open_there(void)
+{
+	return open(metrics_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static int call_mode(void)
+{
+	return fchmod(STDIN_FILENO, 0777);
+}
+
+TEST(one_that_tells_metrics_makes_files_there_and_does_nothing_else)
+{
+	static const struct call rows[] = {
+		{"execve", call_execve},
+		{"fork", call_fork},
+		{"a thread", call_thread},
+		{"ptrace", call_ptrace},
+		{"socket(AF_INET)", call_inet},
+		{"mmap(PROT_EXEC)", call_exec_map},
+		{"kill of the parent", call_kill},
+		{"tgkill of another", call_tgkill},
+		{"pidfd_open", call_pidfd},
+		{"SIGKILL by pidfd", call_signal},
+		{"a file to read", open_to_read},
+		{"a file that may be there", open_there},
+		{"chmod", call_chmod},
+		{"fchmod to 0777", call_mode},
+	};
+
+	make_dirs();
+	process = METRICS;
+	if (!has_landlock())
+		T_SKIP("this kernel has no Landlock");
+	else
+		T_ASSERT(lives(writes_metrics, !IS_SANITIZED));
+	all_die(rows, CGG_ARRAY_LEN(rows));
+	process = GUARD;
+}
+
+static int use_connection(void)
+{
+	NEED(setsockopt(told, SOL_SOCKET, SO_SNDBUF, &(int){16384}, sizeof(int)) == 0);
+	NEED(accept4(told, NULL, NULL, SOCK_CLOEXEC) < 0 && errno == EINVAL);
+	(void)shutdown(told, SHUT_RDWR);
+	return LIVES;
+}
+
+TEST(a_front_answers_who_connects)
+{
+	told = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	process = FRONT;
+	T_ASSERT(lives(use_connection, !IS_SANITIZED));
+	process = GUARD;
+	close(told);
 }
 
 /* ---- files --------------------------------------------------------------------------- */

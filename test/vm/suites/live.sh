@@ -94,7 +94,7 @@ the_guard_has_five_threads()
 	cg_run /leak hog anon 2000 200 >/dev/null
 	assert_dead /leak 20
 	assert_eq 'cgguard reaper signaller slow-writer watchdog' \
-		"$(cat "/proc/$GUARD_PID/task/"*/comm | grep -vx -e status -e metrics -e kernel-log |
+		"$(cat "/proc/$GUARD_PID/task/"*/comm | grep -vx kernel-log |
 			sort | xargs)" threads
 	guard_stop
 }

@@ -315,6 +315,52 @@ a_front_writes_what_a_killed_guard_left()
 	wait_until 5 '! alive "$KEEPER"'
 }
 
+a_front_that_is_killed_is_followed_by_one_that_answers()
+{
+	ifconfig lo 127.0.0.1 up
+	cg_create /box
+	guard_start --status "$T/status" --metrics-listen 127.0.0.1:9111 --metrics-file "$T/metrics"
+	wait_until 10 '[ -s "$T/metrics" ]'
+	for i in 1 2 3; do
+		wait_until 5 '[ -n "$(other cgguard-front)" ]'
+		FRONT=$(other cgguard-front)
+		assert_has "$(cgguard status "$T/status")" "pid $GUARD_PID"
+		assert_has "$(wget -q -O - http://127.0.0.1:9111/metrics)" cgguard_rules
+		kill -9 "$FRONT"
+		# who asks meanwhile waits for the next one
+		assert_has "$(cgguard status "$T/status")" "pid $GUARD_PID"
+		assert_has "$(wget -q -O - http://127.0.0.1:9111/metrics)" cgguard_rules
+	done
+	wait_until 5 '[ -n "$(other cgguard-front)" ]'
+	kill -STOP "$(other cgguard-front)"
+	assert_fails 4 cgguard status "$T/status"
+	kill -CONT "$(other cgguard-front)"
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+	assert_fails 1 test -e "$T/metrics"
+	assert_fails 1 test -e "$T/status"
+}
+
+# Its front has not noticed yet, and has the sockets open.
+a_guard_may_follow_a_killed_one_at_once()
+{
+	ifconfig lo 127.0.0.1 up
+	cg_create /box
+	for i in 1 2 3; do
+		guard_start --status "$T/status" --metrics-listen 127.0.0.1:9111
+		assert_has "$(cgguard status "$T/status")" "pid $GUARD_PID"
+		for pid in $(other cgguard-front); do
+			kill -STOP "$pid"
+		done
+		kill -9 "$GUARD_PID"
+	done
+	guard_start --status "$T/status" --metrics-listen 127.0.0.1:9111
+	assert_has "$(wget -q -O - http://127.0.0.1:9111/metrics)" cgguard_rules
+	assert_fails 5 cgguard run --status "$T/status"
+	guard_stop
+	assert_eq 0 "$(guard_rc)" 'exit code'
+}
+
 term_and_int_end_an_idle_guard()
 {
 	guard_start
@@ -437,6 +483,8 @@ t 'a keeper ends with its guard' a_keeper_ends_with_its_guard
 t 'a front that is killed loses no record' a_front_that_is_killed_loses_no_record
 t 'a front that stands still holds up no kill' a_front_that_stands_still_holds_up_no_kill
 t 'a front writes what a killed guard left' a_front_writes_what_a_killed_guard_left
+t 'a front that is killed is followed by one that answers' a_front_that_is_killed_is_followed_by_one_that_answers
+t 'a guard may follow a killed one at once' a_guard_may_follow_a_killed_one_at_once
 t 'SIGTERM and SIGINT end an idle guard with 0' term_and_int_end_an_idle_guard
 t 'SIGTERM lets a kill under way finish' term_lets_a_kill_finish
 t 'one look tells by its exit code whether there was an incident' once_looks_and_ends
