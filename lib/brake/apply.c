@@ -67,6 +67,7 @@ static bool is_value(uint64_t bytes, const char *text)
 
 static void unlisten(struct brakes *b, struct brake *one)
 {
+	b->epoch++;
 	if (one->events_wd >= 0)
 		b->ops->unwatch(b->user, one->events_wd);
 	if (one->high_wd >= 0)
@@ -86,6 +87,7 @@ void brake_listen(struct brakes *b, struct brake *one)
 	bool quiet = one->quiet || one->throttles;
 	int wd = one->events_wd;
 
+	b->epoch++;
 	if (quiet && wd >= 0) {
 		one->events_wd = -1;
 		b->ops->unwatch(b->user, wd);

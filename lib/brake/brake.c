@@ -224,6 +224,7 @@ void brakes_check(struct brakes *b)
 /* The watches of a cgroup that was removed are ended by whoever gave them. */
 void brakes_relocate(struct brakes *b)
 {
+	b->epoch++;
 	b->nindexed = b->tree->n;
 	memset(b->slot, 0, b->nindexed * sizeof(*b->slot));
 	for (uint32_t i = 0; i < b->n; i++) {

@@ -99,6 +99,7 @@ struct brakes {
 	uint32_t nindexed; /* cgroups that the table had then */
 	bool changed;
 	uint64_t drift;
+	uint64_t epoch; /* another one whenever brakes_held() of some cgroup may be another */
 };
 
 /* max: brakes at the most; the journal has BRAKE_SPARE slots more. 0 or -ENOMEM. */

@@ -28,6 +28,7 @@ void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...
 
 	if (text[0])
 		return;
+	g->nlacks++;
 	va_start(ap, fmt);
 	vsnprintf(text, GUARD_LACK_MAX, fmt, ap);
 	va_end(ap);
@@ -37,5 +38,6 @@ void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...
 
 void guard_has(struct cgg_guard *g, enum guard_lack what)
 {
+	g->nlacks += g->lack[what][0] != '\0';
 	g->lack[what][0] = '\0';
 }

@@ -33,6 +33,8 @@ struct guard_domain {
 	uint64_t level_bytes; /* what was compared with the gate then */
 	uint64_t gate_bytes; /* below it the condition can't be true; 0: unknown */
 	uint64_t limit_bytes; /* gate_bytes is for this limit */
+	uint64_t
+		told_epoch; /* the plan_epoch() for which it was found that nobody has to look; 0: none */
 	bool woken; /* something has happened in it: look, whatever the plan was */
 	bool told; /* and that is why it is being looked at */
 	uint64_t stirred_us; /* a stall or an event was told of then */

@@ -64,6 +64,7 @@ struct cgg_guard {
 	struct incidents incidents;
 	struct guard_counters count;
 	char lack[LACK_MAX][GUARD_LACK_MAX]; /* "": none */
+	uint64_t nlacks; /* times that one began or ended */
 	struct policy_excluded excluded;
 };
 

@@ -168,6 +168,16 @@ uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint6
 								  : d->due_us;
 }
 
+uint64_t plan_epoch(const struct cgg_guard *g)
+{
+	return 1 + g->brakes.epoch + g->view.generation + g->nlacks;
+}
+
+bool plan_sleeps(const struct guard_domain *d, uint64_t epoch)
+{
+	return d->told_epoch == epoch && !d->woken;
+}
+
 /* Look at it then at the latest, whatever was planned and whoever would tell. */
 /*
  * The kernel tells of a brake every 10 ms at the most, and what told of it was reclaimed meanwhile: until

@@ -28,5 +28,12 @@ void plan_soon(struct guard_domain *d, uint64_t now_us); /* an event: now, if it
 bool plan_is_told(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us);
 uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us);
 bool plan_is_far(const struct guard_domain *d);
+
+/*
+ * Thousands of domains whose brakes are held are not asked about one by one each time that the guard wakes: what
+ * plan_due() has said of one, UINT64_MAX, is kept until the epoch is another, or the domain is looked at or woken.
+ */
+uint64_t plan_epoch(const struct cgg_guard *g);
+bool plan_sleeps(const struct guard_domain *d, uint64_t epoch);
 void plan_paid(struct cgg_guard *g, uint64_t spent_us,
 	       uint64_t now_us); /* for looks far from danger */

@@ -43,6 +43,7 @@ struct sample sample_domain(struct cgg_guard *g, struct guard_domain *d, uint64_
 	g->count.looks++;
 	d->told = d->woken;
 	d->woken = false;
+	d->told_epoch = 0;
 	hang_beat(&g->hang);
 	if (d->first_us == 0) {
 		d->first_us = now_us;

@@ -395,10 +395,13 @@ static void put_in_order(struct turn *t)
 /* The first due domain of a cgroup's list, which slot begins or continues; NULL: none is due. */
 static struct guard_domain *next_due(struct cgg_guard *g, uint32_t slot, uint64_t now_us)
 {
+	uint64_t epoch = plan_epoch(g);
+
 	for (; slot != CGG_NONE; slot = g->domains.slot[slot].next) {
 		struct guard_domain *d = &g->domains.slot[slot];
 
-		if (d->due_us <= now_us && plan_due(g, d, now_us) <= now_us)
+		if (d->due_us <= now_us && !plan_sleeps(d, epoch) &&
+		    plan_due(g, d, now_us) <= now_us)
 			return d;
 	}
 	return NULL;

@@ -16,6 +16,7 @@ void plan_soon(struct guard_domain *d, uint64_t now_us)
 {
 	uint64_t when = d->looked_us + d->calm_gap_us;
 
+	d->told_epoch = 0;
 	if (when < now_us)
 		when = now_us;
 	if (when < d->due_us)

@@ -207,7 +207,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 
 void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 {
-	uint64_t next = kernel_due_us(g);
+	uint64_t next = kernel_due_us(g), epoch = plan_epoch(g);
 	struct itimerspec t = {0};
 
 	if (g->resets.due_us < next)
@@ -216,10 +216,14 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 		next = now_us + BRAKE_RETRY_US;
 
 	for (uint32_t i = 0; i < g->domains.n; i++) {
-		const struct guard_domain *d = &g->domains.slot[i];
+		struct guard_domain *d = &g->domains.slot[i];
+		uint64_t due;
 
-		uint64_t due = d->used && d->due_us < next ? plan_due(g, d, now_us) : next;
-
+		if (!d->used || d->due_us >= next || plan_sleeps(d, epoch))
+			continue;
+		due = plan_due(g, d, now_us);
+		if (due == UINT64_MAX)
+			d->told_epoch = epoch;
 		if (due < next)
 			next = due;
 	}
