@@ -41,3 +41,11 @@ void guard_has(struct cgg_guard *g, enum guard_lack what)
 	g->nlacks += g->lack[what][0] != '\0';
 	g->lack[what][0] = '\0';
 }
+
+void guard_is_short(struct cgg_guard *g, uint64_t now_us)
+{
+	reserve_give(&g->reserve, now_us);
+	guard_lacks(g, LACK_MEMORY,
+		    "our own cgroup is at its memory limit: going on with what was held in reserve "
+		    "(raise its memory.max)");
+}

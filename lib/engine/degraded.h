@@ -36,3 +36,6 @@ struct cgg_guard;
 /* From now on without it: a notice once, and status tells it until it is there again. */
 void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...) CGG_PRINTF(3, 4);
 void guard_has(struct cgg_guard *g, enum guard_lack what);
+
+/* The kernel has no memory for us, or has killed one of us for it: give up the reserve. */
+void guard_is_short(struct cgg_guard *g, uint64_t now_us);

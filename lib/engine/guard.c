@@ -293,14 +293,6 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	return NULL;
 }
 
-void guard_is_short(struct cgg_guard *g, uint64_t now_us)
-{
-	reserve_give(&g->reserve, now_us);
-	guard_lacks(g, LACK_MEMORY,
-		    "our own cgroup is at its memory limit: going on with what was held in reserve "
-		    "(raise its memory.max)");
-}
-
 /* For the reserve, and as much beside it: there are other processes of ours, whom the kernel would kill for it. */
 static bool has_room(const struct cgg_guard *g)
 {

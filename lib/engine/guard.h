@@ -79,8 +79,5 @@ void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
 		 uint64_t *ret_incidents);
 void guard_notice(struct cgg_guard *g, const char *fmt, ...) CGG_PRINTF(2, 3);
 
-/* The kernel has no memory for us, or has killed one of us for it: give up the reserve. */
-void guard_is_short(struct cgg_guard *g, uint64_t now_us);
-
 /* Bring table, snapshot and domains up to date. 0 or negative: the old ones stay. CGG_GONE: no root. */
 int guard_rescan(struct cgg_guard *g, struct cgg_error *err);
