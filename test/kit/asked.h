@@ -51,13 +51,11 @@ static inline void *kit_asked_loop(void *arg)
 		uint64_t start;
 		int ms = 10;
 
-		if (atomic_load(&k->hangs)) {
-			kit_sleep_ms(10);
-			continue;
-		}
 		ask_turn(&k->ask, k->epoll_fd, &ms);
 		if (epoll_wait(k->epoll_fd, &e, 1, ms) != 1)
 			continue;
+		while (atomic_load(&k->hangs) && !atomic_load(&k->stop))
+			kit_sleep_ms(10);
 		start = kit_ms();
 		atomic_fetch_add(&k->wakeups, 1);
 		ask_answer(&k->ask, k->fn, k->user);
