@@ -2,7 +2,7 @@
 /* What the daemon says of itself when it is asked: its own lines around those of the guard. */
 #pragma once
 
-#include "cgguard.h"
+#include "cgguard-guard.h"
 
 struct about {
 	const struct cgg_guard *guard;

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "cgguard.h"
+#include "cgguard-guard.h"
 
 #define ASK_SIZE (2 * CGG_STATUS_MIN) /* of a piece */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgguard kill: kill a group by hand. */
+#include "cgguard-guard.h"
 #include "cmd.h"
 #include "opt.h"
 #include "self.h"

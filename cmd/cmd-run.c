@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgguard run: the daemon. */
 #include "about.h"
+#include "cgguard-guard.h"
 #include "cmd.h"
 #include "front.h"
 #include "keeper.h"

@@ -2,6 +2,7 @@
 /* The guard's side of the socket, and the loop of the keeper. */
 #include "keeper.h"
 
+#include "cgguard-guard.h"
 #include "clock.h"
 #include "reader.h"
 #include "sandbox.h"

@@ -2,7 +2,7 @@
 /* The kernel's log, opened before the sandbox: afterwards neither the file nor the capability is ours. */
 #pragma once
 
-#include "cgguard.h"
+#include "cgguard-guard.h"
 
 struct kmsg {
 	int fd; /* -1: errno error */

@@ -2,6 +2,7 @@
 /* Read a policy in a process that can do nothing else. */
 #include "reader.h"
 
+#include "cgguard-guard.h"
 #include "sandbox.h"
 #include "self.h"
 #include "title.h"

@@ -172,18 +172,6 @@ CGG_PUBLIC int cgg_policy_default(struct cgg_policy **ret_policy, struct cgg_err
 				ret_policy, err);
 }
 
-CGG_PUBLIC int cgg_policy_pack(const struct cgg_policy *policy, void *bytes, size_t size,
-			       size_t *ret_size, struct cgg_error *err)
-{
-	return blob_pack(policy, bytes, size, ret_size, err);
-}
-
-CGG_PUBLIC int cgg_policy_unpack(const void *bytes, size_t size, struct cgg_policy **ret_policy,
-				 struct cgg_error *err)
-{
-	return blob_unpack(bytes, size, ret_policy, err);
-}
-
 CGG_PUBLIC struct cgg_policy *cgg_policy_free(struct cgg_policy *policy)
 {
 	return policy_free(policy);
@@ -233,61 +221,6 @@ CGG_PUBLIC char *cgg_text_free(char *text)
 {
 	free(text);
 	return NULL;
-}
-
-/* ---- the guard ----------------------------------------------------------------------- */
-
-CGG_PUBLIC int cgg_guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
-			      const struct cgg_guard_options *options, struct cgg_guard **ret_guard,
-			      struct cgg_error *err)
-{
-	return guard_open(tree, policy, options, ret_guard, err);
-}
-
-CGG_PUBLIC int cgg_guard_get_fd(const struct cgg_guard *guard)
-{
-	return guard->epoll_fd;
-}
-
-CGG_PUBLIC int cgg_guard_dispatch(struct cgg_guard *guard, struct cgg_error *err)
-{
-	return guard_dispatch(guard, err);
-}
-
-CGG_PUBLIC long cgg_guard_metrics(const struct cgg_guard *guard, uint64_t *position, char *buf,
-				  size_t size)
-{
-	return metrics_piece(guard, position, buf, size);
-}
-
-CGG_PUBLIC int cgg_guard_read_kmsg(struct cgg_guard *guard, int fd, const char *why,
-				   struct cgg_error *err)
-{
-	return kernel_read_log(guard, fd, why, err);
-}
-
-CGG_PUBLIC int cgg_guard_set_policy(struct cgg_guard *guard, const struct cgg_policy *policy,
-				    struct cgg_error *err)
-{
-	(void)err;
-	return guard_set_policy(guard, policy);
-}
-
-CGG_PUBLIC void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, bool *ret_settled,
-				uint64_t *ret_incidents)
-{
-	guard_state(guard, ret_busy, ret_settled, ret_incidents);
-}
-
-CGG_PUBLIC long cgg_guard_status(const struct cgg_guard *guard, uint64_t *position, char *buf,
-				 size_t size)
-{
-	return status_piece(guard, position, buf, size);
-}
-
-CGG_PUBLIC struct cgg_guard *cgg_guard_close(struct cgg_guard *guard)
-{
-	return guard_close(guard);
 }
 
 /* ---- what the kernel would do -------------------------------------------------------- */

@@ -392,109 +392,12 @@ int cgg_policy_test(const char *path, cgg_policy_problem_fn fn, void *user, char
 /* NULL is fine; returns NULL. Since 0.1. */
 char *cgg_text_free(char *text);
 
-/* ---- the guard ----------------------------------------------------------------------- */
-
-/* What a guard tells its owner; text is one line without a newline, valid in the call only. */
-enum cgg_report {
-	CGG_REPORT_INCIDENT, /* one JSON object: what happened, start to end */
-	CGG_REPORT_NOTICE, /* for people: what it goes on without, what it retries */
-	CGG_REPORT_DEBUG,
-};
-
-typedef void (*cgg_report_fn)(void *user, enum cgg_report kind, const char *text, size_t len);
-
-struct cgg_guard_options {
-	bool dry_run; /* decide and report, touch nothing */
-	cgg_report_fn report; /* must not block: a kill may be waiting behind it */
-	void *user;
-	/* On a tmpfs: the journal of what is changed (a brake, a freeze, cpu.max) until it is put back; the
-	 * next start does so after a crash. Made if missing; unusable: no brakes. NULL: no journal. */
-	const char *state_dir;
-	/* Called from another thread, every 2 s once cgg_guard_dispatch() has not come back for 4 s: it
-	 * hangs, in the kernel say. A ladder under way still ends in its kill. Must not block. May be NULL. */
-	void (*hang)(void *user, uint64_t for_us);
-	const struct cgg_owners *owners; /* for names, and resets to undo; borrowed, may be NULL */
-};
-
-struct cgg_guard;
-
-/*
- * Guard a tree by a policy. Borrows both until the guard is closed (or the policy replaced).
- * Starts its kill threads and arms what can wake it. Errors: -ENOMEM, -EMFILE, -EAGAIN. Since 0.1.
- */
-int cgg_guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
-		   const struct cgg_guard_options *options, struct cgg_guard **ret_guard,
-		   struct cgg_error *err);
-
-/* An fd that becomes readable when cgg_guard_dispatch() has something to do. Since 0.1. */
-int cgg_guard_get_fd(const struct cgg_guard *guard);
-
-/*
- * Do what is due and return without blocking: look, decide, look again, act, follow up. From wake-up to
- * kill it allocates nothing. Errors end the guarding: -EBADF, -ENODEV (the tree's root is gone). Since 0.1.
- */
-int cgg_guard_dispatch(struct cgg_guard *guard, struct cgg_error *err);
-
-/*
- * Put another policy in place; actions under way finish by the old one's terms. On failure the
- * old one stays. The guard borrows the new one from then on. Since 0.1.
- */
-int cgg_guard_set_policy(struct cgg_guard *guard, const struct cgg_policy *policy,
-			 struct cgg_error *err);
-
-/*
- * Whether an action is under way, and how many incidents there were so far. With *ret_settled every rule
- * has been looked at for as long as its conditions need (for one-shot use). Any ret may be NULL. Since 0.1.
- */
-void cgg_guard_state(const struct cgg_guard *guard, bool *ret_busy, bool *ret_settled,
-		     uint64_t *ret_incidents);
-
-/* Bytes that the largest piece of cgg_guard_status() fits in. */
-#define CGG_STATUS_MIN 16384
-
-/*
- * How the guard is: its rules, how far each domain is from danger, when it is looked at next and what
- * wakes us then, what it goes on without, counters, the last incidents. One JSON object, told piece by
- * piece, so that a buffer of size >= CGG_STATUS_MIN bytes serves a tree of any size: *position is 0 at
- * first, and each call puts the next piece, terminated, into buf and returns its length; 0 when all is
- * told. Allocates nothing and reads no file: the numbers are those of the last looks. To be called by
- * the thread that dispatches; it may dispatch between two pieces (who comes or goes meanwhile is told
- * or not). Members are only ever added. Errors: -ENOSPC size is too small. Since 0.1.
- */
-long cgg_guard_status(const struct cgg_guard *guard, uint64_t *position, char *buf, size_t size);
-
-/* Wait for a kill under way (until its deadline), end the threads. NULL is fine; returns NULL. Since 0.1. */
-struct cgg_guard *cgg_guard_close(struct cgg_guard *guard);
-
-/* ---- one kill by hand ---------------------------------------------------------------- */
-
-struct cgg_kill_options {
-	bool process; /* only the process with the highest badness, not all */
-	bool dry_run;
-	bool kill_exempt; /* also processes with oom_score_adj -1000 */
-	uint64_t deadline_us; /* 0: 10 seconds */
-	const struct cgg_policy *policy; /* whose protect list counts; may be NULL */
-};
-
-/*
- * Kill a group (or one process of it) with every guard of the daemon's: never the root, our own cgroup or
- * an ancestor, PID 1, what the policy protects. Blocks until it is empty or the deadline has passed. The
- * incident, one JSON object, goes to buf, terminated. Positive answers: CGG_GONE, CGG_REFUSED,
- * CGG_UNFINISHED (still dying, named in the incident). Errors: -ENOENT no such cgroup, -EPERM, -ENOSPC buf
- * is too small. Since 0.1.
- */
-int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_options *options,
-	     char *buf, size_t size, struct cgg_error *err);
-
 #ifdef __cplusplus
 }
 #endif
 
-#include "cgguard-compiled.h"
 #include "cgguard-hook.h"
-#include "cgguard-kmsg.h"
 #include "cgguard-log.h"
-#include "cgguard-metrics.h"
 #include "cgguard-path.h"
 #include "cgguard-score.h"
 #endif

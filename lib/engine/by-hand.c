@@ -4,7 +4,7 @@
 #include "cgfs/host.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
-#include "cgguard.h"
+#include "cgguard-guard.h"
 #include "engine/guard.h"
 #include "engine/record.h"
 #include "rank/rank.h"
@@ -111,8 +111,8 @@ static int kill_answer(const struct kill_result *res, const char *path, struct c
 	}
 }
 
-CGG_PUBLIC int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_options *o,
-			char *buf, size_t size, struct cgg_error *err)
+int cgg_kill(struct cgg_tree *tree, const char *path, const struct cgg_kill_options *o, char *buf,
+	     size_t size, struct cgg_error *err)
 {
 	struct cgg_snapshot *snap = NULL;
 	struct kill_result res = {0};

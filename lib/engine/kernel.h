@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "cgguard.h"
+#include "cgguard-guard.h"
 
 #include "engine/counts.h"
 #include "util/source.h"

@@ -2,7 +2,7 @@
 /* What Prometheus is told, and what is kept for it of containers that are no more. */
 #pragma once
 
-#include "cgguard.h"
+#include "cgguard-guard.h"
 
 #define METRICS_OUTCOMES_MAX 24
 #define METRICS_ID_MAX	     512

@@ -8,7 +8,7 @@
 
 #include "policy/keep.h"
 
-#include "cgguard-compiled.h"
+#include "cgguard-guard.h"
 
 #define BLOB_MAX                                                                                   \
 	CGG_POLICY_PACKED_MAX /* bytes; what the largest policy file holds fits in several times */

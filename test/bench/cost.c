@@ -16,7 +16,7 @@
  * With --time it prints how long a snapshot takes, over each bare loop beside it, as medians; with --check
  * it is a test of how many system calls there are.
  */
-#include "cgguard.h"
+#include "cgguard-guard.h"
 #include "engine/guard.h"
 
 #include "cgfs/fields.h"

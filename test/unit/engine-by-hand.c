@@ -4,6 +4,7 @@
 #include "kit/policy.h"
 
 #include "cgfs/tree.h"
+#include "cgguard-guard.h"
 #include "util/clock.h"
 
 #include <errno.h>
