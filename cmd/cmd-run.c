@@ -359,7 +359,7 @@ static int loop(struct daemon *d)
 			}
 		}
 		tell_drops(d);
-		cgg_guard_state(d->guard, NULL, &settled, &incidents);
+		cgg_guard_state(d->guard, NULL, d->o.once ? &settled : NULL, &incidents);
 		if (incidents != d->incidents)
 			tell_state(d, "");
 		if (d->o.once && settled)

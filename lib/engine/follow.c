@@ -69,8 +69,7 @@ static void measure_after(struct cgg_guard *g, struct incident *in, uint64_t now
 
 	if (index == CGG_NONE)
 		return;
-	g->look.host_us = 0;
-	look_host(g, now_us);
+	look_host_anew(g, now_us);
 	snap_read(g->view.tree, &g->view.snap, index, CGG_HAVE_CURRENT | CGG_HAVE_STAT);
 	policy_measure(&g->view.snap, index, &in->after);
 	in->kernel_kills_after = look_kernel_kills(g, index, &known);

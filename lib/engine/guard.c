@@ -390,28 +390,40 @@ int guard_set_policy(struct cgg_guard *g, const struct cgg_policy *policy)
 	return 0;
 }
 
-void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
-		 uint64_t *ret_incidents)
+static bool is_busy(const struct cgg_guard *g)
+{
+	for (size_t i = 0; i < LADDER_SLOTS; i++) {
+		if (g->incidents.slot[i].used &&
+		    g->incidents.slot[i].ladder.state != LADDER_OVERDUE)
+			return true;
+	}
+	return kernel_is_busy(g);
+}
+
+/* Every domain was looked at, for as long as the longest condition needs. */
+static bool is_settled(const struct cgg_guard *g)
 {
 	uint64_t longest = 0;
-	bool busy = false, looked = true;
 
-	for (size_t i = 0; i < LADDER_SLOTS; i++)
-		busy |= g->incidents.slot[i].used &&
-			g->incidents.slot[i].ladder.state != LADDER_OVERDUE;
-	busy |= kernel_is_busy(g);
+	for (uint32_t i = 0; i < g->domains.n; i++) {
+		if (g->domains.slot[i].used && g->domains.slot[i].first_us == 0)
+			return false;
+	}
 	for (size_t i = 0; i < g->policy->nrules; i++) {
 		uint64_t t = policy_horizon_us(&g->policy->rule[i]);
 
 		longest = t > longest ? t : longest;
 	}
-	for (uint32_t i = 0; i < g->domains.n; i++)
-		looked &= !g->domains.slot[i].used || g->domains.slot[i].first_us != 0;
+	return clock_now_us() > g->started_us + longest + SETTLE_US;
+}
+
+void guard_state(const struct cgg_guard *g, bool *ret_busy, bool *ret_settled,
+		 uint64_t *ret_incidents)
+{
 	if (ret_busy)
-		*ret_busy = busy;
+		*ret_busy = is_busy(g);
 	if (ret_settled)
-		*ret_settled =
-			looked && !busy && clock_now_us() > g->started_us + longest + SETTLE_US;
+		*ret_settled = !is_busy(g) && is_settled(g);
 	if (ret_incidents)
 		*ret_incidents = g->incidents.nreported;
 }

@@ -56,8 +56,7 @@ void herd_killed(struct incident *in, const struct kill_result *result)
 static bool is_enough(struct cgg_guard *g, const struct guard_domain *d, const struct incident *in,
 		      uint64_t now_us)
 {
-	g->look.host_us = 0;
-	look_host(g, now_us);
+	look_host_anew(g, now_us);
 	if (!look_is_host(g, d))
 		snap_read(g->view.tree, &g->view.snap, d->index,
 			  CGG_HAVE_CURRENT | CGG_HAVE_STAT | CGG_HAVE_SWAP_CURRENT |

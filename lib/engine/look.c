@@ -38,18 +38,47 @@ bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d)
 	return d->index == 0 && !g->look.root_has_current;
 }
 
-static void look_host_since(struct cgg_guard *g, uint64_t fresh_us, uint64_t now_us)
+/* True: what was read then is too old. */
+static bool is_old(uint64_t read_us, uint64_t fresh_us, uint64_t now_us)
 {
-	if (g->look.host_us != 0 && now_us < g->look.host_us + fresh_us)
+	return read_us == 0 || now_us >= read_us + fresh_us;
+}
+
+/* All that is known of a host that is far from danger. */
+static void look_host_memory(struct cgg_guard *g, uint64_t fresh_us, uint64_t now_us)
+{
+	if (!is_old(g->look.host_us, fresh_us, now_us))
 		return;
-	cgfs_host_read(g->view.tree->root.procfd, ~(uint32_t)CGG_HOST_HAVE_OOM_KILL,
+	/* what zram takes is read when it matters, and is unknown from here on */
+	cgfs_host_read(g->view.tree->root.procfd,
+		       CGG_HOST_HAVE_MEMORY | CGG_HOST_HAVE_SWAP | CGG_HOST_HAVE_SWAP_RAM,
 		       &g->view.snap.host);
 	g->look.host_us = now_us;
+}
+
+static void look_host_since(struct cgg_guard *g, uint64_t fresh_us, uint64_t now_us)
+{
+	look_host_memory(g, fresh_us, now_us);
+	if (!is_old(g->look.host_pressure_us, fresh_us, now_us))
+		return;
+	cgfs_host_read(g->view.tree->root.procfd, CGG_HOST_HAVE_PRESSURE, &g->view.snap.host);
+	g->look.host_pressure_us = now_us;
 }
 
 void look_host(struct cgg_guard *g, uint64_t now_us)
 {
 	look_host_since(g, HOST_FRESH_US, now_us);
+}
+
+static void forget_host(struct cgg_guard *g)
+{
+	g->look.host_us = g->look.host_pressure_us = 0;
+}
+
+void look_host_anew(struct cgg_guard *g, uint64_t now_us)
+{
+	forget_host(g);
+	look_host(g, now_us);
 }
 
 uint64_t look_gate(const struct cgg_guard *g, const struct guard_domain *d, uint64_t limit)
@@ -99,7 +128,7 @@ static void read_limit(struct cgg_guard *g, struct guard_domain *d, uint64_t now
 {
 	if (d->limit_us != 0 && now_us < d->limit_us + limit_fresh_us(g, d->index))
 		return;
-	look_host_since(g, HOST_TOLD_US, now_us);
+	look_host_memory(g, HOST_TOLD_US, now_us);
 	snap_read_limit(g->view.tree, &g->view.snap, d->index);
 	d->limit_us = now_us;
 }
@@ -117,7 +146,7 @@ static bool host_is_far(struct cgg_guard *g, const struct guard_domain *d, uint6
 	if (d->limit_us == 0 || g->view.snap.cgroups[d->index].limit_bytes != h->total_bytes ||
 	    now_us >= d->limit_us + limit_fresh_us(g, d->index) || policy_by_usage(rule))
 		return false;
-	look_host(g, now_us);
+	look_host_memory(g, HOST_FRESH_US, now_us);
 	gate = look_gate(g, d, h->total_bytes);
 	return h->have & CGG_HOST_HAVE_MEMORY &&
 	       h->total_bytes - h->available_bytes < policy_near(gate);
@@ -131,7 +160,7 @@ bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, ui
 	struct cgg_cgroup *cg = &g->view.snap.cgroups[d->index];
 
 	if (look_is_host(g, d) || host_is_far(g, d, now_us)) {
-		look_host(g, now_us);
+		look_host_memory(g, HOST_FRESH_US, now_us);
 		*ret_level = h->total_bytes - h->available_bytes;
 		*ret_limit = h->have & CGG_HOST_HAVE_MEMORY ? h->total_bytes : CGG_MAX;
 		return true;
@@ -178,7 +207,7 @@ static bool host_matters(const struct policy_rule *rule)
 void look_anew(struct cgg_guard *g, struct guard_domain *d)
 {
 	if (look_is_host(g, d) || host_matters(&g->policy->rule[d->rule]))
-		g->look.host_us = 0;
+		forget_host(g);
 	d->limit_us = 0;
 	g->look.read_us = 0;
 }

@@ -12,7 +12,8 @@ struct guard_domain;
 
 struct look {
 	bool root_has_current; /* a namespace's root, not the kernel's */
-	uint64_t host_us; /* the snapshot's host was read then */
+	uint64_t host_us; /* memory and swap of the snapshot's host were read then */
+	uint64_t host_pressure_us; /* and its pressure */
 	struct policy_reading reading[POLICY_CONDS_MAX]; /* of the last evaluation */
 	struct cgg_group *groups; /* of a choice: room for as many as there are cgroups */
 	struct cgfs_own own; /* the cgroups that we are in */
@@ -30,6 +31,7 @@ void look_init(struct look *look, const struct cgg_tree *tree);
 /* The domain is the machine, by its own numbers. */
 bool look_is_host(const struct cgg_guard *g, const struct guard_domain *d);
 void look_host(struct cgg_guard *g, uint64_t now_us);
+void look_host_anew(struct cgg_guard *g, uint64_t now_us); /* though it was read just now */
 
 /* The cheap number: unreclaimable of the host, memory.current of a cgroup. False: it is gone. */
 bool look_level(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us, uint64_t *ret_level,
