@@ -13,7 +13,7 @@
 
 enum ask_text { ASK_STATUS, ASK_METRICS, ASK_TEXTS };
 
-/* Put a piece, the first one is number 0, into buf. Its length, 0 when all is told. The guard's. */
+/* Put piece `number` of the text, from 0 on, into buf. Returns its length, 0 after the last one. Called in the guard. */
 typedef long (*ask_fn)(void *user, unsigned int number, char *buf, size_t size);
 
 struct ask_memory;
@@ -32,7 +32,7 @@ void ask_deinit(struct ask *a);
 
 /* ---- the front: one thread for each text --------------------------------------------------- */
 
-/* The next piece of the text. Its length, 0 at the end, -1: the guard hangs. *ret is valid until the next one. */
+/* Get the next piece of the text. Returns its length, 0 after the last one, -1: the guard hangs. *ret is valid until the next call. */
 long ask_piece(struct ask *a, enum ask_text text, unsigned int number, const char **ret);
 
 /* ---- the guard: one thread ------------------------------------------------------------------ */
@@ -40,7 +40,7 @@ long ask_piece(struct ask *a, enum ask_text text, unsigned int number, const cha
 /* Have the guard woken by its epoll instance when a piece is asked for. 0 or a negative errno. */
 int ask_watch(const struct ask *a, int epoll_fd);
 
-/* When fd is readable: fn[text] makes the piece. */
+/* Answer what was asked; call it when fd is readable. fn[text] makes the piece. */
 void ask_answer(struct ask *a, const ask_fn fn[ASK_TEXTS], void *user);
 
 /* Before each wait of that epoll instance: *ms, -1 for no end, is shortened where it has to be. */

@@ -122,7 +122,7 @@ static int listen_metrics(struct daemon *d)
 	}
 	if (r < 0)
 		return complain(exit_daemon(r, EXIT_INPUT), "cannot tell metrics at '%s': %s",
-				where, metrics_why(r));
+				where ? where : d->o.metrics_file, metrics_why(r));
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static void confine(struct daemon *d)
 		sandbox_begin(&paths, on_sandbox_notice, d);
 }
 
-/* What others see of the guard, and the processes that show it and read policies: before anything else is opened. */
+/* Open outputs and sockets, and start the processes that use them and read policies: before anything else is opened. */
 static int start_others(struct daemon *d, int argc, char **argv)
 {
 	int messages, incidents, code = records_open(d->o.incidents, &incidents), r;
@@ -172,14 +172,14 @@ static int start_others(struct daemon *d, int argc, char **argv)
 	if (messages < 0) /* started without a stderr */
 		messages = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	r = front_init(&d->front, incidents, messages);
-	if (r == 0)
+	if (r == 0) {
 		code = listen_status(d);
-	if (r == 0 && code == 0)
-		code = listen_metrics(d);
-	if (code != 0)
-		return code;
-	if (r == 0)
+		if (code == 0)
+			code = listen_metrics(d);
+		if (code != 0)
+			return code;
 		r = keeper_start(&d->keeper, &d->o, &d->front, !d->o.no_sandbox, argc, argv);
+	}
 	return r < 0 ? complain(exit_daemon(r, EXIT_MACHINE),
 				"cannot start the processes that read policies and write "
 				"incidents: %s",

@@ -136,7 +136,7 @@ static bool begin(struct output *o, const char *name)
 	return thread_begin(&thread, name, output_main, o) == 0;
 }
 
-/* One that is stuck is not waited for: metrics go on. */
+/* Write the error to stderr, unless that would block: metrics over HTTP go on. */
 static void on_metrics_failed(void *user, int negative_errno)
 {
 	const struct front *f = user;
@@ -157,7 +157,7 @@ static bool answers(const struct front *f)
 	return f->metrics_file || f->metrics.fd >= 0;
 }
 
-/* What takes files, before there are none. */
+/* Load what answering needs from files, before the sandbox denies all files. */
 static bool prepare_to_answer(struct front *f)
 {
 	const struct metrics_options options = {.file = f->metrics_file,

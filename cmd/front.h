@@ -39,7 +39,7 @@ void front_stop_listening(struct front *f);
 /* In a process of its own, without threads. why: how the one before it ended, "": there was none. */
 _Noreturn void front_run(struct front *f, bool confined, const char *why);
 
-/* In the guard, which ends: the sockets are not to be found any more. */
+/* In the guard, when it ends: remove the files of the sockets. */
 void front_hide(struct front *f);
 
 /* In the guard: wait until all is written, for ms at the most, and end the front. */

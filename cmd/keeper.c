@@ -123,7 +123,7 @@ static void front_ended(struct keeping *k, int status)
 	describe_end(k->why, sizeof(k->why), status);
 }
 
-/* Where our cgroup is at its memory limit, the kernel kills each front as it begins. */
+/* A cgroup of ours that is at its memory limit has each front killed by the kernel as it begins: retry less and less often. */
 static struct timespec pause_of(const struct keeping *k)
 {
 	int doubles = k->failures > FRONT_FAILURES ? k->failures - FRONT_FAILURES : 0;

@@ -19,7 +19,7 @@ struct listen_at {
  */
 int listen_unix(const char *path, mode_t mode, int flags, struct listen_at *ret);
 
-/* The path; NULL: it has none. */
+/* Returns the path of the file; NULL: there is none. */
 const char *listen_path(const struct listen_at *l);
 
 /* Remove the file, if it is ours still. */
@@ -28,5 +28,5 @@ void listen_remove(struct listen_at *l);
 /* Close the socket; the file stays. */
 void listen_close(struct listen_at *l);
 
-/* Nobody can connect any more, whoever else has the socket open. */
+/* Refuse connections from now on, also for other processes that have the socket open. */
 void listen_stop(struct listen_at *l);

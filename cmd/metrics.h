@@ -16,13 +16,13 @@
  */
 int metrics_listen(const char *where, struct listen_at *ret);
 
-/* What a failure of it means. */
+/* Explain the error of metrics_listen(), as part of a message. */
 const char *metrics_why(int negative_errno);
 
 struct metrics_options {
 	const char *file; /* where the text goes every 15 s, NULL: nowhere */
 	int listen_fd; /* of metrics_listen(), -1: none */
-	/* The file can't be written, and could be before, or for another reason; from the thread. */
+	/* Called by the thread when the file can't be written, once for each error in a row. */
 	void (*failed)(void *user, int negative_errno);
 	void *user;
 };
@@ -33,5 +33,5 @@ int metrics_prepare(const struct metrics_options *options);
 /* Start the thread, which goes on until the process ends. 0 or a negative errno. */
 int metrics_start(struct ask *ask);
 
-/* The guard has ended: nobody is to read its numbers any more. */
+/* The guard has ended: remove the file, so that nobody takes its numbers for current ones. */
 void metrics_end(void);

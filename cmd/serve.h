@@ -15,7 +15,7 @@
  */
 int serve_default_path(bool make, char *buf, size_t size);
 
-/* What a failure of this and of listen_unix() means. */
+/* Explain an error of serve_default_path() or listen_unix(), as part of a message. */
 const char *serve_why(int negative_errno);
 
 /* Start the thread, which goes on until the process ends. 0 or a negative errno. */

@@ -9,6 +9,7 @@
 
 #include "../cmd/ask.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -104,4 +105,20 @@ static inline void kit_asked_end(struct kit_asked *k)
 	pthread_join(k->loop, NULL);
 	close(k->epoll_fd);
 	ask_deinit(&k->ask);
+}
+
+/* Open fds of the front, and a few more. */
+static inline unsigned int kit_asked_fds(const struct kit_asked *k)
+{
+	char path[64];
+	unsigned int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)k->front);
+	dir = opendir(path);
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
 }

@@ -5,7 +5,6 @@
 
 #include "../cmd/metrics.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -113,21 +112,6 @@ static void end(struct daemon *d)
 	T_ASSERT(kit_ms() - start < 3000);
 	T_ASSERT(d->guard.worst_ms < 500);
 	T_ASSERT(access(d->file, F_OK) < 0 && access(d->path, F_OK) < 0);
-}
-
-static unsigned int fds_of_front(const struct daemon *d)
-{
-	char path[64];
-	unsigned int n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)d->guard.front);
-	dir = opendir(path);
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
 }
 
 static int dial(const struct daemon *d)
@@ -257,14 +241,14 @@ TEST(a_thousand_connections_cost_a_few)
 
 	begin(&d, false, true);
 	T_HAS(ask(&d, GET), "piece_19");
-	fds = fds_of_front(&d);
+	fds = kit_asked_fds(&d.guard);
 	for (int i = 0; i < 1000; i++) {
 		int fd = dial(&d);
 
 		if (fd >= 0)
 			close(fd);
-		if (fds_of_front(&d) > most)
-			most = fds_of_front(&d);
+		if (kit_asked_fds(&d.guard) > most)
+			most = kit_asked_fds(&d.guard);
 	}
 	T_ASSERT(most < fds + 40);
 	T_HAS(ask(&d, GET), "piece_19");

@@ -5,7 +5,6 @@
 
 #include "../cmd/serve.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -60,21 +59,6 @@ static void finish(struct daemon *d)
 	kit_asked_kill_front(&d->guard);
 	kit_asked_end(&d->guard);
 	T_ASSERT(lstat(d->path, &st) < 0 && errno == ENOENT);
-}
-
-static unsigned int fds_of_front(const struct daemon *d)
-{
-	char path[64];
-	unsigned int n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)d->guard.front);
-	dir = opendir(path);
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
 }
 
 static int dial(const struct daemon *d, int flags)
@@ -159,7 +143,7 @@ TEST(a_storm_of_connections_leaves_it_as_it_was)
 	struct daemon d;
 
 	begin(&d, 3);
-	fds = fds_of_front(&d);
+	fds = kit_asked_fds(&d.guard);
 	for (int i = 0; i < 1000; i++) {
 		int fd = dial(&d, SOCK_NONBLOCK);
 
@@ -167,9 +151,9 @@ TEST(a_storm_of_connections_leaves_it_as_it_was)
 			close(fd);
 	}
 	T_EQ_INT(take(dial(&d, 0)), 3 * ASK_SIZE);
-	for (int i = 0; i < 200 && fds_of_front(&d) > fds; i++)
+	for (int i = 0; i < 200 && kit_asked_fds(&d.guard) > fds; i++)
 		kit_sleep_ms(10);
-	T_EQ_INT(fds_of_front(&d), fds);
+	T_EQ_INT(kit_asked_fds(&d.guard), fds);
 	finish(&d);
 }
 
@@ -276,12 +260,12 @@ TEST(it_gives_back_every_fd)
 
 	begin(&d, 1);
 	T_EQ_INT(take(dial(&d, 0)), ASK_SIZE);
-	of_front = fds_of_front(&d);
+	of_front = kit_asked_fds(&d.guard);
 	for (int i = 0; i < 10; i++)
 		T_EQ_INT(take(dial(&d, 0)), ASK_SIZE);
-	for (int i = 0; i < 200 && fds_of_front(&d) > of_front; i++)
+	for (int i = 0; i < 200 && kit_asked_fds(&d.guard) > of_front; i++)
 		kit_sleep_ms(10);
-	T_EQ_INT(fds_of_front(&d), of_front);
+	T_EQ_INT(kit_asked_fds(&d.guard), of_front);
 	finish(&d);
 	T_EQ_INT(kit_count_fds(), before);
 }

@@ -2,66 +2,35 @@
 /* The guard and a kill by hand as the program uses them: what cgguard-guard.h promises. */
 #include "cgguard-guard.h"
 
+#include "kit/policy.h"
 #include "kit/t.h"
 #include "kit/tree.h"
 
 #include <errno.h>
 #include <poll.h>
 
-/* A machine with a container of two processes' groups, a service and a bare cgroup. */
 #define MACHINE                                                                                    \
 	"root sys/fs/cgroup\n"                                                                     \
-	"/ cgroup.procs=1\n"                                                                       \
-	"/big.scope memory.current=6000000 memory.max=8000000 memory.oom.group=1 "                 \
-	"cgroup.procs='10\\n11\\n' memory.stat='anon 5000000\\nshmem 100000\\n' "                  \
-	"memory.swap.current=1000\n"                                                               \
-	"/small.service memory.current=2000000 memory.max=max memory.oom.group=0 cgroup.procs=12 " \
-	"memory.stat='anon 1900000\\n'\n"                                                          \
-	"/bare\n"                                                                                  \
-	"proc meminfo='MemTotal: 100000 kB\\nMemFree: 10000 kB\\nMemAvailable: 50000 kB\\n"        \
-	"SwapTotal: 0 kB\\nSwapFree: 0 kB\\n'\n"                                                   \
-	"proc/11 stat='11 (a) S 1 1 1 0 -1 0 0' status='VmRSS: 4000 kB\\n' oom_score_adj=-9\n"     \
-	"proc/12 stat='12 (b) S 1 1 1 0 -1 0 0' status='VmRSS: 1900 kB\\n' oom_score_adj=0\n"
+	"/big.scope memory.current=6000000 memory.max=8000000 cgroup.procs='10\\n11\\n'\n"         \
+	"proc meminfo='MemTotal: 100000 kB\\nMemFree: 10000 kB\\nMemAvailable: 50000 kB\\n'\n"
 
-static int load_path(const char *path, struct cgg_policy **ret, struct cgg_error *err)
-{
-	return cgg_policy_load(&path, 1, ret, err);
-}
+#define POLICY                                                                                     \
+	"{\"version\": 1, \"rules\": [{\"name\": \"r\", \"domain\": \"/\", "                       \
+	"\"when\": {\"available_below\": \"99%\"}, \"then\": [{\"action\": \"notify\"}]}]}\n"
 
 static struct cgg_tree *open_machine(void)
 {
 	struct cgg_tree *tree = NULL;
-	struct cgg_error err = {0};
 
-	if (cgg_tree_open(kit_tree(MACHINE), &tree, &err) != 0)
-		printf("# %s\n", err.msg);
-	T_MUST(tree);
+	T_MUST(cgg_tree_open(kit_tree(MACHINE), &tree, NULL) == 0);
 	return tree;
 }
 
-#define POLICY                                                                                     \
-	"{\"version\": 1, \"protect\": [\"/small.service\"], \"rules\": [{\"name\": \"r\", "       \
-	"\"domain\": \"/\", \"when\": {\"available_below\": \"99%\"}, "                            \
-	"\"then\": [{\"action\": \"notify\"}]}]}\n"
-
-/* A file of this text in a directory of its own; its path. */
-static const char *policy_file(const char *text)
+static struct cgg_policy *load(void)
 {
-	static char path[256];
-	const char *top = kit_tree("p");
-
-	kit_tree_write(top, "p", "policy.json", text, strlen(text));
-	snprintf(path, sizeof(path), "%s/p/policy.json", top);
-	return path;
-}
-
-static struct cgg_policy *load(const char *text)
-{
-	struct cgg_policy *policy = NULL;
 	struct cgg_error err = {0};
+	struct cgg_policy *policy = kit_load(POLICY, &err);
 
-	if (load_path(policy_file(text), &policy, &err) != 0)
-		printf("# %s\n", err.msg);
 	T_MUST(policy);
 	return policy;
 }
@@ -87,7 +56,7 @@ static void tell(void *user, enum cgg_report kind, const char *text, size_t len)
 TEST(a_recording_can_not_be_guarded)
 {
 	struct cgg_tree *tree = open_machine();
-	struct cgg_policy *policy = load(POLICY);
+	struct cgg_policy *policy = load();
 	const struct cgg_guard_options o = {.dry_run = true};
 	struct cgg_guard *guard = NULL;
 	struct cgg_error err = {0};
@@ -105,7 +74,7 @@ TEST(a_recording_can_not_be_guarded)
 /* Dry: it looks at this machine, where that can be, and touches nothing. */
 TEST(a_guard_looks_decides_and_tells)
 {
-	struct cgg_policy *policy = load(POLICY), *other = NULL;
+	struct cgg_policy *policy = load(), *other = NULL;
 	struct told told = {0};
 	const struct cgg_guard_options o = {.dry_run = true, .report = tell, .user = &told};
 	struct cgg_guard *guard = NULL;
