@@ -168,7 +168,7 @@ static void wake_host(struct cgg_guard *g, uint64_t when_us)
 	for (uint32_t slot = g->seen[0].domain; slot != CGG_NONE;
 	     slot = g->domains.slot[slot].next) {
 		if (brake_is_host(g, &g->domains.slot[slot]))
-			plan_wake(&g->domains.slot[slot], when_us);
+			plan_wake(g, &g->domains.slot[slot], when_us);
 	}
 }
 
@@ -204,7 +204,7 @@ static void wake(struct cgg_guard *g, uint32_t index, uint64_t now_us)
 			struct guard_domain *d = &g->domains.slot[slot];
 
 			if (i == index || d->gate_bytes >= held)
-				plan_wake(d, now_us);
+				plan_wake(g, d, now_us);
 		}
 	}
 }

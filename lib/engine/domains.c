@@ -159,6 +159,7 @@ static void add(struct cgg_guard *g, uint32_t index, uint16_t rule, uint32_t *fr
 				   .events_wd = -1,
 				   .found_us = now_us,
 				   .paid = g->domains.paid};
+	g->plan.awake_epoch = 0;
 	link_to_cgroup(g, *from, index);
 }
 

@@ -126,7 +126,7 @@ void hear_event(void *user, uint32_t index, int wd, uint64_t now_us)
 			d->stirred_us = now_us;
 			d->woken = true;
 		}
-		plan_soon(d, now_us);
+		plan_soon(g, d, now_us);
 		noise |= d->due_us > now_us && ++d->noise > NOISE_MAX;
 	}
 	if (!noise)
@@ -150,7 +150,7 @@ void hear_limit(void *user, uint32_t index, int wd, uint64_t now_us)
 		for (uint32_t slot = g->seen[i].domain; slot != CGG_NONE;
 		     slot = g->domains.slot[slot].next) {
 			g->domains.slot[slot].limit_us = 0;
-			plan_wake(&g->domains.slot[slot], now_us);
+			plan_wake(g, &g->domains.slot[slot], now_us);
 		}
 	}
 }

@@ -173,9 +173,50 @@ uint64_t plan_epoch(const struct cgg_guard *g)
 	return 1 + g->brakes.epoch + g->view.generation + g->nlacks;
 }
 
-bool plan_sleeps(const struct guard_domain *d, uint64_t epoch)
+static bool sleeps(const struct guard_domain *d, uint64_t epoch)
 {
-	return d->told_epoch == epoch && !d->woken;
+	return d->told_epoch == epoch;
+}
+
+struct plan_walk plan_walk(const struct cgg_guard *g)
+{
+	const struct plan *p = &g->plan;
+
+	return p->awake_epoch == plan_epoch(g) ? (struct plan_walk){p->awake, p->nawake}
+					       : (struct plan_walk){NULL, g->domains.n};
+}
+
+bool plan_is_due(const struct cgg_guard *g, const struct guard_domain *d, uint64_t now_us)
+{
+	return d->used && d->due_us <= now_us && !sleeps(d, plan_epoch(g)) &&
+	       plan_due(g, d, now_us) <= now_us;
+}
+
+uint64_t plan_next(struct cgg_guard *g, uint64_t before_us, uint64_t now_us)
+{
+	const struct plan_walk walk = plan_walk(g);
+	uint64_t epoch = plan_epoch(g), next = before_us;
+	struct plan *p = &g->plan;
+
+	p->nawake = 0;
+	for (uint32_t i = 0; i < walk.n; i++) {
+		uint32_t slot = walk.slot ? walk.slot[i] : i;
+		struct guard_domain *d = &g->domains.slot[slot];
+		uint64_t due;
+
+		if (!d->used || sleeps(d, epoch))
+			continue;
+		due = d->due_us < next ? plan_due(g, d, now_us) : next;
+		if (due == UINT64_MAX && d->due_us < next) {
+			d->told_epoch = epoch;
+			continue;
+		}
+		if (due < next)
+			next = due;
+		p->awake[p->nawake++] = slot; /* not behind the one that is read */
+	}
+	p->awake_epoch = epoch;
+	return next;
 }
 
 /* Look at it then at the latest, whatever was planned and whoever would tell. */
@@ -184,11 +225,11 @@ bool plan_sleeps(const struct guard_domain *d, uint64_t epoch)
  * it tells again, we look. A few times each time that it comes near, since a group may live there; true while
  * it is so.
  */
-bool plan_again(struct guard_domain *d, uint64_t now_us)
+bool plan_again(struct cgg_guard *g, struct guard_domain *d, uint64_t now_us)
 {
 	if (d->again == PLAN_AGAIN_MAX)
 		return false;
-	plan_wake(d, now_us + AGAIN_US * (1 + d->again++ / 2));
+	plan_wake(g, d, now_us + AGAIN_US * (1 + d->again++ / 2));
 	return true;
 }
 

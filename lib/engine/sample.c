@@ -97,7 +97,7 @@ struct sample sample_domain(struct cgg_guard *g, struct guard_domain *d, uint64_
 	/* full of page cache is not near danger: from here on what counts is unreclaimable */
 	level = policy_level(rule, cg, look_is_host(g, d), level);
 	plan_look(g, d, level, gate, limit, now_us);
-	s.ahead = braked && d->told && s.truth != POLICY_TRUE && plan_again(d, now_us) &&
+	s.ahead = braked && d->told && s.truth != POLICY_TRUE && plan_again(g, d, now_us) &&
 		  can_read_ahead(g, d, rule);
 	preempt_sample(g, d, level, limit, now_us);
 	d->past = policy_is_past(gate, level, s.truth);

@@ -395,13 +395,10 @@ static void put_in_order(struct turn *t)
 /* The first due domain of a cgroup's list, which slot begins or continues; NULL: none is due. */
 static struct guard_domain *next_due(struct cgg_guard *g, uint32_t slot, uint64_t now_us)
 {
-	uint64_t epoch = plan_epoch(g);
-
 	for (; slot != CGG_NONE; slot = g->domains.slot[slot].next) {
 		struct guard_domain *d = &g->domains.slot[slot];
 
-		if (d->due_us <= now_us && !plan_sleeps(d, epoch) &&
-		    plan_due(g, d, now_us) <= now_us)
+		if (plan_is_due(g, d, now_us))
 			return d;
 	}
 	return NULL;
@@ -410,19 +407,22 @@ static struct guard_domain *next_due(struct cgg_guard *g, uint32_t slot, uint64_
 /* The cgroups with domains that are due: those far from danger, and the others. */
 static void find_due(struct cgg_guard *g, uint64_t now_us, struct turn *near, struct turn *far)
 {
+	const struct plan_walk walk = plan_walk(g);
+
 	near->n = far->n = 0;
-	for (uint32_t slot = 0; slot < g->domains.n; slot++) {
-		const struct guard_domain *d = &g->domains.slot[slot], *first;
+	for (uint32_t i = 0; i < walk.n; i++) {
+		const struct guard_domain *first = &g->domains.slot[walk.slot ? walk.slot[i] : i];
+		uint32_t head;
 		bool is_far = true;
 
-		if (!d->used || g->seen[d->index].domain != slot)
+		if (!plan_is_due(g, first, now_us))
 			continue;
-		first = next_due(g, slot, now_us);
-		for (d = first; d; d = next_due(g, d->next, now_us))
+		head = g->seen[first->index].domain;
+		if (next_due(g, head, now_us) != first)
+			continue; /* its cgroup is offered by another domain of it */
+		for (const struct guard_domain *d = first; d; d = next_due(g, d->next, now_us))
 			is_far &= plan_is_far(d) && !d->woken;
-		if (first)
-			offer(is_far ? far : near, slot,
-			      paid_after(g, first, calls_of(g, first, now_us)));
+		offer(is_far ? far : near, head, paid_after(g, first, calls_of(g, first, now_us)));
 	}
 }
 

@@ -138,7 +138,7 @@ static void on_stall(void *user)
 			continue;
 		d->stirred_us = now;
 		d->woken |= look_is_host(g, d);
-		plan_soon(d, now);
+		plan_soon(g, d, now);
 	}
 }
 
@@ -207,7 +207,7 @@ void watch_read(struct cgg_guard *g, uint64_t now_us)
 
 void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 {
-	uint64_t next = kernel_due_us(g), epoch = plan_epoch(g);
+	uint64_t next = kernel_due_us(g);
 	struct itimerspec t = {0};
 
 	if (g->resets.due_us < next)
@@ -215,18 +215,7 @@ void watch_sleep(struct cgg_guard *g, uint64_t now_us)
 	if (brakes_pending(&g->brakes) && now_us + BRAKE_RETRY_US < next)
 		next = now_us + BRAKE_RETRY_US;
 
-	for (uint32_t i = 0; i < g->domains.n; i++) {
-		struct guard_domain *d = &g->domains.slot[i];
-		uint64_t due;
-
-		if (!d->used || d->due_us >= next || plan_sleeps(d, epoch))
-			continue;
-		due = plan_due(g, d, now_us);
-		if (due == UINT64_MAX)
-			d->told_epoch = epoch;
-		if (due < next)
-			next = due;
-	}
+	next = plan_next(g, next, now_us);
 	if (domains_due_us(g) < next)
 		next = domains_due_us(g);
 	if (tree_wants_kill(g->view.tree))
