@@ -168,9 +168,12 @@ uint64_t plan_due(const struct cgg_guard *g, const struct guard_domain *d, uint6
 								  : d->due_us;
 }
 
+/* All that plan_is_told() depends on and that is no domain's own; never 0. */
 uint64_t plan_epoch(const struct cgg_guard *g)
 {
-	return 1 + g->brakes.epoch + g->view.generation + g->nlacks;
+	bool lacks = g->view.tree->watch_short || files_lack_watches(&g->files);
+
+	return 2 * (1 + g->brakes.epoch + g->view.generation + g->nlacks) + lacks;
 }
 
 static bool sleeps(const struct guard_domain *d, uint64_t epoch)
@@ -213,13 +216,12 @@ uint64_t plan_next(struct cgg_guard *g, uint64_t before_us, uint64_t now_us)
 		}
 		if (due < next)
 			next = due;
-		p->awake[p->nawake++] = slot; /* not behind the one that is read */
+		p->awake[p->nawake++] = slot; /* at a place that has been read */
 	}
 	p->awake_epoch = epoch;
 	return next;
 }
 
-/* Look at it then at the latest, whatever was planned and whoever would tell. */
 /*
  * The kernel tells of a brake every 10 ms at the most, and what told of it was reclaimed meanwhile: until
  * it tells again, we look. A few times each time that it comes near, since a group may live there; true while

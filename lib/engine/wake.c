@@ -4,7 +4,7 @@
 
 #include "engine/plan.h"
 
-/* It is due by its plan again, whoever would tell of danger in it. */
+/* The domain is due by its plan again, also if the kernel would tell of danger in it. */
 static void rouse(struct cgg_guard *g, struct guard_domain *d)
 {
 	d->told_epoch = 0;
