@@ -253,7 +253,7 @@ static bool open_braked(void)
 	if (cgg_guard_open(tree, policy, &options, &guard, &err) < 0)
 		return false;
 	/* cgroups that are new are looked at, whatever is held there */
-	until_us = clock_now_us() + 2 * GUARD_YOUNG_US;
+	until_us = clock_now_us() + 2ULL * GUARD_YOUNG_US;
 	while (clock_now_us() < until_us) {
 		(void)cgg_guard_dispatch(guard, &err);
 		usleep(10000);
