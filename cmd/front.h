@@ -29,7 +29,7 @@ void front_clear(struct front *f);
 /* Before the keeper is forked. Takes over both fds, also on failure. 0 or a negative errno. */
 int front_init(struct front *f, int incidents_fd, int messages_fd);
 
-/* In the guard, and in the keeper, after the fork: close what is the other's. */
+/* After the fork: in the guard and in readers close what the front alone uses; in the keeper close what the guard alone uses. */
 void front_is_forked(struct front *f);
 void front_keep(struct front *f);
 
