@@ -33,7 +33,7 @@ int front_init(struct front *f, int incidents_fd, int messages_fd);
 void front_is_forked(struct front *f);
 void front_keep(struct front *f);
 
-/* In the keeper: the guard has ended, and the next guard may listen. */
+/* In the front and the keeper, when the guard has ended: the next guard may listen. */
 void front_stop_listening(struct front *f);
 
 /* In a process of its own, without threads. why: how the one before it ended, "": there was none. */

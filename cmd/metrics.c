@@ -96,14 +96,16 @@ static int write_all(const char *path, const char *text, size_t len)
 /* Who reads it sees the old text or the new one, never a part. */
 static int replace_file(struct metrics *m, const char *text, size_t len)
 {
-	int r;
+	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
-	r = m->ended ? 0 : write_all(m->temporary, text, len);
-	if (r == 0 && !m->ended && renameat(AT_FDCWD, m->temporary, AT_FDCWD, m->options.file) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlink(m->temporary);
+	if (!m->ended) {
+		r = write_all(m->temporary, text, len);
+		if (r == 0 && renameat(AT_FDCWD, m->temporary, AT_FDCWD, m->options.file) < 0)
+			r = -errno;
+		if (r < 0)
+			(void)unlink(m->temporary);
+	}
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }

@@ -83,7 +83,7 @@ static const struct conditional common_if[] = {
 	{SCMP_SYS(mprotect), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
 	/* a limit is asked for, never set */
 	{SCMP_SYS(prlimit64), {2, SCMP_CMP_EQ, 0, 0}},
-	/* glibc names the memory of malloc, if it is told to */
+	/* glibc names the memory of malloc where the tunable glibc.mem.decorate_maps is set */
 	{SCMP_SYS(prctl), {0, SCMP_CMP_MASKED_EQ, INT, 0x53564d41 /* PR_SET_VMA */}},
 	/* abort(): our own threads only */
 	{SCMP_SYS(tgkill), {0, SCMP_CMP_MASKED_EQ, INT, SELF}},
