@@ -268,20 +268,17 @@ static void check(int number, const char *what, unsigned long count, unsigned lo
 		printf("# %lu system calls, more than %lu\n", count, most);
 }
 
-static int measure_wake(void)
+static void measure_wake(void)
 {
 	if (!open_braked()) {
 		printf("1..0 # SKIP no brakes here: %s\n", err.msg);
-		cgg_guard_close(guard);
-		return 0;
+		return;
 	}
 	calls = 0;
 	cost_wake();
 	printf("# wake %lu\n1..1\n", calls);
 	check(1, "a wake-up for the host alone takes 10 system calls, however many limits are held",
 	      calls, 10);
-	cgg_guard_close(guard);
-	return 0;
 }
 
 static void fill_limits(void)
@@ -354,10 +351,43 @@ static void compare(unsigned int rounds)
 static unsigned long open_calls, snapshot_calls, bare_calls, look_calls, near_calls, choose_calls,
 	scan_calls, stall_calls;
 
+static void measure_looks(const char *mode)
+{
+	uint64_t now_us = clock_now_us() + HOUR_US;
+
+	RUN(open);
+	look_at_all(now_us);
+	for (int i = 0; i < 64; i++) /* its files are watched, some in each turn */
+		(void)cgg_guard_dispatch(guard, &err);
+	RUN(snapshot);
+	RUN(bare);
+	if (strcmp(mode, "--time") == 0)
+		compare(ROUNDS);
+	look_at_all(now_us += HOUR_US);
+	RUN(look, now_us += 20000000);
+	RUN(choose, now_us);
+	fill_limits();
+	RUN(near, now_us += 20000000);
+	RUN(scan);
+	guard->view.scan_due = false;
+	for (int i = 0; i < 4; i++) /* what the looks above left to do: brakes, and their events */
+		(void)cgg_guard_dispatch(guard, &err);
+	RUN(stall);
+	if (strcmp(mode, "--check") == 0) {
+		puts("1..3");
+		check(1, "a look of all rules takes 3 system calls a cgroup", look_calls,
+		      3 * CGROUPS);
+		check(2, "a look of all rules near danger takes 26 a cgroup", near_calls,
+		      26 * CGROUPS);
+		check(3, "a snapshot reads each file once", snapshot_calls,
+		      bare_calls + 2 * CGROUPS);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	char *text = machine();
-	uint64_t now_us = clock_now_us() + HOUR_US;
+	const char *mode = argc > 2 ? argv[2] : "";
 	struct rlimit fds;
 
 	getrlimit(RLIMIT_NOFILE, &fds);
@@ -374,35 +404,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	tree->root.live = true; /* files that stand still, for a guard */
-	if (argc > 2 && strcmp(argv[2], "--braked") == 0)
-		return measure_wake();
-	RUN(open);
-	look_at_all(now_us);
-	for (int i = 0; i < 64; i++) /* its files are watched, some in each turn */
-		(void)cgg_guard_dispatch(guard, &err);
-	RUN(snapshot);
-	RUN(bare);
-	if (argc > 2 && strcmp(argv[2], "--time") == 0)
-		compare(ROUNDS);
-	look_at_all(now_us += HOUR_US);
-	RUN(look, now_us += 20000000);
-	RUN(choose, now_us);
-	fill_limits();
-	RUN(near, now_us += 20000000);
-	RUN(scan);
-	guard->view.scan_due = false;
-	for (int i = 0; i < 4; i++) /* what the looks above left to do: brakes, and their events */
-		(void)cgg_guard_dispatch(guard, &err);
-	RUN(stall);
-	if (argc > 2 && strcmp(argv[2], "--check") == 0) {
-		puts("1..3");
-		check(1, "a look of all rules takes 3 system calls a cgroup", look_calls,
-		      3 * CGROUPS);
-		check(2, "a look of all rules near danger takes 26 a cgroup", near_calls,
-		      26 * CGROUPS);
-		check(3, "a snapshot reads each file once", snapshot_calls,
-		      bare_calls + 2 * CGROUPS);
-	}
+	if (strcmp(mode, "--braked") == 0)
+		measure_wake();
+	else
+		measure_looks(mode);
 	cgg_guard_close(guard);
 	cgg_tree_close(tree);
 	cgg_policy_free(policy);
