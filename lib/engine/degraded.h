@@ -37,5 +37,8 @@ struct cgg_guard;
 void guard_lacks(struct cgg_guard *g, enum guard_lack what, const char *fmt, ...) CGG_PRINTF(3, 4);
 void guard_has(struct cgg_guard *g, enum guard_lack what);
 
+/* Our own cgroups have room for the reserve, and for as much beside it: the kernel would kill other processes of ours for it. */
+bool guard_has_room(const struct cgg_guard *g);
+
 /* The kernel has no memory for us, or has killed one of us for it: give up the reserve. */
 void guard_is_short(struct cgg_guard *g, uint64_t now_us);

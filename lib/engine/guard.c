@@ -293,31 +293,13 @@ struct cgg_guard *guard_close(struct cgg_guard *g)
 	return NULL;
 }
 
-/* For the reserve, and as much beside it: there are other processes of ours, whom the kernel would kill for it. */
-static bool has_room(const struct cgg_guard *g)
-{
-	for (size_t i = 0; i < g->look.own.n; i++) {
-		uint32_t index = view_find(&g->view, g->look.own.id[i]);
-		CGG_AUTO_FD opened = -1;
-		struct cgg_cgroup cg = {0};
-
-		if (index != CGG_NONE &&
-		    cgfs_read(tree_dir(g->view.tree, index, &opened),
-			      CGG_HAVE_CURRENT | CGG_HAVE_MAX, &cg) == 0 &&
-		    cg.have & CGG_HAVE_CURRENT && cg.have & CGG_HAVE_MAX &&
-		    cg.max_bytes < cg.current_bytes + 2 * RESERVE_SIZE)
-			return false;
-	}
-	return true;
-}
-
 /* Whether a file can still be opened: what that takes is charged to our own cgroup. */
 static void mind_memory(struct cgg_guard *g, uint64_t now_us)
 {
 	char buf[256];
 
 	if (reserve_is_due(&g->reserve, now_us) &&
-	    reserve_take_back(&g->reserve, has_room(g), now_us))
+	    reserve_take_back(&g->reserve, guard_has_room(g), now_us))
 		guard_has(g, LACK_MEMORY);
 	else if (g->reserve.held && fdio_read_at(g->view.tree->root.dirfd, "cgroup.controllers",
 						 buf, sizeof(buf)) == -ENOMEM)

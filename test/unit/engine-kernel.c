@@ -163,6 +163,27 @@ TEST(what_was_counted_before_is_no_news)
 	end(&s);
 }
 
+/* The kernel also kills one of ours for the host's memory: that is no reason to say that our limit is too low. */
+TEST(one_of_ours_that_is_killed_says_that_our_cgroup_is_full_where_it_is)
+{
+	struct story s;
+
+	for (int full = 0; full < 2; full++) {
+		T_ROW(full ? "at its limit" : "far from its limit");
+		begin(&s, false, TREE "/a/b memory.max=67108864\n");
+		s.g->look.own.id[0] = s.g->view.snap.cgroups[2].id;
+		s.g->look.own.n = 1;
+		s.g->reserve.held = true;
+		T_EQ_STR(s.g->view.snap.cgroups[2].path, "/a/b");
+		kit_tree_add(s.top,
+			     full ? ONE_MORE_IN_B "/a/b memory.current=67000000\n" : ONE_MORE_IN_B);
+		counts_look(s.g, s.now);
+		T_EQ_INT(s.g->reserve.held, false);
+		T_EQ_INT(s.g->lack[LACK_MEMORY][0] != '\0', full);
+		end(&s);
+	}
+}
+
 TEST(the_log_alone_tells)
 {
 	struct story s;
