@@ -3,6 +3,7 @@
 #include "ask.h"
 
 #include "clock.h"
+#include "shared.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -33,16 +34,15 @@ struct ask_memory {
 
 int ask_init(struct ask *a)
 {
-	void *at = mmap(NULL, sizeof(*a->memory), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	int r;
+	void *at;
+	int fd = shared_make("cgguard-answers", sizeof(*a->memory), &at), r;
 
 	a->fd = -1;
-	a->memory = NULL;
-	a->waits = false;
-	if (at == MAP_FAILED)
-		return -errno;
 	a->memory = at;
+	a->memory_fd = fd < 0 ? -1 : fd;
+	a->waits = false;
+	if (fd < 0)
+		return fd;
 	a->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->fd >= 0)
 		return 0;
@@ -51,8 +51,20 @@ int ask_init(struct ask *a)
 	return r;
 }
 
+int ask_attach(struct ask *a, int fd, int memory_fd)
+{
+	a->fd = fd;
+	a->memory = shared_map(memory_fd, sizeof(*a->memory));
+	a->memory_fd = -1;
+	a->waits = false;
+	return a->memory ? 0 : -EINVAL;
+}
+
 void ask_deinit(struct ask *a)
 {
+	if (a->memory && a->memory_fd >= 0)
+		close(a->memory_fd);
+	a->memory_fd = -1;
 	if (a->fd >= 0)
 		close(a->fd);
 	if (a->memory)

@@ -21,13 +21,18 @@ struct ask_memory;
 struct ask {
 	int fd; /* eventfd: a piece is asked for */
 	struct ask_memory *memory; /* shared */
+	int memory_fd; /* for the front; -1: not open */
 	bool waits; /* the guard was woken, and is not to be woken again before after_us */
 	uint64_t after_us;
 	char text[ASK_SIZE]; /* the guard's own: a piece is made here */
 };
 
-/* Before the process that is to ask is forked. 0 or a negative errno; fd is -1 then. */
+/* 0 or a negative errno; fd is -1 then. */
 int ask_init(struct ask *a);
+
+/* In the front: by both fds of another process. 0 or -EINVAL. */
+int ask_attach(struct ask *a, int fd, int memory_fd);
+
 void ask_deinit(struct ask *a);
 
 /* ---- the front: one thread for each text --------------------------------------------------- */

@@ -116,13 +116,9 @@ static int listen_metrics(struct daemon *d)
 	const char *where = d->o.metrics_listen;
 	int r = where ? metrics_listen(where, &d->front.metrics) : 0;
 
-	if (r == 0 && d->o.metrics_file) {
-		d->front.metrics_file = strdup(d->o.metrics_file);
-		r = d->front.metrics_file ? 0 : -ENOMEM;
-	}
 	if (r < 0)
 		return complain(exit_daemon(r, EXIT_INPUT), "cannot tell metrics at '%s': %s",
-				where ? where : d->o.metrics_file, metrics_why(r));
+				where, metrics_why(r));
 	return 0;
 }
 
@@ -162,9 +158,9 @@ static void confine(struct daemon *d)
 }
 
 /* Open outputs and sockets, and start the processes that use them and read policies: before anything else is opened. */
-static int start_others(struct daemon *d, int argc, char **argv)
+static int start_others(struct daemon *d, char *const *args)
 {
-	int messages, incidents, code = records_open(d->o.incidents, &incidents), r;
+	int messages, incidents, program, code = records_open(d->o.incidents, &incidents), r;
 
 	if (code != 0)
 		return code;
@@ -178,7 +174,11 @@ static int start_others(struct daemon *d, int argc, char **argv)
 			code = listen_metrics(d);
 		if (code != 0)
 			return code;
-		r = keeper_start(&d->keeper, &d->o, &d->front, !d->o.no_sandbox, argc, argv);
+		r = program = process_program();
+		if (program >= 0) {
+			r = keeper_start(&d->keeper, program, args, &d->front);
+			close(program);
+		}
 	}
 	return r < 0 ? complain(exit_daemon(r, EXIT_MACHINE),
 				"cannot start the processes that read policies and write "
@@ -435,12 +435,12 @@ int cmd_run(int argc, char **argv)
 
 	front_clear(&d.front);
 	self_small_pages();
-	code = opt_read(argc, argv, "prin1sSwqml", &d.o);
+	code = opt_read_run(argc, argv, &d.o);
 	if (code == 0 && d.o.nargs > 0)
 		code = complain(EXIT_INPUT, "run: what is '%s'? (--policy names a policy)",
 				d.o.args[0]);
 	if (code == 0)
-		code = start_others(&d, argc, argv);
+		code = start_others(&d, argv);
 	if (code == 0)
 		code = confine_and_load(&d);
 	if (code == 0)

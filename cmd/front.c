@@ -2,13 +2,13 @@
 /* Write what the guard reports, and answer who asks for it, in a process that can do nothing else. */
 #include "front.h"
 
+#include "cmd.h"
 #include "journal.h"
 #include "metrics.h"
+#include "opt.h"
 #include "sandbox.h"
-#include "self.h"
 #include "serve.h"
 #include "thread.h"
-#include "title.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -29,11 +29,14 @@ static void close_one(int *fd)
 	*fd = -1;
 }
 
-static void close_its_own(struct front *f)
+void front_is_given(struct front *f)
 {
 	close_one(&f->incidents_fd);
 	close_one(&f->messages_fd);
 	close_one(&f->guard_fd);
+	close_one(&f->incidents.fd);
+	close_one(&f->messages.fd);
+	close_one(&f->ask.memory_fd);
 	listen_close(&f->status);
 	listen_close(&f->metrics);
 }
@@ -42,6 +45,7 @@ void front_clear(struct front *f)
 {
 	memset(f, 0, sizeof(*f));
 	f->incidents_fd = f->messages_fd = f->guard_fd = f->life_fd = -1;
+	f->incidents.fd = f->messages.fd = f->ask.memory_fd = -1;
 	f->status.fd = f->metrics.fd = f->ask.fd = -1;
 }
 
@@ -69,20 +73,17 @@ int front_init(struct front *f, int incidents_fd, int messages_fd)
 	return 0;
 }
 
-void front_is_forked(struct front *f)
+void front_put_fds(const struct front *f, int fd[PROCESS_FDS])
 {
-	close_its_own(f);
-}
-
-void front_keep(struct front *f)
-{
-	close_one(&f->life_fd);
-}
-
-void front_stop_listening(struct front *f)
-{
-	listen_stop(&f->status);
-	listen_stop(&f->metrics);
+	fd[PROCESS_LIFE] = f->guard_fd;
+	fd[PROCESS_INCIDENTS] = f->incidents_fd;
+	fd[PROCESS_MESSAGES] = f->messages_fd;
+	fd[PROCESS_INCIDENTS_RING] = f->incidents.fd;
+	fd[PROCESS_MESSAGES_RING] = f->messages.fd;
+	fd[PROCESS_ASK] = f->ask.fd;
+	fd[PROCESS_ASK_MEMORY] = f->ask.memory_fd;
+	fd[PROCESS_STATUS] = f->status.fd;
+	fd[PROCESS_METRICS] = f->metrics.fd;
 }
 
 void front_hide(struct front *f)
@@ -100,10 +101,8 @@ void front_deinit(struct front *f, int ms)
 		(void)sink_drain(&f->messages, ms);
 	}
 	close_one(&f->life_fd);
-	close_its_own(f);
+	front_is_given(f);
 	ask_deinit(&f->ask);
-	free(f->metrics_file);
-	f->metrics_file = NULL;
 	sink_deinit(&f->incidents);
 	sink_deinit(&f->messages);
 }
@@ -136,77 +135,123 @@ static bool begin(struct output *o, const char *name)
 	return thread_begin(&thread, name, output_main, o) == 0;
 }
 
+/* What the process was given. */
+struct its_own {
+	struct sink incidents, messages;
+	struct ask ask;
+	int status_fd, metrics_fd; /* -1: none is asked for */
+	const char *metrics_file; /* NULL: none */
+};
+
+static int given(enum process_fd fd)
+{
+	return process_has(fd) ? (int)fd : -1;
+}
+
+static bool attach(struct its_own *o)
+{
+	o->status_fd = given(PROCESS_STATUS);
+	o->metrics_fd = given(PROCESS_METRICS);
+	return process_has(PROCESS_LIFE) &&
+	       sink_attach(&o->incidents, PROCESS_INCIDENTS_RING) == 0 &&
+	       sink_attach(&o->messages, PROCESS_MESSAGES_RING) == 0 &&
+	       ask_attach(&o->ask, PROCESS_ASK, PROCESS_ASK_MEMORY) == 0;
+}
+
 /* Write the error to stderr, unless that would block: metrics over HTTP go on. */
 static void on_metrics_failed(void *user, int negative_errno)
 {
-	const struct front *f = user;
-	struct pollfd p = {.fd = f->messages_fd, .events = POLLOUT};
+	const struct its_own *o = user;
+	struct pollfd p = {.fd = PROCESS_MESSAGES, .events = POLLOUT};
 	char file[256], text[512];
 	int len;
 
-	cgg_text_printable(f->metrics_file, file, sizeof(file));
+	cgg_text_printable(o->metrics_file, file, sizeof(file));
 	len = snprintf(text, sizeof(text),
 		       "cgguard: cannot write metrics to '%s': %s; it is tried again every 15 s\n",
 		       file, strerror(-negative_errno));
 	if (poll(&p, 1, 0) == 1 && p.revents == POLLOUT)
-		(void)!write(f->messages_fd, text, (size_t)len);
+		(void)!write(PROCESS_MESSAGES, text, (size_t)len);
 }
 
-static bool answers(const struct front *f)
+static bool tells_metrics(const struct its_own *o)
 {
-	return f->metrics_file || f->metrics.fd >= 0;
+	return o->metrics_file || o->metrics_fd >= 0;
 }
 
 /* Load what answering needs from files, before the sandbox denies all files. */
-static bool prepare_to_answer(struct front *f)
+static bool prepare_to_answer(struct its_own *o)
 {
-	const struct metrics_options options = {.file = f->metrics_file,
-						.listen_fd = f->metrics.fd,
+	const struct metrics_options options = {.file = o->metrics_file,
+						.listen_fd = o->metrics_fd,
 						.failed = on_metrics_failed,
-						.user = f};
+						.user = o};
 
-	return !answers(f) || metrics_prepare(&options) == 0;
+	return !tells_metrics(o) || metrics_prepare(&options) == 0;
 }
 
-static bool begin_to_answer(struct front *f)
+static bool begin_to_answer(struct its_own *o)
 {
-	return (f->status.fd < 0 || serve_start(f->status.fd, &f->ask) == 0) &&
-	       (!answers(f) || metrics_start(&f->ask) == 0);
+	return (o->status_fd < 0 || serve_start(o->status_fd, &o->ask) == 0) &&
+	       (!tells_metrics(o) || metrics_start(&o->ask) == 0);
 }
 
-_Noreturn void front_run(struct front *f, bool confined, const char *why)
+static void wait_for_end_of_guard(void)
+{
+	struct pollfd guard = {.fd = PROCESS_LIFE};
+
+	while (poll(&guard, 1, -1) <= 0)
+		;
+}
+
+static void wait_until_written(const struct output *incidents, const struct output *messages)
+{
+	for (int ms = 0; ms < DRAIN_MS; ms++) {
+		if (atomic_load(&incidents->ended) && atomic_load(&messages->ended))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+}
+
+/* The process ends without the C library's exit(3): its threads go on to the end. */
+static _Noreturn void run(struct its_own *o, bool confined, const char *why)
 {
 	char first[256] = "";
-	struct output incidents = {.sink = &f->incidents, .fd = f->incidents_fd, .first = ""};
-	struct output messages = {.sink = &f->messages, .fd = f->messages_fd, .first = first};
-	struct pollfd guard = {.fd = f->guard_fd};
+	struct output incidents = {
+		.sink = &o->incidents, .fd = given(PROCESS_INCIDENTS), .first = ""};
+	struct output messages = {.sink = &o->messages, .fd = PROCESS_MESSAGES, .first = first};
 
-	title_set("cgguard-front");
-	self_may_be_victim();
 	if (*why)
 		snprintf(first, sizeof(first),
 			 "cgguard: the process that writes this (cgguard-front) %s: another one "
 			 "continues\n",
 			 why);
-	if (!prepare_to_answer(f))
+	if (!prepare_to_answer(o))
 		_exit(1);
 	if (confined)
-		sandbox_front(f->metrics_file);
-	if (!begin(&incidents, "incidents") || !begin(&messages, "messages") || !begin_to_answer(f))
+		sandbox_front(o->metrics_file);
+	if (!begin(&incidents, "incidents") || !begin(&messages, "messages") || !begin_to_answer(o))
 		_exit(1);
 	if (confined)
-		sandbox_front_seal(answers(f));
-	while (poll(&guard, 1, -1) <= 0)
-		;
-	front_stop_listening(f);
-	if (f->metrics_file)
+		sandbox_front_seal(tells_metrics(o));
+	wait_for_end_of_guard();
+	listen_stop(o->status_fd);
+	listen_stop(o->metrics_fd);
+	if (o->metrics_file)
 		metrics_end();
-	sink_end(&f->incidents);
-	sink_end(&f->messages);
-	for (int ms = 0; ms < DRAIN_MS; ms++) {
-		if (atomic_load(&incidents.ended) && atomic_load(&messages.ended))
-			break;
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	}
+	sink_end(&o->incidents);
+	sink_end(&o->messages);
+	wait_until_written(&incidents, &messages);
 	_exit(0);
+}
+
+int front_main(int argc, char **argv)
+{
+	static struct its_own own; /* its threads use it */
+	struct opt o;
+
+	if (opt_read_run(argc, argv, &o) != 0 || o.nargs == 0 || !attach(&own))
+		return complain(EXIT_INPUT, PROCESS_MISUSED);
+	own.metrics_file = o.metrics_file;
+	run(&own, !o.no_sandbox, o.args[o.nargs - 1]);
 }

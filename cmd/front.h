@@ -4,12 +4,14 @@
  * the journal, and answers status and metrics at sockets. It has no capability and may neither kill nor trace, and may open no
  * file; where metrics go to a file, it may make new files in that directory, with CAP_DAC_OVERRIDE. The guard hands it lines
  * (sink.h) and text (ask.h) through memory that they share, and does not wait for it: it may be slow, hang, or be killed at any
- * instant. The keeper starts it, and again when it has ended; it ends when the guard has, and all was written.
+ * instant. The keeper starts it as a program of its own (process.h), and again when it has ended; it ends when the guard has, and
+ * all was written.
  */
 #pragma once
 
 #include "ask.h"
 #include "listen.h"
+#include "process.h"
 #include "sink.h"
 
 struct front {
@@ -18,7 +20,6 @@ struct front {
 	int incidents_fd; /* -1: the journal */
 	int messages_fd;
 	struct listen_at status, metrics; /* fd -1: none is asked for */
-	char *metrics_file; /* malloc(3)ed: the processes write their titles over argv; NULL: none */
 	int guard_fd; /* a socket: nobody has its other end open once the guard has ended */
 	int life_fd; /* that other end; the guard's only */
 };
@@ -26,18 +27,17 @@ struct front {
 /* Before anything else. */
 void front_clear(struct front *f);
 
-/* Before the keeper is forked. Takes over both fds, also on failure. 0 or a negative errno. */
+/* Takes over both fds, also on failure. 0 or a negative errno. */
 int front_init(struct front *f, int incidents_fd, int messages_fd);
 
-/* After the fork: in the guard and in readers close what the front alone uses; in the keeper close what the guard alone uses. */
-void front_is_forked(struct front *f);
-void front_keep(struct front *f);
+/* Enter the fds that the front is to have. */
+void front_put_fds(const struct front *f, int fd[PROCESS_FDS]);
 
-/* In the front and the keeper, when the guard has ended: the next guard may listen. */
-void front_stop_listening(struct front *f);
+/* In the guard, when the keeper has them: close those that the front alone uses. */
+void front_is_given(struct front *f);
 
-/* In a process of its own, without threads. why: how the one before it ended, "": there was none. */
-_Noreturn void front_run(struct front *f, bool confined, const char *why);
+/* The process. The last argument is how the one before it ended, "": there was none. Returns an exit code where it can't begin. */
+int front_main(int argc, char **argv);
 
 /* In the guard, when it ends: remove the files of the sockets. */
 void front_hide(struct front *f);

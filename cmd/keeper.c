@@ -4,10 +4,12 @@
 
 #include "cgguard-guard.h"
 #include "clock.h"
+#include "cmd.h"
+#include "opt.h"
+#include "process.h"
 #include "reader.h"
 #include "sandbox.h"
 #include "self.h"
-#include "title.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,10 +48,8 @@ static void sleep_ms(long ms)
 /* ---- the keeper -------------------------------------------------------------------------- */
 
 struct keeping {
-	int guard; /* its socket */
-	const struct opt *o;
-	struct front *front; /* NULL: none is wanted */
-	bool confined;
+	char *const *args; /* of 'cgguard run' */
+	bool has_front; /* one is wanted */
 	pid_t reader, front_pid; /* 0: there is none now */
 	uint64_t front_since_ms;
 	int failures; /* of fronts, in a row */
@@ -66,15 +66,28 @@ static void describe_end(char *buf, size_t size, int status)
 		snprintf(buf, size, "ended with status %d", WEXITSTATUS(status));
 }
 
+/* In a child of the keeper, whose own fds have the same numbers. */
+static _Noreturn void execute(const struct keeping *k, const char *name, const char *word,
+			      enum process_fd first, enum process_fd last)
+{
+	int fd[PROCESS_FDS];
+
+	for (int i = 0; i < PROCESS_FDS; i++)
+		fd[i] = i >= (int)first && i <= (int)last && process_has((enum process_fd)i) ? i
+											     : -1;
+	self_may_be_victim();
+	process_execute(PROCESS_PROGRAM, name, k->args, word, fd);
+}
+
 static void start_reader(struct keeping *k)
 {
 	struct reader_answer answer = {.number = k->number};
+	char number[8];
 
 	k->reader = fork();
 	if (k->reader == 0) {
-		if (k->front)
-			front_is_forked(k->front);
-		reader_run(k->guard, k->number, k->o, k->confined);
+		snprintf(number, sizeof(number), "%u", (unsigned int)k->number);
+		execute(k, "cgguard-reader", number, PROCESS_GUARD, PROCESS_GUARD);
 	}
 	if (k->reader > 0)
 		return;
@@ -82,7 +95,7 @@ static void start_reader(struct keeping *k)
 	answer.code = -errno;
 	snprintf(answer.msg, sizeof(answer.msg), "no process can be started to read the policy: %s",
 		 strerror(errno));
-	(void)reader_send(k->guard, &answer, -1);
+	(void)reader_send(PROCESS_GUARD, &answer, -1);
 }
 
 /* Answer in the place of a reader that has not. */
@@ -101,17 +114,15 @@ static void reader_ended(struct keeping *k, int status)
 	else
 		snprintf(answer.msg, sizeof(answer.msg), "the process that read the policy %s",
 			 how);
-	(void)reader_send(k->guard, &answer, -1);
+	(void)reader_send(PROCESS_GUARD, &answer, -1);
 }
 
 static void start_front(struct keeping *k)
 {
 	pid_t pid = fork();
 
-	if (pid == 0) {
-		close(k->guard);
-		front_run(k->front, k->confined, k->why);
-	}
+	if (pid == 0)
+		execute(k, "cgguard-front", k->why, PROCESS_LIFE, PROCESS_METRICS);
 	k->front_pid = pid > 0 ? pid : 0; /* else it is tried again */
 	k->front_since_ms = clock_ms();
 }
@@ -148,8 +159,8 @@ static void reap_children(struct keeping *k)
 /* The guard has ended, and the front knows. */
 static void end_front(struct keeping *k)
 {
-	if (k->front)
-		front_stop_listening(k->front);
+	listen_stop(PROCESS_STATUS);
+	listen_stop(PROCESS_METRICS);
 	for (int ms = 0; k->front_pid > 0 && ms < FRONT_MS; ms += STOP_MS) {
 		reap_children(k);
 		sleep_ms(STOP_MS);
@@ -162,13 +173,14 @@ static void end_front(struct keeping *k)
 static bool keep_turn(struct keeping *k, const sigset_t *unblocked)
 {
 	/* one question at a time: the next one stays in the socket */
-	struct pollfd guard = {.fd = k->guard, .events = k->reader > 0 ? 0 : POLLIN};
+	struct pollfd guard = {.fd = PROCESS_GUARD, .events = k->reader > 0 ? 0 : POLLIN};
 	const struct timespec again = pause_of(k);
-	bool wanted = k->front && k->front_pid == 0;
+	bool wanted = k->has_front && k->front_pid == 0;
 	int n = ppoll(&guard, 1, wanted ? &again : NULL, unblocked);
 
 	if (n > 0) {
-		if (guard.revents & POLLIN && recv(k->guard, &k->number, sizeof(k->number), 0) > 0)
+		if (guard.revents & POLLIN &&
+		    recv(PROCESS_GUARD, &k->number, sizeof(k->number), 0) > 0)
 			start_reader(k);
 		else
 			return false;
@@ -197,7 +209,7 @@ static _Noreturn void keep(struct keeping *k)
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &child, NULL);
 	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = on_child}, NULL);
-	if (k->front)
+	if (k->has_front)
 		start_front(k);
 	while (keep_turn(k, &none))
 		;
@@ -205,45 +217,53 @@ static _Noreturn void keep(struct keeping *k)
 	_exit(0);
 }
 
-int keeper_start(struct keeper *k, const struct opt *o, struct front *front, bool confined,
-		 int argc, char **argv)
+int keeper_main(int argc, char **argv)
 {
-	int fds[2];
+	struct opt o;
+	char **args = calloc((size_t)argc + 1, sizeof(*args)); /* getopt(3) changes their order */
+
+	for (int i = 0; args && i < argc; i++)
+		args[i] = argv[i];
+	if (!args || opt_read_run(argc, argv, &o) != 0 || !process_has(PROCESS_GUARD) ||
+	    !process_has(PROCESS_PROGRAM))
+		return complain(EXIT_INPUT, PROCESS_MISUSED);
+	(void)self_no_victim(); /* the guard says so where it is refused */
+	if (!o.no_sandbox)
+		sandbox_keeper();
+	keep(&(struct keeping){.args = args, .has_front = process_has(PROCESS_LIFE)});
+}
+
+/* ---- the guard --------------------------------------------------------------------------- */
+
+int keeper_start(struct keeper *k, int program, char *const *args, struct front *front)
+{
+	int fds[2], fd[PROCESS_FDS], r = 0;
 
 	*k = (struct keeper){.fd = -1};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
+	for (int i = 0; i < PROCESS_FDS; i++)
+		fd[i] = -1;
+	if (front)
+		front_put_fds(front, fd);
+	fd[PROCESS_GUARD] = fds[1];
+	fd[PROCESS_PROGRAM] = program;
 	k->pid = fork();
-	if (k->pid < 0) {
-		int r = -errno;
-
+	if (k->pid == 0)
+		process_execute(program, "cgguard-keeper", args, NULL, fd);
+	if (k->pid < 0)
+		r = -errno;
+	close(fds[1]);
+	if (r < 0) {
 		close(fds[0]);
-		close(fds[1]);
 		k->pid = 0;
 		return r;
 	}
-	if (k->pid == 0) {
-		struct opt own = *o;
-
-		close(fds[0]);
-		if (front)
-			front_keep(front);
-		(void)title_begin(&own, argc, argv);
-		title_set("cgguard-keeper");
-		(void)self_no_victim(); /* the guard says so where it is refused */
-		if (confined)
-			sandbox_keeper();
-		keep(&(struct keeping){
-			.guard = fds[1], .o = &own, .front = front, .confined = confined});
-	}
-	close(fds[1]);
 	if (front)
-		front_is_forked(front);
+		front_is_given(front);
 	k->fd = fds[0];
 	return 0;
 }
-
-/* ---- the guard --------------------------------------------------------------------------- */
 
 static void reap(struct keeper *k)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keeper: a process that starts the others. The guard forks it before it opens anything. For each policy the keeper forks a
- * reader (reader.h), which sends the packed policy to the guard; the guard checks each byte that it is sent, so it parses no
- * JSON of its own. The keeper also forks the front (front.h), and another one when that has ended. It holds no capability.
+ * The keeper: a process that starts the others (process.h). The guard starts it before it opens anything. For each policy the
+ * keeper starts a reader (reader.h), which sends the packed policy to the guard; the guard checks each byte that it is sent, so
+ * it parses no JSON of its own. The keeper also starts the front (front.h), and another one when that has ended. It holds no
+ * capability.
  *
  * Used by the thread of the loop only.
  */
 #pragma once
 
 #include "front.h"
-#include "opt.h"
 
 #include <sys/types.h>
 
@@ -22,11 +22,13 @@ struct keeper {
 };
 
 /*
- * Fork the keeper, before the first thread. Its process title is written over argv. front: NULL for none. confined: give up all
- * capabilities, and in readers and front also files and system calls. 0 or a negative errno.
+ * Start the keeper, before the first thread. program: of process_program(). args: those of 'cgguard run', its name first; with
+ * "--sandbox off" all keep their powers. front: NULL for none. 0 or a negative errno.
  */
-int keeper_start(struct keeper *k, const struct opt *o, struct front *front, bool confined,
-		 int argc, char **argv);
+int keeper_start(struct keeper *k, int program, char *const *args, struct front *front);
+
+/* The process. Returns an exit code where it can't begin. */
+int keeper_main(int argc, char **argv);
 
 /* Ask for the policy of the options. 0, also where one was asked for already; -EPIPE the keeper has ended. */
 int keeper_ask(struct keeper *k, struct cgg_error *err);

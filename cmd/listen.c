@@ -121,8 +121,8 @@ void listen_close(struct listen_at *l)
 	l->fd = -1;
 }
 
-void listen_stop(struct listen_at *l)
+void listen_stop(int fd)
 {
-	if (l->fd >= 0)
-		(void)shutdown(l->fd, SHUT_RDWR);
+	if (fd >= 0)
+		(void)shutdown(fd, SHUT_RDWR);
 }

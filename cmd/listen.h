@@ -28,5 +28,5 @@ void listen_remove(struct listen_at *l);
 /* Close the socket; the file stays. */
 void listen_close(struct listen_at *l);
 
-/* Refuse connections from now on, also for other processes that have the socket open. */
-void listen_stop(struct listen_at *l);
+/* Refuse connections from now on, also for other processes that have the socket open. fd -1: there is none. */
+void listen_stop(int fd);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command table, and help made from it. */
 #include "cmd.h"
+#include "front.h"
+#include "keeper.h"
 #include "output.h"
 #include "print.h"
+#include "reader.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -13,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/statfs.h>
 
 /* Keep alphabetized. */
@@ -163,11 +167,35 @@ static int dispatch(int argc, char **argv)
 	return c->run(argc - 1, argv + 1);
 }
 
+/* By the name that 'cgguard run' executes this program under. */
+static const struct process {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} processes[] = {
+	{"cgguard-front", front_main},
+	{"cgguard-keeper", keeper_main},
+	{"cgguard-reader", reader_main},
+};
+
+static const struct process *find_process(const char *name)
+{
+	for (size_t i = 0; i < sizeof(processes) / sizeof(processes[0]); i++) {
+		if (strcmp(processes[i].name, name) == 0)
+			return &processes[i];
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
+	const struct process *process = argc > 0 ? find_process(argv[0]) : NULL;
 	int code;
 
 	setlocale(LC_CTYPE, "");
+	if (process) {
+		(void)prctl(PR_SET_NAME, process->name, 0, 0, 0);
+		return process->run(argc, argv);
+	}
 	output_begin();
 	code = dispatch(argc, argv);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)

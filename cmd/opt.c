@@ -253,6 +253,11 @@ int opt_read(int argc, char **argv, const char *accepts, struct opt *ret)
 	return 0;
 }
 
+int opt_read_run(int argc, char **argv, struct opt *ret)
+{
+	return opt_read(argc, argv, "prin1sSwqml", ret);
+}
+
 int opt_load_policy(const struct opt *o, struct cgg_policy **ret, struct cgg_error *err)
 {
 	if (o->npolicies == 0)

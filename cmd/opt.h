@@ -29,6 +29,9 @@ struct opt {
  */
 int opt_read(int argc, char **argv, const char *accepts, struct opt *ret);
 
+/* Those of 'cgguard run', which its other processes read too. */
+int opt_read_run(int argc, char **argv, struct opt *ret);
+
 /* The policy of all --policy; without one, the built-in default. */
 int opt_load_policy(const struct opt *o, struct cgg_policy **ret, struct cgg_error *err);
 

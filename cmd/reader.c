@@ -3,13 +3,15 @@
 #include "reader.h"
 
 #include "cgguard-guard.h"
+#include "cmd.h"
+#include "opt.h"
+#include "process.h"
 #include "sandbox.h"
-#include "self.h"
-#include "title.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -78,7 +80,7 @@ int reader_send(int to, const struct reader_answer *answer, int fd)
 	return sendmsg(to, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-_Noreturn void reader_run(int to, uint8_t number, const struct opt *o, bool confined)
+static _Noreturn void run(uint8_t number, const struct opt *o)
 {
 	struct reader_answer answer = {.number = number};
 	struct cgg_policy *policy = NULL;
@@ -86,14 +88,12 @@ _Noreturn void reader_run(int to, uint8_t number, const struct opt *o, bool conf
 	sigset_t none;
 	int fd = -1, r;
 
-	title_set("cgguard-reader");
-	self_may_be_victim();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none,
 		    NULL); /* SIGALRM may have been blocked by whoever started cgguard */
 	signal(SIGALRM, SIG_DFL);
 	alarm(READER_S);
-	if (confined)
+	if (!o->no_sandbox)
 		sandbox_reader(o->policy, o->npolicies);
 	answer.code = opt_load_policy(o, &policy, &err);
 	if (answer.code == 0) {
@@ -101,7 +101,16 @@ _Noreturn void reader_run(int to, uint8_t number, const struct opt *o, bool conf
 		answer.code = fd < 0 ? fd : 0;
 	}
 	memcpy(answer.msg, err.msg, sizeof(answer.msg));
-	r = reader_send(to, &answer, fd);
+	r = reader_send(PROCESS_GUARD, &answer, fd);
 	for (;;) /* not _exit(2): a sanitizer makes a system call of its own before it */
 		(void)syscall(SYS_exit_group, r < 0);
+}
+
+int reader_main(int argc, char **argv)
+{
+	struct opt o;
+
+	if (opt_read_run(argc, argv, &o) != 0 || o.nargs == 0 || !process_has(PROCESS_GUARD))
+		return complain(EXIT_INPUT, PROCESS_MISUSED);
+	run((uint8_t)strtoul(o.args[o.nargs - 1], NULL, 10), &o);
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "opt.h"
+#include "cgguard.h"
 
 #include <fcntl.h>
 
@@ -22,5 +22,5 @@ struct reader_answer {
 /* Send an answer over a SOCK_SEQPACKET, with an fd or -1. 0 or a negative errno. */
 int reader_send(int to, const struct reader_answer *answer, int fd);
 
-/* In a process of its own, without threads: its exit status says whether it has answered. */
-_Noreturn void reader_run(int to, uint8_t number, const struct opt *o, bool confined);
+/* The process. The last argument is the number of the question. Its exit status says whether it has answered. */
+int reader_main(int argc, char **argv);

@@ -66,7 +66,7 @@ static bool proc_is_hidden(void)
  * too. None for process_mrelease, which asks for none. SYS_PTRACE is for a /proc with hidepid only, and
  * SYS_ADMIN for a policy that honours xattrs: without it trusted. ones are hidden, as if there were none.
  */
-static int keep_capabilities(uint32_t keep)
+static int keep_capabilities(uint32_t keep, bool pass_on)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {{0}};
@@ -75,7 +75,7 @@ static int keep_capabilities(uint32_t keep)
 		return -errno;
 	keep &= data[0].permitted;
 	if (data[0].effective & BIT(CAP_SETPCAP)) {
-		/* no program is executed any more, but that is the next wall's to say: no root by uid 0 */
+		/* who is root has no power by that, in a program that is executed either */
 		if (prctl(PR_SET_SECUREBITS, NO_ROOT | NO_SETUID, 0, 0, 0) < 0)
 			return -errno;
 		for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
@@ -83,10 +83,17 @@ static int keep_capabilities(uint32_t keep)
 				return -errno;
 		}
 	}
-	/* nothing inheritable, so nothing ambient */
-	data[0] = (struct __user_cap_data_struct){.effective = keep, .permitted = keep};
+	/* nothing inheritable is nothing ambient: none is passed on to a program */
+	data[0] = (struct __user_cap_data_struct){
+		.effective = keep, .permitted = keep, .inheritable = pass_on ? keep : 0};
 	data[1] = (struct __user_cap_data_struct){0};
-	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+	if (syscall(SYS_capset, &header, data) < 0)
+		return -errno;
+	for (unsigned long cap = 0; pass_on && cap < 32; cap++) {
+		if (keep & BIT(cap) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return -errno;
+	}
+	return 0;
 }
 
 /* Give up one capability that keep_capabilities() kept. */
@@ -110,8 +117,10 @@ void sandbox_without_xattrs(sandbox_notice_fn notice, void *user)
 void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, void *user)
 {
 	int r = keep_capabilities(BIT(CAP_KILL) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_SYS_RESOURCE) |
-				  BIT(CAP_SYS_NICE) | BIT(CAP_IPC_LOCK) | BIT(CAP_SYS_PTRACE) |
-				  (paths->xattrs ? BIT(CAP_SYS_ADMIN) : 0));
+					  BIT(CAP_SYS_NICE) | BIT(CAP_IPC_LOCK) |
+					  BIT(CAP_SYS_PTRACE) |
+					  (paths->xattrs ? BIT(CAP_SYS_ADMIN) : 0),
+				  false);
 
 	if (r < 0)
 		tell(notice, user, "cannot drop capabilities: %s; going on with what we have",
@@ -142,7 +151,7 @@ void sandbox_begin(const struct sandbox_paths *paths, sandbox_notice_fn notice, 
 void sandbox_keeper(void)
 {
 	/* root's files are anybody's who is root; another user has been given this one to read them */
-	(void)keep_capabilities(geteuid() == 0 ? 0 : BIT(CAP_DAC_OVERRIDE));
+	(void)keep_capabilities(geteuid() == 0 ? 0 : BIT(CAP_DAC_OVERRIDE), true);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
@@ -191,7 +200,7 @@ void sandbox_reader(const char *const *policies, size_t n)
 void sandbox_front(const char *metrics_file)
 {
 	/* the directory of the file may be another user's */
-	(void)keep_capabilities(metrics_file ? BIT(CAP_DAC_OVERRIDE) : 0);
+	(void)keep_capabilities(metrics_file ? BIT(CAP_DAC_OVERRIDE) : 0, false);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)sandbox_metrics(metrics_file);
 }

@@ -5,6 +5,8 @@
  */
 #include "sink.h"
 
+#include "shared.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -28,21 +30,26 @@ struct sink_ring {
 
 int sink_init(struct sink *s)
 {
-	void *at = mmap(NULL, sizeof(*s->ring), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *at;
+	int fd = shared_make("cgguard-ring", sizeof(*s->ring), &at);
 
-	*s = (struct sink){0};
-	if (at == MAP_FAILED)
-		return -errno;
-	s->ring = at;
-	return 0;
+	*s = (struct sink){.ring = at, .fd = fd < 0 ? -1 : fd};
+	return fd < 0 ? fd : 0;
+}
+
+int sink_attach(struct sink *s, int fd)
+{
+	*s = (struct sink){.ring = shared_map(fd, sizeof(*s->ring)), .fd = -1};
+	return s->ring ? 0 : -EINVAL;
 }
 
 void sink_deinit(struct sink *s)
 {
 	if (s->ring)
 		munmap(s->ring, sizeof(*s->ring));
-	s->ring = NULL;
+	if (s->ring && s->fd >= 0)
+		close(s->fd);
+	*s = (struct sink){.fd = -1};
 }
 
 /* Not sem_post(3): the C library aborts when it finds nonsense in a semaphore. */

@@ -19,13 +19,18 @@ struct sink_ring;
 
 struct sink {
 	struct sink_ring *ring; /* shared */
+	int fd; /* its memory, for the writer; -1: not open */
 	uint64_t head; /* bytes ever put: the guard's own copy */
 	uint64_t dropped; /* lines that found no room, and were not reported yet */
 	uint64_t lost; /* lines that the output did not take, as last reported */
 };
 
-/* Map the ring, every page of it, before the process that is to write it is forked. 0 or a negative errno. */
+/* Map a new ring, every page of it. 0 or a negative errno. */
 int sink_init(struct sink *s);
+
+/* In the writer: map the ring of another process by its fd. 0 or -EINVAL. */
+int sink_attach(struct sink *s, int fd);
+
 void sink_deinit(struct sink *s);
 
 /* ---- the guard: one thread ---------------------------------------------------------------- */

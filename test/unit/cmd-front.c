@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -27,16 +28,17 @@ static int incidents_fd, messages_fd; /* the readers' ends */
 
 static void start(void)
 {
-	static char name[] = "cgguard", *argv[] = {name, NULL};
-	static const struct opt options;
+	static char run[] = "run", *args[] = {run, NULL};
 	int incidents[2], messages[2];
+	int program = open(getenv("CGGUARD"), O_PATH | O_CLOEXEC);
 
 	T_MUST(pipe2(incidents, O_CLOEXEC) == 0 && pipe2(messages, O_CLOEXEC) == 0);
 	incidents_fd = incidents[0];
 	messages_fd = messages[0];
 	fflush(stdout);
 	T_MUST(front_init(&front, incidents[1], messages[1]) == 0);
-	T_MUST(keeper_start(&keeper, &options, &front, true, 1, argv) == 0);
+	T_MUST(program >= 0 && keeper_start(&keeper, program, args, &front) == 0);
+	close(program);
 }
 
 static void stop(void)
@@ -299,5 +301,48 @@ TEST(it_has_no_power)
 		T_EQ_INT(status_of(pid, sets[i], 16), 0);
 	read_proc(pid, "oom_score_adj", text, sizeof(text));
 	T_EQ_STR(text, "0\n");
+	stop();
+}
+
+static bool has_fd(pid_t pid, int fd)
+{
+	char path[64], target[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+	return readlink(path, target, sizeof(target)) >= 0;
+}
+
+/* One that was inherited from a shell or service manager, and is not closed by execve(2), is among those that it is not given. */
+TEST(it_has_the_files_that_it_is_given_and_no_others)
+{
+	int stray = fcntl(STDERR_FILENO, F_DUPFD, 30);
+	pid_t pid;
+
+	start();
+	put(&front.incidents, "begun");
+	T_EQ_STR(wait_for(incidents_fd, "\n"), "begun\n");
+	pid = find_front(0);
+	T_MUST(pid > 0 && stray >= 30);
+	for (int fd = PROCESS_GUARD; fd <= stray; fd++)
+		T_EQ_INT(has_fd(pid, fd), fd >= PROCESS_LIFE && fd <= PROCESS_ASK_MEMORY);
+	T_EQ_INT(has_fd(keeper.pid, PROCESS_GUARD), true);
+	T_EQ_INT(has_fd(keeper.pid, stray), false);
+	close(stray);
+	stop();
+}
+
+/* Who can read where things are in one of them, knows nothing of the other. */
+TEST(its_addresses_are_others_than_the_keepers)
+{
+	char of_front[64], of_keeper[64];
+	pid_t pid;
+
+	start();
+	pid = find_front(0);
+	T_MUST(pid > 0);
+	read_proc(pid, "maps", of_front, 13);
+	read_proc(keeper.pid, "maps", of_keeper, 13);
+	T_MUST(strlen(of_front) == 12 && strlen(of_keeper) == 12);
+	T_ASSERT(strcmp(of_front, of_keeper) != 0);
 	stop();
 }

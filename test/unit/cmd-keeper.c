@@ -28,7 +28,6 @@ int complain(int code, const char *fmt, ...)
 
 static char dir[64], file[96];
 static struct keeper keeper;
-static struct opt options;
 
 static void put(const char *text)
 {
@@ -38,16 +37,22 @@ static void put(const char *text)
 	close(fd);
 }
 
+static void start_with(char *option)
+{
+	static char run[] = "run";
+	char *args[] = {run, option, option ? file : NULL, NULL};
+	int program = open(getenv("CGGUARD"), O_PATH | O_CLOEXEC);
+
+	T_MUST(program >= 0 && keeper_start(&keeper, program, args, NULL) == 0);
+	close(program);
+}
+
 static void start(void)
 {
-	static char name[] = "cgguard", *argv[] = {name, NULL};
-
 	snprintf(dir, sizeof(dir), "/tmp/cgguard-keeper.XXXXXX");
 	T_MUST(mkdtemp(dir));
 	snprintf(file, sizeof(file), "%s/p.json", dir);
-	options = (struct opt){.policy = {file}, .npolicies = 1};
-	fflush(stdout);
-	T_MUST(keeper_start(&keeper, &options, NULL, true, 1, argv) == 0);
+	start_with((char[]){"--policy"});
 }
 
 static void stop(void)
@@ -106,9 +111,7 @@ TEST(without_a_file_it_is_the_built_in_one)
 
 	start();
 	keeper_stop(&keeper);
-	options.npolicies = 0;
-	T_MUST(keeper_start(&keeper, &options, NULL, true, 1, (char *[]){(char[]){"x"}, NULL}) ==
-	       0);
+	start_with(NULL);
 	T_EQ_INT(load(&err), 0);
 	stop();
 }

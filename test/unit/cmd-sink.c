@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -329,6 +331,38 @@ TEST(whatever_the_ring_holds_the_guard_goes_on)
 	T_ASSERT(!sink_drain(&sink, 20));
 	T_ASSERT(now_ms() - start_ms < 10000);
 	sink_deinit(&sink);
+}
+
+/* Else it could end the guard, which would find no memory behind the end of a shorter ring. */
+TEST(the_memory_of_a_ring_keeps_its_size)
+{
+	T_MUST(sink_init(&sink) == 0);
+	T_EQ_INT(ftruncate(sink.fd, 0), -1);
+	T_EQ_INT(ftruncate(sink.fd, 1 << 20), -1);
+	T_ASSERT(sink_put(&sink, "a line", 6));
+	sink_deinit(&sink);
+}
+
+TEST(only_the_memory_of_a_ring_is_taken_for_one)
+{
+	int fd = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct stat st;
+	struct sink other;
+
+	T_MUST(sink_init(&sink) == 0 && fd >= 0 && fstat(sink.fd, &st) == 0);
+	T_MUST(ftruncate(fd, st.st_size) == 0);
+	T_EQ_INT(sink_attach(&other, fd), -EINVAL);
+	T_MUST(ftruncate(fd, st.st_size - 1) == 0 &&
+	       fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+	T_EQ_INT(sink_attach(&other, fd), -EINVAL);
+	T_EQ_INT(sink_attach(&other, -1), -EINVAL);
+	T_EQ_INT(sink_attach(&other, sink.fd), 0);
+	T_ASSERT(sink_put(&sink, "a line", 6));
+	T_ASSERT(!sink_drain(&sink, 0));
+	T_EQ_INT(other.fd, -1);
+	sink_deinit(&other);
+	sink_deinit(&sink);
+	close(fd);
 }
 
 /* ---- an output that takes nothing ---------------------------------------------------------- */

@@ -209,7 +209,7 @@ start_with_a_keeper()
 	wait_until 5 '[ -n "$(other cgguard-front)" ]'
 	FRONT=$(other cgguard-front)
 	for pid in "$KEEPER" "$FRONT"; do
-		assert_eq "$(cat "/proc/$pid/comm")" "$(tr -d '\0' <"/proc/$pid/cmdline")" 'what ps shows of it'
+		assert_eq "$(cat "/proc/$pid/comm")" "$(tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1)" 'what ps shows of it'
 		for key in CapInh CapPrm CapEff CapBnd CapAmb; do
 			assert_eq '' "$(capabilities $key "$pid")" "$key of $(cat "/proc/$pid/comm")"
 		done
