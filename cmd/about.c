@@ -2,8 +2,6 @@
 /* Print the daemon's own lines of a status. */
 #include "about.h"
 
-#include "print.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,49 +9,64 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TEXT_MAX 1024 /* of a message or a policy's name, printable */
+
+/* Append text, made printable, to *to as a JSON string; where memory is short it is left out. Text that is printable needs no other escapes. */
+static void append(char **to, const char *before, const char *text)
+{
+	char shown[TEXT_MAX], *at;
+	size_t len = *to ? strlen(*to) : 0, n = strlen(before);
+
+	cgg_text_printable(text, shown, sizeof(shown));
+	at = realloc(*to, len + n + 2 * strlen(shown) + 3);
+	if (!at)
+		return;
+	*to = at;
+	memcpy(at + len, before, n);
+	at += len + n;
+	*at++ = '"';
+	for (const char *c = shown; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			*at++ = '\\';
+		*at++ = *c;
+	}
+	*at++ = '"';
+	*at = '\0';
+}
+
 void about_without(struct about *a, const char *text)
 {
-	char *shown = print_message(text);
-
-	if (!a->without)
-		a->without = json_object_new_array();
-	json_object_array_add(a->without, json_object_new_string(shown));
-	free(shown);
+	append(&a->without, a->without ? "," : "", text);
 }
 
 void about_refused(struct about *a, const char *why)
 {
-	struct json_object *o = why ? json_object_new_string(why) : NULL;
-
 	free(a->refused);
-	a->refused = o ? strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) : NULL;
-	json_object_put(o);
+	a->refused = NULL;
+	if (why)
+		append(&a->refused, "", why);
 }
 
 int about_begin(struct about *a, const char *policy)
 {
-	struct json_object *o = json_object_new_object();
-	char *shown = print_message(policy ? policy : "built-in host.json");
-	const char *text;
-	size_t len;
+	char *name = NULL;
+	int len;
 
-	json_object_object_add(o, "cgguard", json_object_new_string(cgg_version()));
-	json_object_object_add(o, "pid", json_object_new_int64(getpid()));
-	json_object_object_add(o, "policy", json_object_new_string(shown ? shown : ""));
-	json_object_object_add(o, "without", a->without ? a->without : json_object_new_array());
+	append(&name, "", policy ? policy : "built-in host.json");
+	len = asprintf(&a->fixed, "\"cgguard\":\"%s\",\"pid\":%d,\"policy\":%s,\"without\":[%s]",
+		       cgg_version(), (int)getpid(), name ? name : "\"\"",
+		       a->without ? a->without : "");
+	free(name);
+	free(a->without);
 	a->without = NULL;
-	free(shown);
-	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
-	len = strlen(text);
-	if (len > 2) /* without the braces */
-		a->fixed = strndup(text + 1, len - 2);
-	json_object_put(o);
+	if (len < 0)
+		a->fixed = NULL;
 	return a->fixed ? 0 : -ENOMEM;
 }
 
 void about_end(struct about *a)
 {
-	json_object_put(a->without);
+	free(a->without);
 	free(a->fixed);
 	free(a->refused);
 }

@@ -7,7 +7,7 @@
 struct about {
 	const struct cgg_guard *guard;
 	char *fixed; /* members that stay as they are, as JSON text */
-	struct json_object *without; /* until about_begin(): what was refused at the start */
+	char *without; /* until about_begin(): what was refused at the start, as JSON strings */
 	char *refused; /* why the policy that was read last is not in force, as JSON text; or NULL */
 	uint64_t incidents_dropped, messages_dropped;
 	uint64_t reloads, reloads_refused;

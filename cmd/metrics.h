@@ -11,12 +11,11 @@
 
 /*
  * Listen at "unix:PATH", "127.0.0.1:PORT", "[::1]:PORT" or "PORT". Who connects waits for metrics_start(). Returns 0, or a
- * negative errno: -EDESTADDRREQ where is no such place, -EPERM it is not of this machine alone, -ENOSYS built without
- * libmicrohttpd, or it is not installed.
+ * negative errno: -EDESTADDRREQ where is no such place, -EPERM it is not of this machine alone.
  */
 int metrics_listen(const char *where, struct listen_at *ret);
 
-/* Explain the error of metrics_listen(), as part of a message. */
+/* Explain the error of metrics_listen(), or -ENOSYS, as part of a message. */
 const char *metrics_why(int negative_errno);
 
 struct metrics_options {

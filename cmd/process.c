@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Execute this program again, with a few files at fixed numbers. */
+/* Execute a program with a few files at fixed numbers. */
 #include "process.h"
 
 #include <errno.h>
@@ -11,19 +11,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define EXIT_NO_PROGRAM 127 /* as shells have it */
-
-int process_program(void)
-{
-	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 /* Returns a copy above the fixed numbers, which execve(2) closes. */
 static int move_up(int fd)
 {
-	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_FDS);
+	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_FDS);
+
+	if (fd >= 0 && up < 0 && errno == EINVAL) /* the limit of open files is lower than that */
+		errno = EMFILE;
+	return up;
 }
 
 static bool place_fds(const int fd[PROCESS_FDS])
@@ -46,8 +41,8 @@ static bool place_fds(const int fd[PROCESS_FDS])
 	return true;
 }
 
-_Noreturn void process_execute(int program, const char *name, char *const *args, const char *word,
-			       const int fd[PROCESS_FDS])
+int process_execute(int program, const char *name, char *const *args, const char *word,
+		    const int fd[PROCESS_FDS])
 {
 	size_t n = 0;
 	const char **argv;
@@ -66,10 +61,20 @@ _Noreturn void process_execute(int program, const char *name, char *const *args,
 		}
 		(void)syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
 	}
-	_exit(EXIT_NO_PROGRAM);
+	free(argv);
+	return -errno;
 }
 
 bool process_has(enum process_fd fd)
 {
 	return fcntl((int)fd, F_GETFD) >= 0;
+}
+
+int process_take(enum process_fd fd)
+{
+	int up = move_up((int)fd);
+
+	if (up >= 0)
+		close((int)fd);
+	return up;
 }

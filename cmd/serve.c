@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DIR_NAME      "cgguard"
 #define CLIENT_US     5000000ULL /* to take the whole answer */
 #define SEND_MS	      500 /* of it, without taking anything */
 #define SHORT_WAIT_MS 200 /* after what failed for want of something */
@@ -103,40 +102,6 @@ static void *serve_main(void *arg)
 		}
 	}
 	return NULL;
-}
-
-/* ---- where and why ---------------------------------------------------------------------- */
-
-int serve_default_path(bool make, char *buf, size_t size)
-{
-	const char *dir = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
-	int len;
-
-	if (!dir || *dir != '/')
-		return -EDESTADDRREQ;
-	len = snprintf(buf, size, "%s/" DIR_NAME, dir);
-	if (len < 0 || (size_t)len >= size)
-		return -ENAMETOOLONG;
-	if (make && mkdir(buf, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	len = snprintf(buf, size, "%s/" DIR_NAME "/status.sock", dir);
-	return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
-}
-
-const char *serve_why(int negative_errno)
-{
-	switch (negative_errno) {
-	case -EBUSY:
-		return "another guard answers there";
-	case -EEXIST:
-		return "there is something that is no socket";
-	case -EDESTADDRREQ:
-		return "XDG_RUNTIME_DIR is not set";
-	case -ENAMETOOLONG:
-		return "the path of a socket has at most 107 bytes";
-	default:
-		return strerror(-negative_errno);
-	}
 }
 
 int serve_start(int listen_fd, struct ask *ask)

@@ -2,9 +2,21 @@
 /* The names of the guard for the program cgguard; each is a door to the floor that does it. */
 #include "cgguard-guard.h"
 
+#include "cgfs/mount.h"
+#include "cgfs/tree.h"
 #include "engine/guard.h"
 #include "engine/status.h"
 #include "policy/blob.h"
+
+int cgg_guard_find_tree(char *ret, size_t size, struct cgg_error *err)
+{
+	return cgfs_mount_find(ret, size, err);
+}
+
+int cgg_guard_open_tree(const char *root, struct cgg_tree **ret_tree, struct cgg_error *err)
+{
+	return tree_open(root, ret_tree, err);
+}
 
 int cgg_guard_open(struct cgg_tree *tree, const struct cgg_policy *policy,
 		   const struct cgg_guard_options *options, struct cgg_guard **ret_guard,

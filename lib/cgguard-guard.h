@@ -33,6 +33,12 @@ struct cgg_guard_options {
 
 struct cgg_guard;
 
+/* Find where cgroup v2 is mounted, as cgg_tree_open() does without a root. 0, or the errors of that. */
+int cgg_guard_find_tree(char *ret, size_t size, struct cgg_error *err);
+
+/* cgg_tree_open() of a root that is named: it needs no library. */
+int cgg_guard_open_tree(const char *root, struct cgg_tree **ret_tree, struct cgg_error *err);
+
 /*
  * Guard a tree by a policy. Borrows both until the guard is closed (or the policy replaced).
  * Starts its kill threads and arms what can wake it. Errors: -ENOMEM, -EMFILE, -EAGAIN.

@@ -5,6 +5,7 @@
 #include "act/adjust.h"
 #include "act/kill.h"
 #include "cgfs/host.h"
+#include "cgfs/mount.h"
 #include "cgfs/own.h"
 #include "cgfs/tree.h"
 #include "engine/explain.h"
@@ -39,7 +40,10 @@ CGG_PUBLIC const char *cgg_version(void)
 
 CGG_PUBLIC int cgg_tree_open(const char *root, struct cgg_tree **ret_tree, struct cgg_error *err)
 {
-	return tree_open(root, ret_tree, err);
+	char mount[256];
+	int r = root ? 0 : cgfs_mount_find(mount, sizeof(mount), err);
+
+	return r < 0 ? r : tree_open(root ? root : mount, ret_tree, err);
 }
 
 CGG_PUBLIC struct cgg_tree *cgg_tree_close(struct cgg_tree *tree)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * libcgroup knows where the controllers are mounted; the rest of this floor works with fds below
- * the directory that is found here and never builds a path again.
- */
+/* Open the root of a tree: the rest of this floor works with fds below it and never builds a path again. */
 #include "cgfs/root.h"
 
 #include "cgfs/memory.h"
@@ -13,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libcgroup.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,20 +47,18 @@ int cgfs_lists(int dirfd, const char *file, const char *word)
 	return 0;
 }
 
-/* What says nothing of the machine, and may be otherwise the next moment. */
-static bool is_want(int error)
+bool cgfs_is_want(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
-/* The first cgroup2 in this process's mounts: where, and its options. 1, 0: there is none, or a negative errno. */
-static int find_mount(char *ret, size_t size, char options[1024])
+int cgfs_find_mount(char *ret, size_t size, char options[1024])
 {
 	FILE *f = fopen("/proc/self/mounts", "re");
 	char line[4096], at[2048], type[64];
 	bool found = false;
 
-	if (!f && is_want(errno))
+	if (!f && cgfs_is_want(errno))
 		return -errno;
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%*s %2047s %63s %1023s", at, type, options) == 3 &&
@@ -76,13 +70,6 @@ static int find_mount(char *ret, size_t size, char options[1024])
 	return found;
 }
 
-static int find_cgroup2_mount(char *ret, size_t size)
-{
-	char options[1024];
-
-	return find_mount(ret, size, options);
-}
-
 /* Huge pages are charged, and memory.stat has no key for them. All mounts of cgroup2 have the same options. */
 static bool hides_huge(int dirfd)
 {
@@ -90,89 +77,10 @@ static bool hides_huge(int dirfd)
 	struct cgg_stat stat;
 	uint64_t huge;
 
-	return find_mount(at, sizeof(at), options) > 0 &&
+	return cgfs_find_mount(at, sizeof(at), options) > 0 &&
 	       strstr(options, "memory_hugetlb_accounting") &&
 	       fdio_read_at(dirfd, "memory.stat", buf, sizeof(buf)) >= 0 &&
 	       cgfs_parse_stat(buf, &stat) == 0 && parse_keyed(buf, "hugetlb", &huge) < 0;
-}
-
-/* Say what this machine has instead of cgroup v2 memory, and how to get that. */
-static int explain_absence(const char *v1_memory, struct cgg_error *err)
-{
-	char v2[256];
-	int r = find_cgroup2_mount(v2, sizeof(v2));
-
-	if (r < 0)
-		return err_errno(err, r, "cannot read /proc/self/mounts");
-	if (r > 0) {
-		CGG_AUTO_FD fd = open_dir(AT_FDCWD, v2);
-
-		if (v1_memory)
-			return err_fail(err, -ENOTSUP,
-					"this machine is on the hybrid hierarchy: cgroup v2 is at "
-					"%s, but its "
-					"memory controller is on cgroup v1 (%s); cgguard needs it "
-					"on v2: boot with "
-					"systemd.unified_cgroup_hierarchy=1 (without systemd: "
-					"cgroup_no_v1=memory)",
-					v2, v1_memory);
-		if (fd >= 0)
-			return err_fail(err, -ENOTSUP,
-					"cgroup v2 is at %s, but has no memory controller "
-					"(cgroup.controllers does "
-					"not list it); remove cgroup_disable=memory from the "
-					"kernel command line, or, "
-					"in a container, have the host delegate it",
-					v2);
-	}
-	if (v1_memory)
-		return err_fail(err, -ENOTSUP,
-				"this machine is on cgroup v1 (memory at %s); cgguard needs cgroup "
-				"v2: boot "
-				"with systemd.unified_cgroup_hierarchy=1 (without systemd: "
-				"cgroup_no_v1=all and mount -t cgroup2 none /sys/fs/cgroup)",
-				v1_memory);
-	return err_fail(
-		err, -ENOENT,
-		"no cgroup filesystem is mounted; cgguard needs cgroup v2: mount -t cgroup2 none "
-		"/sys/fs/cgroup (in a container: give it a view of the host's)");
-}
-
-/* The directory of the memory controller's hierarchy, by libcgroup. */
-static int find_by_libcgroup(struct cgfs_root *ret, struct cgg_error *err)
-{
-	CGG_AUTO_FREE char *mount = NULL;
-	CGG_AUTO_FD fd = -1;
-	char v2[256];
-	int r;
-
-	r = cgroup_init();
-	if (r == ECGOTHER && is_want(cgroup_get_last_errno()))
-		return err_errno(err, -cgroup_get_last_errno(), "cannot find the cgroups");
-	if (r == 0)
-		r = cgroup_get_subsys_mount_point("memory", &mount);
-	if (r != 0 || !mount) {
-		/* A namespace root may show no controller to libcgroup while it has the files; and
-		 * where libcgroup could not open one more file, it does not say so. */
-		if (find_cgroup2_mount(v2, sizeof(v2)) <= 0)
-			return explain_absence(NULL, err);
-		fd = open_dir(AT_FDCWD, v2);
-		r = fd < 0 ? fd : cgfs_lists(fd, "cgroup.controllers", "memory");
-		if (is_want(-r))
-			return err_errno(err, r, "cannot open '%s'", v2);
-		if (r <= 0 && (fd < 0 || faccessat(fd, "memory.current", F_OK, 0) < 0))
-			return explain_absence(NULL, err);
-		snprintf(ret->shown, sizeof(ret->shown), "%s", v2);
-	} else {
-		fd = open_dir(AT_FDCWD, mount);
-		if (fd < 0)
-			return err_errno(err, fd, "cannot open '%s'", mount);
-		if (!is_cgroup2(fd))
-			return explain_absence(mount, err);
-		snprintf(ret->shown, sizeof(ret->shown), "%s", mount);
-	}
-	ret->dirfd = cgg_take_fd(&fd);
-	return 0;
 }
 
 /* A live tree must show memory files to somebody: to the root itself or to its children. */
@@ -181,8 +89,8 @@ static int check_enabled(const struct cgfs_root *root, struct cgg_error *err)
 	int available = cgfs_lists(root->dirfd, "cgroup.controllers", "memory");
 	int enabled = cgfs_lists(root->dirfd, "cgroup.subtree_control", "memory");
 
-	if (is_want(-available) || is_want(-enabled))
-		return err_errno(err, is_want(-available) ? available : enabled,
+	if (cgfs_is_want(-available) || cgfs_is_want(-enabled))
+		return err_errno(err, cgfs_is_want(-available) ? available : enabled,
 				 "cannot read the controllers of '%s'", root->shown);
 	if (available <= 0 && faccessat(root->dirfd, "memory.current", F_OK, 0) < 0)
 		return err_fail(err, -ENOTSUP,
@@ -251,20 +159,11 @@ static uint64_t lag_bytes(void)
 int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *err)
 {
 	struct cgfs_root r = {.dirfd = -1, .procfd = -1};
-	int code;
-
-	if (root) {
-		code = open_given(root, &r, err);
-	} else {
-		code = find_by_libcgroup(&r, err);
-		r.live = true;
-		if (code == 0)
-			r.procfd = open_dir(AT_FDCWD, "/proc");
-	}
+	int code = open_given(root, &r, err);
 	/* without it nobody could be ranked or killed: to go on is for where there is none */
 	if (code == 0 && r.procfd < -1 && !fdio_is_gone(r.procfd))
 		code = err_errno(err, r.procfd, "cannot open '%s'", r.live ? "/proc" : "proc");
-	if (code == 0 && root)
+	if (code == 0)
 		code = check_given(&r, err);
 	if (code == 0 && r.live)
 		code = check_enabled(&r, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the tree is: this machine's, found through libcgroup, or the one at a directory given. */
+/* The root of a tree of cgroups: of a mount, of a part of one, or of a recorded machine. */
 #pragma once
 
 #include "cgguard.h"
@@ -16,6 +16,12 @@ struct cgfs_root {
 
 int cgfs_root_open(const char *root, struct cgfs_root *ret, struct cgg_error *err);
 void cgfs_root_close(struct cgfs_root *root);
+
+/* Find the first cgroup2 in this process's mounts, and its options. 1, 0: there is none, or a negative errno. */
+int cgfs_find_mount(char *ret, size_t size, char options[1024]);
+
+/* An error that says nothing of the machine: it may be otherwise the next moment. */
+bool cgfs_is_want(int error);
 
 /* Whether the space separated list in a control file has a word: 1, 0, or a negative errno. */
 int cgfs_lists(int dirfd, const char *file, const char *word);

@@ -5,7 +5,6 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,22 +19,14 @@ json_tokener_parse_ex(struct json_tokener *tok, const char *text, int len);
 
 static int out = -1, status_fd = -1;
 
-/* A process just after the fork, before it gives up anything: the file shows what it has when it is read. */
-static void after_fork(void)
-{
-	if (status_fd >= 0)
-		close(status_fd);
-	status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-}
-
-/* Before the program begins: later the file is out of its reach. */
+/* Before the program begins: later both files are out of its reach. The second one shows what it has when it is read. */
 __attribute__((constructor)) static void begin(void)
 {
 	const char *path = getenv("PARSING");
 
 	if (path)
 		out = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	pthread_atfork(NULL, NULL, after_fork);
+	status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 }
 
 struct json_object *json_tokener_parse_ex(struct json_tokener *tok, const char *text, int len)

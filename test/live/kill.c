@@ -362,7 +362,7 @@ TEST(the_tree_sees_a_cgroup_made_anew_as_another)
 	uint64_t id;
 	int fd = make("seen");
 
-	T_MUST(tree_open(NULL, &tree, NULL) == 0 && tree_watch(tree) == 0);
+	T_MUST(cgg_tree_open(NULL, &tree, NULL) == 0 && tree_watch(tree) == 0);
 	first = tree_find(tree, "/live/seen");
 	T_MUST(first != CGG_NONE);
 	id = tree->entry[first].id;
@@ -384,7 +384,7 @@ TEST(cgroup_v2_is_found_through_libcgroup_and_our_own_ids_are_known)
 	uint64_t ids[CGG_DEPTH_MAX + 1];
 	size_t n;
 
-	T_MUST(tree_open(NULL, &tree, NULL) == 0);
+	T_MUST(cgg_tree_open(NULL, &tree, NULL) == 0);
 	T_EQ_STR(tree->root.shown, "/sys/fs/cgroup");
 	T_EQ_INT(cgfs_own_ids(&tree->root, ids, CGG_ARRAY_LEN(ids), &n), 0);
 	T_ASSERT(n >= 2);
@@ -409,7 +409,7 @@ static int own_ids_in_a_namespace(uint64_t own_id, bool threaded)
 			 fdio_write_at(AT_FDCWD, BASE "/own/t/cgroup.type", "threaded") < 0 ||
 			 fdio_write_at(AT_FDCWD, BASE "/own/t/cgroup.threads", pid) < 0))
 		return 2;
-	if (unshare(CLONE_NEWCGROUP) < 0 || tree_open(NULL, &tree, NULL) < 0)
+	if (unshare(CLONE_NEWCGROUP) < 0 || cgg_tree_open(NULL, &tree, NULL) < 0)
 		return 3;
 	for (int i = 0; i < 2; i++) /* the second time it is known */
 		cgfs_own_known(&tree->root, &own);

@@ -25,6 +25,20 @@ guard_start()
 		fail "expected the guard to say 'guarding' in ${GUARD_START_S-10} s"
 }
 
+# guard_start_preloaded LIBRARY ARGUMENT...: the same, with a library of /test loaded into a guard that is not static
+guard_start_preloaded()
+{
+	local path=$PATH
+	mkdir -p "$T/dynamic"
+	cp "$(command -v cgguard)" "$T/dynamic/"
+	cp "$(command -v live-guard)" "$T/dynamic/cgguard-guard" || fail 'no live-guard: build with -Dtests=true'
+	export PATH="$T/dynamic:$PATH" LD_PRELOAD="/test/$1"
+	shift
+	guard_start "$@"
+	unset LD_PRELOAD
+	PATH=$path
+}
+
 # journal_has PATH: the guard with --state $T/state has changed something in this cgroup or below it
 journal_has()
 {

@@ -41,6 +41,29 @@ bad_policy_starts_nothing()
 	said "$T/p.json"
 }
 
+# A file of another user's beside cgguard is not executed, with all of its powers.
+without_the_guards_own_program_nothing_starts()
+{
+	good_policy >"$T/p.json"
+	cp "$(command -v cgguard)" "$T/cgguard"
+	assert_fails 3 timeout 5 "$T/cgguard" run --policy "$T/p.json" >"$T/out" 2>"$T/said"
+	said "cgguard: cannot find cgguard-guard beside cgguard or in "
+	said "install cgguard again"
+	printf '#!/bin/sh\n: >%s/executed\n' "$T" >"$T/cgguard-guard"
+	chmod 755 "$T/cgguard-guard"
+	chown 1000 "$T/cgguard-guard"
+	assert_fails 3 timeout 5 "$T/cgguard" run --policy "$T/p.json" >"$T/out" 2>"$T/said"
+	said "cgguard: cannot find cgguard-guard"
+	[ ! -e "$T/executed" ] || fail 'it was executed'
+	assert_fails 2 "$(dirname "$(command -v cgguard)")/cgguard-guard" run 2>"$T/said"
+	said "this name is for a process that 'cgguard run' starts"
+	for name in cgguard-front cgguard-keeper cgguard-reader; do
+		ln -sf "$(command -v cgguard)" "$T/$name"
+		assert_fails 2 env -i PATH="$T" $name 2>"$T/said"
+		said "this name is for a process that 'cgguard run' starts"
+	done
+}
+
 missing_policy_starts_nothing()
 {
 	run_is 2 --policy "$T/none.json"
@@ -201,6 +224,7 @@ hidden_processes_are_seen()
 }
 
 t 'a bad policy starts nothing, and is named with the place' bad_policy_starts_nothing
+t 'without the guard s own program nothing starts' without_the_guards_own_program_nothing_starts
 t 'a missing policy starts nothing' missing_policy_starts_nothing
 t 'a policy that others can write starts nothing' writable_policy_starts_nothing
 t 'the files of a directory are merged, or none counts' directory_is_merged_or_refused

@@ -15,9 +15,7 @@ stalling_guard()
 		 "when": {"unreclaimable_above": "60%"}, "brake": false,
 		 "candidates": {"include": ["/box"], "unit": "match"}, "then": [$1]}]}
 	END
-	export LD_PRELOAD=/test/stall.so
-	guard_start --policy "$T/p.json" --state "$T/state"
-	unset LD_PRELOAD
+	guard_start_preloaded stall.so --policy "$T/p.json" --state "$T/state"
 }
 
 the_ladder_is_finished_without_the_loop()
@@ -86,9 +84,7 @@ a_reaper_that_hangs_delays_no_kill()
 		 "candidates": {"include": ["/box*"], "unit": "match"}, "then": [{"action": "kill"}]}]}
 	END
 	: >/tmp/mrelease
-	export LD_PRELOAD=/test/stall.so
-	guard_start --policy "$T/p.json" --state "$T/state" --status "$T/status.sock"
-	unset LD_PRELOAD
+	guard_start_preloaded stall.so --policy "$T/p.json" --state "$T/state" --status "$T/status.sock"
 	kill_each /box1 /box2 /box3
 	incidents_are 3
 	wait_until 10 'cgguard status "$T/status.sock" | grep -q process_mrelease'

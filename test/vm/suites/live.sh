@@ -24,9 +24,7 @@ from_wake_up_to_kill_nothing_is_allocated()
 {
 	[ -e /test/allocs.so ] || fail 'no allocs.so: build with -Dtests=true'
 	cg_create /box memory.max=128M memory.swap.max=0
-	export LD_PRELOAD=/test/allocs.so
-	guard_start
-	unset LD_PRELOAD
+	guard_start_preloaded allocs.so
 	cg_run /box hog sleep
 	cg_run /box hog anon 300 50
 	assert_dead /box 10
@@ -58,9 +56,7 @@ a_state_directory_on_a_disk_costs_the_brakes_only()
 	END
 	cg_create /box memory.max=128M memory.swap.max=0
 	cg_create /thr memory.max=128M memory.swap.max=0
-	export LD_PRELOAD=/test/allocs.so
-	guard_start --policy "$T/policy.json" --state "$T/mnt/state"
-	unset LD_PRELOAD
+	guard_start_preloaded allocs.so --policy "$T/policy.json" --state "$T/mnt/state"
 	assert_eq 1 "$(grep -c "state' is not on a tmpfs" "$T/guard.err")" 'lines that say so'
 	t_defer "fsfreeze --unfreeze '$T/mnt' 2>/dev/null"
 	fsfreeze --freeze "$T/mnt" || fail "can't freeze"

@@ -402,7 +402,7 @@ in_an_empty_root()
 	arguments=$(printf '"%s",' "$@")
 	mkdir -p "$T/root/usr/bin" "$T/root/proc" "$T/root/sys/fs/cgroup" "$T/root/run/cgguard" "$T/root/dev" \
 		"$T/root/etc/cgguard/policy.d" "$T/run"
-	cp /test/debs/image/cgguard "$T/root/usr/bin/"
+	cp /test/debs/image/cgguard /test/debs/image/cgguard-guard "$T/root/usr/bin/"
 	cat >"$T/config.json" <<-END
 		{"ociVersion": "1.0.0", "root": {"path": "root", "readonly": true},
 		 "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": [${arguments%,}], "env": ["PATH=/usr/bin"],
