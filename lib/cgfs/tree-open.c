@@ -10,7 +10,8 @@
 
 /* address space, not memory; for the names too that a scan has yet to visit */
 #define ARENA_SIZE ((size_t)CGG_TREE_MAX * (CGG_PATH_MAX + 128))
-#define PREFAULT   ((size_t)256 << 10)
+#define PREFAULT                                                                                   \
+	((size_t)512 * (sizeof(struct tree_entry) + 128)) /* for so many, as the view has */
 
 int tree_open(const char *root, struct cgg_tree **ret, struct cgg_error *err)
 {
