@@ -9,24 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libcgroup.h>
-#include <linux/magic.h>
 #include <stdio.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-
-static bool is_cgroup2(int fd)
-{
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
-}
-
-static int open_dir(const char *path)
-{
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
 
 static int find_cgroup2_mount(char *ret, size_t size)
 {
@@ -44,7 +28,7 @@ static int explain_absence(const char *v1_memory, struct cgg_error *err)
 	if (r < 0)
 		return err_errno(err, r, "cannot read /proc/self/mounts");
 	if (r > 0) {
-		CGG_AUTO_FD fd = open_dir(v2);
+		CGG_AUTO_FD fd = cgfs_open_dir(AT_FDCWD, v2);
 
 		if (v1_memory)
 			return err_fail(err, -ENOTSUP,
@@ -94,7 +78,7 @@ int cgfs_mount_find(char *ret, size_t size, struct cgg_error *err)
 		 * where libcgroup could not open one more file, it does not say so. */
 		if (find_cgroup2_mount(v2, sizeof(v2)) <= 0)
 			return explain_absence(NULL, err);
-		fd = open_dir(v2);
+		fd = cgfs_open_dir(AT_FDCWD, v2);
 		r = fd < 0 ? fd : cgfs_lists(fd, "cgroup.controllers", "memory");
 		if (cgfs_is_want(-r))
 			return err_errno(err, r, "cannot open '%s'", v2);
@@ -102,10 +86,10 @@ int cgfs_mount_find(char *ret, size_t size, struct cgg_error *err)
 			return explain_absence(NULL, err);
 		snprintf(ret, size, "%s", v2);
 	} else {
-		fd = open_dir(mount);
+		fd = cgfs_open_dir(AT_FDCWD, mount);
 		if (fd < 0)
 			return err_errno(err, fd, "cannot open '%s'", mount);
-		if (!is_cgroup2(fd))
+		if (!cgfs_is_cgroup2(fd))
 			return explain_absence(mount, err);
 		snprintf(ret, size, "%s", mount);
 	}

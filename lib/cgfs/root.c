@@ -18,14 +18,14 @@
 
 #define CHARGE_BATCH 64 /* pages: the kernel's MEMCG_CHARGE_BATCH */
 
-static bool is_cgroup2(int fd)
+bool cgfs_is_cgroup2(int fd)
 {
 	struct statfs fs;
 
 	return fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-static int open_dir(int at, const char *path)
+int cgfs_open_dir(int at, const char *path)
 {
 	int fd = openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -126,24 +126,24 @@ static int check_given(const struct cgfs_root *root, struct cgg_error *err)
 
 static int open_given(const char *root, struct cgfs_root *ret, struct cgg_error *err)
 {
-	CGG_AUTO_FD fd = open_dir(AT_FDCWD, root);
+	CGG_AUTO_FD fd = cgfs_open_dir(AT_FDCWD, root);
 	int inner;
 
 	if (fd < 0)
 		return err_errno(err, fd, "cannot open the tree '%s'", root);
 	snprintf(ret->shown, sizeof(ret->shown), "%s", root);
-	inner = open_dir(fd, "sys/fs/cgroup");
+	inner = cgfs_open_dir(fd, "sys/fs/cgroup");
 	if (inner >= 0) { /* a recorded machine */
 		ret->dirfd = inner;
-		ret->live = is_cgroup2(inner);
-		ret->procfd = open_dir(fd, "proc");
+		ret->live = cgfs_is_cgroup2(inner);
+		ret->procfd = cgfs_open_dir(fd, "proc");
 		return 0;
 	}
 	if (!fdio_is_gone(inner))
 		return err_errno(err, inner, "cannot open '%s/sys/fs/cgroup'", root);
-	ret->live = is_cgroup2(fd);
+	ret->live = cgfs_is_cgroup2(fd);
 	if (ret->live)
-		ret->procfd = open_dir(AT_FDCWD, "/proc");
+		ret->procfd = cgfs_open_dir(AT_FDCWD, "/proc");
 	ret->dirfd = cgg_take_fd(&fd);
 	return 0;
 }
@@ -189,7 +189,7 @@ int cgfs_climb_to_top(int dirfd)
 	struct stat st, up_st;
 
 	while (fstat(dirfd, &st) == 0) {
-		int up = open_dir(dirfd, "..");
+		int up = cgfs_open_dir(dirfd, "..");
 
 		if (up < 0)
 			break;

@@ -20,6 +20,11 @@ void cgfs_root_close(struct cgfs_root *root);
 /* Find the first cgroup2 in this process's mounts, and its options. 1, 0: there is none, or a negative errno. */
 int cgfs_find_mount(char *ret, size_t size, char options[1024]);
 
+/* Open a directory to find others from it. Returns an fd or a negative errno. */
+int cgfs_open_dir(int at, const char *path);
+
+bool cgfs_is_cgroup2(int fd);
+
 /* An error that says nothing of the machine: it may be otherwise the next moment. */
 bool cgfs_is_want(int error);
 
