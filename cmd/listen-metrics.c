@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the guard is asked for its numbers: on this machine alone. */
+/* Open the socket that serves the guard's numbers, to this machine alone. */
 #include "metrics.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the guard is asked for its status. */
+/* Choose the path of the socket that answers status requests, and explain errors of it. */
 #include "serve.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcgroup knows where the controllers are mounted. */
+/* Find the mount of this machine's cgroups by libcgroup, or explain why there is none. */
 #include "cgfs/mount.h"
 
 #include "cgfs/root.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where this machine's cgroups are mounted. */
+/* Find the mount of this machine's cgroups. */
 #pragma once
 
 #include "cgguard.h"
