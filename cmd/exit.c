@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Complain, and choose an exit code. */
 #include "cmd.h"
+#include "print-text.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -14,21 +15,15 @@
 
 int complain(int code, const char *fmt, ...)
 {
-	char *text = NULL, *shown = NULL;
+	char *text = NULL, *shown;
 	va_list ap;
 
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	if (text) {
-		size_t size = cgg_text_printable(text, NULL, 0) + 1;
-
-		shown = malloc(size);
-		if (shown)
-			cgg_text_printable(text, shown, size);
-	}
-	fprintf(stderr, "cgguard: %s\n", shown ? shown : fmt);
+	shown = print_message(text ? text : fmt);
+	fprintf(stderr, "cgguard: %s\n", shown);
 	free(shown);
 	free(text);
 	return code;

@@ -47,7 +47,7 @@ static bool begin(struct output *o, const char *name)
 	return thread_begin(&thread, name, output_main, o) == 0;
 }
 
-/* What the process was given. */
+/* What the front works with: rings, questions and sockets that the guard has made. */
 struct its_own {
 	struct sink incidents, messages;
 	struct ask ask;

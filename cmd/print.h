@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cgguard.h"
+#include "print-text.h"
 
 #include <json-c/json.h>
 
@@ -13,12 +14,6 @@ const char *print_bytes(bool known, uint64_t bytes, char buf[PRINT_SIZE]);
 
 /* "60% of 1.0G", "-" where there is no limit. */
 const char *print_share(const struct cgg_cgroup *cg, char *buf, size_t size);
-
-/* A cgroup's path, printable, as long as it is; to be freed. */
-char *print_path(const char *path);
-
-/* A sentence with such names in it, as cgg_text_printable() has it; to be freed. */
-char *print_message(const char *text);
 
 /* Whether the terminal takes UTF-8. */
 bool print_utf8(void);
